@@ -1,0 +1,331 @@
+//! What the command line promises: exit codes, what goes where, and that nothing is lost by a kill.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::{Value, json};
+use support::{TestDatabase, databases, fresh_sqlite};
+
+/// `tasker` on this database, with the examples.
+fn tasker(database: &TestDatabase, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tasker"));
+    command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).args(arguments);
+    command.env("DATABASE_URL", &database.url).env_remove("TASKER_CONFIG_PATH").env_remove("RUST_LOG");
+    command.stdin(Stdio::null());
+    command
+}
+
+/// What a command left behind.
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+impl Ran {
+    /// The one JSON document on standard output.
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {:?} {}", self.out, self.err))
+    }
+
+    /// Failed with this code, nothing on standard output, and on standard error a way out at the end.
+    fn failed(&self, code: i32, message: &str, hint: &str) {
+        assert_eq!((self.code, &*self.out), (code, ""), "{}", self.err);
+        let lines: Vec<&str> = self.err.lines().collect();
+        assert!(
+            lines.iter().any(|line| line.starts_with("error: ") && line.contains(message)),
+            "{}",
+            self.err
+        );
+        assert_eq!(lines.last().copied(), Some(&*format!("try: {hint}")), "{}", self.err);
+    }
+}
+
+fn run(database: &TestDatabase, arguments: &[&str]) -> Ran {
+    tasker(database, arguments).output().unwrap().into()
+}
+
+#[tokio::test]
+async fn finished_run_exits_0_with_the_result_alone_on_standard_output() {
+    for database in databases().await {
+        let ran = run(
+            &database,
+            &["run", "linear_workflow/mathematical_sequence", "--input", r#"{"even_number": 6}"#],
+        );
+        assert_eq!((ran.code, &*ran.out), (0, "2821109907456\n"), "{database}: {}", ran.err);
+        assert!(ran.err.contains("linear_step_4"), "{database}: {}", ran.err);
+        assert!(!ran.err.contains('\u{1b}'), "{database}: no colours without a terminal");
+    }
+}
+
+#[tokio::test]
+async fn json_output_is_exactly_one_object_with_the_agreed_fields() {
+    for database in databases().await {
+        let ran = run(&database, &["run", "diamond_workflow/parallel_processing", "-o", "json"]);
+        let report = ran.json();
+        let fields = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
+        assert_eq!(fields(&report), "task_id template namespace version state result steps", "{database}");
+        assert_eq!(report["state"], "complete", "{database}");
+        assert_eq!(report["result"]["final_result"], 180, "{database}");
+        let steps = report["steps"].as_array().unwrap();
+        assert_eq!(steps.len(), 4, "{database}");
+        for step in steps {
+            assert_eq!(fields(step), "name state attempts result error started_at finished_at", "{database}");
+            assert_eq!((&step["state"], &step["attempts"]), (&json!("complete"), &json!(1)), "{database}");
+        }
+        let shown = run(&database, &["show", report["task_id"].as_str().unwrap(), "-o", "json"]);
+        assert_eq!(shown.json(), report, "{database}");
+    }
+}
+
+#[test]
+fn failed_run_exits_1_and_says_which_step_why_and_what_to_try() {
+    let database = fresh_sqlite();
+    let order = ["run", "linear_workflow/mathematical_sequence", "--input", r#"{"even_number": 7}"#];
+    let ran = run(&database, &order);
+    let task = run(&database, &["list", "-o", "json"]).json()[0]["task_id"].as_str().unwrap().to_owned();
+    let why = "step `linear_step_1` failed for good after 1 of 3 attempts: VALIDATION_ERROR";
+    ran.failed(1, why, &format!("tasker show {task}"));
+    let ran = run(&database, &[&order[..], &["-o", "json"]].concat());
+    let report = ran.json();
+    assert_eq!((ran.code, &report["state"]), (1, &json!("blocked_by_failures")));
+    assert_eq!(report["steps"][0]["error"]["code"], "VALIDATION_ERROR");
+}
+
+#[test]
+fn wrong_usage_exits_2() {
+    let database = fresh_sqlite();
+    let linear = "linear_workflow/mathematical_sequence";
+    run(&database, &["run", linear, "--input", "{"]).failed(2, "--input is no JSON", "tasker run --help");
+    let missing = run(&database, &["run", linear, "--input", "@/nowhere.json"]);
+    missing.failed(2, "cannot read the input file /nowhere.json", "tasker run --help");
+    let parallel = "diamond_workflow/parallel_processing";
+    let unfit = run(&database, &["run", parallel, "--input", r#"{"base_value": "ten"}"#]);
+    let message = format!("the input does not fit {parallel}");
+    unfit.failed(2, &message, &format!("tasker template show {parallel}"));
+    assert!(unfit.err.contains("  input.base_value: \"ten\""), "{}", unfit.err);
+    run(&database, &["list", "--database", "mysql://host/db"]).failed(
+        2,
+        "is no database URL",
+        "tasker doctor",
+    );
+    let unknown = run(&database, &["runn"]);
+    assert_eq!((unknown.code, &*unknown.out), (2, ""));
+    assert!(unknown.err.contains("tip: a similar subcommand exists: 'run'"), "{}", unknown.err);
+}
+
+#[test]
+fn what_is_not_there_exits_3_with_the_nearest_name() {
+    let database = fresh_sqlite();
+    let unknown = run(&database, &["run", "linear_workflow/mathematical_sequenc"]);
+    unknown.failed(3, "did you mean `linear_workflow/mathematical_sequence`?", "tasker template list");
+    run(&database, &["graph", "nowhere/nothing"]).failed(3, "there is no template", "tasker template list");
+    let nobody = "0198c1c0-0000-7000-8000-000000000000";
+    for command in ["show", "resume", "retry", "cancel", "watch"] {
+        run(&database, &[command, nobody]).failed(3, &format!("there is no task {nobody}"), "tasker list");
+    }
+}
+
+#[test]
+fn store_that_does_not_answer_exits_4() {
+    let database = fresh_sqlite();
+    for url in ["sqlite:///nowhere/at/all.db", "postgres://tasker@127.0.0.1:1/tasker"] {
+        run(&database, &["list", "--database", url]).failed(
+            4,
+            "the database does not answer",
+            "tasker doctor",
+        );
+    }
+}
+
+#[test]
+fn run_that_takes_too_long_exits_5_and_says_how_to_come_back() {
+    let database = fresh_sqlite();
+    let ran = run(&database, &["run", "diamond_workflow/parallel_processing", "--timeout", "0"]);
+    let task = run(&database, &["list", "-o", "json"]).json()[0]["task_id"].as_str().unwrap().to_owned();
+    ran.failed(5, "is not over after 0 s; it stays", &format!("tasker resume {task}"));
+    let resumed = run(&database, &["resume", &task, "-o", "json"]);
+    assert_eq!((resumed.code, &resumed.json()["result"]["final_result"]), (0, &json!(180)));
+}
+
+#[test]
+fn input_comes_from_a_file_or_from_standard_input() {
+    let database = fresh_sqlite();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "{\"even_number\":\n  4}\n").unwrap();
+    let at_file = format!("@{}", file.path().display());
+    let linear = "linear_workflow/mathematical_sequence";
+    let ran = run(&database, &["run", linear, "--input", &at_file]);
+    assert_eq!((ran.code, &*ran.out), (0, "4294967296\n"), "{}", ran.err);
+
+    let mut command = tasker(&database, &["run", linear, "--input", "-"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(br#"{"even_number": 2}"#).unwrap();
+    let ran = Ran::from(child.wait_with_output().unwrap());
+    assert_eq!((ran.code, &*ran.out), (0, "65536\n"), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn killed_run_is_taken_up_where_it_was_and_nothing_recorded_is_done_again() {
+    for database in databases().await {
+        // Freed as soon as a lease can run out.
+        let leased = |mut command: Command| {
+            command.env("TASKER_WORKER_LEASE_SECONDS", "2").env("TASKER_WORKER_POLL_MS", "100");
+            command
+        };
+        let mut command = leased(tasker(&database, &["run", "diamond_workflow/parallel_processing"]));
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let begun = lines
+            .map(Result::unwrap)
+            .find(|line| line.contains("parallel_branch_c") && line.contains("in_progress"));
+        assert!(begun.is_some(), "{database}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+
+        let task = run(&database, &["list", "-o", "json"]).json()[0]["task_id"].as_str().unwrap().to_owned();
+        let before = run(&database, &["show", &task, "-o", "json"]).json();
+        assert_eq!(before["steps"][0]["state"], "complete", "{database}");
+        assert_eq!(before["steps"][3]["state"], "pending", "{database}: it was killed in the middle");
+        let resumed =
+            Ran::from(leased(tasker(&database, &["resume", &task, "-o", "json"])).output().unwrap());
+        let after = resumed.json();
+        assert_eq!((resumed.code, &after["result"]["final_result"]), (0, &json!(180)), "{database}");
+        for (before, after) in
+            before["steps"].as_array().unwrap().iter().zip(after["steps"].as_array().unwrap())
+        {
+            assert_eq!(after["attempts"], 1, "{database}: a kill burns no attempt");
+            if before["state"] == "complete" {
+                assert_eq!(before, after, "{database}: with the times of the first run");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn operators_commands_move_a_task_and_refuse_what_does_not_fit() {
+    for database in databases().await {
+        let order = r#"{"even_number": 7}"#;
+        run(&database, &["run", "linear_workflow/mathematical_sequence", "--input", order]);
+        let task = run(&database, &["list", "-o", "json"]).json()[0]["task_id"].as_str().unwrap().to_owned();
+        let mistaken = run(&database, &["skip", &task, "linear_step_9"]);
+        mistaken.failed(
+            1,
+            "the task has no step `linear_step_9`; did you mean `linear_step_",
+            &format!("tasker show {task}"),
+        );
+        let paused = run(&database, &["pause", &task, "-o", "json"]);
+        assert_eq!((paused.code, &paused.json()["state"]), (0, &json!("paused")), "{database}");
+        let resolved = run(&database, &["resolve", &task, "linear_step_1", "--result", "16", "-o", "json"]);
+        assert_eq!(resolved.json()["steps"][0]["state"], "resolved_manually", "{database}");
+        let resumed = run(&database, &["resume", &task, "-o", "json"]);
+        assert_eq!((resumed.code, &resumed.json()["result"]), (0, &json!(4_294_967_296_u64)), "{database}");
+        let over = run(&database, &["cancel", &task]);
+        over.failed(
+            1,
+            "the task is complete: nothing can change it any more",
+            &format!("tasker show {task}"),
+        );
+    }
+}
+
+#[tokio::test]
+async fn submitted_task_waits_for_who_runs_it_and_its_key_makes_it_one() {
+    for database in databases().await {
+        let order = ["submit", "diamond_workflow/diamond_pattern", "--input", r#"{"even_number": 2}"#];
+        let order = [&order[..], &["--idempotency-key", "k"]].concat();
+        let first = run(&database, &order);
+        assert_eq!(first.code, 0, "{database}: {}", first.err);
+        assert_eq!(run(&database, &order).out, first.out, "{database}");
+        let tasks = run(&database, &["list", "-o", "json"]).json();
+        assert_eq!(tasks.as_array().unwrap().len(), 1, "{database}");
+        assert_eq!(
+            (&tasks[0]["task_id"], &tasks[0]["state"]),
+            (&json!(first.out.trim()), &json!("pending")),
+            "{database}"
+        );
+        let resumed = run(&database, &["resume", first.out.trim(), "-o", "json"]);
+        assert_eq!(resumed.json()["state"], "complete", "{database}: {}", resumed.err);
+    }
+}
+
+#[test]
+fn graph_draws_a_tree_and_a_flowchart() {
+    let database = fresh_sqlite();
+    let tree = run(&database, &["graph", "diamond_workflow/diamond_pattern"]);
+    let expected = "diamond_workflow/diamond_pattern 1.0.0\n\
+                    └─ diamond_start\n   \
+                       ├─ diamond_branch_b\n   │  \
+                       └─ diamond_end (also after diamond_branch_c)\n   \
+                       └─ diamond_branch_c\n";
+    assert_eq!(tree.out, expected);
+    let flowchart = run(&database, &["graph", "diamond_workflow/diamond_pattern", "--form", "mermaid"]);
+    let expected = "flowchart TD\n    s0[\"diamond_start\"]\n    s1[\"diamond_branch_b\"]\n    \
+                    s2[\"diamond_branch_c\"]\n    s3[\"diamond_end\"]\n    \
+                    s0 --> s1\n    s0 --> s2\n    s1 --> s3\n    s2 --> s3\n";
+    assert_eq!(flowchart.out, expected);
+}
+
+#[test]
+fn graph_of_a_task_shows_the_states_of_its_steps() {
+    let database = fresh_sqlite();
+    run(&database, &["run", "linear_workflow/mathematical_sequence", "--input", r#"{"even_number": 7}"#]);
+    let task = run(&database, &["list", "-o", "json"]).json()[0]["task_id"].as_str().unwrap().to_owned();
+    let tree = run(&database, &["graph", &task]).out;
+    assert!(tree.contains("linear_step_1  ✗ error") && tree.contains("linear_step_4  · pending"), "{tree}");
+}
+
+const MISTAKEN: &str = "\
+name: mistaken
+namespace: shop
+version: one
+steps:
+  - name: a
+    handler: linear_step_1
+    retires: 3
+  - name: b
+    handler: linear_step_1
+    depends_on: [aa]
+  - name: c
+    handler: no_such_handler
+    timeout_seconds: -1
+";
+
+#[test]
+fn template_check_says_five_mistakes_at_once_with_their_places() {
+    let database = fresh_sqlite();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("mistaken.yaml");
+    std::fs::write(&path, MISTAKEN).unwrap();
+    let path = path.to_str().unwrap();
+    let ran = run(&database, &["template", "check", path]);
+    assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
+    assert!(ran.out.starts_with(&format!("{path}: error\n")), "{}", ran.out);
+    for (place, about) in [
+        (":3:", "one"),
+        (":7:", "retires"),
+        (":10:", "aa"),
+        (":12:", "no_such_handler"),
+        (":13:", "timeout_seconds"),
+    ] {
+        let said = ran.out.contains(&format!("mistaken.yaml{place}")) && ran.out.contains(about);
+        assert!(said, "{place} {about}:\n{}", ran.out);
+    }
+    let as_json = run(&database, &["template", "check", path, "-o", "json"]);
+    assert_eq!((as_json.code, &as_json.json()[0]["verdict"]), (1, &json!("error")));
+    let good = run(&database, &["template", "check"]);
+    assert_eq!(good.code, 0, "{}", good.out);
+    assert!(good.out.lines().all(|line| line.ends_with(": ok")), "{}", good.out);
+    let nowhere = run(&database, &["template", "check", "/nowhere"]);
+    nowhere.failed(3, "there is no file or folder /nowhere", "tasker --help");
+}

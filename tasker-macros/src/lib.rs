@@ -1,0 +1,251 @@
+//! The attribute macros of `tasker-runtime`, which re-exports them.
+
+mod duration;
+mod errors;
+mod options;
+mod step_error;
+mod step_handler;
+mod template;
+mod words;
+mod workflow;
+
+use proc_macro::TokenStream;
+
+/// Makes an async function the handler of a step.
+///
+/// The function stays what it is and can be called and tested as any other. Its parameters are taken
+/// from the step when it runs, each by its form:
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use tasker_runtime::prelude::*;
+///
+/// #[derive(Deserialize)]
+/// struct Order {
+///     amount: u64,
+/// }
+///
+/// #[derive(Debug, PartialEq, Serialize, Deserialize)]
+/// struct Valid {
+///     total: u64,
+/// }
+///
+/// #[step_handler]
+/// async fn validate(order: Order) -> Result<Valid, StepError> {
+///     if order.amount == 0 {
+///         return Err(StepError::permanent("EMPTY_ORDER", "nothing was ordered"));
+///     }
+///     Ok(Valid { total: order.amount })
+/// }
+///
+/// #[step_handler(retry(max_attempts = 5, base = "200ms", max = "30s"), timeout = "10s")]
+/// async fn charge(#[depends_on(validate)] valid: Valid, key: IdempotencyKey) -> String {
+///     format!("{} charged under {key}", valid.total)
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// assert_eq!(validate(Order { amount: 7 }).await?, Valid { total: 7 });
+/// assert_eq!(validate(Order { amount: 0 }).await.unwrap_err().code(), "EMPTY_ORDER");
+/// # Ok::<(), StepError>(()) }).unwrap();
+/// ```
+///
+/// # Parameters
+///
+/// | written | meaning |
+/// |---|---|
+/// | `order: T` | the whole context of the task, deserialized |
+/// | `#[input("items.0.sku")] sku: T` | one field of the context; an `Option` may be absent |
+/// | `#[depends_on(validate)] v: T` | what step `validate` returned, of that very type; the step waits for it |
+/// | `#[depends_on(validate)] v: Option<T>` | `None` where that branch was not taken |
+/// | `#[depends_on("validate")] v: T` | the same by name, read in whatever shape `T` has |
+/// | `step: &TaskSequenceStep` | the task, the step and all that came before it |
+/// | any other `T` | what implements `FromStep`: `State`, `Config`, `StepInfo`, `Attempt`, `Cancelled`, `IdempotencyKey`, or a type of your own |
+///
+/// # Result
+///
+/// `Result<T, E>`, where `T` serializes and `E` is a `StepError`, any error (another attempt follows)
+/// or text (none does); or just `T`. An alias of `Result` is taken for what it stands for.
+///
+/// # Options
+///
+/// | option | meaning | default |
+/// |---|---|---|
+/// | `name = "…"` | what templates call it | the name of the function |
+/// | `namespace = "…"` | where the name counts: templates of other namespaces write `namespace.name` | everywhere |
+/// | `version = "1.0.0"`, `description = "…"` | for people | |
+/// | `retry = 3` | attempts in all, 1 to 1,000 | the engine's |
+/// | `retry(max_attempts = 3, backoff = "exponential", base = "1s", max = "30s")` | the same, with delays | the engine's |
+/// | `timeout = "30s"` | for one attempt, up to 30 days | the engine's |
+/// | `queue = "…"` | where its steps wait | the namespace of the template |
+/// | `concurrency = 4` | calls at once in one process | no limit |
+/// | `marker = Name` | the type beside the function, for where its own name is taken | the name of the function |
+/// | `crate = path` | where `tasker_runtime` is found | `::tasker_runtime` |
+///
+/// Durations are `200ms`, `30s`, `5m`, `1h30m`, `2d`. What a template says about retries, timeout and
+/// queue comes before what stands here.
+///
+/// # The type beside the function
+///
+/// `#[depends_on(charge)]` and `workflow!` name a type that the macro puts beside the function, under
+/// the same name, so that one `use` brings in both. Where a module of that name is in the way,
+/// `marker` gives it another one.
+#[proc_macro_attribute]
+pub fn step_handler(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    step_handler::step_handler(attribute.into(), &item.into()).into()
+}
+
+/// Declares the attributes that add a capability to a handler.
+macro_rules! capabilities {
+    ($($(#[$doc:meta])* $name:ident)+) => {$(
+        $(#[$doc])*
+        #[proc_macro_attribute]
+        pub fn $name(attribute: TokenStream, item: TokenStream) -> TokenStream {
+            step_handler::stand_alone(stringify!($name), &attribute.into(), &item.into()).into()
+        }
+    )+};
+}
+
+capabilities! {
+    /// Gives a handler a client for an HTTP API, which it takes as a parameter `Api`.
+    ///
+    /// - `base_url = "https://…"`: where the API is; paths are appended to it.
+    /// - `config = "payments"`: the section `[api.payments]` of `config/tasker.toml` says where it is, and
+    ///   whatever else it says goes before what stands here.
+    /// - `timeout = "10s"`: how long a call may take, with everything it waits for; 30 seconds without it.
+    /// - `headers = { "Accept-Language" = "en" }`: sent with every call. `${NAME}` stands for a variable of
+    ///   the environment; headers that carry secrets must have one.
+    /// - `max_response_bytes = 1048576`: the largest answer that is read; 8 MiB without it.
+    api
+    /// Makes a handler choose among the steps after it: `#[decision(routes = [approve, reject])]`.
+    decision
+    /// Makes a handler cut work into batches: `#[batch_analyzer(worker = process_batch)]`.
+    batch_analyzer
+    /// Makes a handler work on one batch, which it takes as a `Cursor`.
+    batch_worker
+    /// Makes a handler undo another one: `#[compensates(charge)]`, where `charge` is the handler.
+    ///
+    /// It is called when a task is rolled back, once for each completed step that calls `charge`, and reads
+    /// what that step returned with `#[depends_on(charge)]`. See `tasker_runtime::handler::Compensating`.
+    compensates
+    /// Makes a handler publish events. Not supported by this version: using it is an error.
+    publishes
+}
+
+/// Lets an error type say for itself how a step fails.
+///
+/// The text comes from its `Display`. Each variant says `permanent` or `retryable`, or all do at once
+/// above the enum; `code` is the name in capitals where nothing else is said, and `after` is the time
+/// until the next attempt.
+///
+/// ```
+/// use tasker_runtime::prelude::*;
+///
+/// #[derive(Debug, thiserror::Error, StepError)]
+/// enum Payment {
+///     #[error("the card was declined: {0}")]
+///     #[step_error(permanent, code = "CARD_DECLINED")]
+///     Declined(String),
+///     #[error("the gateway does not answer")]
+///     #[step_error(retryable, after = "30s")]
+///     GatewayDown,
+/// }
+///
+/// #[step_handler]
+/// async fn charge(amount: u64) -> Result<u64, Payment> {
+///     if amount > 100 { Err(Payment::Declined("too much".into())) } else { Ok(amount) }
+/// }
+///
+/// let error = StepError::from(Payment::Declined("too much".into()));
+/// assert_eq!(error.to_string(), "CARD_DECLINED: the card was declined: too much");
+/// assert!(!error.is_retryable());
+/// assert_eq!(StepError::from(Payment::GatewayDown).code(), "GATEWAY_DOWN");
+/// ```
+#[proc_macro_derive(StepError, attributes(step_error))]
+pub fn step_error(input: TokenStream) -> TokenStream {
+    step_error::step_error(input.into()).into()
+}
+
+/// Makes a workflow of handlers; the edges come from their parameters.
+///
+/// A step that is listed twice, one that reads a step which is not listed, and steps that wait for each
+/// other do not compile.
+///
+/// ```
+/// use tasker_runtime::prelude::*;
+///
+/// #[step_handler]
+/// async fn validate(amount: u64) -> u64 {
+///     amount
+/// }
+///
+/// #[step_handler]
+/// async fn charge(#[depends_on(validate)] amount: u64) -> u64 {
+///     amount
+/// }
+///
+/// workflow!(
+///     /// From order to payment.
+///     pub checkout = [validate, charge],
+///     namespace = "shop",      // default
+///     version = "1.2.0",       // 1.0.0
+///     on_failure = "fail",     // block
+/// );
+///
+/// # fn main() -> Result<(), tasker_runtime::template::Report> {
+/// let template = checkout.template()?;
+/// assert_eq!(template.steps()[1].depends_on, ["validate"]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The name is a constant of type `Workflow`. The workflow is in the program wherever it is written,
+/// as if a template of that name had been loaded. `description` and `crate` are options as well.
+#[proc_macro]
+pub fn workflow(input: TokenStream) -> TokenStream {
+    workflow::workflow(input.into()).into()
+}
+
+/// Binds a workflow in a YAML file to its handlers.
+///
+/// The file is checked while the program is compiled, again whenever it changes: mistakes in the file
+/// with their line, handlers that are not there, and handlers that read a step which theirs does not
+/// wait for. It becomes a part of the program and need not be there when that runs.
+///
+/// ```
+/// use tasker_runtime::prelude::*;
+///
+/// mod steps {
+///     use tasker_runtime::prelude::*;
+///
+///     #[step_handler]
+///     pub async fn validate(amount: u64) -> u64 {
+///         amount
+///     }
+///
+///     #[step_handler]
+///     pub async fn charge(#[depends_on(validate)] amount: u64) -> u64 {
+///         amount
+///     }
+/// }
+///
+/// // name: checkout
+/// // namespace: shop
+/// // steps:
+/// //   - name: validate
+/// //   - name: charge
+/// //     depends_on: [validate]
+/// template!(checkout = "examples/checkout.yaml", handlers = crate::steps);
+///
+/// fn main() -> Result<(), tasker_runtime::template::Report> {
+///     assert_eq!(checkout.template()?.namespace(), "shop");
+///     Ok(())
+/// }
+/// ```
+///
+/// The path starts at the directory of the package. `handlers` is a module, whose functions the file
+/// calls by their own names, or a list in brackets, whose functions it calls by the names they are
+/// registered under. The name before the path may be left out.
+#[proc_macro]
+pub fn template(input: TokenStream) -> TokenStream {
+    template::template(input.into()).into()
+}

@@ -1,0 +1,193 @@
+//! `key = value` and `key(…)` lists, as every macro here takes them.
+
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::punctuated::Punctuated;
+use syn::{Expr, ExprLit, Lit, LitInt, LitStr, Meta, Path, Token};
+
+use crate::errors::Errors;
+use crate::words;
+
+/// The options in `tokens`, each key once; what is wrong is added to `errors`. `owner` is what they
+/// belong to, for messages.
+pub(crate) fn read(
+    owner: &str,
+    tokens: proc_macro2::TokenStream,
+    known: &[&str],
+    errors: &mut Errors,
+) -> Vec<(String, Meta)> {
+    let list = Punctuated::<Meta, Token![,]>::parse_terminated.parse2(tokens);
+    let list = errors.take(list.map_err(|error| {
+        syn::Error::new(error.span(), format!("{owner} takes options with commas between: `key = value`"))
+    }));
+    let mut options: Vec<(String, Meta)> = Vec::new();
+    for meta in list.into_iter().flatten() {
+        let key = key_of(meta.path());
+        if !known.contains(&key.as_str()) {
+            let message = format!("{owner} has no option `{key}`: {}", words::instead(&key, known));
+            errors.at(meta.path(), message);
+        } else if options.iter().any(|(other, _)| *other == key) {
+            errors.at(meta.path(), format!("option `{key}` is given twice: keep one"));
+        } else {
+            options.push((key, meta));
+        }
+    }
+    options
+}
+
+fn key_of(path: &Path) -> String {
+    let names: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+    names.join("::")
+}
+
+/// The value of `key = value`.
+///
+/// # Errors
+/// Where there is none; `example` is what to write.
+pub(crate) fn value<'m>(meta: &'m Meta, example: &str) -> syn::Result<&'m Expr> {
+    match meta {
+        Meta::NameValue(pair) => Ok(&pair.value),
+        other => Err(syn::Error::new_spanned(other, format!("expected a value: `{example}`"))),
+    }
+}
+
+/// The text of `key = "text"`.
+///
+/// # Errors
+/// Where it is no text; `example` is what to write.
+pub(crate) fn text(meta: &Meta, example: &str) -> syn::Result<LitStr> {
+    match value(meta, example)? {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Ok(text.clone()),
+        other => Err(syn::Error::new_spanned(other, format!("expected text: `{example}`"))),
+    }
+}
+
+/// The number of `key = 3`, within a range.
+///
+/// # Errors
+/// Where it is no number or outside; `example` is what to write.
+pub(crate) fn number(meta: &Meta, example: &str, range: std::ops::RangeInclusive<u32>) -> syn::Result<u32> {
+    let wanted = || format!("from {} to {}: `{example}`", range.start(), range.end());
+    match value(meta, example)? {
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => in_range(number, &range)
+            .ok_or_else(|| syn::Error::new_spanned(number, format!("expected a number {}", wanted()))),
+        other => Err(syn::Error::new_spanned(other, format!("expected a number {}", wanted()))),
+    }
+}
+
+fn in_range(number: &LitInt, range: &std::ops::RangeInclusive<u32>) -> Option<u32> {
+    number.base10_parse().ok().filter(|value| range.contains(value))
+}
+
+/// The identifier of `key = Name`.
+///
+/// # Errors
+/// Where it is none; `example` is what to write.
+pub(crate) fn ident(meta: &Meta, example: &str) -> syn::Result<syn::Ident> {
+    match value(meta, example)? {
+        Expr::Path(path) if path.qself.is_none() && path.path.get_ident().is_some() => {
+            path.path.require_ident().cloned()
+        }
+        other => Err(syn::Error::new_spanned(other, format!("expected a name: `{example}`"))),
+    }
+}
+
+/// The path of `key = some::path`.
+///
+/// # Errors
+/// Where it is none; `example` is what to write.
+pub(crate) fn path(meta: &Meta, example: &str) -> syn::Result<Path> {
+    match value(meta, example)? {
+        Expr::Path(path) if path.qself.is_none() => Ok(path.path.clone()),
+        other => Err(syn::Error::new_spanned(other, format!("expected a path: `{example}`"))),
+    }
+}
+
+/// Text or a path, the two ways to name a step.
+pub(crate) enum Name {
+    /// By text.
+    Text(LitStr),
+    /// By path.
+    Path(Path),
+}
+
+impl Parse for Name {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        if input.peek(LitStr) {
+            input.parse().map(Self::Text)
+        } else {
+            input.call(Path::parse_mod_style).map(Self::Path)
+        }
+    }
+}
+
+/// The text of `key = "text"`, with something in it.
+///
+/// # Errors
+/// Where it is none; `example` is what to write.
+pub(crate) fn filled(meta: &Meta, example: &str) -> syn::Result<LitStr> {
+    let text = text(meta, example)?;
+    if text.value().trim().is_empty() {
+        return Err(syn::Error::new_spanned(text, format!("this is empty: `{example}`")));
+    }
+    Ok(text)
+}
+
+/// A namespace.
+///
+/// # Errors
+/// Where it is none.
+pub(crate) fn namespace(meta: &Meta) -> syn::Result<LitStr> {
+    let namespace = filled(meta, "namespace = \"shop\"")?;
+    let allowed = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
+    if namespace.value().chars().all(allowed) && namespace.value().len() <= 255 {
+        return Ok(namespace);
+    }
+    let message = "a namespace has 1 to 255 of the characters a-z, 0-9 and _";
+    Err(syn::Error::new_spanned(namespace, message))
+}
+
+/// A semantic version: three numbers, and perhaps more after `-` or `+`.
+///
+/// # Errors
+/// Where it is none.
+pub(crate) fn version(meta: &Meta) -> syn::Result<LitStr> {
+    let version = filled(meta, "version = \"1.0.0\"")?;
+    if is_version(&version.value()) {
+        return Ok(version);
+    }
+    let message = format!("`{}` is no semantic version: write three numbers, `1.0.0`", version.value());
+    Err(syn::Error::new_spanned(version, message))
+}
+
+fn is_version(text: &str) -> bool {
+    let core = text.split(['-', '+']).next().unwrap_or_default();
+    let tail = &text[core.len()..];
+    let numbers: Vec<&str> = core.split('.').collect();
+    let number = |part: &&str| {
+        !part.is_empty()
+            && part.bytes().all(|byte| byte.is_ascii_digit())
+            && (part.len() == 1 || !part.starts_with('0'))
+            && part.parse::<u64>().is_ok()
+    };
+    let word = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    numbers.len() == 3
+        && numbers.iter().all(number)
+        && (tail.is_empty() || tail[1..].splitn(2, '+').all(|part| part.split('.').all(word)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_is_semantic() {
+        for good in ["0.0.0", "1.2.3", "10.20.30-rc.1", "1.0.0+build-7", "1.0.0-a+b"] {
+            assert!(is_version(good), "{good}");
+        }
+        for bad in ["1", "1.0", "v1.0.0", "01.0.0", "1.0.0-", "1.0.0-a..b", "1.0.0.0", "1.0.x"] {
+            assert!(!is_version(bad), "{bad}");
+        }
+    }
+}

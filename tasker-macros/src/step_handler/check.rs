@@ -1,0 +1,153 @@
+//! The rules, one function each.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::{FnArg, Signature, Type};
+
+use super::param::{Param, Source, is_step};
+use super::parse::Handler;
+use super::{capability, compensates, shape};
+use crate::errors::Errors;
+
+/// Checks every rule.
+pub(super) fn all(handler: &Handler, errors: &mut Errors) {
+    let sig = &handler.function.sig;
+    is_async(sig, errors);
+    is_not_generic(sig, errors);
+    has_no_self(sig, errors);
+    is_plain(sig, errors);
+    has_named_types(handler, errors);
+    owns_its_inputs(handler, errors);
+    does_not_depend_on_itself(handler, errors);
+    capability::check(&handler.capabilities, errors);
+    shape::check(handler, errors);
+    compensates::check(handler, errors);
+}
+
+fn is_async(sig: &Signature, errors: &mut Errors) {
+    if sig.asyncness.is_none() {
+        errors.at(sig.fn_token, format!("a handler must be async: write `async fn {}`", sig.ident));
+    }
+}
+
+fn is_not_generic(sig: &Signature, errors: &mut Errors) {
+    let generics = &sig.generics;
+    if !generics.params.is_empty() {
+        let message = "a handler cannot be generic: one name stands for one function, write the types out";
+        errors.at(generics, message);
+    } else if let Some(clause) = &generics.where_clause {
+        errors.at(clause, "a handler cannot be generic: without type parameters there is nothing to bound");
+    }
+}
+
+fn has_no_self(sig: &Signature, errors: &mut Errors) {
+    if let Some(FnArg::Receiver(receiver)) = sig.inputs.first() {
+        let message =
+            "a handler has no `self`: make it a free function and take what it shares as `State<T>`";
+        errors.at(receiver, message);
+    }
+}
+
+fn is_plain(sig: &Signature, errors: &mut Errors) {
+    if let Some(keyword) = &sig.unsafety {
+        errors.at(keyword, "a handler cannot be `unsafe`: nobody could promise what it asks for");
+    }
+    if let Some(abi) = &sig.abi {
+        errors.at(abi, "a handler cannot be `extern`: it is called from Rust");
+    }
+    if let Some(keyword) = &sig.constness {
+        errors.at(keyword, "a handler cannot be `const`: it runs while the program runs");
+    }
+    if let Some(dots) = &sig.variadic {
+        errors.at(dots, "a handler has a fixed number of parameters");
+    }
+}
+
+/// `impl Trait` hides the type that the compiler is to check.
+fn has_named_types(handler: &Handler, errors: &mut Errors) {
+    for Param { ty, .. } in &handler.params {
+        if let Some(found) = impl_trait(ty) {
+            errors.at(found, "the type of an input must be named: `impl Trait` leaves it open");
+        }
+    }
+    if let Some(found) = impl_trait(&handler.returns()) {
+        errors.at(
+            found,
+            "the type of an output must be named: `impl Trait` hides it from the steps that read it",
+        );
+    }
+}
+
+/// The first `impl Trait` in a type, wherever it stands.
+pub(super) fn impl_trait(ty: &Type) -> Option<TokenStream> {
+    fn starts(tokens: TokenStream) -> Option<TokenStream> {
+        let mut tokens = tokens.into_iter();
+        while let Some(token) = tokens.next() {
+            match &token {
+                proc_macro2::TokenTree::Ident(ident) if ident == "impl" => {
+                    let next = tokens.next();
+                    return Some(quote!(#token #next));
+                }
+                proc_macro2::TokenTree::Group(group) => {
+                    if let Some(found) = starts(group.stream()) {
+                        return Some(found);
+                    }
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+    starts(ty.to_token_stream())
+}
+
+fn owns_its_inputs(handler: &Handler, errors: &mut Errors) {
+    for Param { source, ty } in &handler.params {
+        match (source, ty) {
+            (Source::Step, _) => {}
+            (Source::Type, Type::Path(_)) if is_step(ty) => {
+                errors.at(ty, "the step is lent to a handler: write `&TaskSequenceStep`");
+            }
+            (_, Type::Reference(reference)) => {
+                let owned = owned(&reference.elem);
+                let message = format!(
+                    "a handler owns its inputs, only `&TaskSequenceStep` is borrowed: write `{owned}`"
+                );
+                errors.at(ty, message);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The owned type to take in place of a reference to `ty`.
+fn owned(ty: &Type) -> String {
+    match ty {
+        Type::Path(path) if path.path.is_ident("str") => "String".to_owned(),
+        Type::Slice(slice) => format!("Vec<{}>", written(&slice.elem)),
+        other => written(other),
+    }
+}
+
+/// A type as a person would write it, as far as white space goes.
+fn written(ty: &Type) -> String {
+    let mut text = ty.to_token_stream().to_string();
+    for (from, to) in [(" :: ", "::"), (":: ", "::"), (" <", "<"), ("< ", "<"), (" >", ">"), (" ,", ",")] {
+        text = text.replace(from, to);
+    }
+    text
+}
+
+fn does_not_depend_on_itself(handler: &Handler, errors: &mut Errors) {
+    let name = handler.name();
+    for Param { source, .. } in &handler.params {
+        let itself = match source {
+            Source::Output(path) => compensates::is_own(handler, path).then(|| path.to_token_stream()),
+            Source::Named(written) => (written.value() == name).then(|| written.to_token_stream()),
+            _ => None,
+        };
+        if let Some(tokens) = itself {
+            errors.at(tokens, format!("step `{name}` cannot depend on itself"));
+        }
+    }
+}

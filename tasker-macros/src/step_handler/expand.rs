@@ -1,0 +1,337 @@
+//! From a handler to code.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned as _;
+use syn::{Path, Type};
+
+use super::check::impl_trait;
+use super::compensates;
+use super::options::Options;
+use super::param::{Param, Source};
+use super::parse::{Function, Handler};
+use super::shape::{self, Shape};
+use crate::errors::Errors;
+
+/// The code of a handler that keeps all rules.
+///
+/// Every constant and every function costs whoever compiles it, so there are as few as will do.
+pub(super) fn whole(handler: &Handler) -> TokenStream {
+    let (function, marker_type) = (function(handler), marker(handler));
+    let cfgs = cfgs(handler);
+    let tasker = alias(&handler.options);
+    let params = params(handler);
+    let contexts = one_context(handler);
+    let api = api(handler);
+    let step_fn = step_fn(handler, &handler.returns(), &facts(handler), &body(handler));
+    let unique = unique(handler);
+    let shape = shape::items(handler);
+    let compensating = compensates::implement(handler);
+    let marker = handler.marker();
+    quote! {
+        #function
+        #marker_type
+        #cfgs
+        const _: () = {
+            #tasker
+            #params
+            #contexts
+            #api
+            #step_fn
+            #shape
+            #compensating
+            __tasker::inventory::submit! { <#marker as __tasker::StepFn>::ENTRY }
+            #unique
+        };
+    }
+}
+
+/// The code of a handler that breaks a rule: the function and the type beside it, so that whoever
+/// names them still can, and the mistakes.
+pub(super) fn mistaken(handler: &Handler, errors: &Errors) -> TokenStream {
+    let function = function(handler);
+    let errors = errors.to_tokens();
+    if handler.function.sig.receiver().is_some() {
+        // Inside an `impl` no type can stand beside it.
+        return quote!(#function #errors);
+    }
+    let marker_type = marker(handler);
+    let tasker = alias(&handler.options);
+    let returns = handler.returns();
+    let named = if impl_trait(&returns).is_some() { syn::parse_quote!(()) } else { returns };
+    let facts = quote!(__tasker::Facts::new());
+    let step_fn = step_fn(handler, &named, &facts, &quote!(__tasker::never_called()));
+    quote! {
+        #function
+        #marker_type
+        const _: () = {
+            #tasker
+            #step_fn
+        };
+        #errors
+    }
+}
+
+/// The function as it was written. That it is async and how many parameters it
+/// may have are our rules, so nobody is told to change that.
+fn function(handler: &Handler) -> TokenStream {
+    let Function { attrs, vis, sig, .. } = &handler.function;
+    let body = shape::with_routes(handler, &krate(&handler.options));
+    quote!(#(#attrs)* #[allow(clippy::unused_async, clippy::too_many_arguments)] #vis #sig #body)
+}
+
+/// The conditions of the function, which hold for all that stands beside it.
+fn cfgs(handler: &Handler) -> TokenStream {
+    let cfgs = handler.function.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
+    quote!(#(#cfgs)*)
+}
+
+/// The type beside the function. Its name is the user's, its style is not theirs to answer for.
+fn marker(handler: &Handler) -> TokenStream {
+    let vis = &handler.function.vis;
+    let mut marker = handler.marker().clone();
+    marker.set_span(marker.span().resolved_at(Span::call_site()));
+    let cfgs = cfgs(handler);
+    quote! {
+        #cfgs
+        #[doc(hidden)]
+        #[allow(non_camel_case_types, clippy::exhaustive_structs)]
+        #vis struct #marker {}
+    }
+}
+
+fn krate(options: &Options) -> Path {
+    options.krate.clone().unwrap_or_else(|| syn::parse_quote!(::tasker_runtime))
+}
+
+fn alias(options: &Options) -> TokenStream {
+    let krate = krate(options);
+    quote!(use #krate::__private as __tasker;)
+}
+
+fn param_name(index: usize) -> proc_macro2::Ident {
+    format_ident!("__P{index}")
+}
+
+/// A constant for each parameter, which checks its type and knows how to read it.
+fn params(handler: &Handler) -> TokenStream {
+    let by_type = if handler.api.is_some() { quote!(by_type_or_api) } else { quote!(by_type) };
+    let constants = handler.params.iter().enumerate().map(|(index, Param { source, ty })| {
+        let name = param_name(index);
+        let by = match source {
+            Source::Step | Source::Mistaken => return quote!(),
+            // These two say so themselves, and what is wrong with them is said of what they hold.
+            Source::Type if is_one_of(ty, &["State", "Config"]) && has_arguments(ty) => {
+                quote_spanned!(ty.span()=> __tasker::Param::<#ty>::by_type::<true>())
+            }
+            Source::Type => {
+                let import = quote!(
+                    use __tasker::Fallback as _;
+                );
+                let extractor = quote_spanned!(ty.span()=> { #import __tasker::Kind::<#ty>::YES });
+                quote_spanned!(ty.span()=> __tasker::Param::<#ty>::#by_type::<#extractor>())
+            }
+            Source::Output(path) => {
+                // In parentheses it can only be a type, and a function is refused in plain words.
+                let step = quote!((#path));
+                quote_spanned!(ty.span()=> __tasker::depends_on::<#step, #ty>())
+            }
+            Source::Named(step) => {
+                let optional = is_one_of(ty, &["Option"]);
+                let gathers = match last(ty).is_some_and(|last| last.ident == "Vec") {
+                    true => quote!(false),
+                    false => quote!({ use __tasker::Fallback as _; __tasker::Gathers::<#ty>::YES }),
+                };
+                quote_spanned!(ty.span()=> __tasker::Param::<#ty>::depends_on_name::<#gathers>(#step, #optional))
+            }
+            Source::Field(path) => quote_spanned!(ty.span()=> __tasker::Param::<#ty>::input(#path)),
+        };
+        quote!(const #name: __tasker::Param<#ty> = #by;)
+    });
+    quote!(#(#constants)*)
+}
+
+fn last(ty: &Type) -> Option<&syn::PathSegment> {
+    match ty {
+        Type::Path(path) => path.path.segments.last(),
+        _ => None,
+    }
+}
+
+fn is_one_of(ty: &Type, names: &[&str]) -> bool {
+    last(ty).is_some_and(|last| names.iter().any(|name| last.ident == name))
+}
+
+fn has_arguments(ty: &Type) -> bool {
+    last(ty).is_some_and(|last| !last.arguments.is_empty())
+}
+
+/// What each parameter needs.
+fn needs(handler: &Handler) -> TokenStream {
+    let needs = handler.params.iter().enumerate().filter_map(|(index, param)| {
+        let name = param_name(index);
+        (!matches!(param.source, Source::Step)).then(|| quote!(#name.need()))
+    });
+    quote!(&[#(#needs),*])
+}
+
+/// Of several parameters that only their type explains, at most one is the context.
+fn one_context(handler: &Handler) -> TokenStream {
+    let by_type: Vec<&Type> = handler
+        .params
+        .iter()
+        .filter(|param| matches!(param.source, Source::Type))
+        .map(|param| &param.ty)
+        .collect();
+    let [_, .., last] = by_type.as_slice() else { return quote!() };
+    let (name, needs) = (handler.name(), needs(handler));
+    quote_spanned!(last.span()=> const _: () = __tasker::one_context(#name, #needs);)
+}
+
+/// The API that is called.
+fn api(handler: &Handler) -> TokenStream {
+    let Some(api) = &handler.api else { return quote!() };
+    let (marker, name, needs, endpoint) = (handler.marker(), handler.name(), needs(handler), api.endpoint());
+    let check = quote_spanned!(api.attribute.span()=> const _: () = __tasker::some_api(#name, #needs););
+    quote! {
+        const __API: &__tasker::Endpoint = &#endpoint;
+        impl __tasker::ApiCapable for #marker {
+            fn endpoint(&self) -> &'static __tasker::Endpoint {
+                __API
+            }
+        }
+        #check
+    }
+}
+
+/// The call: every parameter in turn, the function, the result.
+///
+/// What is wrong with a result is shown where its type is written, what is wrong with the future where
+/// the function is named.
+fn body(handler: &Handler) -> TokenStream {
+    let ident = &handler.function.sig.ident;
+    let arguments = handler.params.iter().enumerate().map(|(index, param)| match param.source {
+        Source::Step => quote!(step),
+        Source::Type if handler.api.is_some() => {
+            let name = param_name(index);
+            quote!(#name.read(&step.with_endpoint(__API))?)
+        }
+        _ => {
+            let name = param_name(index);
+            quote!(#name.read(step)?)
+        }
+    });
+    let returns = handler.returns();
+    let finish = shape::finish(handler, &how(&returns));
+    let run = match handler.shape {
+        Shape::Decision(_) | Shape::Analyzer(_) => quote!(run_with_step),
+        Shape::Plain | Shape::Worker => quote!(run),
+    };
+    let lent = if handler.params.is_empty() { quote!(_) } else { quote!(step) };
+    // Where the name stands, but with names of the expansion's own: a handler that another macro writes
+    // may have its name from elsewhere.
+    let place = ident.span().resolved_at(Span::call_site());
+    quote_spanned! {place=>
+        __tasker::#run(step, |#lent| __tasker::Ok(#ident(#(#arguments),*)), #finish)
+    }
+}
+
+/// Whether a return type is a `Result`: by its form where that is enough, else by asking the type.
+pub(super) fn how(returns: &Type) -> TokenStream {
+    match returns {
+        _ if is_one_of(returns, &["Result"]) => quote!(__tasker::Fallible),
+        Type::Tuple(_) | Type::Array(_) | Type::Reference(_) => quote!(__tasker::Plain),
+        _ => quote!(
+            __tasker::Is<
+                {
+                    use __tasker::Fallback as _;
+                    __tasker::Returned::<__Return>::YES
+                },
+            >
+        ),
+    }
+}
+
+/// What the options and the parameters say, as one constant.
+fn facts(handler: &Handler) -> TokenStream {
+    let Options { namespace, version, description, retry, timeout, queue, concurrency, .. } =
+        &handler.options;
+    let mut facts = quote!(__tasker::Facts::new());
+    let mut say = |option: Option<TokenStream>| facts.extend(option);
+    say(namespace.as_ref().map(|text| quote!(.namespace(#text))));
+    say(version.as_ref().map(|text| quote!(.version(#text))));
+    say(description.as_ref().map(|text| quote!(.description(#text))));
+    say(retry.max_attempts.map(|number| quote!(.attempts(#number))));
+    say(retry.backoff.as_ref().map(|word| quote!(.backoff(__tasker::Backoff::#word))));
+    say(retry.base.map(|millis| quote!(.base(__tasker::millis(#millis)))));
+    say(retry.max.map(|millis| quote!(.max(__tasker::millis(#millis)))));
+    say(timeout.map(|millis| quote!(.timeout(__tasker::millis(#millis)))));
+    say(queue.as_ref().map(|text| quote!(.queue(#text))));
+    say(concurrency.map(|number| quote!(.concurrency(#number))));
+    say(handler.api.as_ref().map(|_| quote!(.api(__API))));
+    say(Some(shape::facts(&handler.shape)));
+    say(compensates::fact(handler));
+    let needs = needs(handler);
+    quote!(#facts.needs(#needs))
+}
+
+fn step_fn(handler: &Handler, returns: &Type, facts: &TokenStream, body: &TokenStream) -> TokenStream {
+    let (marker, name, how) = (handler.marker(), handler.name(), how(returns));
+    // With the place of the name, so that it is the line of the function and not of the attribute.
+    let line = quote_spanned!(handler.function.sig.ident.span()=> __tasker::core::line!());
+    let plain = quote!(<__Return as __tasker::StepReturn<#how>>::Output);
+    let output = match handler.shape {
+        Shape::Worker => quote!(__tasker::Batches<#plain>),
+        _ => plain,
+    };
+    let namespace = handler.options.namespace.as_ref().map(|text| {
+        quote! {
+            const NAMESPACE: __tasker::core::option::Option<&'static __tasker::core::primitive::str> =
+                __tasker::core::option::Option::Some(#text);
+        }
+    });
+    let compensates = handler.compensates.as_ref().map(|_| {
+        quote!(
+            const COMPENSATES: __tasker::core::primitive::bool = true;
+        )
+    });
+    quote! {
+        type __Return = #returns;
+        impl __tasker::StepFn for #marker {
+            const NAME: &'static __tasker::core::primitive::str = #name;
+            #namespace
+            #compensates
+            const PLACE: __tasker::Place =
+                (__tasker::core::file!(), #line, __tasker::core::module_path!());
+            const FACTS: __tasker::Facts = #facts;
+            type Output = #output;
+            fn call(step: &__tasker::TaskSequenceStep) -> __tasker::Call<'_> {
+                #body
+            }
+        }
+    }
+}
+
+/// A symbol that only one handler of this name can define, so that the linker refuses a second one.
+fn unique(handler: &Handler) -> TokenStream {
+    if !cfg!(feature = "unique-names") {
+        return quote!();
+    }
+    let mut symbol = "two_step_handlers_are_called__".to_owned();
+    if let Some(namespace) = &handler.options.namespace {
+        symbol.push_str(&namespace.value());
+        symbol.push('.');
+    }
+    for letter in handler.name().chars() {
+        if letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.') {
+            symbol.push(letter);
+        } else {
+            // Linkers read symbols in scripts of their own, where other characters have meanings.
+            symbol.push_str(&format!("${:x}$", u32::from(letter)));
+        }
+    }
+    quote! {
+        #[unsafe(export_name = #symbol)]
+        static __UNIQUE: __tasker::core::primitive::u8 = 0;
+    }
+}

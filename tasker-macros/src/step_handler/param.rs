@@ -1,0 +1,125 @@
+//! Where each parameter comes from.
+
+use syn::{Attribute, LitStr, Meta, PatType, Path, Type};
+
+use crate::errors::Errors;
+use crate::options::Name;
+use crate::words;
+
+/// The attributes that a parameter may have.
+const KNOWN: [&str; 2] = ["depends_on", "input"];
+
+/// One parameter.
+pub(super) struct Param {
+    /// Where its value comes from.
+    pub(super) source: Source,
+    /// Its type as it is written.
+    pub(super) ty: Type,
+}
+
+/// Where the value of a parameter comes from.
+pub(super) enum Source {
+    /// Its type says so: an extractor, or the context.
+    Type,
+    /// `&TaskSequenceStep`.
+    Step,
+    /// `#[depends_on(path)]`.
+    Output(Path),
+    /// `#[depends_on("name")]`.
+    Named(LitStr),
+    /// `#[input("path")]`.
+    Field(LitStr),
+    /// An attribute that was a mistake.
+    Mistaken,
+}
+
+/// Reads a parameter and takes our attributes off it.
+pub(super) fn read(input: &mut PatType, errors: &mut Errors) -> Param {
+    let mut sources: Vec<(Attribute, Source)> = Vec::new();
+    let mut kept = Vec::new();
+    for attribute in input.attrs.drain(..) {
+        match name_of(&attribute).as_str() {
+            "depends_on" => {
+                let source = errors.take(depends_on(&attribute)).unwrap_or(Source::Mistaken);
+                sources.push((attribute, source));
+            }
+            "input" => {
+                let source = errors.take(field(&attribute)).unwrap_or(Source::Mistaken);
+                sources.push((attribute, source));
+            }
+            "cfg" | "cfg_attr" => {
+                let message =
+                    "a parameter of a handler cannot be conditional: put the condition on the handler";
+                errors.at(&attribute, message);
+            }
+            other => match misspelt(other) {
+                Some(near) => {
+                    let message = format!("a parameter has no attribute `{other}`: did you mean `{near}`?");
+                    errors.at(attribute.path(), message);
+                    sources.push((attribute, Source::Mistaken));
+                }
+                None => kept.push(attribute),
+            },
+        }
+    }
+    input.attrs = kept;
+    if let Some((second, _)) = sources.get(1) {
+        errors.at(second, "a parameter has one source: keep one of these attributes");
+    }
+    let source = sources.into_iter().next().map(|(_, source)| source);
+    let ty = (*input.ty).clone();
+    Param { source: source.unwrap_or_else(|| by_type(&ty)), ty }
+}
+
+fn name_of(attribute: &Attribute) -> String {
+    attribute.path().segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default()
+}
+
+/// What an attribute that nobody knows was meant to be. Those of the language are left alone.
+fn misspelt(name: &str) -> Option<&'static str> {
+    const LANGUAGE: [&str; 6] = ["allow", "warn", "deny", "expect", "forbid", "doc"];
+    if LANGUAGE.contains(&name) { None } else { words::near(name, &KNOWN) }
+}
+
+fn by_type(ty: &Type) -> Source {
+    match ty {
+        Type::Reference(reference) if reference.mutability.is_none() && is_step(&reference.elem) => {
+            Source::Step
+        }
+        _ => Source::Type,
+    }
+}
+
+/// Whether a type is `TaskSequenceStep`, under whatever path.
+pub(super) fn is_step(ty: &Type) -> bool {
+    match ty {
+        Type::Path(path) => path.path.segments.last().is_some_and(|last| last.ident == "TaskSequenceStep"),
+        _ => false,
+    }
+}
+
+fn depends_on(attribute: &Attribute) -> syn::Result<Source> {
+    const FORM: &str =
+        "name one step: `#[depends_on(step)]`, or `#[depends_on(\"step\")]` for a step of another crate";
+    let Meta::List(list) = &attribute.meta else {
+        return Err(syn::Error::new_spanned(attribute, FORM));
+    };
+    match list.parse_args::<Name>() {
+        Ok(Name::Path(path)) => Ok(Source::Output(path)),
+        Ok(Name::Text(name)) if name.value().trim().is_empty() => Err(syn::Error::new_spanned(name, FORM)),
+        Ok(Name::Text(name)) => Ok(Source::Named(name)),
+        Err(_) => Err(syn::Error::new_spanned(attribute, FORM)),
+    }
+}
+
+fn field(attribute: &Attribute) -> syn::Result<Source> {
+    const FORM: &str = "name one field of the context: `#[input(\"items.0.sku\")]`";
+    let Meta::List(list) = &attribute.meta else {
+        return Err(syn::Error::new_spanned(attribute, FORM));
+    };
+    let path: LitStr = list.parse_args().map_err(|_| syn::Error::new_spanned(attribute, FORM))?;
+    if path.value().split('.').any(str::is_empty) {
+        return Err(syn::Error::new_spanned(path, FORM));
+    }
+    Ok(Source::Field(path))
+}

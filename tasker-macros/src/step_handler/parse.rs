@@ -1,0 +1,108 @@
+//! From tokens to what is meant by them.
+
+use proc_macro2::{Ident, TokenStream};
+use syn::ext::IdentExt as _;
+use syn::parse::{Parse, ParseStream};
+use syn::spanned::Spanned as _;
+use syn::{Attribute, FnArg, ReturnType, Signature, Type, Visibility};
+
+use super::api::{self, Api};
+use super::capability::{self, Capability};
+use super::compensates;
+use super::options::{self, Options};
+use super::param::{self, Param};
+use super::shape::{self, Shape};
+use crate::errors::Errors;
+use crate::options::Name;
+
+/// An annotated function and what its attributes say.
+pub(super) struct Handler {
+    /// The function, without the attributes that are ours.
+    pub(super) function: Function,
+    /// What stands in `#[step_handler(…)]`.
+    pub(super) options: Options,
+    /// The capability attributes beside it.
+    pub(super) capabilities: Vec<Capability>,
+    /// What stands in `#[api(…)]`.
+    pub(super) api: Option<Api>,
+    /// What they say about its result.
+    pub(super) shape: Shape,
+    /// What `#[compensates(…)]` names.
+    pub(super) compensates: Option<Name>,
+    /// The parameters, `self` left out.
+    pub(super) params: Vec<Param>,
+}
+
+impl Handler {
+    /// The name it is registered under.
+    pub(super) fn name(&self) -> String {
+        match &self.options.name {
+            Some(name) => name.value(),
+            None => self.function.sig.ident.unraw().to_string(),
+        }
+    }
+
+    /// The type beside the function.
+    pub(super) fn marker(&self) -> &Ident {
+        self.options.marker.as_ref().unwrap_or(&self.function.sig.ident)
+    }
+
+    /// The return type as it is written, `()` where none is.
+    pub(super) fn returns(&self) -> Type {
+        match &self.function.sig.output {
+            ReturnType::Type(_, returns) => (**returns).clone(),
+            ReturnType::Default => syn::parse_quote_spanned!(self.function.sig.ident.span()=> ()),
+        }
+    }
+}
+
+/// A function whose body stays as it was written, finished or not.
+pub(super) struct Function {
+    pub(super) attrs: Vec<Attribute>,
+    pub(super) vis: Visibility,
+    pub(super) sig: Signature,
+    pub(super) body: TokenStream,
+}
+
+impl Parse for Function {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        Ok(Self {
+            attrs: input.call(Attribute::parse_outer)?,
+            vis: input.parse()?,
+            sig: input.parse()?,
+            body: input.parse()?,
+        })
+    }
+}
+
+/// Reads a handler; `None` where the item is no function.
+pub(super) fn handler(attribute: TokenStream, item: &TokenStream, errors: &mut Errors) -> Option<Handler> {
+    let options = options::read(attribute, errors);
+    let mut function = match syn::parse2::<Function>(item.clone()) {
+        Ok(function) => function,
+        Err(error) => {
+            errors.push(not_a_function(item).unwrap_or(error));
+            return None;
+        }
+    };
+    let capabilities = capability::take(&mut function.attrs);
+    let api = capabilities.iter().find(|capability| capability.name == "api");
+    let api = api.map(|capability| api::read(&capability.attribute, errors));
+    let inputs = function.sig.inputs.iter_mut().filter_map(|input| match input {
+        FnArg::Typed(input) => Some(input),
+        FnArg::Receiver(_) => None,
+    });
+    let params = inputs.map(|input| param::read(input, errors)).collect();
+    let shape = shape::read(&capabilities, errors);
+    let compensates = compensates::read(&capabilities, errors);
+    Some(Handler { function, options, capabilities, api, shape, compensates, params })
+}
+
+/// The mistake of an attribute on something else; `None` where it is a function after all.
+fn not_a_function(item: &TokenStream) -> Option<syn::Error> {
+    let item: syn::Item = syn::parse2(item.clone()).ok()?;
+    if matches!(item, syn::Item::Fn(_)) {
+        return None;
+    }
+    Some(syn::Error::new(item.span(), "`#[step_handler]` goes on an `async fn`"))
+}

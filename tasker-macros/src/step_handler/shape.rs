@@ -1,0 +1,288 @@
+//! What an exclusive capability says about the result of a handler: `#[decision]`, `#[batch_analyzer]`,
+//! `#[batch_worker]`.
+
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::ext::IdentExt as _;
+use syn::parse::{Parse, ParseStream};
+use syn::punctuated::Punctuated;
+use syn::spanned::Spanned as _;
+use syn::{FnArg, GenericArgument, Meta, Pat, Path, PathArguments, Token, Type};
+
+use super::capability::Capability;
+use super::param::{Param, Source};
+use super::parse::Handler;
+use crate::errors::Errors;
+use crate::options;
+
+/// What a handler returns besides data.
+#[derive(Default)]
+pub(super) enum Shape {
+    /// Nothing.
+    #[default]
+    Plain,
+    /// Which of these handlers' steps are taken.
+    Decision(Vec<Path>),
+    /// The batches of this worker; `None` where it is not said.
+    Analyzer(Option<Path>),
+    /// What came of one batch.
+    Worker,
+}
+
+/// Reads the capability attributes.
+pub(super) fn read(capabilities: &[Capability], errors: &mut Errors) -> Shape {
+    let found = capabilities.iter().find_map(|capability| match capability.name {
+        "decision" => Some(Shape::Decision(routes(capability, errors))),
+        "batch_analyzer" => Some(Shape::Analyzer(worker(capability, errors))),
+        "batch_worker" => {
+            if !matches!(capability.attribute.meta, Meta::Path(_)) {
+                errors.at(&capability.attribute, "`#[batch_worker]` takes no options");
+            }
+            Some(Shape::Worker)
+        }
+        _ => None,
+    });
+    found.unwrap_or_default()
+}
+
+/// What stands in the parentheses of an attribute.
+fn arguments(capability: &Capability) -> TokenStream {
+    match &capability.attribute.meta {
+        Meta::List(list) => list.tokens.clone(),
+        _ => TokenStream::new(),
+    }
+}
+
+/// `routes = [path, path]`.
+struct Routes {
+    key: syn::Ident,
+    routes: Punctuated<Path, Token![,]>,
+}
+
+impl Parse for Routes {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let key = input.parse()?;
+        input.parse::<Token![=]>()?;
+        let list;
+        syn::bracketed!(list in input);
+        let routes = Punctuated::parse_terminated_with(&list, Path::parse_mod_style)?;
+        input.parse::<Option<Token![,]>>()?;
+        Ok(Self { key, routes })
+    }
+}
+
+fn routes(capability: &Capability, errors: &mut Errors) -> Vec<Path> {
+    const FORM: &str = "list the steps it chooses from: `#[decision(routes = [approve, reject])]`";
+    let routes = match syn::parse2::<Routes>(arguments(capability)) {
+        Ok(Routes { key, routes }) if key == "routes" && !routes.is_empty() => routes,
+        _ => {
+            errors.at(&capability.attribute, FORM);
+            return Vec::new();
+        }
+    };
+    let mut read: Vec<Path> = Vec::new();
+    for route in routes {
+        if read.contains(&route) {
+            errors.at(&route, format!("route `{}` is listed twice: keep one", last(&route)));
+        } else {
+            read.push(route);
+        }
+    }
+    read
+}
+
+fn worker(capability: &Capability, errors: &mut Errors) -> Option<Path> {
+    const EXAMPLE: &str = "worker = process_batch";
+    let options = options::read("`#[batch_analyzer]`", arguments(capability), &["worker"], errors);
+    match options.first() {
+        Some((_, meta)) => errors.take(options::path(meta, EXAMPLE)),
+        None => {
+            // With another mistake in the parentheses, that one says enough.
+            if arguments(capability).is_empty() {
+                let message =
+                    format!("name the handler that works on a batch: `#[batch_analyzer({EXAMPLE})]`");
+                errors.at(&capability.attribute, message);
+            }
+            None
+        }
+    }
+}
+
+fn last(path: &Path) -> String {
+    path.segments.last().map(|last| last.ident.unraw().to_string()).unwrap_or_default()
+}
+
+/// Checks what can be seen without knowing types.
+pub(super) fn check(handler: &Handler, errors: &mut Errors) {
+    let has = |name: &str| handler.capabilities.iter().any(|capability| capability.name == name);
+    for Param { source, ty } in &handler.params {
+        if let (Source::Type, Some(name)) = (source, name_of(ty))
+            && matches!(name.as_str(), "Cursor" | "Checkpoint")
+            && !has("batch_worker")
+        {
+            errors.at(ty, format!("`{name}` belongs to a batch: add `#[batch_worker]` to the handler"));
+        }
+    }
+    let returns = handler.returns();
+    let output = output(&returns);
+    match name_of(output).as_deref() {
+        Some("Decision") if !has("decision") => {
+            errors.at(
+                output,
+                "`Decision` chooses among steps: add `#[decision(routes = [..])]` to the handler",
+            );
+        }
+        Some("BatchPlan") if !has("batch_analyzer") => {
+            errors
+                .at(output, "`BatchPlan` cuts batches: add `#[batch_analyzer(worker = ..)]` to the handler");
+        }
+        _ => {}
+    }
+    itself(handler, errors);
+}
+
+fn itself(handler: &Handler, errors: &mut Errors) {
+    let (paths, verb): (&[Path], _) = match &handler.shape {
+        Shape::Decision(routes) => (routes, "route to"),
+        Shape::Analyzer(Some(worker)) => (std::slice::from_ref(worker), "cut batches for"),
+        _ => return,
+    };
+    for path in paths {
+        if path.get_ident().is_some_and(|ident| ident.unraw() == handler.marker().unraw()) {
+            errors.at(path, format!("step `{}` cannot {verb} itself", handler.name()));
+        }
+    }
+}
+
+/// The last name of a type's path.
+fn name_of(ty: &Type) -> Option<String> {
+    match ty {
+        Type::Path(path) => path.path.segments.last().map(|last| last.ident.to_string()),
+        _ => None,
+    }
+}
+
+/// What a return type gives when all is well, as far as it can be seen.
+fn output(returns: &Type) -> &Type {
+    if let Type::Path(path) = returns
+        && let Some(last) = path.path.segments.last()
+        && last.ident == "Result"
+        && let PathArguments::AngleBracketed(arguments) = &last.arguments
+        && let Some(GenericArgument::Type(output)) = arguments.args.first()
+    {
+        return output;
+    }
+    returns
+}
+
+/// Puts a value for each route before the body of a decision. A parameter of the same name stays.
+pub(super) fn with_routes(handler: &Handler, tasker: &Path) -> TokenStream {
+    let body = &handler.function.body;
+    let Shape::Decision(routes) = &handler.shape else { return body.clone() };
+    let taken = |name: &syn::Ident| {
+        handler.function.sig.inputs.iter().any(|input| match input {
+            FnArg::Typed(input) => matches!(&*input.pat, Pat::Ident(pattern) if pattern.ident == *name),
+            FnArg::Receiver(_) => false,
+        })
+    };
+    let marker = handler.marker();
+    let values = routes.iter().enumerate().filter_map(|(index, route)| {
+        let name = &route.segments.last()?.ident;
+        (!taken(name)).then(|| {
+            quote! {
+                #[allow(unused_variables, non_snake_case)]
+                let #name = #tasker::__private::Route::of::<#marker>(#index);
+            }
+        })
+    });
+    let values: TokenStream = values.collect();
+    let mut tokens = body.clone().into_iter();
+    match (tokens.next(), tokens.next()) {
+        (Some(TokenTree::Group(block)), None) => {
+            let inner = block.stream();
+            let mut filled = Group::new(block.delimiter(), quote!(#values #inner));
+            filled.set_span(block.span());
+            filled.into_token_stream()
+        }
+        _ => body.clone(),
+    }
+}
+
+/// The end of a call: what makes the result of what was returned.
+pub(super) fn finish(handler: &Handler, how: &TokenStream) -> TokenStream {
+    let span = handler.returns().span();
+    match handler.shape {
+        Shape::Decision(_) => quote_spanned!(span=> __tasker::finish_decision::<#how, _, _>),
+        Shape::Analyzer(_) => quote_spanned!(span=> __tasker::finish_plan::<#how, _, _>),
+        Shape::Plain | Shape::Worker => quote_spanned!(span=> __tasker::finish::<#how, _, _>),
+    }
+}
+
+/// What the facts say of it.
+pub(super) fn facts(shape: &Shape) -> TokenStream {
+    match shape {
+        Shape::Plain | Shape::Analyzer(None) => quote!(),
+        Shape::Decision(routes) => quote!(.decision(&[#(<(#routes) as __tasker::StepFn>::NAME),*])),
+        Shape::Analyzer(Some(worker)) => quote!(.batch_analyzer(<(#worker) as __tasker::StepFn>::NAME)),
+        Shape::Worker => quote!(.batch_worker()),
+    }
+}
+
+/// The capability's trait, and what is checked of types.
+pub(super) fn items(handler: &Handler) -> TokenStream {
+    let marker = handler.marker();
+    let capable = match &handler.shape {
+        Shape::Plain => quote!(),
+        Shape::Decision(routes) => quote! {
+            impl __tasker::DecisionCapable for #marker {
+                fn routes(&self) -> &'static [&'static __tasker::core::primitive::str] {
+                    &[#(<(#routes) as __tasker::StepFn>::NAME),*]
+                }
+            }
+        },
+        Shape::Analyzer(_) | Shape::Worker => quote!(impl __tasker::BatchableCapable for #marker {}),
+    };
+    let name = handler.name();
+    let worker = match &handler.shape {
+        Shape::Analyzer(Some(worker)) => {
+            quote_spanned!(worker.span()=> const _: () = __tasker::is_worker::<(#worker)>(#name);)
+        }
+        _ => quote!(),
+    };
+    let fits = if may_misfit(handler) { fits(handler) } else { quote!() };
+    quote!(#capable #worker #fits)
+}
+
+/// Whether types have to be asked if the capability fits. Every constant costs whoever compiles it, and most
+/// handlers show by their form that they have nothing to do with decisions and batches.
+fn may_misfit(handler: &Handler) -> bool {
+    let hidden = |ty: &Type| match ty {
+        Type::Path(path) => path.path.segments.last().is_some_and(|last| last.arguments.is_empty()),
+        _ => false,
+    };
+    matches!(handler.shape, Shape::Worker)
+        || (matches!(handler.shape, Shape::Plain)
+            && (hidden(output(&handler.returns()))
+                || handler
+                    .params
+                    .iter()
+                    .any(|param| matches!(param.source, Source::Type) && hidden(&param.ty))))
+}
+
+fn fits(handler: &Handler) -> TokenStream {
+    let (marker, name) = (handler.marker(), handler.name());
+    let knows_all = handler.params.iter().any(|param| matches!(param.source, Source::Step));
+    let span = handler.function.sig.ident.span().resolved_at(Span::call_site());
+    let how = super::expand::how(&handler.returns());
+    quote_spanned!(span=>
+        const _: () = __tasker::capability_fits(
+            #name,
+            {
+                use __tasker::NoWants as _;
+                __tasker::Wants::<<__Return as __tasker::StepReturn<#how>>::Output>::TEXT
+            },
+            &<#marker as __tasker::StepFn>::FACTS,
+            #knows_all,
+        );
+    )
+}

@@ -1,0 +1,39 @@
+//! Lists of names in messages.
+
+/// `` `a`, `b` or `c` ``.
+pub(crate) fn any_of(names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// The name nearest to what was written, where one is near.
+pub(crate) fn near<'n>(written: &str, names: &[&'n str]) -> Option<&'n str> {
+    let distances = names.iter().map(|name| (strsim::damerau_levenshtein(written, name), *name));
+    let (distance, name) = distances.min()?;
+    (distance <= written.chars().count().div_ceil(3).max(1)).then_some(name)
+}
+
+/// The end of a message about a name that is none of `names`.
+pub(crate) fn instead(written: &str, names: &[&str]) -> String {
+    match near(written, names) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("expected {}", any_of(names)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_miss_is_suggested_and_anything_else_gets_the_list() {
+        let names = ["name", "retry", "timeout"];
+        assert_eq!(instead("retires", &names), "did you mean `retry`?");
+        assert_eq!(instead("tiemout", &names), "did you mean `timeout`?");
+        assert_eq!(instead("colour", &names), "expected `name`, `retry` or `timeout`");
+    }
+}

@@ -1,0 +1,21 @@
+//! `workflow!`: parse, check, expand.
+//!
+//! What a list of steps has to keep among themselves is not known here, since names and edges belong
+//! to the handlers: the expansion leaves that to a constant.
+
+mod expand;
+mod parse;
+
+use proc_macro2::TokenStream;
+
+use crate::errors::Errors;
+
+/// Expands the macro.
+pub(crate) fn workflow(input: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    match parse::workflow(input, &mut errors) {
+        Some(workflow) if errors.is_empty() => expand::whole(&workflow),
+        Some(workflow) => expand::mistaken(&workflow, &errors),
+        None => errors.to_tokens(),
+    }
+}

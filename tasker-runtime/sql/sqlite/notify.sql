@@ -1,0 +1,2 @@
+-- tell nobody: other processes on a SQLite file look at their usual times
+select $1

@@ -1,0 +1,286 @@
+//! Puts a [`Tasker`] together and checks that its parts fit.
+
+use std::{
+    any::Any,
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use super::{Catalog, StartError, Tasker, catalog::full_name, tasker::Inner};
+#[cfg(feature = "http")]
+use crate::handler::api::ApiClient;
+use crate::{
+    clock::Clock,
+    config::Config,
+    dispatch::{
+        Engine,
+        announce::Announcer,
+        engine::{Parts, Plans, Settings, Wake},
+    },
+    handler::States,
+    orchestration::{
+        plan::Defaults,
+        templates::{self, Kept},
+    },
+    registry::{Problem, Registry},
+    store::{self, Store},
+    template::Template,
+};
+
+/// Builds a [`Tasker`].
+#[derive(Debug, Default)]
+pub struct Builder {
+    url: Option<String>,
+    store: Option<Store>,
+    options: store::Options,
+    settings: Settings,
+    clock: Option<Clock>,
+    registry: Option<Registry>,
+    states: States,
+    templates: Vec<Template>,
+    directory: Option<PathBuf>,
+    replace: bool,
+    partial: bool,
+    aliases: BTreeMap<String, String>,
+}
+
+impl Builder {
+    /// The database: `sqlite://file.db`, `sqlite::memory:` or `postgres://…`. Without this,
+    /// `DATABASE_URL`, and without that `sqlite://tasker.db`.
+    #[must_use]
+    pub fn database(mut self, url: impl Into<String>) -> Self {
+        self.url = Some(url.into());
+        self
+    }
+
+    /// An open database, instead of one to open.
+    #[must_use]
+    pub fn store(mut self, store: Store) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// How to open the database.
+    #[must_use]
+    pub fn store_options(mut self, options: store::Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// How many attempts run at once; 100 without this.
+    #[must_use]
+    pub fn concurrency(mut self, attempts: usize) -> Self {
+        self.settings.concurrency = attempts.max(1);
+        self
+    }
+
+    /// Everything the settings say. What is said after this goes before it.
+    #[must_use]
+    pub fn config(mut self, config: &Config) -> Self {
+        let size = |name| usize::try_from(config.number(name)).unwrap_or(usize::MAX);
+        self.url = Some(config.text("database.url").to_owned());
+        self.options.pool_size = u32::try_from(config.number("database.pool_size")).unwrap_or(8);
+        self.options.full_sync = config.flag("database.full_sync");
+        self.directory = Some(config.text("templates.directory").into());
+        self.partial = config.flag("handlers.partial");
+        self.aliases = config.aliases().clone();
+        self.settings = Settings {
+            concurrency: size("worker.concurrency"),
+            window: size("worker.held_tasks"),
+            lease: config.seconds("worker.lease_seconds"),
+            poll: config.millis("worker.poll_ms"),
+            wake: Wake::from_name(config.text("worker.wake")),
+            drain: config.seconds("worker.drain_seconds"),
+            cancel_grace: config.millis("worker.cancel_grace_ms"),
+            step_timeout: config.seconds("steps.timeout_seconds"),
+            ..self.settings
+        };
+        #[cfg(feature = "http")]
+        self.states.insert(ApiClient::configured(config));
+        self
+    }
+
+    /// The clock; the machine's without this.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// A value for handlers that ask for `State<T>`. One for each type.
+    #[must_use]
+    pub fn state<T: Any + Send + Sync>(mut self, value: T) -> Self {
+        self.states.insert(value);
+        self
+    }
+
+    /// The handlers, instead of all that are linked.
+    #[must_use]
+    pub fn registry(mut self, registry: Registry) -> Self {
+        self.registry = Some(registry);
+        self
+    }
+
+    /// A template from code.
+    #[must_use]
+    pub fn template(mut self, template: Template) -> Self {
+        self.templates.push(template);
+        self
+    }
+
+    /// A directory whose template files are loaded.
+    #[must_use]
+    pub fn template_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// Lets a template whose content changed replace the kept one of the same version, for new tasks.
+    #[must_use]
+    pub fn replace_templates(mut self, replace: bool) -> Self {
+        self.replace = replace;
+        self
+    }
+
+    /// Lets templates name handlers this process does not have: it offers their steps to others.
+    #[must_use]
+    pub fn partial(mut self, partial: bool) -> Self {
+        self.partial = partial;
+        self
+    }
+
+    /// Opens the database, checks everything and starts to run tasks.
+    ///
+    /// # Errors
+    /// When handlers, templates and state do not fit together, a template changed, or the database does
+    /// not answer.
+    pub async fn start(self) -> Result<Tasker, StartError> {
+        self.with_client().build(true).await
+    }
+
+    /// Opens the database without running anything: for submitting and looking.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn connect(self) -> Result<Tasker, StartError> {
+        self.build(false).await
+    }
+
+    /// One client for all handlers, where the program gave none.
+    #[cfg(feature = "http")]
+    fn with_client(mut self) -> Self {
+        if self.states.get::<ApiClient>().is_none() {
+            self.states.insert(ApiClient::default());
+        }
+        self
+    }
+
+    #[cfg(not(feature = "http"))]
+    fn with_client(self) -> Self {
+        self
+    }
+
+    async fn build(self, run: bool) -> Result<Tasker, StartError> {
+        let discovered = self.registry.is_none();
+        let registry = self.registry.unwrap_or_else(Registry::discover).with_aliases(self.aliases);
+        let (mut catalog, mut reports) = Catalog::load(self.directory.as_deref(), None);
+        if discovered {
+            reports.extend(catalog.add_linked());
+        }
+        if !reports.is_empty() {
+            return Err(StartError::Templates { reports });
+        }
+        for template in self.templates {
+            catalog.add(template);
+        }
+        let warnings = if run { check(&registry, &catalog, &self.states, self.partial)? } else { Vec::new() };
+        let registry = Arc::new(registry);
+        let store = match self.store {
+            Some(store) => store,
+            None => {
+                let url = self.url.or_else(|| std::env::var("DATABASE_URL").ok());
+                Store::open(url.as_deref().unwrap_or("sqlite://tasker.db"), self.options).await?
+            }
+        };
+        let clock = self.clock.unwrap_or_else(Clock::system);
+        if let Some(time) = store.now().await? {
+            clock.follow(time);
+        }
+        let defaults = Defaults { timeout: self.settings.step_timeout };
+        let plans = || Plans::new(store.clone(), registry.clone(), defaults);
+        let (running, viewing) = (plans(), plans());
+        keep_templates(&store, &clock, &mut catalog, self.replace, [&running, &viewing]).await?;
+        let announcer = Announcer::start(&store, self.settings.wake.listens());
+        let engine = if run {
+            let queues: BTreeSet<String> = catalog.iter().map(|t| t.namespace().to_owned()).collect();
+            let parts = Parts {
+                store: store.clone(),
+                registry: registry.clone(),
+                states: Arc::new(self.states),
+                plans: running,
+                queues: queues.into_iter().collect(),
+                settings: self.settings,
+                clock: clock.clone(),
+                announcer: announcer.clone(),
+            };
+            Some(Engine::start(parts).await?)
+        } else {
+            None
+        };
+        let inner = Inner { store, clock, catalog, registry, plans: viewing, engine, announcer, warnings };
+        Ok(Tasker { inner: Arc::new(inner) })
+    }
+}
+
+/// Holds handlers, templates and state against each other; what is not wrong but may not be meant is
+/// returned.
+fn check(
+    registry: &Registry,
+    catalog: &Catalog,
+    states: &States,
+    partial: bool,
+) -> Result<Vec<String>, StartError> {
+    let checked = registry.check(catalog.iter().map(AsRef::as_ref), states);
+    let elsewhere = |problem: &Problem| partial && matches!(problem, Problem::NoHandler { .. });
+    let (elsewhere, problems): (Vec<_>, Vec<_>) = checked.problems.into_iter().partition(elsewhere);
+    let mut problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    for handler in registry.handlers() {
+        if let Some(queue) = handler.handler().facts().queue {
+            let (name, place) = (handler.handler().name(), handler.place());
+            problems.push(format!(
+                "handler `{name}` at {place} wants the queue `{queue}`: queues of a handler's own are not there yet"
+            ));
+        }
+    }
+    if !problems.is_empty() {
+        return Err(StartError::Wiring { problems });
+    }
+    let warnings = checked.warnings.iter().map(ToString::to_string);
+    Ok(warnings.chain(elsewhere.iter().map(ToString::to_string)).collect())
+}
+
+async fn keep_templates(
+    store: &Store,
+    clock: &Clock,
+    catalog: &mut Catalog,
+    replace: bool,
+    plans: [&Plans; 2],
+) -> Result<(), StartError> {
+    let mut connection = store.writer().await?;
+    for known in catalog.known_mut() {
+        match templates::keep(&mut connection, &known.template, clock.now(), replace).await? {
+            Kept::As(number) => known.number = number,
+            Kept::Differs => {
+                return Err(StartError::Changed {
+                    name: full_name(&known.template),
+                    version: known.template.version().to_string(),
+                });
+            }
+        }
+        for plans in plans {
+            plans.add(known.number, known.template.clone());
+        }
+    }
+    Ok(())
+}

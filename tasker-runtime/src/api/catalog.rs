@@ -1,0 +1,198 @@
+//! The templates a process knows, by name.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use jsonschema::Validator;
+use serde_json::Value;
+
+use crate::{
+    model::Json,
+    registry::{NotFound, Registration, Registry, Workflow},
+    template::{self, HandlerRef, Options, Template, UnknownHandler},
+};
+
+/// The templates a process can start tasks of. Of several versions the newest counts.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    by_name: BTreeMap<(String, String), Known>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub template: Arc<Template>,
+    /// The number of its kept content, once it is kept.
+    pub number: i64,
+    input: Option<Arc<Validator>>,
+}
+
+/// There is no such template.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no template `{name}`{}", hint(nearest.as_deref()))]
+pub struct UnknownTemplate {
+    /// What was asked for.
+    pub name: String,
+    /// The name that is nearest, or the first of several that fit.
+    pub nearest: Option<String>,
+}
+
+fn hint(nearest: Option<&str>) -> String {
+    nearest.map_or_else(
+        || "; `tasker template list` shows what there is".to_owned(),
+        |name| format!("; did you mean `{name}`?"),
+    )
+}
+
+impl Catalog {
+    /// The templates of the files below `directory`, and the rendered reports of files with mistakes. A
+    /// directory that does not exist has none. With a registry, handlers must be linked.
+    #[must_use]
+    pub fn load(directory: Option<&Path>, registry: Option<&Registry>) -> (Self, Vec<String>) {
+        let (mut catalog, mut reports) = (Self::default(), Vec::new());
+        if let Some(directory) = directory.filter(|directory| directory.exists()) {
+            for file in read_with(registry, |options| template::load_tree(directory, options)) {
+                match file.result {
+                    Ok(parsed) => catalog.add(parsed.template),
+                    Err(report) => reports.push(report.to_string()),
+                }
+            }
+        }
+        (catalog, reports)
+    }
+
+    /// Adds the workflows that are written in code and linked; returns the reports of those with mistakes.
+    pub(crate) fn add_linked(&mut self) -> Vec<String> {
+        let mut reports = Vec::new();
+        for workflow in Workflow::discover() {
+            match workflow.template() {
+                Ok(template) => self.add(template),
+                Err(report) => reports.push(report.to_string()),
+            }
+        }
+        reports
+    }
+
+    /// Adds a template, unless a newer version is there.
+    pub fn add(&mut self, template: Template) {
+        let key = (template.namespace().to_owned(), template.name().to_owned());
+        if self.by_name.get(&key).is_some_and(|known| known.template.version() > template.version()) {
+            return;
+        }
+        // An invalid schema was refused when the template was read.
+        let input =
+            template.input_schema().and_then(|schema| jsonschema::validator_for(schema).ok()).map(Arc::new);
+        self.by_name.insert(key, Known { template: Arc::new(template), number: 0, input });
+    }
+
+    /// The templates, by namespace and name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Template>> {
+        self.by_name.values().map(|known| &known.template)
+    }
+
+    pub(crate) fn known_mut(&mut self) -> impl Iterator<Item = &mut Known> {
+        self.by_name.values_mut()
+    }
+
+    /// The template `namespace/name`, or `name` where only one namespace has it.
+    ///
+    /// # Errors
+    /// When there is none, with the nearest name.
+    pub fn find(&self, name: &str) -> Result<&Arc<Template>, UnknownTemplate> {
+        self.known(name).map(|known| &known.template)
+    }
+
+    pub(crate) fn known(&self, name: &str) -> Result<&Known, UnknownTemplate> {
+        let found = match name.split_once('/') {
+            Some((namespace, name)) => self.by_name.get(&(namespace.to_owned(), name.to_owned())),
+            None => {
+                let mut named = self.by_name.iter().filter(|((_, known), _)| known == name);
+                named.next().filter(|_| named.next().is_none()).map(|(_, known)| known)
+            }
+        };
+        found.ok_or_else(|| UnknownTemplate { name: name.to_owned(), nearest: self.nearest(name) })
+    }
+
+    fn nearest(&self, asked: &str) -> Option<String> {
+        let alike = |(namespace, name): &(String, String)| {
+            let full = format!("{namespace}/{name}");
+            let alike = if asked.contains('/') {
+                strsim::jaro_winkler(&full, asked)
+            } else {
+                strsim::jaro_winkler(name, asked).max(if name == asked { 1.0 } else { 0.0 })
+            };
+            (alike, full)
+        };
+        let best = self.by_name.keys().map(alike).max_by(|a, b| a.0.total_cmp(&b.0))?;
+        (best.0 > 0.75).then_some(best.1)
+    }
+}
+
+impl Known {
+    pub(crate) fn full_name(&self) -> String {
+        full_name(&self.template)
+    }
+
+    /// What is wrong with `context` for this template; empty when nothing is.
+    pub(crate) fn problems(&self, context: &Json) -> Vec<String> {
+        let Some(validator) = &self.input else { return Vec::new() };
+        let context = context.to_value();
+        let problem = |error: jsonschema::ValidationError<'_>| {
+            let path = error.instance_path().to_string();
+            let path =
+                if path.is_empty() { "input".to_owned() } else { format!("input{}", path.replace('/', ".")) };
+            format!("  {path}: {error}")
+        };
+        validator.iter_errors(&context).map(problem).collect()
+    }
+}
+
+/// Reads template files: schemas are compiled, `TASKER_ENV` chooses the environment, and with a registry
+/// handlers must be there.
+pub(crate) fn read_with<T>(registry: Option<&Registry>, read: impl FnOnce(&Options<'_>) -> T) -> T {
+    let schemas =
+        |schema: &Value| jsonschema::validator_for(schema).map(drop).map_err(|error| error.to_string());
+    let handlers = |handler: &HandlerRef| registry.map_or(Ok(()), |registry| linked(registry, handler));
+    let environment = std::env::var("TASKER_ENV").ok();
+    read(&Options {
+        environment: environment.as_deref(),
+        schema_check: Some(&schemas),
+        handler_check: Some(&handlers),
+    })
+}
+
+/// Whether a handler answers to what a template writes.
+fn linked(registry: &Registry, handler: &HandlerRef) -> Result<(), UnknownHandler> {
+    let named = |registration: &Registration| registration.handler().name() == handler.callable;
+    match registry.find("", &handler.callable) {
+        Err(NotFound::Unknown { .. }) if registry.handlers().iter().any(named) => Ok(()),
+        Err(problem) => Err(UnknownHandler {
+            message: problem.to_string(),
+            help: Some(
+                "a crate whose handlers are to be found must be named once: `use my_handlers as _;`"
+                    .to_owned(),
+            ),
+        }),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// Namespace and name.
+pub(crate) fn full_name(template: &Template) -> String {
+    format!("{}/{}", template.namespace(), template.name())
+}
+
+/// What the template asks for that this version does not do.
+pub(crate) fn unsupported(template: &Template) -> Option<String> {
+    if *template.lifecycle() != crate::template::Lifecycle::default() {
+        return Some("`lifecycle` limits are not there yet".to_owned());
+    }
+    template.steps().iter().find_map(|step| {
+        let feature = if !step.publishes_events.is_empty() {
+            "`publishes_events` is"
+        } else if step.queue.as_deref().is_some_and(|queue| queue != template.namespace()) {
+            "a `queue` of a step's own is"
+        } else {
+            return None;
+        };
+        Some(format!("step `{}`: {feature} not there yet", step.name))
+    })
+}

@@ -1,0 +1,124 @@
+//! Why the library refused.
+
+use uuid::Uuid;
+
+use super::UnknownTemplate;
+use crate::{model::TaskState, store};
+
+/// Why a [`Tasker`](super::Tasker) did not start. Nothing runs.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Handlers, templates and state do not fit together. Each entry names what and what to do.
+    #[error("handlers and templates do not fit together:\n{}", problems.join("\n"))]
+    Wiring {
+        /// Everything that is wrong, at once.
+        problems: Vec<String>,
+    },
+    /// Template files have mistakes.
+    #[error("templates have mistakes:\n{}", reports.join("\n"))]
+    Templates {
+        /// The rendered report of each file.
+        reports: Vec<String>,
+    },
+    /// The same name and version is kept with other content, and tasks may be running with it.
+    #[error(
+        "template {name} {version} is kept with other content: give it a new version, or replace it with --replace"
+    )]
+    Changed {
+        /// Namespace and name.
+        name: String,
+        /// The version.
+        version: String,
+    },
+    /// The database did not do its part.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// Why a task was not added. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubmitError {
+    /// There is no such template.
+    #[error(transparent)]
+    UnknownTemplate(#[from] UnknownTemplate),
+    /// The context breaks the template's input schema.
+    #[error("the input does not fit {template}:\n{}", problems.join("\n"))]
+    Context {
+        /// Namespace and name.
+        template: String,
+        /// What is wrong, each with the path of the field.
+        problems: Vec<String>,
+    },
+    /// The context cannot be written as JSON.
+    #[error("the input is no JSON: {0}")]
+    NotJson(#[from] serde_json::Error),
+    /// The template asks for something this version does not do.
+    #[error("{template} cannot run yet: {reason}")]
+    Unsupported {
+        /// Namespace and name.
+        template: String,
+        /// What it asks for.
+        reason: String,
+    },
+    /// The idempotency key was used with another context.
+    #[error("the idempotency key `{key}` was used for task {task} with another input")]
+    KeyReused {
+        /// The key.
+        key: String,
+        /// The task it was used for.
+        task: Uuid,
+    },
+    /// The database did not do its part. It is unknown whether the task was added.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// Why the result of a task is not there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WaitError {
+    /// There is no such task.
+    #[error("there is no task {0}")]
+    UnknownTask(Uuid),
+    /// The task came to rest without a result.
+    #[error("task {task} is {state}{}", cause.as_deref().map(|cause| format!(": {cause}")).unwrap_or_default())]
+    Unsuccessful {
+        /// The task.
+        task: Uuid,
+        /// Its state.
+        state: TaskState,
+        /// Why, in words.
+        cause: Option<String>,
+    },
+    /// The result has another form than the caller asked for.
+    #[error("the result of task {task} has another form: {source}")]
+    Form {
+        /// The task.
+        task: Uuid,
+        /// What does not fit.
+        source: serde_json::Error,
+    },
+    /// Adding the task failed.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+    /// The database did not do its part. The task goes on.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// Why an operator's command was not followed. Nothing has changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AskError {
+    /// There is no such task.
+    #[error("there is no task {0}")]
+    UnknownTask(Uuid),
+    /// The command does not fit the state of the task.
+    #[error(transparent)]
+    Refused(#[from] crate::model::CommandError),
+    /// The database did not do its part.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}

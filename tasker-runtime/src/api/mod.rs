@@ -1,0 +1,17 @@
+//! The library: build a [`Tasker`], submit tasks to it, wait for them, look at them.
+
+mod builder;
+pub(crate) mod catalog;
+mod error;
+mod report;
+mod submission;
+mod tasker;
+
+pub use builder::Builder;
+pub use catalog::{Catalog, UnknownTemplate};
+pub use error::{AskError, StartError, SubmitError, WaitError};
+pub use report::{BatchCounts, DeadLetterSummary, StepReport, TaskReport, TaskSummary, WorkerSummary};
+pub use submission::Submission;
+pub use tasker::{Stats, Tasker, Watch};
+
+pub use crate::dispatch::watch::Update;

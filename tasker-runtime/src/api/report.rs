@@ -1,0 +1,339 @@
+//! A task as people and programs see it.
+
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{
+    model::{Progress, Slot, StepNo, StepState, TaskState, Timestamp, Verdict},
+    orchestration::{
+        journal::{Entry, Failure, History},
+        plan::Plan,
+        recover::Worker,
+        share::OnOffer,
+        view::{DeadLetter, StoredTask, TaskLine},
+    },
+};
+
+/// One task with all its steps.
+#[derive(Clone, Debug, Serialize)]
+pub struct TaskReport {
+    /// Its id.
+    pub task_id: Uuid,
+    /// The name of its template.
+    pub template: String,
+    /// The namespace of its template.
+    pub namespace: String,
+    /// The version of its template.
+    pub version: String,
+    /// Where it stands.
+    pub state: TaskState,
+    /// The result of the last step, or of each by name where several have no dependents. `null` until the
+    /// task is complete.
+    pub result: Value,
+    /// Its steps in the order of the template, batch instances after their worker.
+    pub steps: Vec<StepReport>,
+    /// What a rollback undoes, in the order it does so, by names like `undo charge`. Empty while nothing is
+    /// rolled back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub compensations: Vec<StepReport>,
+    /// Why it is where it is, in words.
+    #[serde(skip)]
+    pub cause: Option<String>,
+    /// When it was submitted.
+    #[serde(skip)]
+    pub created_at: Timestamp,
+    /// When it came to its end.
+    #[serde(skip)]
+    pub finished_at: Option<Timestamp>,
+    /// When it is due, while it waits.
+    #[serde(skip)]
+    pub next_at: Option<Timestamp>,
+    /// Its context.
+    #[serde(skip)]
+    pub context: Value,
+    /// The queue it waits in.
+    #[serde(skip)]
+    pub queue: String,
+    /// Its priority in that queue.
+    #[serde(skip)]
+    pub priority: i64,
+    /// The id its submitter gave it.
+    #[serde(skip)]
+    pub correlation_id: Uuid,
+}
+
+/// One step of a task.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepReport {
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub state: StepState,
+    /// Attempts that have come to an end.
+    pub attempts: u32,
+    /// Its result, or `null`. Of a batch worker, what an operator gave for all its batches.
+    pub result: Value,
+    /// Of a batch worker: how many of its batches are in which state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batches: Option<BatchCounts>,
+    /// Of a batch: which worker it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_of: Option<String>,
+    /// The error of its last attempt, if that failed.
+    pub error: Option<crate::model::StepError>,
+    /// When its last attempt started.
+    pub started_at: Option<Timestamp>,
+    /// When its last attempt came to an end.
+    pub finished_at: Option<Timestamp>,
+    /// When its next attempt starts, while it waits for that.
+    #[serde(skip)]
+    pub retry_at: Option<Timestamp>,
+    /// Attempts it may have in all.
+    #[serde(skip)]
+    pub max_attempts: u32,
+}
+
+/// How many batches of a worker are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct BatchCounts {
+    /// All of them.
+    pub total: u32,
+    /// Complete, or resolved by an operator.
+    pub complete: u32,
+    /// Failed for good.
+    pub failed: u32,
+    /// Cancelled because another one failed, or left out by an operator.
+    pub left_out: u32,
+}
+
+impl BatchCounts {
+    fn count(&mut self, state: StepState) {
+        self.total += 1;
+        match state {
+            StepState::Complete | StepState::ResolvedManually => self.complete += 1,
+            StepState::Error => self.failed += 1,
+            StepState::Cancelled | StepState::Skipped => self.left_out += 1,
+            _ => {}
+        }
+    }
+}
+
+impl std::fmt::Display for BatchCounts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} of {} batches complete", self.complete, self.total)?;
+        for (count, what) in [(self.failed, "failed"), (self.left_out, "left out")] {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One task in a list.
+#[derive(Clone, Debug, Serialize)]
+pub struct TaskSummary {
+    /// Its id.
+    pub task_id: Uuid,
+    /// The name of its template.
+    pub template: String,
+    /// The namespace of its template.
+    pub namespace: String,
+    /// The version of its template.
+    pub version: String,
+    /// Where it stands.
+    pub state: TaskState,
+    /// When it was submitted.
+    pub created_at: Timestamp,
+    /// When it came to its end.
+    pub finished_at: Option<Timestamp>,
+    /// When it is due, while it waits for that.
+    pub due_at: Option<Timestamp>,
+    /// Why it is where it is, in words.
+    pub cause: Option<String>,
+}
+
+/// A process that runs tasks.
+#[derive(Clone, Debug, Serialize)]
+pub struct WorkerSummary {
+    /// Its number.
+    pub worker: i64,
+    /// Its process id and machine.
+    pub name: String,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// When it was last heard of.
+    pub seen_at: Timestamp,
+    /// When its tasks go to others unless it is heard of before.
+    pub expires_at: Timestamp,
+    /// The handlers it has.
+    pub handlers: Vec<String>,
+}
+
+impl WorkerSummary {
+    pub(super) fn new(worker: Worker) -> Self {
+        let Worker { id, name, started_at, seen_at, expires_at, handlers } = worker;
+        Self { worker: id.0, name, started_at, seen_at, expires_at, handlers }
+    }
+}
+
+/// A task that was set aside because the processes that held it died one after the other.
+#[derive(Clone, Debug, Serialize)]
+pub struct DeadLetterSummary {
+    /// The task.
+    pub task_id: Uuid,
+    /// The name of its template.
+    pub template: String,
+    /// The namespace of its template.
+    pub namespace: String,
+    /// When it was set aside.
+    pub since: Timestamp,
+    /// Why.
+    pub reason: String,
+}
+
+impl DeadLetterSummary {
+    pub(super) fn new(letter: DeadLetter) -> Self {
+        let DeadLetter { uuid, namespace, name, since, reason } = letter;
+        Self { task_id: uuid, template: name, namespace, since, reason }
+    }
+}
+
+impl TaskSummary {
+    pub(super) fn new(line: TaskLine) -> Self {
+        Self {
+            task_id: line.uuid,
+            template: line.name,
+            namespace: line.namespace,
+            version: line.version,
+            state: line.state,
+            created_at: line.created_at,
+            finished_at: line.finished_at,
+            due_at: (line.state == TaskState::Waiting).then_some(line.run_at),
+            cause: line.cause,
+        }
+    }
+}
+
+impl TaskReport {
+    pub(super) fn new(task: StoredTask, history: &History, plan: &Plan, on_offer: &[OnOffer]) -> Self {
+        let progress = history.replay(plan.rules.clone());
+        let over = task.state.is_final();
+        let mut steps: Vec<StepReport> =
+            progress.slots().map(|(no, slot)| step(&progress, no, slot, history, over)).collect();
+        count_batches(&progress, &mut steps);
+        let compensations =
+            progress.undos().map(|(no, slot)| step(&progress, no, slot, history, over)).collect();
+        let undo_at = match progress.verdict() {
+            Verdict::Waiting(at) if task.state == TaskState::Compensating => Some(at),
+            _ => None,
+        };
+        let waits = matches!(task.state, TaskState::Waiting | TaskState::Pending) && task.cause.is_some();
+        Self {
+            task_id: task.uuid,
+            template: task.name,
+            namespace: task.namespace,
+            version: task.version,
+            state: task.state,
+            result: if task.state == TaskState::Complete { result(plan, &steps) } else { Value::Null },
+            steps,
+            compensations,
+            cause: task.cause.or_else(|| waits_for_worker(plan, on_offer)),
+            created_at: task.created_at,
+            finished_at: task.finished_at,
+            next_at: (task.state == TaskState::Waiting || waits).then_some(task.run_at).or(undo_at),
+            context: task.context.to_value(),
+            queue: task.queue,
+            priority: task.priority,
+            correlation_id: task.correlation_id,
+        }
+    }
+
+    /// The step or the compensation of this name.
+    #[must_use]
+    pub fn step(&self, name: &str) -> Option<&StepReport> {
+        self.all().find(|step| step.name == name)
+    }
+
+    /// The steps, and after them the compensations.
+    pub fn all(&self) -> impl Iterator<Item = &StepReport> {
+        self.steps.iter().chain(&self.compensations)
+    }
+}
+
+/// What a task waits for whose steps are offered and taken by nobody.
+fn waits_for_worker(plan: &Plan, on_offer: &[OnOffer]) -> Option<String> {
+    let waiting = on_offer.iter().filter(|offer| !offer.taken);
+    let lines: Vec<String> = waiting
+        .map(|offer| {
+            let step = plan.rules.name(offer.step);
+            format!("step `{step}` waits since {} for a worker with handler `{}`", offer.since, offer.handler)
+        })
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("; "))
+}
+
+fn step(progress: &Progress, no: StepNo, slot: &Slot, history: &History, over: bool) -> StepReport {
+    // Both are read in the order of the steps.
+    let found = history.entries.binary_search_by_key(&no, |entry| entry.step).ok();
+    let entry: Option<&Entry> = found.and_then(|at| history.entries.get(at));
+    let after = history.failures.partition_point(|failure| failure.step <= no);
+    let failure: Option<&Failure> = history.failures[..after].last().filter(|failure| failure.step == no);
+    let finished = entry.filter(|_| slot.state().has_result());
+    let retry = progress.rules().retry(no);
+    StepReport {
+        name: progress.rules().name(no).to_string(),
+        state: match slot.state() {
+            StepState::Pending | StepState::Ready | StepState::WaitingForRetry if over => {
+                StepState::Cancelled
+            }
+            state => state,
+        },
+        attempts: slot.failed_attempts() + u32::from(slot.state() == StepState::Complete && entry.is_some()),
+        batches: None,
+        batch_of: no.index().map(|_| progress.rules().name(StepNo::of(no.step())).to_string()),
+        result: finished.map(|entry| entry.result.to_value()).unwrap_or_default(),
+        error: failure.filter(|_| finished.is_none()).map(|failure| failure.error.clone()),
+        started_at: entry.map(|e| e.started_at).or(failure.map(|f| f.started_at)),
+        finished_at: entry.map(|e| e.finished_at).or(failure.map(|f| f.failed_at)),
+        retry_at: slot.retry_at().filter(|_| !over),
+        max_attempts: slot.failed_attempts() - slot.spent() + retry.max_attempts.max(1),
+    }
+}
+
+/// Sums up the batches of each worker, which come right after it.
+fn count_batches(progress: &Progress, steps: &mut [StepReport]) {
+    let mut worker = 0;
+    for (at, (no, _)) in progress.slots().enumerate() {
+        let Some(state) = steps.get(at).map(|step| step.state) else { return };
+        if no.index().is_none() {
+            worker = at;
+        } else if let Some(step) = steps.get_mut(worker) {
+            step.batches.get_or_insert_default().count(state);
+        }
+    }
+}
+
+fn result(plan: &Plan, steps: &[StepReport]) -> Value {
+    let of = |leaf: u32| {
+        let rule = &plan.rules.steps[leaf as usize];
+        let name = &*rule.name;
+        let own = steps.iter().find(|step| step.name == name);
+        let result = match own.map(|step| (step.state, step.result.clone())) {
+            // A worker that nothing depends on: the results of its batches.
+            Some((StepState::Complete, _)) if rule.batch.is_some() => {
+                let parts = steps.iter().filter(|step| step.batch_of.as_deref() == Some(name));
+                Some(parts.filter(|part| part.state.has_result()).map(|part| part.result.clone()).collect())
+            }
+            Some((_, result)) => Some(result),
+            None => None,
+        };
+        (name.to_owned(), result.unwrap_or_default())
+    };
+    match plan.template.leaves() {
+        [leaf] => of(*leaf).1,
+        leaves => Value::Object(leaves.iter().map(|&leaf| of(leaf)).collect()),
+    }
+}

@@ -1,0 +1,73 @@
+//! Checks that everything a run needs is there.
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{Context, Done, Failure, Form, output};
+use crate::{api::Catalog, registry::Registry, store};
+
+/// Check that everything a run needs is there.
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {}
+
+/// One thing that was looked at.
+#[derive(Serialize)]
+struct Finding {
+    what: &'static str,
+    ok: bool,
+    detail: String,
+}
+
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn note(&mut self, what: &'static str, ok: bool, detail: String) {
+        self.0.push(Finding { what, ok, detail });
+    }
+}
+
+impl Doctor {
+    pub(crate) async fn run(self, context: Context) -> Done {
+        let form = context.global.output;
+        let mut findings = Findings(Vec::new());
+        let registry = Registry::discover();
+        findings.note("handlers", true, format!("{} linked", registry.handlers().len()));
+        let directory = context.directory();
+        let (catalog, reports) = Catalog::load(Some(&directory), Some(&registry));
+        let count = catalog.iter().count();
+        if reports.is_empty() {
+            findings.note("templates", true, format!("{count} in {}", directory.display()));
+        } else {
+            findings.note(
+                "templates",
+                false,
+                format!("mistakes in {}:\n{}", directory.display(), reports.join("\n")),
+            );
+        }
+        let url = store::shown(&context.database());
+        match store::Store::open(&context.database(), store::Options::default()).await {
+            Ok(store) => findings.note("database", true, format!("{url}: {}", store.version().await?)),
+            Err(error) => findings.note("database", false, format!("{url}: {error}")),
+        }
+        if findings.0.iter().all(|finding| finding.ok) {
+            match context.builder().connect().await {
+                Ok(tasker) => {
+                    findings.note("wiring", true, "handlers, templates and state fit together".to_owned());
+                    for warning in tasker.warnings() {
+                        findings.note("warning", true, warning.clone());
+                    }
+                }
+                Err(error) => findings.note("wiring", false, error.to_string()),
+            }
+        }
+        let well = findings.0.iter().all(|finding| finding.ok);
+        match form {
+            Form::Table => findings.0.iter().try_for_each(|finding| {
+                let sign = if finding.ok { "ok   " } else { "wrong" };
+                output::print(&format!("{sign}  {:<10} {}", finding.what, finding.detail))
+            })?,
+            form => output::json(&findings.0, form)?,
+        }
+        if well { Ok(()) } else { Err(Failure::quiet(1)) }
+    }
+}

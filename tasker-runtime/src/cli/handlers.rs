@@ -1,0 +1,63 @@
+//! Lists handlers.
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::{Context, Done, output};
+use crate::{handler::Need, registry::Registry};
+
+/// List handlers.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List the handlers that are linked into this program
+    List,
+}
+
+#[derive(Serialize)]
+struct Line {
+    handler: String,
+    place: String,
+    reads: Vec<String>,
+    compensates: Option<String>,
+    description: String,
+}
+
+impl Command {
+    pub(crate) fn run(self, context: Context) -> Done {
+        let Self::List = self;
+        let registry = Registry::discover();
+        let lines: Vec<Line> = registry
+            .handlers()
+            .iter()
+            .chain(registry.compensators())
+            .map(|registration| {
+                let facts = registration.handler().facts();
+                let reads = facts.all_needs().into_iter().filter_map(|need| match need {
+                    Need::Step { name, .. } => Some(name.to_owned()),
+                    _ => None,
+                });
+                Line {
+                    handler: registration.key(),
+                    place: registration.place(),
+                    reads: reads.collect(),
+                    compensates: facts.compensates.map(|undone| undone.to_key()),
+                    description: facts.description.unwrap_or_default().to_owned(),
+                }
+            })
+            .collect();
+        output::list(
+            &lines,
+            context.global.output,
+            &["handler", "reads", "compensates", "place", "description"],
+            |line| {
+                vec![
+                    line.handler.clone(),
+                    line.reads.join(", "),
+                    line.compensates.clone().unwrap_or_default(),
+                    line.place.clone(),
+                    line.description.clone(),
+                ]
+            },
+        )
+    }
+}

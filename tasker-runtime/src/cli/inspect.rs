@@ -1,0 +1,208 @@
+//! Lists tasks and shows one.
+
+use clap::{Args, Subcommand};
+use uuid::Uuid;
+
+use super::{Context, Done, Failure, Form, output};
+use crate::{
+    api::{StepReport, TaskReport},
+    model::{StepState, TaskState, Timestamp},
+};
+
+/// List tasks, newest first.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Only tasks in this state
+    #[arg(long, value_parser = state)]
+    state: Option<TaskState>,
+    /// Only tasks of this namespace
+    #[arg(long)]
+    namespace: Option<String>,
+    /// At most this many
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    limit: u32,
+}
+
+/// Show a task with all its steps.
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// The id of the task
+    task: Uuid,
+}
+
+fn state(name: &str) -> Result<TaskState, String> {
+    TaskState::from_name(name).ok_or_else(|| {
+        let names: Vec<&str> = TaskState::ALL.iter().map(|state| state.as_str()).collect();
+        format!("the states are {}", names.join(", "))
+    })
+}
+
+pub(crate) fn unknown_task(task: Uuid) -> Failure {
+    Failure::not_found(format!("there is no task {task}")).try_this("tasker list")
+}
+
+impl List {
+    pub(crate) async fn run(self, context: Context) -> Done {
+        let form = context.global.output;
+        let tasker = context.builder().connect().await?;
+        let tasks = tasker.list(self.state, self.namespace.as_deref(), self.limit as usize).await?;
+        output::list(&tasks, form, &["task", "template", "state", "created", "took", "note"], |task| {
+            vec![
+                task.task_id.to_string(),
+                format!("{}/{}", task.namespace, task.template),
+                task.state.to_string(),
+                seconds(task.created_at),
+                task.finished_at.map(|at| output::duration(at.since(task.created_at))).unwrap_or_default(),
+                task.cause.clone().unwrap_or_default(),
+            ]
+        })
+    }
+}
+
+impl Show {
+    pub(crate) async fn run(self, context: Context) -> Done {
+        let form = context.global.output;
+        let tasker = context.builder().connect().await?;
+        let report = tasker.show(self.task).await?.ok_or_else(|| unknown_task(self.task))?;
+        if form != Form::Table {
+            return output::json(&report, form);
+        }
+        head(&report)?;
+        let (steps, left_out) = readable(&report);
+        output::list(&steps, form, &["step", "state", "attempts", "took", "result or error"], |step| {
+            // A worker itself is never tried: its batches are.
+            let attempts = match step.batches {
+                Some(_) => String::new(),
+                None => format!("{}/{}", step.attempts, step.max_attempts),
+            };
+            vec![step.name.clone(), step.state.to_string(), attempts, took(step), what(step)]
+        })?;
+        if left_out > 0 {
+            eprintln!("{}", output::dim(&format!("{left_out} more batches; `-o json` shows them all")));
+        }
+        Ok(())
+    }
+}
+
+/// So many batches of one worker are shown; of more, those that are not complete come first.
+const MOST_BATCHES: usize = 20;
+
+/// The steps that people want to see, and how many batches are left out.
+fn readable(report: &TaskReport) -> (Vec<&StepReport>, usize) {
+    let (mut shown, mut left_out, mut of_worker) = (Vec::new(), 0, 0);
+    let mut many = false;
+    for step in &report.steps {
+        if step.batch_of.is_none() {
+            (many, of_worker) =
+                (step.batches.is_some_and(|batches| batches.total as usize > MOST_BATCHES), 0);
+            shown.push(step);
+        } else if of_worker < MOST_BATCHES && !(many && step.state == StepState::Complete) {
+            of_worker += 1;
+            shown.push(step);
+        } else {
+            left_out += 1;
+        }
+    }
+    (shown, left_out)
+}
+
+fn head(report: &TaskReport) -> Done {
+    let mut lines = vec![
+        format!("task      {}", report.task_id),
+        format!("template  {}/{} {}", report.namespace, report.template, report.version),
+        format!("state     {}", report.state),
+        format!("created   {}", report.created_at),
+    ];
+    lines.extend(
+        report
+            .finished_at
+            .map(|at| format!("finished  {at}, {} after", output::duration(at.since(report.created_at)))),
+    );
+    lines.push(format!("queue     {}, priority {}", report.queue, report.priority));
+    lines.extend(report.next_at.map(|at| format!("due       {at}")));
+    lines.extend(report.cause.as_ref().map(|cause| format!("cause     {cause}")));
+    lines.push(format!("input     {}", report.context));
+    if !report.result.is_null() {
+        lines.push(format!("result    {}", report.result));
+    }
+    lines.push(String::new());
+    output::print(&lines.join("\n"))
+}
+
+fn took(step: &StepReport) -> String {
+    match (step.started_at, step.finished_at) {
+        (Some(start), Some(end)) => output::duration(end.since(start)),
+        _ => String::new(),
+    }
+}
+
+fn what(step: &StepReport) -> String {
+    if let Some(error) = &step.error {
+        let next = step.retry_at.map(|at| format!(" (next attempt {})", seconds(at))).unwrap_or_default();
+        return format!("{}: {}{next}", error.code(), error.message());
+    }
+    if let Some(batches) = step.batches {
+        return batches.to_string();
+    }
+    let text = if step.result.is_null() { String::new() } else { step.result.to_string() };
+    match text.char_indices().nth(100) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// A time without fractions of seconds.
+fn seconds(time: Timestamp) -> String {
+    let text = time.to_string();
+    match text.split_once('.') {
+        Some((whole, _)) => format!("{whole}Z"),
+        None => text,
+    }
+}
+
+/// List the processes that run tasks.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Workers {
+    /// List the processes that run tasks
+    List,
+}
+
+impl Workers {
+    pub(crate) async fn run(self, context: Context) -> Done {
+        let Self::List = self;
+        let form = context.global.output;
+        let workers = context.builder().connect().await?.workers().await?;
+        output::list(&workers, form, &["worker", "name", "started", "seen", "handlers"], |worker| {
+            vec![
+                worker.worker.to_string(),
+                worker.name.clone(),
+                seconds(worker.started_at),
+                seconds(worker.seen_at),
+                worker.handlers.len().to_string(),
+            ]
+        })
+    }
+}
+
+/// Look at tasks that were set aside.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadLetters {
+    /// List the tasks that were set aside, newest first; `tasker retry` takes one up again
+    List,
+}
+
+impl DeadLetters {
+    pub(crate) async fn run(self, context: Context) -> Done {
+        let Self::List = self;
+        let form = context.global.output;
+        let letters = context.builder().connect().await?.dead_letters(1000).await?;
+        output::list(&letters, form, &["task", "template", "since", "reason"], |letter| {
+            vec![
+                letter.task_id.to_string(),
+                format!("{}/{}", letter.namespace, letter.template),
+                seconds(letter.since),
+                letter.reason.clone(),
+            ]
+        })
+    }
+}

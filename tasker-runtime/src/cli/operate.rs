@@ -1,0 +1,92 @@
+//! What operators do to tasks.
+
+use clap::Args;
+use uuid::Uuid;
+
+use super::{Context, Done, Failure, inspect, output};
+use crate::{api::AskError, model::Command};
+
+/// Allow failed steps a new round of attempts.
+#[derive(Debug, Args)]
+pub(crate) struct Retry {
+    /// The id of the task
+    task: Uuid,
+    /// Failed steps [default: all that failed for good]
+    steps: Vec<String>,
+}
+
+/// Give a failed step its result by hand.
+#[derive(Debug, Args)]
+pub(crate) struct Resolve {
+    /// The id of the task
+    task: Uuid,
+    /// The step
+    step: String,
+    /// The result: JSON, @file, or - for standard input
+    #[arg(short, long, value_name = "JSON", default_value = "null")]
+    result: String,
+}
+
+/// Go on without a failed step.
+#[derive(Debug, Args)]
+pub(crate) struct Skip {
+    /// The id of the task
+    task: Uuid,
+    /// The step
+    step: String,
+}
+
+/// A command that takes a task and nothing else.
+#[derive(Debug, Args)]
+pub(crate) struct Whole {
+    /// The id of the task
+    task: Uuid,
+}
+
+impl Retry {
+    pub(crate) async fn run(self, context: Context) -> Done {
+        ask(context, self.task, Command::Retry { steps: self.steps }).await
+    }
+}
+
+impl Resolve {
+    pub(crate) async fn run(self, context: Context) -> Done {
+        let result = super::run::read_input(&self.result)?.to_value();
+        ask(context, self.task, Command::Resolve { step: self.step, result }).await
+    }
+}
+
+impl Skip {
+    pub(crate) async fn run(self, context: Context) -> Done {
+        ask(context, self.task, Command::Skip { step: self.step }).await
+    }
+}
+
+impl Whole {
+    pub(crate) async fn cancel(self, context: Context) -> Done {
+        ask(context, self.task, Command::Cancel).await
+    }
+
+    pub(crate) async fn pause(self, context: Context) -> Done {
+        ask(context, self.task, Command::Pause).await
+    }
+}
+
+async fn ask(context: Context, task: Uuid, command: Command) -> Done {
+    let form = context.global.output;
+    let tasker = context.builder().connect().await?;
+    tasker.ask(task, &command).await.map_err(|error| match error {
+        AskError::Store(error) => error.into(),
+        AskError::UnknownTask(task) => inspect::unknown_task(task),
+        error => Failure::run(error).try_this(format!("tasker show {task}")),
+    })?;
+    let report = tasker.show(task).await?.ok_or_else(|| inspect::unknown_task(task))?;
+    tasker.stop().await?;
+    match form {
+        super::Form::Table => {
+            eprintln!("{}: {} is {}", command.verb(), task, output::task_state(report.state));
+            Ok(())
+        }
+        form => output::json(&report, form),
+    }
+}

@@ -1,0 +1,142 @@
+//! Checks, lists and shows templates.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::{Context, Done, Failure, Form, output};
+use crate::{
+    api::{Catalog, catalog},
+    registry::Registry,
+    template::{self, Loaded, Verdict},
+};
+
+/// Check, list and show templates.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check template files; says everything that is wrong at once
+    Check(Check),
+    /// List the templates tasks can be started of
+    List,
+    /// Show a template in its canonical form
+    Show {
+        /// The template, as namespace/name
+        template: String,
+    },
+}
+
+/// Check template files.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Files or folders [default: the templates directory]
+    paths: Vec<PathBuf>,
+    /// Do not ask whether the handlers are linked
+    #[arg(long)]
+    no_handlers: bool,
+}
+
+/// The verdict on one file.
+#[derive(Serialize)]
+struct Checked<'a> {
+    file: String,
+    verdict: Verdict,
+    report: &'a template::Report,
+}
+
+impl Command {
+    pub(crate) fn run(self, context: &Context) -> Done {
+        match self {
+            Self::Check(check) => check.run(context),
+            Self::List => list(context),
+            Self::Show { template } => show(context, &template),
+        }
+    }
+}
+
+impl Check {
+    fn run(self, context: &Context) -> Done {
+        let registry = Registry::discover();
+        let registry = (!self.no_handlers).then_some(&registry);
+        let with = |read: &dyn Fn(&template::Options<'_>) -> Vec<Loaded>| catalog::read_with(registry, read);
+        let paths = if self.paths.is_empty() { vec![context.directory()] } else { self.paths };
+        let mut loaded = Vec::new();
+        for path in &paths {
+            if path.is_dir() {
+                loaded.extend(with(&|options| template::load_tree(path, options)));
+            } else if path.exists() {
+                loaded.extend(with(&|options| vec![template::load_file(path, options)]));
+            } else {
+                return Err(Failure::not_found(format!("there is no file or folder {}", path.display())));
+            }
+        }
+        report(&loaded, context.global.output)?;
+        let wrong = loaded.iter().filter(|file| file.report().verdict() == Verdict::Error).count();
+        if wrong > 0 { Err(Failure::quiet(1)) } else { Ok(()) }
+    }
+}
+
+fn report(loaded: &[Loaded], form: Form) -> Done {
+    let checked: Vec<Checked<'_>> = loaded
+        .iter()
+        .map(|file| Checked {
+            file: file.path.display().to_string(),
+            verdict: file.report().verdict(),
+            report: file.report(),
+        })
+        .collect();
+    match form {
+        Form::Json => output::json(&checked, form),
+        Form::Jsonl => checked.iter().try_for_each(|file| output::json(file, form)),
+        Form::Table => checked.iter().try_for_each(|file| {
+            output::print(&format!("{}: {}", file.file, file.verdict))?;
+            let text = file.report.render(output::colour());
+            if text.is_empty() { Ok(()) } else { output::print(text.trim_end()) }
+        }),
+    }
+}
+
+/// What `template list` says of a template.
+#[derive(Serialize)]
+struct Line {
+    template: String,
+    version: String,
+    steps: usize,
+    description: String,
+}
+
+fn load(context: &Context) -> Result<Catalog, Failure> {
+    let (mut catalog, mut reports) = Catalog::load(Some(&context.directory()), None);
+    reports.extend(catalog.add_linked());
+    if reports.is_empty() {
+        Ok(catalog)
+    } else {
+        Err(Failure::usage(format!("templates have mistakes:\n{}", reports.join("\n"))))
+    }
+}
+
+fn list(context: &Context) -> Done {
+    let catalog = load(context)?;
+    let lines: Vec<Line> = catalog
+        .iter()
+        .map(|template| Line {
+            template: format!("{}/{}", template.namespace(), template.name()),
+            version: template.version().to_string(),
+            steps: template.steps().len(),
+            description: template.description().unwrap_or_default().to_owned(),
+        })
+        .collect();
+    output::list(&lines, context.global.output, &["template", "version", "steps", "description"], |line| {
+        vec![line.template.clone(), line.version.clone(), line.steps.to_string(), line.description.clone()]
+    })
+}
+
+fn show(context: &Context, name: &str) -> Done {
+    let catalog = load(context)?;
+    let template =
+        catalog.find(name).map_err(|error| Failure::not_found(error).try_this("tasker template list"))?;
+    match context.global.output {
+        Form::Table => output::print(template.to_yaml().trim_end()),
+        _ => output::print(&template.to_canonical()),
+    }
+}

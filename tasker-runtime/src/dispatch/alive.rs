@@ -1,0 +1,119 @@
+//! Keeps this process's leases alive and looks for those of processes that are gone.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::{engine::Shared, hold::Message};
+use crate::orchestration::{
+    commands::{self, Asked},
+    recover,
+};
+
+/// How long a command waits at most until the holder of its task sees it.
+const LOOK_FOR_COMMANDS: Duration = Duration::from_secs(1);
+
+/// Beats until the engine stops, at a third of the lease.
+pub(crate) async fn run(shared: Arc<Shared>, holds: Vec<UnboundedSender<Message>>) {
+    let period = shared.settings.lease / 3;
+    // The first beat only looks around: who else is there?
+    if let Err(error) = beat(&shared).await {
+        tracing::warn!(%error, "the lease could not be renewed");
+    }
+    loop {
+        tokio::select! {
+            () = shared.stopping.cancelled() => break,
+            () = shared.clock.sleep(period) => {}
+        }
+        match beat(&shared).await {
+            Ok(true) => {}
+            Ok(false) => replace_worker(&shared, &holds).await,
+            Err(error) => tracing::warn!(%error, "the lease could not be renewed"),
+        }
+    }
+}
+
+/// Hands the commands of operators to those who hold their tasks until the engine stops; follows those for
+/// tasks nobody holds any more.
+pub(crate) async fn run_commands(shared: Arc<Shared>, holds: Vec<UnboundedSender<Message>>) {
+    loop {
+        tokio::select! {
+            () = shared.stopping.cancelled() => break,
+            () = shared.asked.notified() => {}
+            () = shared.clock.sleep(LOOK_FOR_COMMANDS) => {}
+        }
+        if let Err(error) = pass_commands(&shared, &holds).await {
+            tracing::warn!(%error, "commands wait for the database");
+        }
+    }
+}
+
+async fn pass_commands(shared: &Shared, holds: &[UnboundedSender<Message>]) -> crate::store::Result<()> {
+    let mut connection = shared.store.reader().await?;
+    let waiting = commands::waiting(&mut connection, shared.worker().0).await?;
+    drop(connection);
+    for command in waiting {
+        if command.held && !command.over {
+            let hold = usize::try_from(command.task.0).unwrap_or_default() % holds.len();
+            let _ = holds[hold].send(Message::Asked(command));
+            continue;
+        }
+        let mut connection = shared.store.writer().await?;
+        if !command.over {
+            let rules = |template| shared.plans.rules(template);
+            let now = shared.clock.now();
+            match commands::ask(&mut connection, command.uuid, &command.command, None, now, rules).await {
+                Ok(Some(Asked::Done(_))) => shared.hint_all(),
+                // Somebody took it meanwhile and gets the new command.
+                Ok(_) => {}
+                Err(problem) => {
+                    tracing::warn!(task = %command.uuid, %problem, "an operator's command does not fit any more");
+                }
+            }
+        }
+        commands::drop_command(&mut connection, command.id).await?;
+    }
+    Ok(())
+}
+
+async fn beat(shared: &Shared) -> crate::store::Result<bool> {
+    if let Some(time) = shared.store.now().await? {
+        shared.clock.follow(time);
+    }
+    let mut connection = shared.store.writer().await?;
+    let now = shared.clock.now();
+    let alive = recover::heartbeat(&mut connection, shared.worker(), now, shared.settings.lease).await?;
+    let mut freed = recover::take_back_expired(&mut connection, now).await?;
+    drop(connection);
+    freed += recover::take_back_gone(&shared.store, now).await?;
+    let others = recover::live(&mut shared.store.reader().await?).await?;
+    shared.set_company(others.iter().filter(|other| other.id != shared.worker()).count());
+    if freed > 0 {
+        tracing::info!(tasks = freed, "freed the tasks of a process that is gone");
+        shared.hint_all();
+    }
+    Ok(alive)
+}
+
+/// This process was taken for dead: others have its tasks. It forgets them and goes on as a new worker.
+async fn replace_worker(shared: &Shared, holds: &[UnboundedSender<Message>]) {
+    tracing::warn!("this worker was given up by others; it starts anew and drops what it held");
+    for hold in holds {
+        let _ = hold.send(Message::Forget);
+    }
+    let registered = async {
+        let mut connection = shared.store.writer().await?;
+        recover::register(
+            &mut connection,
+            &shared.name,
+            &shared.handler_names,
+            shared.clock.now(),
+            shared.settings.lease,
+        )
+        .await
+    };
+    match registered.await {
+        Ok(worker) => shared.become_worker(worker),
+        Err(error) => tracing::error!(%error, "could not register anew"),
+    }
+}

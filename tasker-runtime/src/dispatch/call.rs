@@ -1,0 +1,126 @@
+//! Runs one attempt of one step: permit, deadline, panic caught, outcome sent back.
+
+use std::{
+    any::Any,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::sync::{Semaphore, mpsc::UnboundedSender};
+
+use super::hold::{Message, Over};
+use crate::{
+    clock::Clock,
+    handler::{StepHandler, TaskSequenceStep},
+    model::{Json, Lease, StepError, StepNo},
+};
+
+/// One attempt, ready to run.
+pub(crate) struct Call {
+    pub lease: Lease,
+    pub no: StepNo,
+    pub attempt: u32,
+    pub step: TaskSequenceStep,
+    pub handler: &'static dyn StepHandler,
+    pub timeout: Option<Duration>,
+    /// How long a cancelled handler may take to come to an end.
+    pub grace: Duration,
+    pub clock: Clock,
+    pub permits: Arc<Semaphore>,
+    /// The handler's own limit, on top.
+    pub own_permits: Option<Arc<Semaphore>>,
+    /// After waiting this long for a permit the attempt is lent to others; `None`: it waits.
+    pub patience: Option<Duration>,
+    pub done: UnboundedSender<Message>,
+}
+
+impl Call {
+    /// Waits for its permits, runs the handler and sends back what came of it.
+    pub(crate) async fn run(self) {
+        // The semaphores are never closed.
+        let _own = match &self.own_permits {
+            Some(permits) => permits.acquire().await.ok(),
+            None => None,
+        };
+        let _permit = match (self.permits.try_acquire(), self.patience) {
+            (Ok(permit), _) => Some(permit),
+            (Err(_), None) => self.permits.acquire().await.ok(),
+            (Err(_), Some(patience)) => match tokio::time::timeout(patience, self.permits.acquire()).await {
+                Ok(permit) => permit.ok(),
+                Err(_) => {
+                    let _ = self.done.send(Message::Lend(self.lease, self.no, self.attempt));
+                    return;
+                }
+            },
+        };
+        let started_at = self.clock.now();
+        let outcome = if self.step.parts().cancel.is_cancelled() { None } else { self.outcome().await };
+        let over = Over {
+            lease: self.lease,
+            no: self.no,
+            attempt: self.attempt,
+            started_at,
+            finished_at: self.clock.now(),
+            outcome,
+        };
+        // Without a receiver the engine has stopped, and the task has been given back.
+        let _ = self.done.send(Message::Over(over));
+    }
+
+    /// `None` when the handler was dropped because its result is no longer wanted.
+    async fn outcome(&self) -> Option<Result<Json, StepError>> {
+        // A handler may panic before its first await as well as after it.
+        let call = pin!(async { self.handler.call(&self.step).await });
+        let handler = Caught(call);
+        let cancelled = async {
+            self.step.parts().cancel.cancelled().await;
+            self.clock.sleep(self.grace).await;
+        };
+        tokio::select! {
+            biased;
+            outcome = handler => Some(outcome.unwrap_or_else(|panic| Err(panicked(&*panic)))),
+            () = self.deadline() => Some(Err(self.timed_out())),
+            () = cancelled => None,
+        }
+    }
+
+    async fn deadline(&self) {
+        match self.timeout {
+            Some(timeout) => self.clock.sleep(timeout).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn timed_out(&self) -> StepError {
+        let limit = self.timeout.unwrap_or_default();
+        StepError::retryable("TIMEOUT", format!("the attempt took longer than its timeout of {limit:?}"))
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> StepError {
+    let message = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a value that is no text".to_owned());
+    StepError::retryable("PANIC", format!("the handler panicked: {message}"))
+}
+
+/// A handler's future whose panics are results.
+struct Caught<F>(F);
+
+impl<F: Future + Unpin> Future for Caught<F> {
+    type Output = Result<F::Output, Box<dyn Any + Send>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut self.0).poll(context))) {
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    }
+}

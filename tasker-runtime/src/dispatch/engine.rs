@@ -1,0 +1,398 @@
+//! The running engine: its parts, started and stopped together.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::{
+        Notify, Semaphore,
+        mpsc::{UnboundedSender, unbounded_channel},
+    },
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    alive,
+    announce::{Announcer, News},
+    hold::{Hold, Message},
+    listen,
+    share::{self, Borrow, Lent},
+    take::Take,
+    watch::Watchers,
+};
+use crate::{
+    clock::Clock,
+    handler::{States, StepHandler},
+    model::{Rules, WorkerId},
+    orchestration::{
+        claim::Claimed,
+        plan::{Defaults, Plan},
+        recover, templates,
+    },
+    registry::Registry,
+    store::{self, Store, presence::Presence},
+    template::Template,
+};
+
+/// How an engine works. Every value has a sensible default.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Attempts that run at once.
+    pub concurrency: usize,
+    /// Tasks held at once.
+    pub window: usize,
+    /// Tasks taken at once.
+    pub claim: usize,
+    /// Loops that hold tasks, each with a connection of its own.
+    pub holds: usize,
+    /// How long a lease lives without renewal.
+    pub lease: Duration,
+    /// The longest time until work that nobody announced is found.
+    pub poll: Duration,
+    /// How work that others made is found.
+    pub wake: Wake,
+    /// How long a cancelled handler may take to come to an end.
+    pub cancel_grace: Duration,
+    /// How long stopping waits for handlers.
+    pub drain: Duration,
+    /// How long an attempt may take where nothing else says so.
+    pub step_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            concurrency: 100,
+            window: 2000,
+            claim: 500,
+            holds: 2,
+            lease: Duration::from_secs(15),
+            poll: Duration::from_secs(1),
+            wake: Wake::Hybrid,
+            cancel_grace: Duration::from_secs(1),
+            drain: Duration::from_secs(5),
+            step_timeout: Duration::from_secs(300),
+        }
+    }
+}
+
+/// How a process finds work that other processes made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wake {
+    /// It looks at every poll. Works behind transaction poolers.
+    PollingOnly,
+    /// Others tell it; it looks by itself only at every tenth poll.
+    EventDrivenOnly,
+    /// Both.
+    Hybrid,
+}
+
+impl Wake {
+    pub(crate) fn from_name(name: &str) -> Self {
+        match name {
+            "polling_only" => Self::PollingOnly,
+            "event_driven_only" => Self::EventDrivenOnly,
+            _ => Self::Hybrid,
+        }
+    }
+
+    /// Whether processes tell each other.
+    pub(crate) fn listens(self) -> bool {
+        self != Self::PollingOnly
+    }
+}
+
+/// What an engine has done since it started.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub claims: AtomicU64,
+    pub writes: AtomicU64,
+    pub results: AtomicU64,
+    pub failures: AtomicU64,
+    /// Outcomes that came after their lease was lost.
+    pub late: AtomicU64,
+}
+
+/// What the engine's loops share.
+pub(crate) struct Shared {
+    pub store: Store,
+    pub clock: Clock,
+    pub settings: Settings,
+    pub states: Arc<States>,
+    pub plans: Plans,
+    pub watchers: Watchers,
+    pub counters: Counters,
+    pub permits: Arc<Semaphore>,
+    own_permits: HashMap<String, Arc<Semaphore>>,
+    /// This worker's number; it changes when others took the process for dead.
+    pub worker: AtomicI64,
+    pub name: String,
+    pub handler_names: Vec<String>,
+    pub queues: Vec<String>,
+    /// Tasks held, those on their way to a hold loop included.
+    pub held: AtomicUsize,
+    /// Says that a task was let go.
+    pub room: Notify,
+    /// Tells other processes.
+    pub announcer: Announcer,
+    /// This process's sign of life, under its number as a worker.
+    presence: Mutex<Presence>,
+    /// Other workers that live.
+    company: AtomicUsize,
+    /// The steps this process has lent.
+    pub lent: Lent,
+    /// Says that other processes offer steps.
+    pub offered: Notify,
+    /// Says that a lent step came back.
+    pub returned: Notify,
+    /// Says that an operator asked something of a task.
+    pub asked: Notify,
+    pub stopping: CancellationToken,
+    hints: UnboundedSender<String>,
+}
+
+impl Shared {
+    pub(crate) fn worker(&self) -> WorkerId {
+        WorkerId(self.worker.load(Ordering::Acquire))
+    }
+
+    /// Whether there are others to lend steps to.
+    pub(crate) fn has_company(&self) -> bool {
+        self.company.load(Ordering::Relaxed) > 0
+    }
+
+    /// Notes how many other workers live.
+    pub(crate) fn set_company(&self, others: usize) {
+        self.company.store(others, Ordering::Relaxed);
+    }
+
+    /// Goes on under a new number.
+    pub(crate) fn become_worker(&self, worker: WorkerId) {
+        let presence = Presence::show(&self.store, worker);
+        *self.presence.lock().unwrap_or_else(PoisonError::into_inner) = presence;
+        self.worker.store(worker.0, Ordering::Release);
+    }
+
+    /// Says that `queue` has work.
+    pub(crate) fn hint(&self, queue: &str) {
+        let _ = self.hints.send(queue.to_owned());
+    }
+
+    /// Says that any queue may have work.
+    pub(crate) fn hint_all(&self) {
+        for queue in &self.queues {
+            self.hint(queue);
+        }
+    }
+
+    /// The limit of this handler's own, if it has one.
+    pub(crate) fn own_permits(&self, handler: &dyn StepHandler) -> Option<Arc<Semaphore>> {
+        if self.own_permits.is_empty() {
+            return None;
+        }
+        self.own_permits.get(handler.name()).cloned()
+    }
+}
+
+/// The plans this process knows, by the number of their kept content.
+pub(crate) struct Plans {
+    store: Store,
+    registry: Arc<Registry>,
+    defaults: Defaults,
+    known: RwLock<HashMap<i64, Arc<Plan>>>,
+}
+
+/// Why a kept template cannot be run here.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PlanError {
+    #[error("the template of this task is missing from the store")]
+    Missing,
+    #[error("the template of this task cannot be read: {0}")]
+    Unreadable(String),
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl Plans {
+    pub(crate) fn new(store: Store, registry: Arc<Registry>, defaults: Defaults) -> Self {
+        Self { store, registry, defaults, known: RwLock::default() }
+    }
+
+    pub(crate) fn add(&self, number: i64, template: Arc<Template>) -> Arc<Plan> {
+        let plan = Arc::new(Plan::new(template, &self.registry, self.defaults));
+        self.known.write().unwrap_or_else(PoisonError::into_inner).insert(number, plan.clone());
+        plan
+    }
+
+    /// The plan with this number, read from the store when this process does not know it yet.
+    pub(crate) async fn get(&self, number: i64) -> Result<Arc<Plan>, PlanError> {
+        if let Some(known) = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&number) {
+            return Ok(known.clone());
+        }
+        let mut connection = self.store.reader().await?;
+        let content = templates::content(&mut connection, number).await?.ok_or(PlanError::Missing)?;
+        let template =
+            Template::from_canonical(&content).map_err(|report| PlanError::Unreadable(report.to_string()))?;
+        Ok(self.add(number, Arc::new(template)))
+    }
+}
+
+impl Plans {
+    /// The rules of the template with this number.
+    pub(crate) async fn rules(&self, number: i64) -> store::Result<Arc<Rules>> {
+        match self.get(number).await {
+            Ok(plan) => Ok(plan.rules.clone()),
+            Err(PlanError::Store(error)) => Err(error),
+            Err(problem) => Err(store::Error::Corrupt { what: problem.to_string() }),
+        }
+    }
+}
+
+/// What an engine is started from.
+pub(crate) struct Parts {
+    pub store: Store,
+    pub registry: Arc<Registry>,
+    pub states: Arc<States>,
+    pub plans: Plans,
+    pub queues: Vec<String>,
+    pub settings: Settings,
+    pub clock: Clock,
+    pub announcer: Announcer,
+}
+
+/// A running engine.
+pub(crate) struct Engine {
+    pub shared: Arc<Shared>,
+    holds: Vec<UnboundedSender<Message>>,
+    hold_loops: Vec<JoinHandle<()>>,
+    take_loop: JoinHandle<()>,
+    alive_loops: Vec<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// Registers this process as a worker and starts its loops.
+    pub(crate) async fn start(parts: Parts) -> store::Result<Self> {
+        let Parts { store, registry, states, plans, queues, settings, clock, announcer } = parts;
+        let name = format!("{}@{}", std::process::id(), host());
+        let steps = registry.handlers().iter().map(|registration| registration.handler());
+        let handler_names: Vec<String> = steps.clone().map(|handler| handler.name().to_owned()).collect();
+        let own_permits = steps
+            .chain(registry.compensators().iter().map(|registration| registration.handler()))
+            .filter_map(|handler| {
+                let limit = handler.facts().concurrency?;
+                Some((handler.name().to_owned(), Arc::new(Semaphore::new(limit as usize))))
+            })
+            .collect();
+        let worker = {
+            let mut connection = store.writer().await?;
+            recover::take_back_expired(&mut connection, clock.now()).await?;
+            drop(connection);
+            recover::take_back_gone(&store, clock.now()).await?;
+            let mut connection = store.writer().await?;
+            recover::register(&mut connection, &name, &handler_names, clock.now(), settings.lease).await?
+        };
+        let (hints, hinted) = unbounded_channel();
+        let shared = Arc::new(Shared {
+            permits: Arc::new(Semaphore::new(settings.concurrency.max(1))),
+            own_permits,
+            worker: AtomicI64::new(worker.0),
+            held: AtomicUsize::new(0),
+            room: Notify::new(),
+            announcer,
+            presence: Mutex::new(Presence::show(&store, worker)),
+            company: AtomicUsize::new(0),
+            lent: Lent::default(),
+            offered: Notify::new(),
+            returned: Notify::new(),
+            asked: Notify::new(),
+            stopping: CancellationToken::new(),
+            watchers: Watchers::default(),
+            counters: Counters::default(),
+            store,
+            clock,
+            settings,
+            states,
+            plans,
+            name,
+            handler_names,
+            queues,
+            hints,
+        });
+        let (mut holds, mut hold_loops) = (Vec::new(), Vec::new());
+        for _ in 0..shared.settings.holds.max(1) {
+            let (sender, receiver) = unbounded_channel();
+            hold_loops.push(tokio::spawn(Hold::new(shared.clone(), sender.clone()).run(receiver)));
+            holds.push(sender);
+        }
+        let take_loop = tokio::spawn(Take::new(shared.clone(), holds.clone(), hinted).run());
+        let mut alive_loops = vec![
+            tokio::spawn(alive::run(shared.clone(), holds.clone())),
+            tokio::spawn(alive::run_commands(shared.clone(), holds.clone())),
+        ];
+        alive_loops.push(tokio::spawn(share::bring_home(shared.clone(), holds.clone())));
+        alive_loops.push(tokio::spawn(Borrow::new(shared.clone()).run()));
+        if shared.settings.wake.listens() && shared.store.is_postgres() {
+            alive_loops.push(tokio::spawn(listen::run(shared.clone())));
+        }
+        Ok(Self { shared, holds, hold_loops, take_loop, alive_loops })
+    }
+
+    /// Reserves room for one task, to be handed over; false when there is none.
+    pub(crate) fn reserve(&self) -> bool {
+        let Shared { held, settings, stopping, .. } = &*self.shared;
+        let room = |held| (held < settings.window).then_some(held + 1);
+        !stopping.is_cancelled() && held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
+    }
+
+    /// Hands over a task that this worker holds since it was added, and for which room is reserved.
+    pub(crate) fn hand_over(&self, task: Claimed) {
+        let hold = usize::try_from(task.lease.task.0).unwrap_or_default() % self.holds.len();
+        // Without a receiver the engine has stopped; the lease runs out.
+        let _ = self.holds[hold].send(Message::Taken(vec![task]));
+    }
+
+    /// Stops: takes nothing more, lets what runs come to an end for as long as the settings say, gives
+    /// the rest back for others to take at once.
+    pub(crate) async fn stop(self) -> store::Result<()> {
+        let Self { shared, holds, hold_loops, take_loop, alive_loops } = self;
+        shared.stopping.cancel();
+        // The loops end by themselves; a panic in one of them was reported where it happened.
+        let _ = take_loop.await;
+        let tell = |message: fn() -> Message| {
+            for hold in &holds {
+                // A loop that is gone has nothing to give back.
+                let _ = hold.send(message());
+            }
+        };
+        tell(|| Message::Drain);
+        let drained = async {
+            for part in hold_loops.into_iter().chain(alive_loops) {
+                let _ = part.await;
+            }
+        };
+        let mut drained = std::pin::pin!(drained);
+        if tokio::time::timeout(shared.settings.drain, &mut drained).await.is_err() {
+            tell(|| Message::GiveBack);
+            drained.await;
+        }
+        for queue in &shared.queues {
+            shared.announcer.tell(News::Queue(queue.clone()));
+        }
+        shared.announcer.flush().await;
+        let mut connection = shared.store.writer().await?;
+        // What slipped in between is freed as well.
+        recover::take_back(&mut connection, shared.worker(), shared.clock.now()).await.map(drop)
+    }
+}
+
+fn host() -> String {
+    std::fs::read_to_string("/etc/hostname")
+        .map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
+}

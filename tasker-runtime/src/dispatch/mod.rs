@@ -1,0 +1,21 @@
+//! What happens in memory: tasks are held, their steps are called, results go to the recorder.
+//!
+//! [`take`] brings tasks from the queue to one of the [`hold`] loops. A hold loop alone knows the
+//! progress of its tasks: it starts the steps that are ready ([`call`]), gathers what they return, records
+//! it together and starts what that made ready. [`alive`] keeps the leases. A crash at any point loses
+//! memory only: everything here is read back from the journal by whoever takes the task next.
+
+pub(crate) mod alive;
+pub(crate) mod announce;
+pub(crate) mod batch;
+pub(crate) mod call;
+pub(crate) mod engine;
+pub(crate) mod held;
+pub(crate) mod hold;
+pub(crate) mod listen;
+mod rollback;
+pub(crate) mod share;
+pub(crate) mod take;
+pub(crate) mod watch;
+
+pub(crate) use engine::Engine;

@@ -1,0 +1,73 @@
+//! What is particular about holding a task that is being undone.
+
+use super::held::Held;
+use crate::{
+    model::{Slot, StepState, TaskState, Timestamp},
+    orchestration::{plan::Plan, record::End},
+};
+
+/// Gives back a task whose rollback this process does not know how to do, until `later`: a handler of a step
+/// that is to be undone is missing here, and what undoes it may be missing with it.
+pub(super) fn refused(held: &Held, later: Timestamp) -> Option<End> {
+    if held.rollback_shown || held.wanted.is_some() || !held.progress.rolling_back() {
+        return None;
+    }
+    let step = missing_handler(held)?;
+    let callable = &held.plan.template.steps()[step].handler.callable;
+    let cause = format!("no worker here has the handler `{callable}`, so what undoes it is not known");
+    tracing::warn!(task = %held.facts.id, %cause, "task cannot be rolled back here");
+    let (state, run_at, cause) = (TaskState::Compensating, Some(later), Some(cause));
+    Some(End { lease: held.lease, state, run_at, finished_at: None, cause })
+}
+
+/// The number of a step that is to be undone and whose handler, or what undoes it, is missing here.
+fn missing_handler(held: &Held) -> Option<usize> {
+    let with_result = held.progress.slots().filter(|(_, slot)| slot.state().has_result());
+    let mut open = with_result.filter_map(|(no, _)| {
+        let undo = held.progress.slot(no.compensation()).map(Slot::state);
+        (!undo.is_some_and(StepState::is_settled)).then_some((no.step() as usize, undo.is_some()))
+    });
+    let Plan { handlers, compensators, .. } = &*held.plan;
+    let missing =
+        open.find(|&(step, undo)| handlers[step].is_none() || (undo && compensators[step].is_none()));
+    missing.map(|(step, _)| step)
+}
+
+/// Says once, in the store, that the task is being rolled back. The hold goes on.
+pub(super) fn shown(held: &mut Held) -> Option<End> {
+    if held.rollback_shown || !held.progress.rolling_back() {
+        return None;
+    }
+    held.rollback_shown = true;
+    let (state, cause) = (TaskState::Compensating, failures(held));
+    Some(End { lease: held.lease, state, run_at: None, finished_at: None, cause })
+}
+
+/// Why a task is being rolled back, for people; `None` when it is not.
+pub(super) fn cause(held: &Held) -> Option<String> {
+    held.progress.rolling_back().then(|| failures(held)).flatten()
+}
+
+/// So many failed steps are named in the cause of a task.
+const MOST_NAMED: usize = 10;
+
+/// Which steps failed for good, for people; and which compensation, where a rollback cannot go on.
+pub(super) fn failures(held: &Held) -> Option<String> {
+    let name = |no| held.progress.rules().name(no).to_string();
+    let failed = held.progress.slots().filter(|(_, slot)| slot.state() == StepState::Error);
+    let failed: Vec<_> = failed.map(|(no, _)| no).collect();
+    let mut names: Vec<String> = failed.iter().take(MOST_NAMED).map(|no| name(*no)).collect();
+    if failed.len() > MOST_NAMED {
+        names.push(format!("and {} more", failed.len() - MOST_NAMED));
+    }
+    let steps = (!names.is_empty()).then(|| format!("failed for good: {}", names.join(", ")));
+    let mut undos = held.progress.undos();
+    match undos.find(|(_, slot)| slot.state() == StepState::Error) {
+        Some((no, _)) => Some(format!(
+            "the rollback cannot go on: `{}` failed for good{}",
+            name(no),
+            steps.map(|steps| format!(" (rolled back because these {steps})")).unwrap_or_default()
+        )),
+        None => steps,
+    }
+}

@@ -1,0 +1,298 @@
+//! Runs steps that other processes offer, and brings home the results of those this one has lent.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    announce::News,
+    batch,
+    call::Call,
+    engine::Shared,
+    held::{Held, facts_of},
+    hold::{Back, Message, Over},
+    take,
+};
+use crate::{
+    handler::{StepParts, TaskSequenceStep},
+    model::{Lease, StepNo, TaskNo, WorkerId},
+    orchestration::{
+        journal::{self, Failure},
+        share::{self, Outcome, Taken},
+    },
+    store::Result,
+};
+
+/// The steps this process has lent, and which attempt under which lease each was.
+#[derive(Debug, Default)]
+pub(crate) struct Lent(Mutex<HashMap<(TaskNo, StepNo), Loan>>);
+
+/// One lent attempt. What comes back of an earlier one, or of a task that was held before, is not it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Loan {
+    pub lease: Lease,
+    pub step: StepNo,
+    pub attempt: u32,
+}
+
+impl Lent {
+    /// Notes a loan whose offer is written.
+    pub(crate) fn add(&self, loan: Loan) {
+        self.lock().insert((loan.lease.task, loan.step), loan);
+    }
+
+    fn all(&self) -> Vec<Loan> {
+        self.lock().values().copied().collect()
+    }
+
+    /// Forgets a loan, unless another took its place.
+    fn end(&self, loan: &Loan) {
+        let mut lent = self.lock();
+        if lent.get(&(loan.lease.task, loan.step)) == Some(loan) {
+            lent.remove(&(loan.lease.task, loan.step));
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(TaskNo, StepNo), Loan>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How often the journal is asked for lent steps when nobody says that one came back.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Brings home lent steps until the engine stops.
+pub(crate) async fn bring_home(shared: Arc<Shared>, holds: Vec<UnboundedSender<Message>>) {
+    loop {
+        tokio::select! {
+            () = shared.stopping.cancelled() => return,
+            () = shared.returned.notified() => {}
+            () = tokio::time::sleep(LOOK), if !shared.lent.is_empty() => {}
+            () = shared.clock.sleep(shared.settings.poll) => {}
+        }
+        if !shared.lent.is_empty()
+            && let Err(error) = home(&shared, &holds).await
+        {
+            tracing::warn!(%error, "lent steps wait for the database");
+        }
+    }
+}
+
+async fn home(shared: &Shared, holds: &[UnboundedSender<Message>]) -> Result<()> {
+    // In this order: what is lent from now on may be missing among the offers, and is not back for that.
+    let mut returned = shared.lent.all();
+    let out = share::lent(&shared.store, shared.worker()).await?;
+    returned.retain(|loan| !out.contains(&(loan.lease.task, loan.step)));
+    if returned.is_empty() {
+        return Ok(());
+    }
+    let tasks: Vec<TaskNo> = returned.iter().map(|loan| loan.lease.task).collect();
+    let histories = journal::read(&mut shared.store.reader().await?, &tasks).await?;
+    for loan in returned {
+        shared.lent.end(&loan);
+        let Loan { lease, step, attempt } = loan;
+        let history = histories.get(&lease.task);
+        let entry = history.and_then(|history| history.entries.iter().find(|entry| entry.step == step));
+        let failed = |failure: &&Failure| failure.step == step && failure.attempt == attempt;
+        let failure = history.and_then(|history| history.failures.iter().find(failed));
+        let back = match (entry, failure) {
+            (Some(entry), _) => Back::Done(entry.clone()),
+            (None, Some(failure)) => Back::Failed(failure.clone()),
+            (None, None) => Back::Nothing(step),
+        };
+        let hold = usize::try_from(lease.task.0).unwrap_or_default() % holds.len();
+        let _ = holds[hold].send(Message::Back(lease, back));
+    }
+    Ok(())
+}
+
+/// Runs what others offer.
+pub(crate) struct Borrow {
+    shared: Arc<Shared>,
+    sender: UnboundedSender<Message>,
+    done: UnboundedReceiver<Message>,
+    borrowed: HashMap<(TaskNo, StepNo), (Taken, CancellationToken)>,
+}
+
+impl Borrow {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let (sender, done) = unbounded_channel();
+        Self { shared, sender, done, borrowed: HashMap::new() }
+    }
+
+    /// Runs until the engine stops; then hands back what has not come to its end.
+    pub(crate) async fn run(mut self) {
+        loop {
+            tokio::select! {
+                () = self.shared.stopping.cancelled() => break,
+                message = self.done.recv() => {
+                    if let Some(Message::Over(over)) = message {
+                        self.give_back(over).await;
+                    }
+                }
+                () = self.shared.offered.notified() => self.take().await,
+                () = self.shared.clock.sleep(take::pause(&self.shared)) => self.take().await,
+            }
+        }
+        let limit = tokio::time::sleep(self.shared.settings.drain);
+        let mut limit = std::pin::pin!(limit);
+        while !self.borrowed.is_empty() {
+            tokio::select! {
+                message = self.done.recv() => {
+                    if let Some(Message::Over(over)) = message {
+                        self.give_back(over).await;
+                    }
+                }
+                () = &mut limit => break,
+            }
+        }
+        for (task, step) in std::mem::take(&mut self.borrowed).into_keys() {
+            self.hand_back(task, step).await;
+        }
+    }
+
+    async fn take(&mut self) {
+        let room = self.shared.permits.available_permits();
+        if room == 0 {
+            return;
+        }
+        let taken = async {
+            let mut connection = self.shared.store.writer().await?;
+            share::take(&mut connection, self.shared.worker(), &self.shared.handler_names, room).await
+        };
+        match taken.await {
+            Ok(taken) => {
+                for step in taken {
+                    self.start(step).await;
+                }
+            }
+            Err(error) => tracing::warn!(%error, "offers wait for the database"),
+        }
+    }
+
+    async fn start(&mut self, taken: Taken) {
+        let (task, no) = (taken.lease.task, taken.step);
+        let place = no.step() as usize;
+        let plan = self.shared.plans.get(taken.template).await.ok();
+        let Some((plan, handler)) = plan.and_then(|plan| Some((plan.clone(), (*plan.handlers.get(place)?)?)))
+        else {
+            return self.hand_back(task, no).await;
+        };
+        let progress = taken.history.replay(plan.rules.clone());
+        let rule = &plan.rules.steps[place];
+        let spent = progress.slot(no).map_or(0, |slot| slot.spent());
+        let cancel = CancellationToken::new();
+        let results = Held::results_of(&plan, &progress, &taken.history);
+        let step = TaskSequenceStep::new(StepParts {
+            task: facts_of(taken.uuid, taken.correlation_id, &plan, taken.context.clone(), taken.created_at),
+            step: no.step(),
+            name: plan.rules.name(no),
+            attempt: taken.attempt,
+            max_attempts: (taken.attempt - 1)
+                .saturating_sub(spent)
+                .saturating_add(rule.retry.max_attempts.max(1)),
+            batch: batch::part_of(&self.shared, &results.batches, taken.lease, no, taken.attempt),
+            results,
+            undoes: None,
+            states: self.shared.states.clone(),
+            cancel: cancel.clone(),
+        });
+        let call = Call {
+            lease: taken.lease,
+            no,
+            attempt: taken.attempt,
+            step,
+            handler,
+            timeout: rule.timeout,
+            grace: self.shared.settings.cancel_grace,
+            clock: self.shared.clock.clone(),
+            permits: self.shared.permits.clone(),
+            own_permits: self.shared.own_permits(handler),
+            patience: None,
+            done: self.sender.clone(),
+        };
+        self.borrowed.insert((task, no), (taken, cancel));
+        tokio::spawn(call.run());
+    }
+
+    /// Records what came of a borrowed step and tells its holder.
+    async fn give_back(&mut self, over: Over) {
+        let (task, no) = (over.lease.task, over.no);
+        let Some((taken, _)) = self.borrowed.remove(&(task, no)) else { return };
+        let Some(outcome) = over.outcome else { return self.hand_back(task, no).await };
+        let result = match self.shared.plans.get(taken.template).await {
+            Ok(plan) => {
+                outcome.and_then(|result| plan.check_result(no, &result).map(|()| result)).map_err(|error| {
+                    let rules = &plan.rules;
+                    let spent =
+                        taken.history.replay(rules.clone()).slot(no).map_or(0, |slot| slot.spent()) + 1;
+                    let seed = (task.0 as u64).rotate_left(32) ^ u64::from(over.attempt);
+                    let delay = rules.retry_after(no, spent, &error, seed);
+                    (error, delay.map(|delay| over.finished_at + delay))
+                })
+            }
+            Err(_) => return self.hand_back(task, no).await,
+        };
+        let outcome = Outcome {
+            lease: over.lease,
+            step: no,
+            attempt: over.attempt,
+            started_at: over.started_at,
+            finished_at: over.finished_at,
+            result,
+        };
+        self.record(&outcome, taken.owner).await;
+        if self.shared.permits.available_permits() > 0 {
+            self.shared.offered.notify_one();
+        }
+    }
+
+    async fn record(&self, outcome: &Outcome, owner: WorkerId) {
+        loop {
+            let recorded = async {
+                let mut connection = self.shared.store.writer().await?;
+                share::give_back(&mut connection, self.shared.worker(), outcome).await
+            };
+            match recorded.await {
+                Ok(true) => {
+                    self.shared.announcer.tell(News::Returned(owner.0));
+                    if owner == self.shared.worker() {
+                        self.shared.returned.notify_one();
+                    }
+                    return;
+                }
+                Ok(false) => {
+                    tracing::debug!(task = outcome.lease.task.0, "late outcome refused: the loan was lost");
+                    return;
+                }
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(%error, "a borrowed step's result waits for the database");
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a borrowed step's result could not be recorded; it is offered again");
+                    return self.hand_back(outcome.lease.task, outcome.step).await;
+                }
+            }
+        }
+    }
+
+    async fn hand_back(&self, task: TaskNo, step: StepNo) {
+        let handed_back = async {
+            let mut connection = self.shared.store.writer().await?;
+            share::hand_back(&mut connection, self.shared.worker(), task, step).await
+        };
+        if let Err(error) = handed_back.await {
+            tracing::warn!(%error, "a borrowed step is free when this worker's lease runs out");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The loop that takes tasks from the queues, as many as there is room for.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+
+use super::{
+    engine::{Shared, Wake},
+    hold::Message,
+};
+use crate::{
+    orchestration::claim::{self, Claimed},
+    store::Session,
+};
+
+/// Takes tasks until the engine stops.
+pub(crate) struct Take {
+    shared: Arc<Shared>,
+    session: Session,
+    holds: Vec<UnboundedSender<Message>>,
+    /// Queues somebody says have work.
+    hints: UnboundedReceiver<String>,
+}
+
+impl Take {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        holds: Vec<UnboundedSender<Message>>,
+        hints: UnboundedReceiver<String>,
+    ) -> Self {
+        Self { session: shared.store.session(), shared, holds, hints }
+    }
+
+    pub(crate) async fn run(mut self) {
+        let stopping = self.shared.stopping.clone();
+        let mut queues = self.shared.queues.clone();
+        while !stopping.is_cancelled() {
+            let more = self.take_from(&queues).await;
+            if !more.is_empty() {
+                queues = more;
+                self.room().await;
+                continue;
+            }
+            queues = tokio::select! {
+                () = stopping.cancelled() => break,
+                hint = self.hints.recv() => match hint {
+                    Some(hint) => self.hinted(hint),
+                    None => break,
+                },
+                () = self.shared.clock.sleep(pause(&self.shared)) => self.shared.queues.clone(),
+            };
+        }
+    }
+
+    /// The hinted queue and all others that were hinted meanwhile.
+    fn hinted(&mut self, first: String) -> Vec<String> {
+        let mut queues = vec![first];
+        while let Ok(queue) = self.hints.try_recv() {
+            if !queues.contains(&queue) {
+                queues.push(queue);
+            }
+        }
+        queues
+    }
+
+    /// Waits until there is room for a good part of a batch.
+    async fn room(&self) {
+        let Shared { settings, held, room, stopping, .. } = &*self.shared;
+        while settings.window.saturating_sub(held.load(Ordering::Relaxed))
+            < settings.claim.min(settings.window / 2).max(1)
+        {
+            tokio::select! {
+                () = stopping.cancelled() => return,
+                () = room.notified() => {}
+            }
+        }
+    }
+
+    /// Takes what there is room for; returns the queues that may have more.
+    async fn take_from(&mut self, queues: &[String]) -> Vec<String> {
+        let mut more = Vec::new();
+        for queue in queues {
+            let settings = &self.shared.settings;
+            let room = settings.window.saturating_sub(self.shared.held.load(Ordering::Relaxed));
+            let limit = room.min(settings.claim);
+            if limit == 0 {
+                more.push(queue.clone());
+                continue;
+            }
+            match self.claim(queue, limit).await {
+                Ok(tasks) => {
+                    if tasks.len() == limit {
+                        more.push(queue.clone());
+                    }
+                    self.hand_over(tasks);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, queue, "could not take tasks; trying again at the next poll");
+                }
+            }
+        }
+        more
+    }
+
+    async fn claim(&mut self, queue: &str, limit: usize) -> crate::store::Result<Vec<Claimed>> {
+        let mut connection = self.session.open().await?;
+        let now = self.shared.clock.now();
+        let tasks = claim::claim(&mut connection, self.shared.worker(), queue, now, limit).await?;
+        self.session.keep(connection);
+        self.shared.counters.claims.fetch_add(1, Ordering::Relaxed);
+        Ok(tasks)
+    }
+
+    fn hand_over(&self, tasks: Vec<Claimed>) {
+        self.shared.held.fetch_add(tasks.len(), Ordering::Relaxed);
+        let mut parts: Vec<Vec<Claimed>> = self.holds.iter().map(|_| Vec::new()).collect();
+        for task in tasks {
+            let part = usize::try_from(task.lease.task.0).unwrap_or_default() % parts.len();
+            parts[part].push(task);
+        }
+        for (hold, part) in self.holds.iter().zip(parts) {
+            if !part.is_empty() {
+                // Without a receiver the engine has stopped; the lease runs out.
+                let _ = hold.send(Message::Taken(part));
+            }
+        }
+    }
+}
+
+/// The pause before the next look, spread by a fifth so that processes do not look in step.
+pub(super) fn pause(shared: &Shared) -> Duration {
+    let told = shared.settings.wake == Wake::EventDrivenOnly && shared.store.is_postgres();
+    (shared.settings.poll * if told { 10 } else { 1 }).mul_f64(0.8 + 0.4 * fastrand::f64())
+}

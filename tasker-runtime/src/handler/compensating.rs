@@ -1,0 +1,150 @@
+//! Handlers that undo what others did.
+
+use std::marker::PhantomData;
+
+use serde::de::DeserializeOwned;
+
+use super::annotated::StepFn;
+use super::param::Fallback;
+use super::text::Text;
+use super::{TaskSequenceStep, TypeFacts, explain};
+use crate::model::StepError;
+
+/// The handler that another one undoes.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Compensates {
+    /// Its namespace; `None` where it counts everywhere, or where `name` begins with it.
+    pub namespace: Option<&'static str>,
+    /// Its name.
+    pub name: &'static str,
+    /// What it returns; `None`: not known.
+    pub output: Option<TypeFacts>,
+}
+
+impl Compensates {
+    /// The handler registered as `key`, its name after its namespace if it has one.
+    #[must_use]
+    pub const fn key(key: &'static str) -> Self {
+        Self { namespace: None, name: key, output: None }
+    }
+
+    /// What the registry finds it by.
+    #[must_use]
+    pub fn to_key(&self) -> String {
+        match self.namespace {
+            Some(namespace) => format!("{namespace}.{}", self.name),
+            None => self.name.to_owned(),
+        }
+    }
+}
+
+/// A handler that undoes what another one did.
+///
+/// `#[compensates(charge)]` beside `#[step_handler]` implements it. It runs when a task is rolled back,
+/// that is, when a step has failed for good and the template says `on_failure: compensate`: once for each
+/// completed step that calls `charge`, after everything that completed later has been undone. It reads
+/// what its step read, and the result of that step as well:
+///
+/// ```
+/// use tasker_runtime::prelude::*;
+///
+/// #[step_handler]
+/// async fn charge(amount: u64) -> u64 {
+///     amount
+/// }
+///
+/// #[step_handler(retry = 10)]
+/// #[compensates(charge)]
+/// async fn refund(#[depends_on(charge)] charged: u64) -> String {
+///     format!("{charged} given back")
+/// }
+/// ```
+///
+/// By hand, what is undone stands in the facts:
+///
+/// ```
+/// use tasker_runtime::handler::{Compensates, Compensating, Facts};
+/// use tasker_runtime::prelude::*;
+///
+/// struct Release;
+///
+/// #[async_trait]
+/// impl StepHandler for Release {
+///     fn name(&self) -> &str {
+///         "release"
+///     }
+///
+///     async fn call(&self, step: &TaskSequenceStep) -> Result<Json, StepError> {
+///         let reservation: String = self.compensated(step)?;
+///         step.output(&format!("{reservation} released"))
+///     }
+///
+///     fn facts(&self) -> &Facts {
+///         static FACTS: Facts = Facts::new().compensates(Compensates::key("reserve"));
+///         &FACTS
+///     }
+/// }
+///
+/// impl Compensating for Release {}
+///
+/// register_handler!(Release);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not compensate another handler",
+    note = "add `#[compensates(..)]` beside `#[step_handler]`"
+)]
+pub trait Compensating: Send + Sync + 'static {
+    /// The result of the step that is undone, as a `T`.
+    ///
+    /// # Errors
+    /// A permanent one, where the result does not have the shape of `T`, or where `step` is no
+    /// compensation.
+    fn compensated<T: DeserializeOwned>(&self, step: &TaskSequenceStep) -> Result<T, StepError>
+    where
+        Self: Sized,
+    {
+        let name = step.definition().map_or("", |undone| &undone.name);
+        let Some(result) = &step.parts().undoes else { return Err(explain::nothing_to_undo(step)) };
+        result.parse().map_err(|error| explain::result(name, result, &error))
+    }
+}
+
+/// What `#[compensates(path)]` says.
+///
+/// # Panics
+/// When the handler is a compensation itself, which is while the program is compiled.
+#[must_use]
+pub const fn compensates<S: StepFn>() -> Compensates {
+    if S::COMPENSATES {
+        let mut text = Text::<512>::new();
+        text.push("`").push(S::NAME).push("` compensates another handler itself: what undoes is not undone");
+        text.panic();
+    }
+    Compensates { namespace: S::NAMESPACE, name: S::NAME, output: Some(TypeFacts::of::<S::Output>()) }
+}
+
+/// Whether two types are the same; [`Fallback`] answers for all that are not.
+#[derive(Debug)]
+pub struct Same<A, B>(PhantomData<(A, B)>);
+
+impl<A> Same<A, A> {
+    /// They are.
+    pub const YES: bool = true;
+}
+
+impl<A, B> Fallback for Same<A, B> {}
+
+/// Refuses a compensation that reads the context as what the undone step returns, which is nearly always
+/// the result that nobody marked.
+///
+/// # Panics
+/// When it is refused, which is while the program is compiled.
+pub const fn marked<S: StepFn>(handler: &str, written: &str, same: bool) {
+    if same {
+        let mut text = Text::<512>::new();
+        text.push("`").push(handler).push("` reads the context of the task as the type that `");
+        text.push(S::NAME).push("` returns: mark its result with `#[depends_on(").push(written).push(")]`");
+        text.panic();
+    }
+}

@@ -1,0 +1,51 @@
+//! What a handler sees and what it gives back.
+//!
+//! A handler is an async function with `#[step_handler]`, or a type that implements [`StepHandler`] by
+//! hand. It is called once for each attempt with a [`TaskSequenceStep`], from which its parameters are
+//! taken: [`FromStep`] is the trait behind that, and everything else here is either such a parameter or
+//! what the registry knows about a handler before it is called.
+
+pub(crate) mod annotated;
+#[cfg(feature = "http")]
+pub mod api;
+mod batch;
+mod capable;
+pub(crate) mod compensating;
+pub(crate) mod decision;
+mod endpoint;
+mod explain;
+mod extract;
+mod facts;
+mod field;
+pub(crate) mod param;
+pub(crate) mod plan;
+mod registration;
+pub(crate) mod returned;
+pub(crate) mod spelling;
+mod states;
+mod step;
+pub(crate) mod text;
+mod traits;
+pub(crate) mod wiring;
+
+#[doc(hidden)]
+pub use annotated::StepFn;
+pub use batch::{BatchFailure, BatchPart, Batches, Checkpoint, Cursor, Instance, Progressing, Saved};
+pub use capable::{BatchableCapable, DecisionCapable};
+pub use compensating::{Compensates, Compensating};
+pub use decision::Decision;
+pub use endpoint::Endpoint;
+pub use extract::{Attempt, Cancelled, Config, IdempotencyKey, State, StepInfo};
+pub use facts::{Capability, Facts, Need, TypeFacts};
+#[doc(hidden)]
+pub use param::{OutputOf, Readable, StepInput};
+pub use plan::{BatchPlan, Slice};
+pub use registration::Registration;
+#[doc(hidden)]
+pub use returned::{StepFailure, StepOutput};
+pub use states::States;
+pub use step::{Results, StepParts, TaskFacts, TaskSequenceStep, Upstream};
+pub use traits::{FromStep, StepHandler};
+
+#[cfg(test)]
+mod tests;

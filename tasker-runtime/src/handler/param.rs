@@ -1,0 +1,362 @@
+//! How each parameter of an annotated function is taken from the step.
+
+use std::marker::PhantomData;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::annotated::StepFn;
+use super::batch::{self, Batches};
+use super::text::Text;
+use super::{FromStep, Need, TaskSequenceStep, TypeFacts, Upstream, explain, field, wiring};
+use crate::model::{Json, StepError};
+
+/// One parameter: what it needs and how it is read.
+pub struct Param<T> {
+    read: fn(&TaskSequenceStep, &'static str) -> Result<T, StepError>,
+    text: &'static str,
+    need: Need,
+}
+
+impl<T> Param<T> {
+    /// A parameter that its type explains: an extractor or else the context.
+    ///
+    /// Refuses one that calls an API, since nothing says which.
+    #[must_use]
+    pub const fn by_type<const EXTRACTOR: bool>() -> Self
+    where
+        T: StepInput<EXTRACTOR>,
+    {
+        if has_api(&[T::NEED]) {
+            let mut text = Text::<512>::new();
+            text.push("this parameter calls an API and nothing says which: ");
+            text.push("add `#[api(base_url = \"https://…\")]` or `#[api(config = \"name\")]` beside `#[step_handler]`");
+            text.panic();
+        }
+        Self::by_type_or_api()
+    }
+
+    /// The same, beside `#[api]`.
+    #[must_use]
+    pub const fn by_type_or_api<const EXTRACTOR: bool>() -> Self
+    where
+        T: StepInput<EXTRACTOR>,
+    {
+        Self { read: |step, _| T::take(step), text: "", need: T::NEED }
+    }
+
+    /// `#[depends_on("name")]`; `GATHERS` is whether it takes the failures of batches too.
+    #[must_use]
+    pub const fn depends_on_name<const GATHERS: bool>(name: &'static str, optional: bool) -> Self
+    where
+        T: Readable,
+    {
+        let read = if optional { loose_or_null::<T, GATHERS> } else { loose::<T, GATHERS> };
+        Self { read, text: name, need: Need::Step { name, exact: None, optional } }
+    }
+
+    /// `#[input("path")]`.
+    #[must_use]
+    pub const fn input(path: &'static str) -> Self
+    where
+        T: Readable,
+    {
+        Self { read: |step, path| T::field(step.context_json(), path), text: path, need: Need::Input(path) }
+    }
+
+    /// What must be there.
+    #[must_use]
+    pub const fn need(&self) -> Need {
+        self.need
+    }
+
+    /// Takes the value.
+    ///
+    /// # Errors
+    /// Why the step does not have it.
+    pub fn read(&self, step: &TaskSequenceStep) -> Result<T, StepError> {
+        (self.read)(step, self.text)
+    }
+}
+
+/// A parameter with `#[depends_on(path)]`.
+///
+/// # Panics
+/// When the handler is no step, which is while the program is compiled.
+#[must_use]
+pub const fn depends_on<S, T>() -> Param<T>
+where
+    S: StepFn,
+    T: OutputOf<S::Output>,
+    S::Output: Readable,
+{
+    if S::COMPENSATES {
+        let mut text = Text::<512>::new();
+        text.push("`").push(S::NAME).push("` compensates another handler and is no step: ");
+        text.push("nobody can read what it returns").panic();
+    }
+    let need = Need::Step {
+        name: S::NAME,
+        exact: Some(TypeFacts::of::<S::Output>()),
+        optional: <T as OutputOf<S::Output>>::OPTIONAL,
+    };
+    Param { read: exact::<T, S::Output>, text: S::NAME, need }
+}
+
+/// Refuses a handler that reads the context twice, which is nearly always an upstream that nobody
+/// declared.
+pub const fn one_context(handler: &str, needs: &[Need]) {
+    let mut contexts = 0;
+    let mut at = 0;
+    while at < needs.len() {
+        if matches!(needs[at], Need::Context) {
+            contexts += 1;
+        }
+        at += 1;
+    }
+    if contexts > 1 {
+        let mut text = Text::<512>::new();
+        text.push("handler `").push(handler).push("` reads the context of the task more than once: ");
+        text.push(
+            "mark what another step returns with `#[depends_on(step)]`, or read all fields as one struct",
+        );
+        text.panic();
+    }
+}
+
+/// Refuses `#[api]` where no parameter calls anything.
+pub const fn some_api(handler: &str, needs: &[Need]) {
+    if !has_api(needs) {
+        let mut text = Text::<512>::new();
+        text.push("handler `").push(handler).push("` has `#[api]` and does not call it: ");
+        text.push("add the parameter `api: Api`, or take the attribute away");
+        text.panic();
+    }
+}
+
+const fn has_api(needs: &[Need]) -> bool {
+    let mut at = 0;
+    while at < needs.len() {
+        match needs[at] {
+            Need::Api => return true,
+            Need::All(more) if has_api(more) => return true,
+            _ => {}
+        }
+        at += 1;
+    }
+    false
+}
+
+/// Whether a type is an extractor; [`Fallback`] answers for all that are not.
+#[derive(Debug)]
+pub struct Kind<T>(PhantomData<T>);
+
+impl<T: FromStep> Kind<T> {
+    /// It is.
+    pub const YES: bool = true;
+}
+
+/// The answer no, where a type has no answer of its own.
+pub trait Fallback {
+    /// It is not.
+    const YES: bool = false;
+}
+
+impl<T> Fallback for Kind<T> {}
+
+/// Whether a type takes the failures of batches too; [`Fallback`] answers for all that do not.
+#[derive(Debug)]
+pub struct Gathers<T>(PhantomData<T>);
+
+impl<T> Gathers<Batches<T>> {
+    /// It does.
+    pub const YES: bool = true;
+}
+
+impl<T> Fallback for Gathers<T> {}
+
+/// A parameter that its type explains.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a step input: it does not implement `serde::Deserialize`",
+    label = "cannot be read from the context of a task",
+    note = "add `#[derive(serde::Deserialize)]` to `{Self}`, or implement `FromStep` for it"
+)]
+pub trait StepInput<const EXTRACTOR: bool = false>: Sized {
+    /// What must be there.
+    const NEED: Need;
+
+    /// Takes the value.
+    ///
+    /// # Errors
+    /// Why the step does not have it.
+    fn take(step: &TaskSequenceStep) -> Result<Self, StepError>;
+}
+
+impl<T: FromStep> StepInput<true> for T {
+    const NEED: Need = Need::All(T::NEEDS);
+
+    fn take(step: &TaskSequenceStep) -> Result<Self, StepError> {
+        T::from_step(step)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned> StepInput<false> for T {
+    const NEED: Need = Need::Context;
+
+    fn take(step: &TaskSequenceStep) -> Result<Self, StepError> {
+        step.context()
+    }
+}
+
+/// What can be read from JSON.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a step input: it does not implement `serde::Deserialize`",
+    label = "cannot be read from JSON",
+    note = "add `#[derive(serde::Deserialize)]` to `{Self}`"
+)]
+pub trait Readable: Sized {
+    /// Reads a whole document.
+    ///
+    /// # Errors
+    /// Where it has another shape.
+    fn read(json: &Json) -> serde_json::Result<Self>;
+
+    /// Reads a tree.
+    ///
+    /// # Errors
+    /// Where it has another shape.
+    fn read_value(value: &Value) -> serde_json::Result<Self>;
+
+    /// Reads one field of the context.
+    ///
+    /// # Errors
+    /// Where it is not there or has another shape.
+    fn field(json: &Json, path: &'static str) -> Result<Self, StepError>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned> Readable for T {
+    fn read(json: &Json) -> serde_json::Result<Self> {
+        json.parse()
+    }
+
+    fn read_value(value: &Value) -> serde_json::Result<Self> {
+        T::deserialize(value)
+    }
+
+    fn field(json: &Json, path: &'static str) -> Result<Self, StepError> {
+        field::read(json, path)
+    }
+}
+
+/// A parameter that takes what the upstream step returns, `U`.
+#[diagnostic::on_unimplemented(
+    message = "step dependency type mismatch: this parameter is `{Self}` but the upstream step returns `{U}`",
+    label = "expected `{U}`, the output of the upstream step",
+    note = "take the upstream's own type, or `Option` of it; `#[depends_on(\"name\")]` reads another shape when the step runs"
+)]
+pub trait OutputOf<U>: Sized {
+    /// Whether it copes with a branch that was not taken.
+    const OPTIONAL: bool;
+
+    /// The parameter for a result.
+    fn some(result: U) -> Self;
+
+    /// The parameter for a branch that was not taken, if there is one.
+    fn none() -> Option<Self>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T> OutputOf<T> for T {
+    const OPTIONAL: bool = false;
+
+    fn some(result: T) -> Self {
+        result
+    }
+
+    fn none() -> Option<Self> {
+        None
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T> OutputOf<T> for Option<T> {
+    const OPTIONAL: bool = true;
+
+    fn some(result: T) -> Self {
+        Some(result)
+    }
+
+    fn none() -> Option<Self> {
+        Some(None)
+    }
+}
+
+// Of the batches of a worker, the results may be taken alone.
+#[diagnostic::do_not_recommend]
+impl<T> OutputOf<Batches<T>> for Vec<T> {
+    const OPTIONAL: bool = false;
+
+    fn some(batches: Batches<T>) -> Self {
+        batches.into_results()
+    }
+
+    fn none() -> Option<Self> {
+        None
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T> OutputOf<Batches<T>> for Option<Vec<T>> {
+    const OPTIONAL: bool = true;
+
+    fn some(batches: Batches<T>) -> Self {
+        Some(batches.into_results())
+    }
+
+    fn none() -> Option<Self> {
+        Some(None)
+    }
+}
+
+fn exact<T: OutputOf<U>, U: Readable>(step: &TaskSequenceStep, name: &'static str) -> Result<T, StepError> {
+    match upstream(step, name, true)? {
+        Some(json) => U::read(&json).map(T::some).map_err(|error| explain::result(name, &json, &error)),
+        None => T::none().ok_or_else(|| explain::not_taken(step, name)),
+    }
+}
+
+fn loose<T: Readable, const GATHERS: bool>(
+    step: &TaskSequenceStep,
+    name: &'static str,
+) -> Result<T, StepError> {
+    let json = upstream(step, name, GATHERS)?.ok_or_else(|| explain::not_taken(step, name))?;
+    T::read(&json).map_err(|error| explain::result(name, &json, &error))
+}
+
+fn loose_or_null<T: Readable, const GATHERS: bool>(
+    step: &TaskSequenceStep,
+    name: &'static str,
+) -> Result<T, StepError> {
+    let json = upstream(step, name, GATHERS)?.unwrap_or_else(Json::null);
+    T::read(&json).map_err(|error| explain::result(name, &json, &error))
+}
+
+/// The result of the step that `name` means here, of batches with or without their failures; `None` where
+/// it was not taken.
+fn upstream(step: &TaskSequenceStep, name: &str, failures: bool) -> Result<Option<Json>, StepError> {
+    let parts = step.parts();
+    if let Some(result) = parts.undoes.as_ref().filter(|_| wiring::is(&parts.task.template, parts.step, name))
+    {
+        return Ok(Some(result.clone()));
+    }
+    let found = wiring::find(&parts.task.template, parts.step, name);
+    match parts.results.of(found.map_err(|_| explain::no_ancestor(step, name))?) {
+        Upstream::Complete(json) => Ok(Some(json)),
+        Upstream::Instances(instances) if failures => Ok(Some(batch::all_of(&instances))),
+        Upstream::Instances(instances) => Ok(Some(batch::results_of(&instances))),
+        Upstream::NotTaken => Ok(None),
+        Upstream::Pending => Err(explain::pending(step, name)),
+    }
+}

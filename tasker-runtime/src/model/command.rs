@@ -1,0 +1,236 @@
+//! What operators ask of a task, and what follows from it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tasker_template::FailureStrategy;
+
+use super::{Json, Progress, StepNo, StepState, TaskState, Verdict};
+
+/// What an operator asks of a task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// A new round of attempts for failed steps: for these, or for all that failed for good.
+    ///
+    /// A batch goes on from its checkpoint. Of a worker that failed fast, the failed batches are tried
+    /// again; once none of them is left failed, those that were cancelled run too. In a batch that may go
+    /// on after failures, a failed instance can be tried again until the steps after it have run; with
+    /// `failure_strategy: isolate` also when the task is complete. Its result is recorded then, and what
+    /// the steps after the batch returned stays.
+    ///
+    /// In a task that is being rolled back, this and the next two are for its compensations, by names like
+    /// `undo charge`.
+    Retry {
+        /// Names of failed steps; none: every one. The name of a worker stands for its failed batches.
+        #[serde(default)]
+        steps: Vec<String>,
+    },
+    /// A result for a step that failed or waits for a retry.
+    Resolve {
+        /// The step.
+        step: String,
+        /// Its result.
+        result: Value,
+    },
+    /// Go on without a step that failed or waits for a retry; what needs its result is skipped as well.
+    Skip {
+        /// The step.
+        step: String,
+    },
+    /// End the task; running handlers are told and then dropped. Nothing is undone, and what a rollback has
+    /// not undone yet stays.
+    Cancel,
+    /// Start no more steps until it is resumed.
+    Pause,
+    /// Go on after a pause.
+    Resume,
+}
+
+/// A fact about a step that follows from a command.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fact {
+    /// The failed step gets a new round of attempts.
+    Reopened(StepNo),
+    /// The step has this result.
+    Resolved(StepNo, Json),
+    /// The step is left out.
+    Skipped(StepNo),
+}
+
+/// Why a command cannot be followed. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// The task is over.
+    #[error("the task is {0}: nothing can change it any more")]
+    Over(TaskState),
+    /// The task has no step of this name.
+    #[error("the task has no step `{step}`{}", nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default())]
+    UnknownStep {
+        /// The name that was given.
+        step: String,
+        /// The name that is nearest.
+        nearest: Option<String>,
+    },
+    /// The step is not in a state the command is for.
+    #[error("step `{step}` is {state}: only a step that failed or waits for a retry can be {verb}")]
+    WrongState {
+        /// The step.
+        step: String,
+        /// Its state.
+        state: StepState,
+        /// What was to be done to it.
+        verb: &'static str,
+    },
+    /// The task is being undone, and the step is none of its compensations.
+    #[error(
+        "the task is being rolled back, so `{step}` stays as it is: only its compensations can be {verb}, by names like `undo {step}`"
+    )]
+    RollingBack {
+        /// The step.
+        step: String,
+        /// What was to be done to it.
+        verb: &'static str,
+    },
+    /// No step has failed for good.
+    #[error("no step of the task has failed for good")]
+    NothingFailed,
+    /// The batch failed, and the steps after it have run without it.
+    #[error(
+        "the steps after batch `{step}` have run without it: it can be {verb} no more{}",
+        if *verb == "retried" { " (`failure_strategy: isolate` allows it once the task is complete)" } else { "" }
+    )]
+    BatchOver {
+        /// The instance.
+        step: String,
+        /// What was to be done to it.
+        verb: &'static str,
+    },
+    /// Only a paused task can be resumed.
+    #[error("the task is {0}, not paused")]
+    NotPaused(TaskState),
+    /// The given result is not one the step may have.
+    #[error("step `{step}` cannot have this result: {problem}")]
+    Result {
+        /// The step.
+        step: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl Command {
+    /// The facts that follow for a task that stands at `progress`. Commands about the whole task have none.
+    ///
+    /// # Errors
+    /// When the command does not fit the state of the steps it names.
+    pub fn facts(&self, progress: &Progress) -> Result<Vec<Fact>, CommandError> {
+        match self {
+            Self::Retry { steps } if steps.is_empty() && progress.rolling_back() => {
+                let failed = progress.undos().find(|(_, slot)| slot.state() == StepState::Error);
+                failed.map(|(no, _)| vec![Fact::Reopened(no)]).ok_or(CommandError::NothingFailed)
+            }
+            Self::Retry { steps } if steps.is_empty() => {
+                let failed = progress.slots().filter(|(_, slot)| slot.state() == StepState::Error);
+                // A failed batch is the failure of its instances.
+                let facts: Vec<Fact> = failed
+                    .filter(|(no, _)| !is_worker(progress, *no) && open_batch(progress, *no, true))
+                    .map(|(no, _)| Fact::Reopened(no))
+                    .collect();
+                if facts.is_empty() { Err(CommandError::NothingFailed) } else { Ok(facts) }
+            }
+            Self::Retry { steps } => {
+                let facts: Vec<Vec<Fact>> =
+                    steps.iter().map(|step| retried(progress, step)).collect::<Result<_, _>>()?;
+                Ok(facts.concat())
+            }
+            Self::Resolve { step, result } => {
+                let no = open(progress, step, "resolved")?;
+                let problem = |problem: String| CommandError::Result { step: step.clone(), problem };
+                let result = Json::of(result).map_err(|error| problem(error.to_string()))?;
+                progress.rules().effect(no, &result).map_err(|error| problem(error.to_string()))?;
+                Ok(vec![Fact::Resolved(no, result)])
+            }
+            Self::Skip { step } => Ok(vec![Fact::Skipped(open(progress, step, "skipped")?)]),
+            Self::Cancel | Self::Pause | Self::Resume => Ok(Vec::new()),
+        }
+    }
+
+    /// The command in a word, for the audit trail.
+    #[must_use]
+    pub const fn verb(&self) -> &'static str {
+        match self {
+            Self::Retry { .. } => "retry",
+            Self::Resolve { .. } => "resolve",
+            Self::Skip { .. } => "skip",
+            Self::Cancel => "cancel",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+        }
+    }
+}
+
+fn find(progress: &Progress, step: &str, verb: &'static str) -> Result<(StepNo, StepState), CommandError> {
+    let found = progress.rules().number(step).and_then(|no| Some((no, progress.slot(no)?.state())));
+    if found.is_some_and(|(no, _)| no.undoes().is_none()) && progress.rolling_back() {
+        return Err(CommandError::RollingBack { step: step.to_owned(), verb });
+    }
+    found.ok_or_else(|| {
+        let names = progress.rules().steps.iter().map(|rule| rule.name.to_string());
+        let names = names.chain(progress.undos().map(|(no, _)| progress.rules().name(no).to_string()));
+        let alike = |name: &String| strsim::jaro_winkler(name, step);
+        let nearest = names.max_by(|a, b| alike(a).total_cmp(&alike(b))).filter(|name| alike(name) > 0.7);
+        CommandError::UnknownStep { step: step.to_owned(), nearest }
+    })
+}
+
+fn is_worker(progress: &Progress, no: StepNo) -> bool {
+    let step = no.index().is_none() && no.undoes().is_none();
+    step && progress.rules().steps[no.step() as usize].batch.is_some()
+}
+
+/// Whether an instance may still change: the steps after its batch have not run, or, where it is only to
+/// be tried again, its batch is isolated from them and the task complete. Other steps always may.
+fn open_batch(progress: &Progress, no: StepNo, again: bool) -> bool {
+    let rule = &progress.rules().steps[no.step() as usize];
+    let (Some(_), None, Some(batch)) = (no.index(), no.undoes(), &rule.batch) else { return true };
+    match progress.slot(StepNo::of(no.step())).map(super::Slot::state) {
+        Some(StepState::Complete) => {
+            again && batch.strategy == FailureStrategy::Isolate && progress.verdict() == Verdict::Complete
+        }
+        Some(StepState::ResolvedManually | StepState::Skipped) => false,
+        _ => true,
+    }
+}
+
+/// What it means to retry a step by name: for a worker, its failed instances.
+fn retried(progress: &Progress, step: &str) -> Result<Vec<Fact>, CommandError> {
+    let (no, state) = find(progress, step, "retried")?;
+    if is_worker(progress, no) {
+        let failed = progress.slots().filter(|(other, slot)| {
+            other.step() == no.step() && other.index().is_some() && slot.state() == StepState::Error
+        });
+        let facts: Vec<Fact> = failed
+            .filter(|(no, _)| open_batch(progress, *no, true))
+            .map(|(no, _)| Fact::Reopened(no))
+            .collect();
+        if !facts.is_empty() {
+            return Ok(facts);
+        }
+    }
+    match state {
+        StepState::Error if open_batch(progress, no, true) => Ok(vec![Fact::Reopened(no)]),
+        StepState::Error => Err(CommandError::BatchOver { step: step.to_owned(), verb: "retried" }),
+        state => Err(CommandError::WrongState { step: step.to_owned(), state, verb: "retried" }),
+    }
+}
+
+fn open(progress: &Progress, step: &str, verb: &'static str) -> Result<StepNo, CommandError> {
+    match find(progress, step, verb)? {
+        (no, _) if !open_batch(progress, no, false) => {
+            Err(CommandError::BatchOver { step: step.to_owned(), verb })
+        }
+        (no, StepState::Error | StepState::WaitingForRetry) => Ok(no),
+        (_, state) => Err(CommandError::WrongState { step: step.to_owned(), state, verb }),
+    }
+}

@@ -1,0 +1,477 @@
+//! Where a task stands: a fold over its journal.
+//!
+//! The same fold serves a task that runs and one that is read back after a crash: what was recorded
+//! goes in, which steps may run comes out. Nothing here is stored.
+
+mod rollback;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+    sync::Arc,
+};
+
+use tasker_template::{OnFailure, StepKind};
+
+use self::rollback::Rollback;
+use super::{Json, Rules, StepNo, StepState, Timestamp, batch::Batch, outcome::OutcomeError, rules::Effect};
+
+/// Something that was recorded about a step.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// An attempt succeeded.
+    Completed {
+        /// Its result.
+        result: Json,
+    },
+    /// An operator gave the result.
+    Resolved {
+        /// The result.
+        result: Json,
+    },
+    /// An operator left the step out.
+    Skipped,
+    /// An attempt failed.
+    Failed {
+        /// When the next attempt may start; `None` when it failed for good.
+        retry_at: Option<Timestamp>,
+    },
+    /// An operator allowed the failed step a new round of attempts.
+    Reopened,
+    /// An attempt failed for good and an operator has allowed a new round since: both, read back at once,
+    /// so that nothing below ever takes the failure for the end.
+    FailedAndReopened,
+}
+
+/// What can be done with a task now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Steps run or may run.
+    Working,
+    /// Nothing can run before this time.
+    Waiting(Timestamp),
+    /// Steps, or the compensation of one, have failed for good and nothing else can run.
+    Failed,
+    /// Steps have failed for good and everything else has been undone.
+    Compensated,
+    /// Every step is complete, resolved or skipped.
+    Complete,
+}
+
+/// What is known of one step or one batch instance.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    pub(super) state: StepState,
+    /// Steps it depends on that are not settled.
+    missing: u32,
+    /// Settled steps it depends on that were taken.
+    taken: u32,
+    attempts: u32,
+    /// Attempts since an operator last reopened it.
+    spent: u32,
+    retry_at: Option<Timestamp>,
+    /// An operator reopened it and it has not settled since.
+    pub(super) reopened: bool,
+}
+
+impl Slot {
+    fn waiting_for(missing: u32) -> Self {
+        Self {
+            state: StepState::Pending,
+            missing,
+            taken: 0,
+            attempts: 0,
+            spent: 0,
+            retry_at: None,
+            reopened: false,
+        }
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn state(&self) -> StepState {
+        self.state
+    }
+
+    /// Attempts that failed so far.
+    #[must_use]
+    pub fn failed_attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Failed attempts since an operator last reopened the step.
+    #[must_use]
+    pub fn spent(&self) -> u32 {
+        self.spent
+    }
+
+    /// Whether its last attempt failed and another one follows.
+    pub(super) fn is_due_again(&self) -> bool {
+        self.spent > 0 && self.retry_at.is_some()
+    }
+
+    /// When the next attempt may start, while it waits for that.
+    #[must_use]
+    pub fn retry_at(&self) -> Option<Timestamp> {
+        self.retry_at.filter(|_| self.state == StepState::WaitingForRetry)
+    }
+}
+
+/// Where a task stands.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    pub(super) rules: Arc<Rules>,
+    pub(super) steps: Box<[Slot]>,
+    /// By worker step; most tasks have none.
+    pub(super) batches: BTreeMap<u32, Batch>,
+    /// Routes of completed decisions.
+    routes: BTreeMap<u32, Vec<u32>>,
+    /// What became ready; some of it may have gone on since.
+    fresh: Vec<StepNo>,
+    /// What waits for a retry, the next first.
+    waits: BTreeSet<(Timestamp, StepNo)>,
+    /// Settled steps whose dependents have not been told.
+    settled: Vec<u32>,
+    /// Steps that were skipped since this was last asked.
+    skipped: Vec<u32>,
+    /// What is undone once nothing can run; only where the template asks for it.
+    rollback: Option<Box<Rollback>>,
+    counts: Counts,
+}
+
+/// How many steps and instances are in which state. A batch worker itself neither is ready nor runs.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    ready: u32,
+    running: u32,
+    /// Steps of the template that failed for good.
+    failed: u32,
+    /// Steps of the template that are neither settled nor failed.
+    left: u32,
+}
+
+impl Progress {
+    /// A task of which nothing is recorded: the steps without dependencies are ready.
+    #[must_use]
+    pub fn new(rules: Arc<Rules>) -> Self {
+        let count = |step: &super::Rule| u32::try_from(step.dependencies.len()).unwrap_or(u32::MAX);
+        let steps: Box<[Slot]> = rules.steps.iter().map(|step| Slot::waiting_for(count(step))).collect();
+        let left = u32::try_from(steps.len()).unwrap_or(u32::MAX);
+        let mut progress = Self {
+            rollback: (rules.on_failure == OnFailure::Compensate).then(Box::default),
+            steps,
+            rules,
+            batches: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            fresh: Vec::new(),
+            waits: BTreeSet::new(),
+            settled: Vec::new(),
+            skipped: Vec::new(),
+            counts: Counts { left, ..Counts::default() },
+        };
+        for step in 0..left {
+            if progress.steps[step as usize].missing == 0 {
+                progress.release(step);
+            }
+        }
+        progress
+    }
+
+    /// The rules it follows.
+    #[must_use]
+    pub fn rules(&self) -> &Arc<Rules> {
+        &self.rules
+    }
+
+    /// What is known of a step; `None` when there is no such step or instance (yet).
+    #[must_use]
+    pub fn slot(&self, no: StepNo) -> Option<&Slot> {
+        if let Some(of) = no.undoes() {
+            return self.rollback.as_ref()?.slot(of);
+        }
+        match no.index() {
+            None => self.steps.get(no.step() as usize),
+            Some(index) => self.batches.get(&no.step())?.instances.get(index as usize),
+        }
+    }
+
+    /// Every step in the order of the template, the instances of a batch after their worker.
+    pub fn slots(&self) -> impl Iterator<Item = (StepNo, &Slot)> {
+        (0u32..).zip(&self.steps).flat_map(|(step, slot)| {
+            let instances = self.batches.get(&step).map(|batch| &*batch.instances).unwrap_or_default();
+            let numbered = (0u32..).zip(instances).map(move |(i, slot)| (StepNo::instance(step, i), slot));
+            std::iter::once((StepNo::of(step), slot)).chain(numbered)
+        })
+    }
+
+    /// The steps, or the compensation, that became ready since this was last asked. They count as running
+    /// from now on.
+    pub fn take_ready(&mut self) -> Vec<StepNo> {
+        if self.rolling_back() {
+            return self.take_undo();
+        }
+        let mut ready = mem::take(&mut self.fresh);
+        ready.retain(|&no| {
+            let still = self.slot(no).is_some_and(|slot| slot.state == StepState::Ready);
+            if still {
+                self.move_to(no, StepState::InProgress);
+            }
+            still
+        });
+        ready
+    }
+
+    /// The steps that were skipped since this was last asked.
+    pub fn take_skipped(&mut self) -> Vec<u32> {
+        mem::take(&mut self.skipped)
+    }
+
+    /// Takes back steps that were taken to run and did not: they are ready again.
+    pub fn put_back(&mut self, no: StepNo) {
+        if no.undoes().is_some() {
+            return self.put_back_undo();
+        }
+        if self.slot(no).is_some_and(|slot| slot.state == StepState::InProgress) {
+            if self.is_stopped(no) {
+                self.move_to(no, StepState::Cancelled);
+                self.instance_changed(no.step());
+            } else {
+                self.make_ready(no);
+            }
+        }
+    }
+
+    /// Releases the steps, or the compensation, whose retry time has come.
+    pub fn wake(&mut self, now: Timestamp) {
+        self.wake_undo(now);
+        while let Some(&(_, no)) = self.waits.first().filter(|(at, _)| *at <= now) {
+            self.make_ready(no);
+        }
+    }
+
+    /// What can be done now, as far as the steps go.
+    fn steps_verdict(&self) -> Verdict {
+        if self.counts.running > 0 || self.counts.ready > 0 {
+            return Verdict::Working;
+        }
+        if let Some((next, _)) = self.waits.first() {
+            return Verdict::Waiting(*next);
+        }
+        if self.counts.failed > 0 || self.counts.left > 0 { Verdict::Failed } else { Verdict::Complete }
+    }
+
+    /// Adds what was recorded about step `no`. What is already settled stays as it is.
+    ///
+    /// # Errors
+    /// When the result of a decision or an analyzer cannot be followed; the step has failed then.
+    pub fn apply(&mut self, no: StepNo, event: &Event) -> Result<(), OutcomeError> {
+        self.apply_at(no, event, Timestamp::default())
+    }
+
+    fn apply_to_step(&mut self, no: StepNo, event: &Event) -> Result<(), OutcomeError> {
+        let Some(slot) = self.slot(no) else { return Ok(()) };
+        let settled = match slot.state {
+            StepState::Complete | StepState::ResolvedManually | StepState::Skipped => true,
+            // An instance that ran while its batch failed may still bring a result.
+            StepState::Cancelled => no.index().is_none(),
+            _ => false,
+        };
+        if settled
+            || (matches!(event, Event::Reopened) && (slot.state != StepState::Error || self.is_worker(no)))
+        {
+            return Ok(());
+        }
+        let effect = match event {
+            Event::Completed { result } | Event::Resolved { result } => self.rules.effect(no, result),
+            _ => Ok(Effect::Plain),
+        };
+        match (&effect, event) {
+            (Err(_), _) => self.fail(no),
+            (_, Event::Failed { retry_at }) => self.attempt_failed(no, *retry_at),
+            (_, Event::Reopened) => self.reopen(no),
+            (_, Event::FailedAndReopened) => {
+                self.move_to(no, StepState::Pending);
+                self.slot_mut(no, |slot| slot.attempts += 1);
+                self.reopen(no);
+            }
+            (_, Event::Skipped) => self.settle(no, StepState::Skipped),
+            (Ok(effect), Event::Completed { .. }) => {
+                self.follow(no.step(), effect);
+                self.settle(no, StepState::Complete);
+            }
+            (Ok(effect), Event::Resolved { .. }) => {
+                self.follow(no.step(), effect);
+                self.settle(no, StepState::ResolvedManually);
+            }
+        }
+        self.tell_dependents();
+        effect.map(|_| ())
+    }
+
+    fn follow(&mut self, step: u32, effect: &Effect) {
+        match effect {
+            Effect::Plain => {}
+            Effect::Routes(routes) => drop(self.routes.insert(step, routes.clone())),
+            Effect::Batches(count) => {
+                if let Some(worker) = self.rules.worker_of(step) {
+                    self.batches.insert(worker, Batch::of(vec![Slot::waiting_for(0); *count as usize]));
+                }
+            }
+        }
+    }
+
+    fn attempt_failed(&mut self, no: StepNo, retry_at: Option<Timestamp>) {
+        // Out of what it may wait for already.
+        self.move_to(no, StepState::Pending);
+        self.slot_mut(no, |slot| {
+            slot.attempts += 1;
+            slot.spent += 1;
+            slot.retry_at = retry_at;
+        });
+        match retry_at {
+            None => self.fail(no),
+            Some(_) if self.is_stopped(no) => {
+                self.move_to(no, StepState::Cancelled);
+                self.instance_changed(no.step());
+            }
+            Some(_) => self.move_to(no, StepState::WaitingForRetry),
+        }
+    }
+
+    fn fail(&mut self, no: StepNo) {
+        self.move_to(no, StepState::Error);
+        if no.index().is_some() {
+            self.instance_changed(no.step());
+        }
+    }
+
+    fn reopen(&mut self, no: StepNo) {
+        self.slot_mut(no, |slot| {
+            slot.spent = 0;
+            slot.reopened = true;
+        });
+        match no.index() {
+            // Read back before what it depends on.
+            None if self.steps[no.step() as usize].missing > 0 => self.move_to(no, StepState::Pending),
+            None => self.make_ready(no),
+            Some(index) => self.reopen_instance(no.step(), index),
+        }
+    }
+
+    /// A step is complete, resolved or skipped.
+    pub(super) fn settle(&mut self, no: StepNo, state: StepState) {
+        self.move_to(no, state);
+        if no.index().is_some() {
+            return self.instance_changed(no.step());
+        }
+        if state == StepState::Skipped {
+            self.skipped.push(no.step());
+        }
+        self.settled.push(no.step());
+    }
+
+    pub(super) fn make_ready(&mut self, no: StepNo) {
+        self.move_to(no, StepState::Ready);
+        self.fresh.push(no);
+    }
+
+    /// Everything the step depends on is settled: runs it, skips it, or opens its batch.
+    fn release(&mut self, step: u32) {
+        let rule = &self.rules.steps[step as usize];
+        let slot = &self.steps[step as usize];
+        let runs = match rule.kind {
+            StepKind::DeferredConvergence => slot.taken > 0,
+            _ => slot.taken as usize == rule.dependencies.len(),
+        };
+        let no = StepNo::of(step);
+        if !runs {
+            self.settle(no, StepState::Skipped);
+        } else if rule.batch.is_none() {
+            self.make_ready(no);
+        } else if self.batches.get(&step).is_none_or(|batch| batch.instances.is_empty()) {
+            self.settle(no, StepState::Complete);
+        } else {
+            self.move_to(no, StepState::InProgress);
+            self.instance_changed(step);
+        }
+    }
+
+    /// Tells the dependents of what settled, and theirs, until nothing changes.
+    fn tell_dependents(&mut self) {
+        let rules = self.rules.clone();
+        while let Some(step) = self.settled.pop() {
+            let taken = self.steps[step as usize].state != StepState::Skipped;
+            let rule = &rules.steps[step as usize];
+            for &dependent in &rule.dependents {
+                let through = taken
+                    && (rule.kind != StepKind::Decision
+                        || rules.steps[dependent as usize].kind == StepKind::DeferredConvergence
+                        || self.routes.get(&step).is_some_and(|to| to.contains(&dependent)));
+                let slot = &mut self.steps[dependent as usize];
+                slot.missing = slot.missing.saturating_sub(1);
+                slot.taken += u32::from(through);
+                if slot.missing == 0 && slot.state == StepState::Pending {
+                    self.release(dependent);
+                }
+            }
+        }
+    }
+
+    /// Whether it is a batch worker, whose instances run and not it itself.
+    fn is_worker(&self, no: StepNo) -> bool {
+        no.index().is_none() && self.rules.steps[no.step() as usize].batch.is_some()
+    }
+
+    fn slot_mut<T>(&mut self, no: StepNo, change: impl FnOnce(&mut Slot) -> T) -> Option<T> {
+        let slot = match no.index() {
+            None => self.steps.get_mut(no.step() as usize),
+            Some(index) => {
+                self.batches.get_mut(&no.step()).and_then(|batch| batch.instances.get_mut(index as usize))
+            }
+        };
+        slot.map(change)
+    }
+
+    /// The one place where a state changes, and every count with it.
+    pub(super) fn move_to(&mut self, no: StepNo, state: StepState) {
+        let changed = self.slot_mut(no, |slot| {
+            slot.reopened &= matches!(
+                state,
+                StepState::Pending | StepState::Ready | StepState::InProgress | StepState::WaitingForRetry
+            );
+            (mem::replace(&mut slot.state, state), slot.retry_at.unwrap_or_default())
+        });
+        let Some((before, retry_at)) = changed else { return };
+        if before == StepState::WaitingForRetry {
+            self.waits.remove(&(retry_at, no));
+        }
+        if state == StepState::WaitingForRetry {
+            self.waits.insert((retry_at, no));
+        }
+        let worker = self.is_worker(no);
+        for (state, by) in [(before, -1), (state, 1)] {
+            let Counts { ready, running, failed, left } = &mut self.counts;
+            match state {
+                StepState::Ready => *ready = ready.wrapping_add_signed(by),
+                StepState::InProgress if !worker => *running = running.wrapping_add_signed(by),
+                _ => {}
+            }
+            if no.index().is_some() {
+                if let Some(batch) = self.batches.get_mut(&no.step()) {
+                    batch.count(state, by);
+                }
+                continue;
+            }
+            match state {
+                StepState::Error => *failed = failed.wrapping_add_signed(by),
+                StepState::Pending
+                | StepState::Ready
+                | StepState::InProgress
+                | StepState::WaitingForRetry => {
+                    *left = left.wrapping_add_signed(by);
+                }
+                _ => {}
+            }
+        }
+    }
+}

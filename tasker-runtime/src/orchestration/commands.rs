@@ -1,0 +1,258 @@
+//! Lets operators move tasks: at once where nobody holds the task, through its holder otherwise.
+//!
+//! The facts a command leads to are rows like any other, so a crash loses no command: it is either
+//! followed, or still there to be followed.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::journal::{self, Kind};
+use crate::{
+    model::{Command, CommandError, Fact, Rules, TaskNo, TaskState, Timestamp},
+    store::{self, Connection, Result, Session, sql, values},
+};
+
+/// The run of a task, locked until the transaction ends.
+#[derive(Clone, Copy, Debug)]
+struct Locked {
+    task: TaskNo,
+    template: i64,
+    state: TaskState,
+    held: bool,
+}
+
+/// Why a command was not followed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// What became of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// It is followed.
+    Done(TaskState),
+    /// The holder of the task will follow it.
+    Passed,
+}
+
+/// A command that waits for somebody to follow it.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiting {
+    pub id: i64,
+    pub task: TaskNo,
+    pub uuid: Uuid,
+    pub command: Command,
+    /// Somebody holds the task: this worker.
+    pub held: bool,
+    pub over: bool,
+}
+
+/// Locks the run of a task; `None` when there is no such task. A transaction must be open.
+async fn lock(connection: &mut Connection, uuid: Uuid) -> Result<Option<Locked>> {
+    let Some(row) = connection.fetch_first(&sql::LOCK_RUN, values![uuid]).await? else { return Ok(None) };
+    let code = i16::try_from(row.int(2)?).unwrap_or(-1);
+    Ok(Some(Locked {
+        task: TaskNo(row.int(0)?),
+        template: row.int(1)?,
+        state: TaskState::from_code(code).unwrap_or(TaskState::Error),
+        held: row.maybe_int(3)?.is_some(),
+    }))
+}
+
+/// Follows `command` for the task `uuid`, or leaves it to its holder, in a transaction of its own.
+/// `rules` reads the rules of a template by its number. `None`: there is no such task.
+pub(crate) async fn ask<F: Future<Output = Result<Arc<Rules>>>>(
+    connection: &mut Connection,
+    uuid: Uuid,
+    command: &Command,
+    actor: Option<&str>,
+    now: Timestamp,
+    rules: impl FnOnce(i64) -> F,
+) -> std::result::Result<Option<Asked>, Refused> {
+    connection.begin().await?;
+    let asked = async {
+        let Some(locked) = lock(connection, uuid).await? else { return Ok(None) };
+        let rules = rules(locked.template).await?;
+        let asked = follow(connection, locked, rules, command, now).await?;
+        if let Some(actor) = actor {
+            audit(connection, locked.task, now, actor, command).await?;
+        }
+        Ok(Some(asked))
+    }
+    .await;
+    match asked {
+        Ok(asked) => connection.commit().await.map(|()| asked).map_err(Refused::from),
+        Err(refused) => {
+            connection.roll_back().await;
+            Err(refused)
+        }
+    }
+}
+
+/// Follows `command` for a locked task nobody holds, or leaves it to the holder. The transaction is still
+/// to be committed.
+async fn follow(
+    connection: &mut Connection,
+    locked: Locked,
+    rules: Arc<Rules>,
+    command: &Command,
+    now: Timestamp,
+) -> std::result::Result<Asked, Refused> {
+    if locked.state == TaskState::Complete && matches!(command, Command::Retry { .. }) {
+        return take_up(connection, locked, rules, command, now).await;
+    }
+    if locked.state.is_final() {
+        return Err(CommandError::Over(locked.state).into());
+    }
+    let history = journal::read(connection, &[locked.task]).await?.remove(&locked.task).unwrap_or_default();
+    let progress = history.replay(rules);
+    if *command == Command::Resume && locked.state != TaskState::Paused {
+        return Err(CommandError::NotPaused(locked.state).into());
+    }
+    if locked.held {
+        // What the steps of a held task allow, its holder knows best; which there are, everybody knows.
+        if let Err(unknown @ CommandError::UnknownStep { .. }) = command.facts(&progress) {
+            return Err(unknown.into());
+        }
+        let text = serde_json::to_string(command).unwrap_or_default();
+        let values = values![locked.task.0, now.as_micros(), &*text];
+        connection.execute(&sql::ADD_COMMAND, values).await?;
+        return Ok(Asked::Passed);
+    }
+    let facts = match command.facts(&progress) {
+        // No step of a task that was set aside need have failed: the task as a whole is tried again.
+        Err(CommandError::NothingFailed) if is_set_aside(connection, locked.task).await? => Vec::new(),
+        facts => facts?,
+    };
+    write_facts(connection, locked.task, &facts, now).await?;
+    let (state, due, owner, finished) = match command {
+        Command::Cancel => (TaskState::Cancelled, Timestamp::NEVER, Some(0), Some(now.as_micros())),
+        Command::Pause => (TaskState::Paused, Timestamp::NEVER, None, None),
+        _ if locked.state == TaskState::Paused && *command != Command::Resume => {
+            (TaskState::Paused, Timestamp::NEVER, None, None)
+        }
+        _ if progress.rolling_back() => (TaskState::Compensating, now, None, None),
+        _ => (TaskState::Pending, now, None, None),
+    };
+    let code = i64::from(state.code());
+    connection.execute(&sql::SET_RUN, values![locked.task.0, code, due.as_micros(), owner, finished]).await?;
+    connection.execute(&sql::RESOLVE_DEAD_LETTER, values![locked.task.0, now.as_micros()]).await?;
+    Ok(Asked::Done(state))
+}
+
+/// Takes up a task that is complete but for batches that failed in isolation. The steps after the batch are
+/// not run again: what they returned stays.
+async fn take_up(
+    connection: &mut Connection,
+    locked: Locked,
+    rules: Arc<Rules>,
+    command: &Command,
+    now: Timestamp,
+) -> std::result::Result<Asked, Refused> {
+    let history = journal::read(connection, &[locked.task]).await?.remove(&locked.task).unwrap_or_default();
+    let facts = match command.facts(&history.replay(rules)) {
+        Err(CommandError::NothingFailed) => return Err(CommandError::Over(locked.state).into()),
+        facts => facts?,
+    };
+    write_facts(connection, locked.task, &facts, now).await?;
+    connection.execute(&sql::REOPEN_RUN, values![locked.task.0, now.as_micros()]).await?;
+    Ok(Asked::Done(TaskState::Pending))
+}
+
+/// Whether a task was set aside and no operator has taken it up since.
+async fn is_set_aside(connection: &mut Connection, task: TaskNo) -> Result<bool> {
+    Ok(connection.fetch_first(&sql::DEAD_LETTER, values![task.0]).await?.is_some())
+}
+
+/// Writes the facts a command leads to for a task this process holds.
+pub(crate) async fn record(
+    session: &mut Session,
+    waiting: &Waiting,
+    facts: &[Fact],
+    now: Timestamp,
+) -> Result<()> {
+    let mut connection = session.open().await?;
+    connection.begin().await?;
+    if let Err(error) = write_facts(&mut connection, waiting.task, facts, now).await {
+        connection.roll_back().await;
+        return Err(error);
+    }
+    connection.commit().await?;
+    session.keep(connection);
+    Ok(())
+}
+
+/// Forgets a command that was followed.
+pub(crate) async fn forget(session: &mut Session, id: i64) -> Result<()> {
+    let mut connection = session.open().await?;
+    drop_command(&mut connection, id).await?;
+    session.keep(connection);
+    Ok(())
+}
+
+/// Writes the facts that follow from a command.
+async fn write_facts(
+    connection: &mut Connection,
+    task: TaskNo,
+    facts: &[Fact],
+    now: Timestamp,
+) -> Result<()> {
+    for fact in facts {
+        let (step, kind, result) = match fact {
+            Fact::Reopened(step) => {
+                connection.execute(&sql::REOPEN_STEP, values![task.0, i64::from(step.code())]).await?;
+                continue;
+            }
+            Fact::Resolved(step, result) => (step, Kind::Operator, result.as_str()),
+            Fact::Skipped(step) => (step, Kind::Skipped, "null"),
+        };
+        let values = values![task.0, i64::from(step.code()), now.as_micros(), kind as i64, result];
+        connection.execute(&sql::SETTLE_STEP, values).await?;
+    }
+    Ok(())
+}
+
+/// Writes what an operator did into the audit trail.
+async fn audit(
+    connection: &mut Connection,
+    task: TaskNo,
+    now: Timestamp,
+    actor: &str,
+    command: &Command,
+) -> Result<()> {
+    let detail = serde_json::to_string(command).unwrap_or_default();
+    let values = values![task.0, now.as_micros(), actor, command.verb(), &*detail];
+    connection.execute(&sql::AUDIT, values).await.map(drop)
+}
+
+/// The commands this process can do something about: for tasks `worker` or nobody holds, or that are over.
+pub(crate) async fn waiting(connection: &mut Connection, worker: i64) -> Result<Vec<Waiting>> {
+    let mut waiting = Vec::new();
+    for row in connection.fetch(&sql::COMMANDS, values![worker]).await? {
+        let id = row.int(0)?;
+        let Ok(command) = serde_json::from_str(row.text(2)?) else {
+            tracing::error!(id, "a stored command cannot be read and is dropped");
+            drop_command(connection, id).await?;
+            continue;
+        };
+        waiting.push(Waiting {
+            id,
+            task: TaskNo(row.int(1)?),
+            command,
+            held: row.maybe_int(3)?.is_some(),
+            over: row.maybe_int(4)?.is_some(),
+            uuid: row.uuid(5)?,
+        });
+    }
+    Ok(waiting)
+}
+
+/// Forgets a command that was followed or that nobody can follow any more.
+pub(crate) async fn drop_command(connection: &mut Connection, id: i64) -> Result<()> {
+    connection.execute(&sql::DROP_COMMAND, values![id]).await.map(drop)
+}

@@ -1,0 +1,261 @@
+//! One task, two workers, and transactions that are left open while another goes on.
+
+use std::{sync::Arc, time::Duration};
+
+use support::TestDatabase;
+use uuid::Uuid;
+
+use super::super::{
+    claim::{self, Claimed},
+    commands::{self, Asked, Refused},
+    record::{self, Batch, Done, End, Exceptions, Failed},
+    recover,
+    submit::{self, NewTask},
+    view,
+};
+use crate::{
+    model::{
+        BatchRule, Command, CommandError, Json, Lease, Retry, Rule, Rules, StepError, StepNo, TaskState,
+        Timestamp, WorkerId,
+    },
+    store::{Connection, Options, Statement, Store, sql, values},
+    template::{OnFailure, StepKind},
+};
+
+pub(super) const T0: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+pub(super) const LEASE: Duration = Duration::from_secs(15);
+const FIRST: StepNo = StepNo::of(0);
+
+/// One task of two steps, and two workers.
+pub(super) struct Scene {
+    pub(super) database: TestDatabase,
+    pub(super) store: Store,
+    pub(super) task: Uuid,
+    pub(super) one: WorkerId,
+    pub(super) two: WorkerId,
+}
+
+impl Scene {
+    /// The task waits in its queue.
+    pub(super) async fn open(database: TestDatabase) -> Self {
+        let options = Options { full_sync: false, ..Options::default() };
+        let store = Store::open(&database.url, options).await.unwrap();
+        let mut connection = store.writer().await.unwrap();
+        let template = values!["test", "pair", "1.0.0", "digest", "{}", 1];
+        connection.execute(&sql::PUT_TEMPLATE, template).await.unwrap();
+        let task = NewTask {
+            uuid: Uuid::now_v7(),
+            correlation_id: Uuid::now_v7(),
+            template: 1,
+            context: Json::null(),
+            tags: None,
+            created_at: T0,
+            run_at: T0,
+            priority: 0,
+            queue: "test".to_owned(),
+        };
+        submit::submit(&mut connection, std::slice::from_ref(&task), None).await.unwrap();
+        let one = recover::register(&mut connection, "one", &[], T0, LEASE).await.unwrap();
+        let two = recover::register(&mut connection, "two", &[], T0 + LEASE, LEASE).await.unwrap();
+        drop(connection);
+        Self { database, store, task: task.uuid, one, two }
+    }
+
+    /// The task is held by worker one, under lease 1.
+    pub(super) async fn held(database: TestDatabase) -> (Self, Lease) {
+        let scene = Self::open(database).await;
+        let claimed = scene.claim(scene.one).await;
+        assert_eq!(claimed.len(), 1);
+        let lease = claimed[0].lease;
+        (scene, lease)
+    }
+
+    pub(super) async fn claim(&self, worker: WorkerId) -> Vec<Claimed> {
+        let mut connection = self.store.writer().await.unwrap();
+        claim::claim(&mut connection, worker, "test", T0 + LEASE, 10).await.unwrap()
+    }
+
+    /// A claim at a time when everything is due that was taken over.
+    pub(super) async fn claim_later(&self, worker: WorkerId) -> Vec<Claimed> {
+        let mut connection = self.store.writer().await.unwrap();
+        let later = T0 + LEASE + Duration::from_secs(2);
+        claim::claim(&mut connection, worker, "test", later, 10).await.unwrap()
+    }
+
+    pub(super) async fn record(&self, worker: WorkerId, batch: &Batch) -> Exceptions {
+        record::record(&mut self.store.session(), worker, batch).await.unwrap()
+    }
+
+    pub(super) async fn ask(&self, command: &Command) -> Result<Option<Asked>, Refused> {
+        let mut connection = self.store.writer().await.unwrap();
+        commands::ask(&mut connection, self.task, command, None, T0, |_| async { Ok(rules()) }).await
+    }
+
+    pub(super) async fn take_over(&self) -> u64 {
+        let mut connection = self.store.writer().await.unwrap();
+        recover::take_back_expired(&mut connection, T0 + LEASE + Duration::from_secs(1)).await.unwrap()
+    }
+
+    pub(super) async fn heartbeat(&self, worker: WorkerId) -> bool {
+        let mut connection = self.store.writer().await.unwrap();
+        recover::heartbeat(&mut connection, worker, T0 + LEASE, LEASE).await.unwrap()
+    }
+
+    pub(super) async fn state(&self) -> TaskState {
+        let mut connection = self.store.writer().await.unwrap();
+        view::state(&mut connection, self.task).await.unwrap().unwrap()
+    }
+
+    pub(super) async fn is_held(&self) -> bool {
+        let mut connection = self.store.writer().await.unwrap();
+        let row = connection.fetch_first(&sql::FIND_TASK, values![self.task]).await.unwrap().unwrap();
+        row.maybe_int(8).unwrap().is_some()
+    }
+
+    /// The recorded results, by step.
+    pub(super) async fn journal(&self) -> Vec<String> {
+        let mut connection = self.store.writer().await.unwrap();
+        let (_, history) = view::find(&mut connection, self.task).await.unwrap().unwrap();
+        history.entries.iter().map(|entry| entry.result.as_str().to_owned()).collect()
+    }
+}
+
+pub(super) fn rules() -> Arc<Rules> {
+    let rule = |name: &str, dependencies: &[u32], dependents: &[u32]| Rule {
+        name: name.into(),
+        kind: StepKind::Standard,
+        dependencies: dependencies.into(),
+        dependents: dependents.into(),
+        retry: Retry::default(),
+        timeout: None,
+        batch: None::<BatchRule>,
+        compensation: None,
+    };
+    let steps = vec![rule("first", &[], &[1]), rule("second", &[0], &[])];
+    Arc::new(Rules { steps, on_failure: OnFailure::Block })
+}
+
+pub(super) fn result(lease: Lease, result: &str) -> Batch {
+    let result = Json::from_text(result).unwrap();
+    let done = Done { lease, step: FIRST, attempt: 1, started_at: T0, finished_at: T0, result };
+    Batch { done: vec![done], ..Batch::default() }
+}
+
+pub(super) fn failure(lease: Lease) -> Batch {
+    let error = StepError::permanent("NO", "never");
+    let failed =
+        Failed { lease, step: FIRST, attempt: 1, started_at: T0, failed_at: T0, retry_at: None, error };
+    Batch { failed: vec![failed], ends: vec![end(lease, TaskState::BlockedByFailures)], ..Batch::default() }
+}
+
+/// The end of a hold in this state; only `Complete` is the end of the task.
+pub(super) fn end(lease: Lease, state: TaskState) -> End {
+    let over = state.is_final();
+    let due = if state == TaskState::Pending { T0 } else { Timestamp::NEVER };
+    End { lease, state, run_at: (!over).then_some(due), finished_at: over.then_some(T0), cause: None }
+}
+
+pub(super) fn ends(lease: Lease, state: TaskState) -> Batch {
+    Batch { ends: vec![end(lease, state)], ..Batch::default() }
+}
+
+pub(super) fn untouched(exceptions: &Exceptions, lease: Lease) -> bool {
+    exceptions.spare(lease.task)
+}
+
+/// Waits until a statement on the scene's database waits for a lock.
+async fn somebody_waits(scene: &Scene) {
+    static BLOCKED: Statement = Statement::shared(
+        "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+    );
+    let mut connection = scene.store.reader().await.unwrap();
+    while connection.fetch_first(&BLOCKED, &[]).await.unwrap().unwrap().int(0).unwrap() == 0 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Runs `second` while the transaction on `first` is open, which commits when `second` is through or waits
+/// for it. SQLite has one writer: `second` comes after the commit.
+pub(super) async fn overlapping<T>(
+    scene: &Scene,
+    mut first: Connection,
+    second: impl Future<Output = T>,
+) -> T {
+    if !scene.store.is_postgres() {
+        first.commit().await.unwrap();
+        drop(first);
+        return second.await;
+    }
+    let mut second = std::pin::pin!(second);
+    let through = tokio::select! {
+        done = &mut second => Some(done),
+        () = somebody_waits(scene) => None,
+    };
+    first.commit().await.unwrap();
+    match through {
+        Some(done) => done,
+        None => tokio::time::timeout(Duration::from_secs(30), second).await.expect("no deadlock"),
+    }
+}
+
+/// A transaction for the first of a pair.
+pub(super) async fn begin(scene: &Scene) -> Connection {
+    let mut connection = scene.store.writer().await.unwrap();
+    connection.begin().await.unwrap();
+    connection
+}
+
+/// The transaction of a process that takes the tasks of worker one, not committed.
+pub(super) async fn taking_over(scene: &Scene) -> Connection {
+    let mut connection = begin(scene).await;
+    let late = (T0 + LEASE + Duration::from_secs(1)).as_micros();
+    let expired = connection.fetch(&sql::EXPIRED_WORKERS, values![late]).await.unwrap();
+    assert_eq!(expired.len(), 1, "{}", scene.database);
+    connection.execute(&sql::TAKE_BACK, values![scene.one.0, late]).await.unwrap();
+    connection.execute(&sql::STOP_WORKER, values![scene.one.0, late]).await.unwrap();
+    connection
+}
+
+/// The transaction of an operator who cancels a task nobody holds, not committed.
+pub(super) async fn cancelling(scene: &Scene) -> Connection {
+    let mut connection = begin(scene).await;
+    let run = connection.fetch_first(&sql::LOCK_RUN, values![scene.task]).await.unwrap().unwrap();
+    let (task, now) = (run.int(0).unwrap(), T0.as_micros());
+    let state = i64::from(TaskState::Cancelled.code());
+    let over = values![task, state, i64::MAX, Some(0), Some(now)];
+    assert_eq!(connection.execute(&sql::SET_RUN, over).await.unwrap(), 1, "{}", scene.database);
+    connection
+}
+
+/// The transaction of an operator who asks the holder of a task to cancel it, not committed.
+pub(super) async fn asking(scene: &Scene) -> Connection {
+    let mut connection = begin(scene).await;
+    let run = connection.fetch_first(&sql::LOCK_RUN, values![scene.task]).await.unwrap().unwrap();
+    let command = values![run.int(0).unwrap(), T0.as_micros(), "\"cancel\""];
+    connection.execute(&sql::ADD_COMMAND, command).await.unwrap();
+    connection
+}
+
+/// The transaction of a holder who ends its hold, not committed.
+pub(super) async fn ending(scene: &Scene, lease: Lease, state: TaskState) -> Connection {
+    let mut connection = begin(scene).await;
+    let End { run_at, finished_at, .. } = end(lease, state);
+    let (run_at, finished_at) = (run_at.map(Timestamp::as_micros), finished_at.map(Timestamp::as_micros));
+    let code = i64::from(state.code());
+    let values = values![lease.task.0, lease.epoch, scene.one.0, code, run_at, finished_at, None::<&str>];
+    assert_eq!(connection.execute(&sql::END_ONE, values).await.unwrap(), 1, "{}", scene.database);
+    connection
+}
+
+/// The transaction of a holder who records a result, not committed.
+pub(super) async fn recording(scene: &Scene, lease: Lease, result: &str) -> Connection {
+    let mut connection = begin(scene).await;
+    let (task, step, now) = (lease.task.0, i64::from(FIRST.code()), T0.as_micros());
+    let values = values![task, lease.epoch, scene.one.0, step, 1, 0, now, now, result];
+    assert_eq!(connection.execute(&sql::RECORD_ONE, values).await.unwrap(), 1, "{}", scene.database);
+    connection
+}
+
+pub(super) fn over(refused: Result<Option<Asked>, Refused>, state: TaskState) -> bool {
+    matches!(refused, Err(Refused::Command(CommandError::Over(found))) if found == state)
+}

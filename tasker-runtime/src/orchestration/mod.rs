@@ -1,0 +1,20 @@
+//! The stages a task goes through in the database, a file each, in the order of the data.
+//!
+//! Every function here is one transaction or one read. None of them calls handlers, waits for time to
+//! pass or keeps anything in memory; that is [`dispatch`](crate::dispatch).
+
+pub(crate) mod checkpoint;
+pub(crate) mod claim;
+pub(crate) mod commands;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod isolation;
+pub(crate) mod journal;
+pub(crate) mod plan;
+pub(crate) mod record;
+pub(crate) mod recover;
+pub(crate) mod share;
+pub(crate) mod submit;
+pub(crate) mod templates;
+pub(crate) mod view;
+pub(crate) mod wake;

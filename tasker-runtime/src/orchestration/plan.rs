@@ -1,0 +1,136 @@
+//! Turns a template and the registry into the rules a task follows.
+
+use std::{sync::Arc, time::Duration};
+
+use jsonschema::Validator;
+use tasker_template::{FailureStrategy, RetryOptions, Step, StepKind, Template};
+
+use crate::{
+    handler::StepHandler,
+    model::{BatchRule, Compensation, Json, Retry, Rule, Rules, StepError, StepNo},
+    registry::{Registration, Registry},
+};
+
+/// A template ready to run: its rules, and the handler of each step where this process has it.
+pub(crate) struct Plan {
+    pub template: Arc<Template>,
+    pub rules: Arc<Rules>,
+    pub handlers: Vec<Option<&'static dyn StepHandler>>,
+    /// What the results of steps must look like, where the template says so.
+    results: Vec<Option<Validator>>,
+    /// Of each step; higher goes first among those of a task that are ready together.
+    pub priorities: Vec<i32>,
+    /// What undoes each step, where something does.
+    pub compensators: Vec<Option<&'static dyn StepHandler>>,
+}
+
+/// What holds where neither the template nor the handler says anything.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Defaults {
+    /// How long one attempt may take.
+    pub timeout: Duration,
+}
+
+impl Plan {
+    pub(crate) fn new(template: Arc<Template>, registry: &Registry, defaults: Defaults) -> Self {
+        let steps = template.steps();
+        let found = |step: &Step| registry.find(template.namespace(), &step.handler.callable).ok();
+        let found: Vec<Option<&Registration>> = steps.iter().map(found).collect();
+        let handlers: Vec<_> = found.iter().map(|found| found.map(Registration::handler)).collect();
+        let compensator = |found: &Option<&Registration>| registry.compensator_of((*found)?);
+        let compensators: Vec<_> =
+            found.iter().map(|found| compensator(found).map(Registration::handler)).collect();
+        let mut rules: Vec<Rule> = (0u32..)
+            .zip(steps.iter().zip(&handlers))
+            .map(|(no, (step, handler))| rule(&template, no, step, *handler, defaults))
+            .collect();
+        for (rule, compensator) in rules.iter_mut().zip(&compensators) {
+            rule.compensation = compensator.map(|handler| compensation(handler, defaults));
+        }
+        let rules = Arc::new(Rules { steps: rules, on_failure: template.on_failure() });
+        // An invalid schema was refused when the template was read.
+        let schema = |step: &Step| jsonschema::validator_for(step.result_schema.as_ref()?).ok();
+        let results = steps.iter().map(schema).collect();
+        let priorities = steps.iter().map(|step| step.priority).collect();
+        Self { template, rules, handlers, compensators, results, priorities }
+    }
+
+    /// Whether `result` is one that step `no` may have.
+    ///
+    /// # Errors
+    /// When it breaks the step's schema, or a decision or an analyzer returned what cannot be followed:
+    /// the step has then failed for good.
+    pub(crate) fn check_result(&self, no: StepNo, result: &Json) -> Result<(), StepError> {
+        if let Some(Some(schema)) = self.results.get(no.step() as usize).filter(|_| no.undoes().is_none()) {
+            let result = result.to_value();
+            let problems: Vec<String> = schema
+                .iter_errors(&result)
+                .map(|error| {
+                    format!("result{}: {error}", error.instance_path().to_string().replace('/', "."))
+                })
+                .collect();
+            if !problems.is_empty() {
+                return Err(StepError::permanent("INVALID_RESULT", problems.join("; ")));
+            }
+        }
+        match self.rules.effect(no, result) {
+            Ok(_) => Ok(()),
+            Err(problem) => Err(StepError::permanent("INVALID_OUTCOME", problem.to_string())),
+        }
+    }
+}
+
+fn rule(
+    template: &Template,
+    no: u32,
+    step: &Step,
+    handler: Option<&dyn StepHandler>,
+    defaults: Defaults,
+) -> Rule {
+    let facts = handler.map(StepHandler::facts);
+    let options = step.retry.or(facts.map_or(&RetryOptions::default(), |facts| &facts.retry));
+    Rule {
+        name: step.name.clone(),
+        kind: step.kind,
+        dependencies: template.dependencies(no).into(),
+        dependents: template.dependents(no).into(),
+        retry: retry(&options),
+        timeout: Some(step.timeout.or(facts.and_then(|facts| facts.timeout)).unwrap_or(defaults.timeout)),
+        batch: batch(template, no, step),
+        compensation: None,
+    }
+}
+
+/// What its attribute says: templates say how a step runs, not how it is undone.
+fn compensation(handler: &dyn StepHandler, defaults: Defaults) -> Compensation {
+    let facts = handler.facts();
+    Compensation { retry: retry(&facts.retry), timeout: Some(facts.timeout.unwrap_or(defaults.timeout)) }
+}
+
+fn retry(options: &RetryOptions) -> Retry {
+    let plain = Retry::default();
+    Retry {
+        max_attempts: match options.retryable {
+            Some(false) => 1,
+            _ => options.max_attempts.unwrap_or(plain.max_attempts),
+        },
+        backoff: options.backoff.unwrap_or(plain.backoff),
+        base: options.base.unwrap_or(plain.base),
+        cap: options.max.unwrap_or(plain.cap),
+    }
+}
+
+fn batch(template: &Template, no: u32, step: &Step) -> Option<BatchRule> {
+    if step.kind != StepKind::BatchWorker {
+        return None;
+    }
+    let is_analyzer = |&&of: &&u32| template.steps()[of as usize].kind == StepKind::Batchable;
+    let analyzer = template.dependencies(no).iter().find(is_analyzer).copied()?;
+    // Either of the two may say it; the worker goes first.
+    let configs =
+        || [step.batch.as_ref(), template.steps()[analyzer as usize].batch.as_ref()].into_iter().flatten();
+    let parallelism = configs().find_map(|config| config.parallelism).unwrap_or(u32::MAX);
+    let said = |strategy: &FailureStrategy| *strategy != FailureStrategy::default();
+    let strategy = configs().map(|config| config.failure_strategy).find(said).unwrap_or_default();
+    Some(BatchRule { analyzer, parallelism, strategy })
+}

@@ -1,0 +1,118 @@
+//! Keeps this process's leases alive and frees those of processes that are gone.
+//!
+//! Every lease of a worker lives as long as its one row does. When that runs out, whichever process sees
+//! it first makes the tasks due again; nothing else recovers from a crash.
+
+use std::time::Duration;
+
+use crate::{
+    model::{Timestamp, WorkerId},
+    store::{Connection, Result, Store, presence, sql, values},
+};
+
+/// A worker that has not stopped.
+#[derive(Clone, Debug)]
+pub(crate) struct Worker {
+    pub id: WorkerId,
+    pub name: String,
+    pub started_at: Timestamp,
+    pub seen_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub handlers: Vec<String>,
+}
+
+/// Registers a worker whose leases live for `lease` from `now` on.
+pub(crate) async fn register(
+    connection: &mut Connection,
+    name: &str,
+    handlers: &[String],
+    now: Timestamp,
+    lease: Duration,
+) -> Result<WorkerId> {
+    let handlers = serde_json::to_string(handlers).unwrap_or_default();
+    let until = (now + lease).as_micros();
+    let rows = connection.fetch(&sql::ADD_WORKER, values![name, now.as_micros(), until, &*handlers]).await?;
+    rows.first().map_or(Ok(0), |row| row.int(0)).map(WorkerId)
+}
+
+/// Lets the worker's leases live for `lease` from `now` on. False: it was given up, and all it held with it.
+pub(crate) async fn heartbeat(
+    connection: &mut Connection,
+    worker: WorkerId,
+    now: Timestamp,
+    lease: Duration,
+) -> Result<bool> {
+    let until = (now + lease).as_micros();
+    Ok(connection.fetch_first(&sql::HEARTBEAT, values![worker.0, now.as_micros(), until]).await?.is_some())
+}
+
+/// Frees what workers hold whose leases ran out before `now`; says how many tasks that were.
+pub(crate) async fn take_back_expired(connection: &mut Connection, now: Timestamp) -> Result<u64> {
+    connection.begin().await?;
+    let freed = async {
+        let mut freed = 0;
+        for row in connection.fetch(&sql::EXPIRED_WORKERS, values![now.as_micros()]).await? {
+            freed += free(connection, WorkerId(row.int(0)?), now).await?;
+        }
+        Ok(freed)
+    }
+    .await;
+    match freed {
+        Ok(freed) => connection.commit().await.map(|()| freed),
+        Err(error) => {
+            connection.roll_back().await;
+            Err(error)
+        }
+    }
+}
+
+/// Frees what workers hold whose processes are gone, where that can be seen before their leases run out.
+pub(crate) async fn take_back_gone(store: &Store, now: Timestamp) -> Result<u64> {
+    if store.path().is_none() {
+        return Ok(0);
+    }
+    let mut reader = store.reader().await?;
+    let workers = live(&mut reader).await?;
+    drop(reader);
+    let mut freed = 0;
+    for worker in workers.iter().filter(|worker| presence::is_gone(store, worker.id)) {
+        freed += take_back(&mut store.writer().await?, worker.id, now).await?;
+    }
+    Ok(freed)
+}
+
+/// Frees what `worker` holds and notes that it stopped.
+pub(crate) async fn take_back(connection: &mut Connection, worker: WorkerId, now: Timestamp) -> Result<u64> {
+    connection.begin().await?;
+    match free(connection, worker, now).await {
+        Ok(freed) => connection.commit().await.map(|()| freed),
+        Err(error) => {
+            connection.roll_back().await;
+            Err(error)
+        }
+    }
+}
+
+async fn free(connection: &mut Connection, worker: WorkerId, now: Timestamp) -> Result<u64> {
+    let freed = connection.execute(&sql::TAKE_BACK, values![worker.0, now.as_micros()]).await?;
+    connection.execute(&sql::FREE_OFFERS, values![worker.0]).await?;
+    connection.execute(&sql::STOP_WORKER, values![worker.0, now.as_micros()]).await?;
+    Ok(freed)
+}
+
+/// The workers that have not stopped.
+pub(crate) async fn live(connection: &mut Connection) -> Result<Vec<Worker>> {
+    let rows = connection.fetch(&sql::LIVE_WORKERS, &[]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Worker {
+                id: WorkerId(row.int(0)?),
+                name: row.text(1)?.to_owned(),
+                started_at: Timestamp::from_micros(row.int(2)?),
+                seen_at: Timestamp::from_micros(row.int(3)?),
+                expires_at: Timestamp::from_micros(row.int(4)?),
+                handlers: serde_json::from_str(row.text(5)?).unwrap_or_default(),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,201 @@
+//! Lends steps to other processes: those this one has no handler for, or no room.
+//!
+//! The holder offers, a taker runs, the result comes back through the journal. The offer is the taker's
+//! right to record: who takes the task over drops it, and then the taker's result is refused.
+
+use std::collections::HashSet;
+
+use uuid::Uuid;
+
+use super::journal::{self, History};
+use crate::{
+    model::{Json, Lease, StepError, StepNo, TaskNo, Timestamp, WorkerId},
+    store::{Column, Connection, Result, Rows, Session, Store, sql, values},
+};
+
+/// A step that is offered.
+#[derive(Clone, Debug)]
+pub(crate) struct Offer {
+    pub lease: Lease,
+    pub step: StepNo,
+    pub attempt: u32,
+    pub offered_at: Timestamp,
+    pub handler: String,
+}
+
+/// An offered step this worker took, with everything it needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Taken {
+    pub lease: Lease,
+    pub owner: WorkerId,
+    pub step: StepNo,
+    pub attempt: u32,
+    pub uuid: Uuid,
+    pub template: i64,
+    pub correlation_id: Uuid,
+    pub created_at: Timestamp,
+    pub context: Json,
+    pub history: History,
+}
+
+/// What came of a lent step.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome {
+    pub lease: Lease,
+    pub step: StepNo,
+    pub attempt: u32,
+    pub started_at: Timestamp,
+    pub finished_at: Timestamp,
+    pub result: std::result::Result<Json, (StepError, Option<Timestamp>)>,
+}
+
+/// Offers steps of tasks `worker` holds.
+pub(crate) async fn offer(session: &mut Session, worker: WorkerId, offers: &[Offer]) -> Result<()> {
+    let rows = Rows::new(vec![
+        Column::Int(offers.iter().map(|o| o.lease.task.0).collect()),
+        Column::Int(offers.iter().map(|o| o.lease.epoch).collect()),
+        Column::Int(offers.iter().map(|o| i64::from(o.step.code())).collect()),
+        Column::Int(offers.iter().map(|o| i64::from(o.attempt)).collect()),
+        Column::Int(offers.iter().map(|o| o.offered_at.as_micros()).collect()),
+        Column::Text(offers.iter().map(|o| o.handler.clone()).collect()),
+    ]);
+    let mut connection = session.open().await?;
+    connection.execute(&sql::OFFER, values![&rows, worker.0]).await?;
+    session.keep(connection);
+    Ok(())
+}
+
+/// Takes at most `limit` offered steps for which there is a handler among `handlers`.
+pub(crate) async fn take(
+    connection: &mut Connection,
+    worker: WorkerId,
+    handlers: &[String],
+    limit: usize,
+) -> Result<Vec<Taken>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = connection.fetch(&sql::TAKE_OFFERS, values![worker.0, handlers.to_vec(), limit]).await?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tasks: HashSet<TaskNo> = rows.iter().map(|row| row.int(0).map(TaskNo)).collect::<Result<_>>()?;
+    let tasks: Vec<TaskNo> = tasks.into_iter().collect();
+    let histories = journal::read(connection, &tasks).await?;
+    let numbers: Vec<i64> = tasks.iter().map(|task| task.0).collect();
+    let facts = connection.fetch(&sql::TASK_FACTS, values![numbers]).await?;
+    let mut taken = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let task = TaskNo(row.int(0)?);
+        for facts in &facts {
+            if facts.int(0)? != task.0 {
+                continue;
+            }
+            taken.push(Taken {
+                lease: Lease { task, epoch: row.int(3)? },
+                owner: WorkerId(row.int(4)?),
+                step: StepNo::from_code(i32::try_from(row.int(1)?).unwrap_or_default()),
+                attempt: u32::try_from(row.int(2)?).unwrap_or(1),
+                uuid: facts.uuid(1)?,
+                template: facts.int(2)?,
+                correlation_id: facts.uuid(3)?,
+                created_at: Timestamp::from_micros(facts.int(4)?),
+                context: Json::stored(facts.text(5)?),
+                history: histories.get(&task).cloned().unwrap_or_default(),
+            });
+        }
+    }
+    Ok(taken)
+}
+
+/// Records what came of a lent step. False: the loan was lost, and nothing was written.
+pub(crate) async fn give_back(
+    connection: &mut Connection,
+    worker: WorkerId,
+    outcome: &Outcome,
+) -> Result<bool> {
+    connection.begin().await?;
+    match write(connection, worker, outcome).await {
+        Ok(true) => connection.commit().await.map(|()| true),
+        Ok(false) => {
+            connection.roll_back().await;
+            Ok(false)
+        }
+        Err(error) => {
+            connection.roll_back().await;
+            Err(error)
+        }
+    }
+}
+
+async fn write(connection: &mut Connection, worker: WorkerId, outcome: &Outcome) -> Result<bool> {
+    let Lease { task, epoch } = outcome.lease;
+    let (step, attempt) = (i64::from(outcome.step.code()), i64::from(outcome.attempt));
+    if connection.execute(&sql::END_OFFER, values![task.0, step, worker.0, epoch]).await? == 0 {
+        return Ok(false);
+    }
+    let (started, finished) = (outcome.started_at.as_micros(), outcome.finished_at.as_micros());
+    match &outcome.result {
+        Ok(result) => {
+            let values = values![task.0, step, attempt, worker.0, started, finished, result.as_str()];
+            connection.execute(&sql::ADD_LENT_RESULT, values).await?;
+        }
+        Err((error, retry_at)) => {
+            let error = Json::of(error).unwrap_or_else(|_| Json::null());
+            let retry_at = retry_at.map(Timestamp::as_micros);
+            let values =
+                values![task.0, step, attempt, worker.0, started, finished, retry_at, error.as_str()];
+            connection.execute(&sql::ADD_LENT_FAILURE, values).await?;
+        }
+    }
+    Ok(true)
+}
+
+/// Offers a step again that this worker took and did not run to its end.
+pub(crate) async fn hand_back(
+    connection: &mut Connection,
+    worker: WorkerId,
+    task: TaskNo,
+    step: StepNo,
+) -> Result<()> {
+    let values = values![task.0, i64::from(step.code()), worker.0];
+    connection.execute(&sql::HAND_BACK_OFFER, values).await.map(drop)
+}
+
+/// The steps `worker` has lent that have not come back.
+pub(crate) async fn lent(store: &Store, worker: WorkerId) -> Result<HashSet<(TaskNo, StepNo)>> {
+    let rows = store.reader().await?.fetch(&sql::LENT, values![worker.0]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok((TaskNo(row.int(0)?), StepNo::from_code(i32::try_from(row.int(1)?).unwrap_or_default())))
+        })
+        .collect()
+}
+
+/// Forgets what was offered of these tasks.
+pub(crate) async fn drop_of(connection: &mut Connection, tasks: &[TaskNo]) -> Result<()> {
+    let numbers: Vec<i64> = tasks.iter().map(|task| task.0).collect();
+    connection.execute(&sql::DROP_OFFERS, values![numbers]).await.map(drop)
+}
+
+/// A step that is on offer, as people see it.
+#[derive(Clone, Debug)]
+pub(crate) struct OnOffer {
+    pub step: StepNo,
+    pub handler: String,
+    pub since: Timestamp,
+    pub taken: bool,
+}
+
+/// What is on offer of a task.
+pub(crate) async fn on_offer(connection: &mut Connection, task: TaskNo) -> Result<Vec<OnOffer>> {
+    let rows = connection.fetch(&sql::TASK_OFFERS, values![task.0]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(OnOffer {
+                step: StepNo::from_code(i32::try_from(row.int(0)?).unwrap_or_default()),
+                handler: row.text(1)?.to_owned(),
+                since: Timestamp::from_micros(row.int(2)?),
+                taken: row.maybe_int(3)?.is_some(),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,15 @@
+//! What a file with handlers needs: `use tasker_runtime::prelude::*;`.
+
+#[cfg(feature = "http")]
+pub use crate::handler::api::{Api, ApiCapable};
+pub use crate::handler::{
+    Attempt, BatchPlan, Batches, Cancelled, Checkpoint, Config, Cursor, Decision, FromStep, IdempotencyKey,
+    Slice, State, StepHandler, StepInfo, TaskSequenceStep,
+};
+pub use crate::model::{Json, StepError};
+pub use crate::{handlers, register_handler};
+pub use async_trait::async_trait;
+pub use tasker_macros::{
+    StepError, api, batch_analyzer, batch_worker, compensates, decision, publishes, step_handler, template,
+    workflow,
+};

@@ -1,0 +1,232 @@
+//! What is checked of a template file against its handlers while the program of a user is compiled.
+//!
+//! Which step a handler reads is found as it is when the step runs; see [`crate::handler::wiring`].
+//! Whether its type is the right one is checked when the program starts: the compiler cannot compare
+//! two types in a constant.
+
+use super::compile::{Listed, Message, NOBODY, equal};
+use crate::handler::Need;
+use crate::handler::annotated::StepFn;
+
+/// A name that may stand for a handler.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a function with `#[step_handler]`, and the template calls it",
+    note = "add `#[step_handler]` to an async fn of this name"
+)]
+pub trait Bound {
+    /// The handler; `None` where there is none of that name.
+    const FOUND: Option<Listed>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<S: StepFn> Bound for S {
+    const FOUND: Option<Listed> = Some(super::compile::listed::<S>());
+}
+
+/// The handler that the name stands for.
+#[must_use]
+pub const fn bound<B: Bound>() -> Option<Listed> {
+    B::FOUND
+}
+
+/// The handler of a list that `callable` means, with or without its namespace.
+#[must_use]
+pub const fn pick(list: &[Listed], callable: &str) -> Option<Listed> {
+    let mut at = 0;
+    while at < list.len() {
+        if equal(list[at].name, callable) || is_qualified(&list[at], callable) {
+            return Some(list[at]);
+        }
+        at += 1;
+    }
+    None
+}
+
+/// A step of a file, and the handler it found.
+#[derive(Clone, Copy)]
+pub struct Wanted {
+    /// The name of the step.
+    pub step: &'static str,
+    /// Where its handler is written, `config/x.yaml:12:14`.
+    pub place: &'static str,
+    /// What the file calls the handler.
+    pub callable: &'static str,
+    /// The numbers of the steps it waits for.
+    pub depends_on: &'static [usize],
+    /// The handler.
+    pub found: Option<Listed>,
+    /// A handler of a similar name.
+    pub near: Option<Listed>,
+}
+
+/// Refuses a template whose handlers are missing or read what their step does not wait for.
+///
+/// # Panics
+/// When the template is refused, which is while the program is compiled.
+pub const fn check_template<const N: usize>(namespace: &str, handlers: &str, steps: &[Wanted; N]) {
+    let mut text = Message::new();
+    let mut at = 0;
+    while at < N {
+        match &steps[at].found {
+            None => tell_missing(handlers, &steps[at], &mut text),
+            Some(handler) => {
+                check_name(namespace, &steps[at], handler, &mut text);
+                check_needs(steps, at, handler, &mut text);
+            }
+        }
+        at += 1;
+    }
+    if !text.is_empty() {
+        text.panic();
+    }
+}
+
+const fn tell_missing(handlers: &str, step: &Wanted, text: &mut Message) {
+    problem(step, text).push("there is no handler `").push(step.callable).push("` in ").push(handlers);
+    match &step.near {
+        Some(near) => text.push("; did you mean `").push(near.name).push("`?"),
+        None => text.push(": is it `pub`, and has it `#[step_handler]`?"),
+    };
+}
+
+/// A function may be registered under another name than its own, and the file must use that.
+const fn check_name(namespace: &str, step: &Wanted, handler: &Listed, text: &mut Message) {
+    let by_name = equal(step.callable, handler.name)
+        && match handler.namespace {
+            Some(own) => equal(own, namespace),
+            None => true,
+        };
+    if by_name || is_qualified(handler, step.callable) {
+        return;
+    }
+    problem(step, text).push("the handler is registered as `");
+    if let Some(own) = handler.namespace {
+        text.push(own).push(".");
+    }
+    text.push(handler.name).push("`: write that in place of `").push(step.callable).push("`");
+}
+
+const fn is_qualified(handler: &Listed, callable: &str) -> bool {
+    let Some(own) = handler.namespace else { return false };
+    let (own, name, callable) = (own.as_bytes(), handler.name.as_bytes(), callable.as_bytes());
+    if callable.len() != own.len() + 1 + name.len() || callable[own.len()] != b'.' {
+        return false;
+    }
+    let mut at = 0;
+    while at < callable.len() {
+        let wanted = if at < own.len() {
+            own[at]
+        } else if at == own.len() {
+            b'.'
+        } else {
+            name[at - own.len() - 1]
+        };
+        if callable[at] != wanted {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+const fn check_needs<const N: usize>(steps: &[Wanted; N], step: usize, handler: &Listed, text: &mut Message) {
+    let mut at = 0;
+    while at < handler.needs.len() {
+        if let Need::Step { name, .. } = handler.needs[at] {
+            match find(steps, step, name) {
+                Found::One => {}
+                Found::Several => {
+                    problem(&steps[step], text).push("its handler reads `").push(name);
+                    text.push("`, which several steps before it call: give one of them that name");
+                }
+                Found::NotBefore(other) => {
+                    problem(&steps[step], text).push("its handler reads `").push(name);
+                    text.push("`, which the step does not wait for: add `").push(steps[other].step);
+                    text.push("` to its `depends_on`");
+                }
+                Found::Nothing => {
+                    problem(&steps[step], text).push("its handler reads `").push(name);
+                    text.push("`, and no step has that name or calls that handler");
+                }
+            }
+        }
+        at += 1;
+    }
+}
+
+/// Which step is meant by a name.
+enum Found {
+    One,
+    Several,
+    NotBefore(usize),
+    Nothing,
+}
+
+const fn find<const N: usize>(steps: &[Wanted; N], step: usize, name: &str) -> Found {
+    // Nearly always one of those that are listed.
+    let direct = steps[step].depends_on;
+    let mut at = 0;
+    while at < direct.len() {
+        if equal(steps[direct[at]].step, name) {
+            return Found::One;
+        }
+        at += 1;
+    }
+    let before = ancestors(steps, step);
+    let (mut called, mut count, mut elsewhere) = (NOBODY, 0, NOBODY);
+    let mut at = 0;
+    while at < N {
+        let named = equal(steps[at].step, name);
+        if named && before[at] {
+            return Found::One;
+        }
+        let calls = match &steps[at].found {
+            Some(handler) => equal(handler.name, name),
+            None => equal(steps[at].callable, name),
+        };
+        if calls && before[at] {
+            (called, count) = (at, count + 1);
+        } else if at != step && (named || calls) && (named || elsewhere == NOBODY) {
+            elsewhere = at;
+        }
+        at += 1;
+    }
+    if count > 1 {
+        Found::Several
+    } else if called != NOBODY {
+        Found::One
+    } else if elsewhere != NOBODY {
+        Found::NotBefore(elsewhere)
+    } else {
+        Found::Nothing
+    }
+}
+
+const fn ancestors<const N: usize>(steps: &[Wanted; N], step: usize) -> [bool; N] {
+    let mut seen = [false; N];
+    let mut open = [0; N];
+    open[0] = step;
+    let mut left = 1;
+    while left > 0 {
+        left -= 1;
+        let above = steps[open[left]].depends_on;
+        let mut at = 0;
+        while at < above.len() {
+            if !seen[above[at]] {
+                seen[above[at]] = true;
+                open[left] = above[at];
+                left += 1;
+            }
+            at += 1;
+        }
+    }
+    seen
+}
+
+/// Begins the next problem.
+const fn problem<'t>(step: &Wanted, text: &'t mut Message) -> &'t mut Message {
+    if !text.is_empty() {
+        text.push("\n");
+    }
+    text.push(step.place).push(": step `").push(step.step).push("`: ")
+}

@@ -1,0 +1,121 @@
+//! Which handler undoes which, and whether all of that fits the templates.
+
+use std::collections::HashMap;
+
+use tasker_template::{OnFailure, Template};
+
+use super::check::{Check, Problem, title};
+use super::{Registration, Registry};
+use crate::handler::Compensates;
+use crate::handler::wiring::{self, Unwired};
+
+/// The handlers that undo others.
+#[derive(Debug, Default)]
+pub(super) struct Compensators {
+    /// Sorted by key.
+    pub(super) all: Vec<Registration>,
+    /// From the key of a handler to the one that undoes it; of two, the first.
+    by_undone: HashMap<String, usize>,
+}
+
+impl Compensators {
+    pub(super) fn of(all: Vec<Registration>) -> Self {
+        let mut by_undone = HashMap::new();
+        for (index, compensator) in all.iter().enumerate() {
+            if let Some(undone) = undone_by(compensator) {
+                by_undone.entry(undone.to_key()).or_insert(index);
+            }
+        }
+        Self { all, by_undone }
+    }
+}
+
+fn undone_by(compensator: &Registration) -> Option<Compensates> {
+    compensator.handler().facts().compensates
+}
+
+impl Registry {
+    /// The handlers that undo others, sorted by key. They are called by no step and are not among
+    /// [`handlers`](Self::handlers).
+    #[must_use]
+    pub fn compensators(&self) -> &[Registration] {
+        &self.compensators.all
+    }
+
+    /// The handler that undoes what `handler` did, where there is one.
+    #[must_use]
+    pub fn compensator_of(&self, handler: &Registration) -> Option<&Registration> {
+        self.compensators.by_undone.get(&handler.key()).map(|&index| &self.compensators.all[index])
+    }
+}
+
+impl Check<'_> {
+    /// Each handler is undone by at most one, and those that undo have something to undo.
+    pub(super) fn compensators(&mut self) {
+        for compensator in &self.registry.compensators.all {
+            let Some(undone) = undone_by(compensator) else { continue };
+            let key = undone.to_key();
+            let first = &self.registry.compensators.all[self.registry.compensators.by_undone[&key]];
+            if (first.key(), first.place()) != (compensator.key(), compensator.place()) {
+                self.found.problems.push(Problem::TwoCompensators {
+                    handler: key,
+                    first: format!("`{}` at {}", first.key(), first.place()),
+                    second: format!("`{}` at {}", compensator.key(), compensator.place()),
+                });
+            } else if !self.registry.by_key.contains_key(&key) {
+                let near = self.registry.near(undone.name);
+                self.found.problems.push(Problem::NothingToCompensate {
+                    compensator: compensator.key(),
+                    place: compensator.place(),
+                    handler: key,
+                    near: near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default(),
+                });
+            }
+        }
+    }
+
+    /// A template that is to be undone has something to undo, and what undoes it can read what it reads.
+    pub(super) fn rollback(&mut self, template: &Template) {
+        if template.on_failure() != OnFailure::Compensate {
+            return;
+        }
+        let (mut any, mut complete) = (false, true);
+        for (number, step) in (0..).zip(template.steps()) {
+            let Ok(handler) = self.registry.find(template.namespace(), &step.handler.callable) else {
+                // That is reported; the process that has the handler may have what undoes it.
+                complete = false;
+                continue;
+            };
+            let Some(compensator) = self.registry.compensator_of(handler).copied() else { continue };
+            any = true;
+            for need in compensator.handler().facts().all_needs() {
+                self.need(template, number, &compensator, need);
+            }
+            if !self.compensating.contains(&compensator.key()) {
+                self.compensating.push(compensator.key());
+                self.program_has(&compensator);
+            }
+        }
+        if complete && !any {
+            self.found.problems.push(Problem::NothingCompensates { template: title(template) });
+        }
+    }
+}
+
+/// The step that `handler` means by `name` where it is called for step `number`. What undoes a step may
+/// read it.
+pub(super) fn upstream(
+    template: &Template,
+    number: u32,
+    handler: &Registration,
+    name: &str,
+) -> Result<u32, Unwired> {
+    if undone_by(handler).is_some() && wiring::is(template, number, name) {
+        return Ok(number);
+    }
+    wiring::find(template, number, name)
+}
+
+#[cfg(test)]
+#[path = "compensation_tests.rs"]
+mod tests;

@@ -1,0 +1,217 @@
+//! What is checked of workflows while the program of a user is compiled.
+//!
+//! Everything here runs in the compiler, which has no memory to give: tables have a fixed size that the
+//! macro chooses. What is found stops the compiler with a text that names the workflow and the steps.
+
+use crate::handler::annotated::StepFn;
+use crate::handler::text::Text;
+use crate::handler::{Need, Registration};
+
+/// The message has room for a few mistakes; the first ones help most.
+pub(super) type Message = Text<2048>;
+
+/// No step.
+pub(super) const NOBODY: usize = usize::MAX;
+
+/// A handler in the list of a workflow.
+#[derive(Clone, Copy)]
+pub struct Listed {
+    pub(super) name: &'static str,
+    pub(super) namespace: Option<&'static str>,
+    pub(super) needs: &'static [Need],
+    pub(super) entry: Registration,
+}
+
+/// The handler `S`, in a list.
+///
+/// # Panics
+/// When it is no step, which is while the program is compiled.
+#[must_use]
+pub const fn listed<S: StepFn>() -> Listed {
+    if S::COMPENSATES {
+        let mut text = Message::new();
+        text.push("`").push(S::NAME).push("` compensates another handler and is no step of a workflow: ");
+        text.push("leave it out, it is found by itself").panic();
+    }
+    Listed { name: S::NAME, namespace: S::FACTS.namespace, needs: S::FACTS.needs, entry: S::ENTRY }
+}
+
+/// Refuses a workflow that lists a step twice, leaves one out that another reads, or never ends.
+/// `SLOTS` is a power of two and at least twice `N`.
+///
+/// # Panics
+/// When the workflow is refused, which is while the program is compiled.
+pub const fn check_workflow<const N: usize, const SLOTS: usize>(workflow: &str, steps: &[Listed; N]) {
+    let mut text = Message::new();
+    let names = index_names::<N, SLOTS>(workflow, steps, &mut text);
+    let mut at = 0;
+    while at < N {
+        find_missing(workflow, steps, &names, at, &mut text);
+        at += 1;
+    }
+    if text.is_empty() {
+        find_cycle(workflow, steps, &names, &mut text);
+    }
+    if !text.is_empty() {
+        text.panic();
+    }
+}
+
+/// From the hash of a name to the number of the step, where two meet the next free place.
+struct Names<const SLOTS: usize> {
+    slots: [usize; SLOTS],
+}
+
+const fn index_names<const N: usize, const SLOTS: usize>(
+    workflow: &str,
+    steps: &[Listed; N],
+    text: &mut Message,
+) -> Names<SLOTS> {
+    let mut names = Names { slots: [NOBODY; SLOTS] };
+    let mut step = 0;
+    while step < N {
+        let name = steps[step].name;
+        let mut slot = hash(name) & (SLOTS - 1);
+        while names.slots[slot] != NOBODY && !equal(steps[names.slots[slot]].name, name) {
+            slot = (slot + 1) & (SLOTS - 1);
+        }
+        if names.slots[slot] == NOBODY {
+            names.slots[slot] = step;
+        } else {
+            problem(workflow, text).push("step `").push(name).push("` is listed twice: remove one");
+        }
+        step += 1;
+    }
+    names
+}
+
+impl<const SLOTS: usize> Names<SLOTS> {
+    const fn number<const N: usize>(&self, steps: &[Listed; N], name: &str) -> usize {
+        let mut slot = hash(name) & (SLOTS - 1);
+        while self.slots[slot] != NOBODY {
+            if equal(steps[self.slots[slot]].name, name) {
+                return self.slots[slot];
+            }
+            slot = (slot + 1) & (SLOTS - 1);
+        }
+        NOBODY
+    }
+}
+
+const fn find_missing<const N: usize, const SLOTS: usize>(
+    workflow: &str,
+    steps: &[Listed; N],
+    names: &Names<SLOTS>,
+    step: usize,
+    text: &mut Message,
+) {
+    let needs = steps[step].needs;
+    let mut at = 0;
+    while at < needs.len() {
+        if let Need::Step { name, .. } = needs[at]
+            && names.number(steps, name) == NOBODY
+        {
+            problem(workflow, text).push("step `").push(steps[step].name).push("` reads `").push(name);
+            text.push("`, which is not listed: add it");
+        }
+        at += 1;
+    }
+}
+
+/// Walks down from each step in turn, with the steps on the way in `path`.
+const fn find_cycle<const N: usize, const SLOTS: usize>(
+    workflow: &str,
+    steps: &[Listed; N],
+    names: &Names<SLOTS>,
+    text: &mut Message,
+) {
+    let mut path = [0; N];
+    let mut next_need = [0; N];
+    let (mut on_path, mut done) = ([false; N], [false; N]);
+    let mut start = 0;
+    while start < N {
+        let mut depth = 0;
+        if !done[start] {
+            (path[0], on_path[start], depth) = (start, true, 1);
+        }
+        while depth > 0 {
+            let step = path[depth - 1];
+            let needs = steps[step].needs;
+            if next_need[step] == needs.len() {
+                (on_path[step], done[step]) = (false, true);
+                depth -= 1;
+                continue;
+            }
+            let need = needs[next_need[step]];
+            next_need[step] += 1;
+            let Need::Step { name, .. } = need else { continue };
+            let above = names.number(steps, name);
+            if above == NOBODY || done[above] {
+                continue;
+            }
+            if on_path[above] {
+                tell_cycle(workflow, steps, &path, depth, above, text);
+                return;
+            }
+            path[depth] = above;
+            on_path[above] = true;
+            depth += 1;
+        }
+        start += 1;
+    }
+}
+
+const fn tell_cycle<const N: usize>(
+    workflow: &str,
+    steps: &[Listed; N],
+    path: &[usize; N],
+    depth: usize,
+    first: usize,
+    text: &mut Message,
+) {
+    problem(workflow, text).push("these steps wait for each other: ");
+    let mut at = 0;
+    while path[at] != first {
+        at += 1;
+    }
+    while at < depth {
+        text.push("`").push(steps[path[at]].name).push("` reads ");
+        at += 1;
+    }
+    text.push("`").push(steps[first].name).push("`");
+}
+
+/// Begins the next problem.
+const fn problem<'t>(workflow: &str, text: &'t mut Message) -> &'t mut Message {
+    if !text.is_empty() {
+        text.push("\n");
+    }
+    text.push("workflow `").push(workflow).push("`: ")
+}
+
+/// FNV-1a.
+const fn hash(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let mut hash: u32 = 0x811c_9dc5;
+    let mut at = 0;
+    while at < bytes.len() {
+        hash = (hash ^ bytes[at] as u32).wrapping_mul(0x0100_0193);
+        at += 1;
+    }
+    hash as usize
+}
+
+pub(super) const fn equal(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < a.len() {
+        if a[at] != b[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}

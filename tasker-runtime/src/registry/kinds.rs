@@ -1,0 +1,58 @@
+//! Whether a step is of the type that its handler is made for.
+
+use tasker_template::{StepKind, Template};
+
+use crate::handler::{Capability, Registration, spelling};
+
+/// Why step `number` and its handler do not fit, with the way out.
+pub(super) fn mismatch(template: &Template, number: u32, handler: &Registration) -> Option<String> {
+    let facts = handler.handler().facts();
+    let kind = template.step(number)?.kind;
+    let (made_for, attribute) = match facts.capability {
+        Capability::Decision(_) => (StepKind::Decision, "decision"),
+        Capability::BatchAnalyzer(_) => (StepKind::Batchable, "batch_analyzer"),
+        Capability::BatchWorker => (StepKind::BatchWorker, "batch_worker"),
+        // One written by hand may return any outcome; an annotated function says what it returns.
+        _ => return facts.output.and_then(|_| plain(kind)),
+    };
+    if kind != made_for {
+        return Some(format!(
+            "has `#[{attribute}]`, but the step is of type `{kind}`\n  write `type: {made_for}` in the template, or let the step call another handler"
+        ));
+    }
+    match facts.capability {
+        Capability::Decision(routes) => {
+            let missing: Vec<&str> = routes.iter().copied().filter(|route| !below(template, number, route)).collect();
+            (!missing.is_empty()).then(|| {
+                let missing = missing.join("`, `");
+                format!(
+                    "routes to `{missing}`, which no step below calls\n  let such a step depend on this one, or take it out of `routes`"
+                )
+            })
+        }
+        Capability::BatchAnalyzer(worker) => (!below(template, number, worker)).then(|| {
+            format!(
+                "cuts batches for `{worker}`, which no step below calls\n  let a step of type `batch_worker` with that handler depend on this one"
+            )
+        }),
+        _ => None,
+    }
+}
+
+fn plain(kind: StepKind) -> Option<String> {
+    let attribute = match kind {
+        StepKind::Decision => "decision(routes = [..])",
+        StepKind::Batchable => "batch_analyzer(worker = ..)",
+        StepKind::BatchWorker => "batch_worker",
+        _ => return None,
+    };
+    Some(format!(
+        "lacks `#[{attribute}]`, which a step of type `{kind}` needs\n  add it, or write `type: standard` in the template"
+    ))
+}
+
+/// Whether a step that depends on step `number` has this name or calls this handler.
+fn below(template: &Template, number: u32, name: &str) -> bool {
+    let mut steps = template.dependents(number).iter().filter_map(|&below| template.step(below));
+    steps.any(|step| *step.name == *name || spelling::calls(&step.handler.callable, name))
+}

@@ -1,0 +1,104 @@
+//! All handlers of a program, by name.
+//!
+//! A [`Registry`] is filled once, from what was collected at link time or from an explicit list, and
+//! never changes after that. Before any work is claimed, [`Registry::check`] holds it against the
+//! templates and the state of the program and reports everything that could go wrong later.
+
+pub(crate) mod bind;
+mod check;
+mod compensation;
+pub(crate) mod compile;
+mod find;
+mod kinds;
+pub(crate) mod workflow;
+
+pub use crate::handler::Registration;
+pub use check::{Checked, Problem, Warning};
+pub use find::NotFound;
+pub use workflow::Workflow;
+
+use std::collections::{BTreeMap, HashMap};
+
+use compensation::Compensators;
+
+/// All handlers of a program, sorted by name.
+///
+/// ```
+/// use tasker_runtime::handlers;
+/// use tasker_runtime::prelude::*;
+/// use tasker_runtime::registry::Registry;
+///
+/// #[step_handler]
+/// async fn charge(amount: u64) -> u64 {
+///     amount
+/// }
+///
+/// let registry = Registry::of(handlers![charge]);
+/// assert_eq!(registry.find("shop", "charge")?.key(), "charge");
+/// assert!(registry.find("shop", "chrage").unwrap_err().to_string().contains("did you mean `charge`?"));
+/// # Ok::<(), tasker_runtime::registry::NotFound>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Registry {
+    /// Sorted by key; of two with one key, the first is the one that is found.
+    handlers: Vec<Registration>,
+    /// From the key of each handler to its index.
+    by_key: HashMap<String, usize>,
+    /// Those that steps do not call.
+    compensators: Compensators,
+    /// From what a template may write to what is meant.
+    aliases: BTreeMap<String, String>,
+}
+
+impl Registry {
+    /// Every handler that is linked into the program.
+    ///
+    /// A crate that is linked but never named contributes none: `use its_name as _;` names it.
+    #[must_use]
+    pub fn discover() -> Self {
+        Self::of(inventory::iter::<Registration>.into_iter().copied())
+    }
+
+    /// These handlers and no others. See [`crate::handlers!`].
+    #[must_use]
+    pub fn of(handlers: impl IntoIterator<Item = Registration>) -> Self {
+        let mut handlers: Vec<Registration> = handlers.into_iter().collect();
+        handlers.sort_by_cached_key(|handler| (handler.key(), handler.place()));
+        // The same handler may be listed by hand and discovered as well.
+        handlers.dedup_by_key(|handler| (handler.key(), handler.place()));
+        let undoes = |handler: &Registration| handler.handler().facts().compensates.is_some();
+        let (compensators, handlers): (Vec<_>, Vec<_>) = handlers.into_iter().partition(undoes);
+        let mut by_key = HashMap::with_capacity(handlers.len());
+        for (index, handler) in handlers.iter().enumerate() {
+            by_key.entry(handler.key()).or_insert(index);
+        }
+        let compensators = Compensators::of(compensators);
+        Self { handlers, by_key, compensators, aliases: BTreeMap::new() }
+    }
+
+    /// The same handlers, to be found under other names as well: from what templates write to the key
+    /// of the handler that is meant.
+    #[must_use]
+    pub fn with_aliases(mut self, aliases: BTreeMap<String, String>) -> Self {
+        self.aliases = aliases;
+        self
+    }
+
+    /// All handlers that steps call, sorted by key.
+    #[must_use]
+    pub fn handlers(&self) -> &[Registration] {
+        &self.handlers
+    }
+
+    /// The handler that a template of `namespace` means by `callable`.
+    ///
+    /// That is the one whose key is `callable`: the name alone, or with its namespace, `shop.charge`.
+    /// In a template of its own namespace the name alone will do. If there is none, a Rust path means
+    /// the handler whose name is the last segment in snake case without `Handler`.
+    ///
+    /// # Errors
+    /// What is there instead: nothing like it, a near miss, or several.
+    pub fn find(&self, namespace: &str, callable: &str) -> Result<&Registration, NotFound> {
+        self.locate(namespace, callable).map(|index| &self.handlers[index])
+    }
+}

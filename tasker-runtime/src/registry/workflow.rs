@@ -1,0 +1,192 @@
+//! Workflows that are part of the program: written in code, or in a file that is bound to code.
+
+use std::fmt;
+
+use tasker_template::{OnFailure, Options, Parsed, Report, Step, Template, TemplateBuilder};
+
+use super::compile::Listed;
+use crate::handler::Need;
+
+/// A workflow that is part of the program, as `workflow!` and `template!` make it.
+///
+/// The name of the workflow is a constant of this type:
+///
+/// ```
+/// use tasker_runtime::prelude::*;
+///
+/// #[step_handler]
+/// async fn greet(name: String) -> String {
+///     format!("hello {name}")
+/// }
+///
+/// workflow!(greeting = [greet], namespace = "demo");
+///
+/// let template = greeting.template()?;
+/// assert_eq!((template.namespace(), template.name()), ("demo", "greeting"));
+/// # Ok::<(), tasker_runtime::template::Report>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct Workflow {
+    name: &'static str,
+    source: Source,
+    file: &'static str,
+    line: u32,
+}
+
+/// Where a workflow comes from.
+#[derive(Clone, Copy)]
+enum Source {
+    /// `workflow!`.
+    Steps { steps: &'static [Listed], settings: Settings },
+    /// `template!`: the path of the file, and what it says.
+    Yaml { path: &'static str, text: &'static str },
+}
+
+/// What `workflow!` says besides the steps.
+#[derive(Clone, Copy)]
+#[doc(hidden)]
+pub struct Settings {
+    /// `None`: the default one.
+    namespace: Option<&'static str>,
+    /// Three numbers, perhaps more after them; `None`: 1.0.0.
+    version: Option<&'static str>,
+    /// For people.
+    description: Option<&'static str>,
+    /// What becomes of a task one of whose steps has failed for good.
+    on_failure: OnFailure,
+}
+
+impl Settings {
+    /// What holds where nothing is said.
+    pub const DEFAULT: Self =
+        Self { namespace: None, version: None, description: None, on_failure: OnFailure::Block };
+
+    /// Sets the namespace.
+    #[must_use]
+    pub const fn namespace(mut self, namespace: &'static str) -> Self {
+        self.namespace = Some(namespace);
+        self
+    }
+
+    /// Sets the version, which must be a semantic one.
+    #[must_use]
+    pub const fn version(mut self, version: &'static str) -> Self {
+        self.version = Some(version);
+        self
+    }
+
+    /// Sets the description.
+    #[must_use]
+    pub const fn description(mut self, description: &'static str) -> Self {
+        self.description = Some(description);
+        self
+    }
+
+    /// Sets what becomes of a task one of whose steps has failed for good.
+    #[must_use]
+    pub const fn on_failure(mut self, on_failure: OnFailure) -> Self {
+        self.on_failure = on_failure;
+        self
+    }
+}
+
+impl Workflow {
+    /// A workflow of these steps.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn of_steps(
+        name: &'static str,
+        steps: &'static [Listed],
+        settings: Settings,
+        file: &'static str,
+        line: u32,
+    ) -> Self {
+        Self { name, source: Source::Steps { steps, settings }, file, line }
+    }
+
+    /// A workflow that a file describes.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn of_yaml(
+        name: &'static str,
+        path: &'static str,
+        text: &'static str,
+        file: &'static str,
+        line: u32,
+    ) -> Self {
+        Self { name, source: Source::Yaml { path, text }, file, line }
+    }
+
+    /// The name, without the namespace.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The template, as it is outside of every environment.
+    ///
+    /// # Errors
+    /// What is wrong with it, as for a file.
+    pub fn template(&self) -> Result<Template, Report> {
+        self.parse(&Options::default()).map(|parsed| parsed.template)
+    }
+
+    /// The template and what has no effect in it, read for an environment and with further checks.
+    ///
+    /// # Errors
+    /// What is wrong with it, as for a file.
+    pub fn parse(&self, options: &Options<'_>) -> Result<Parsed, Report> {
+        match self.source {
+            Source::Steps { steps, settings } => self.builder(steps, settings).build_with(options),
+            Source::Yaml { path, text } => Template::parse(path, text, options),
+        }
+    }
+
+    fn builder(&self, steps: &[Listed], settings: Settings) -> TemplateBuilder {
+        let mut builder = Template::builder(self.name).origin(self.place()).on_failure(settings.on_failure);
+        if let Some(namespace) = settings.namespace {
+            builder = builder.namespace(namespace);
+        }
+        // The macro has checked the version.
+        if let Some(version) = settings.version.and_then(|version| version.parse().ok()) {
+            builder = builder.version(version);
+        }
+        if let Some(description) = settings.description {
+            builder = builder.description(description);
+        }
+        for listed in steps {
+            let mut upstreams: Vec<&str> = Vec::new();
+            for need in listed.needs {
+                if let Need::Step { name, .. } = need
+                    && !upstreams.contains(name)
+                {
+                    upstreams.push(name);
+                }
+            }
+            builder = builder.step(Step::new(listed.name).handler(listed.entry.key()).after(upstreams));
+        }
+        builder
+    }
+
+    /// `file:line`, where it is written.
+    #[must_use]
+    pub fn place(&self) -> String {
+        format!("{}:{}", self.file, self.line)
+    }
+
+    /// Every workflow that is linked into the program, sorted by name.
+    #[must_use]
+    pub fn discover() -> Vec<Self> {
+        let mut all: Vec<Self> = inventory::iter::<Self>.into_iter().copied().collect();
+        all.sort_by_cached_key(|workflow| (workflow.name, workflow.place()));
+        all
+    }
+}
+
+impl fmt::Debug for Workflow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.name, self.place())
+    }
+}
+
+inventory::collect!(Workflow);

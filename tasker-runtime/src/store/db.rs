@@ -1,0 +1,339 @@
+//! The seam between the engine and its two databases: the only `match` on a back end.
+//!
+//! A statement is text with `$1`, `$2`, … and has one form for both databases or a twin for each; a
+//! script is a few statements in a transaction. Everything above this file knows neither sqlx nor which
+//! database it talks to.
+
+use std::sync::{Arc, OnceLock};
+
+use sqlx::{
+    Column as _, Row as _, Sqlite, SqliteConnection, TypeInfo, ValueRef,
+    pool::PoolConnection,
+    postgres::{PgArguments, PgConnection, PgRow, Postgres},
+    sqlite::SqliteRow,
+};
+use tokio::sync::OwnedMutexGuard;
+use uuid::Uuid;
+
+use super::{Error, Result, Rows};
+
+/// One statement, as text for each database.
+#[derive(Debug)]
+pub(crate) struct Statement {
+    postgres: &'static str,
+    sqlite: Option<&'static str>,
+    /// The shared text without its schema, which SQLite does not know.
+    bare: OnceLock<&'static str>,
+}
+
+impl Statement {
+    pub(crate) const fn shared(text: &'static str) -> Self {
+        Self { postgres: text, sqlite: None, bare: OnceLock::new() }
+    }
+
+    pub(crate) const fn twin(postgres: &'static str, sqlite: &'static str) -> Self {
+        Self { postgres, sqlite: Some(sqlite), bare: OnceLock::new() }
+    }
+
+    pub(super) fn postgres(&self) -> &'static str {
+        text(self.postgres)
+    }
+
+    /// The text for SQLite; the shared one is freed of its schema once and kept for good.
+    pub(super) fn sqlite(&self) -> &'static str {
+        text(self.sqlite.unwrap_or_else(|| {
+            self.bare.get_or_init(|| Box::leak(self.postgres.replace("tasker.", "").into_boxed_str()))
+        }))
+    }
+}
+
+#[cfg(feature = "test-unfenced")]
+use super::unfenced::text;
+
+#[cfg(not(feature = "test-unfenced"))]
+const fn text(text: &'static str) -> &'static str {
+    text
+}
+
+/// A value to bind, in the order of `$1`, `$2`, ….
+#[derive(Debug)]
+pub(crate) enum Value<'a> {
+    Int(i64),
+    MaybeInt(Option<i64>),
+    Text(&'a str),
+    MaybeText(Option<&'a str>),
+    Uuid(Uuid),
+    /// One array on PostgreSQL, one JSON array on SQLite.
+    Ints(Vec<i64>),
+    /// One array on PostgreSQL, one JSON array on SQLite.
+    Texts(Vec<String>),
+    /// One array for each column on PostgreSQL, one JSON array of rows on SQLite.
+    Rows(&'a Rows),
+}
+
+macro_rules! value_from {
+    ($($type:ty => $variant:ident),+ $(,)?) => {
+        $(impl<'a> From<$type> for Value<'a> {
+            fn from(value: $type) -> Self {
+                Self::$variant(value)
+            }
+        })+
+    };
+}
+value_from!(i64 => Int, Option<i64> => MaybeInt, &'a str => Text, Option<&'a str> => MaybeText, Uuid => Uuid,
+    Vec<i64> => Ints, Vec<String> => Texts, &'a Rows => Rows);
+
+/// The values of a statement, in order.
+macro_rules! values {
+    ($($value:expr),* $(,)?) => { &[$($crate::store::Value::from($value)),*] };
+}
+pub(crate) use values;
+
+type PgQuery = sqlx::query::Query<'static, Postgres, PgArguments>;
+
+fn bind_postgres(sql: &'static str, values: &[Value<'_>]) -> PgQuery {
+    let mut query = sqlx::query(sql);
+    for value in values {
+        query = match value {
+            Value::Int(v) => query.bind(*v),
+            Value::MaybeInt(v) => query.bind(*v),
+            Value::Text(v) => query.bind((*v).to_owned()),
+            Value::MaybeText(v) => query.bind(v.map(str::to_owned)),
+            Value::Uuid(v) => query.bind(*v),
+            Value::Ints(v) => query.bind(v.clone()),
+            Value::Texts(v) => query.bind(v.clone()),
+            Value::Rows(rows) => rows.bind_postgres(query),
+        };
+    }
+    query
+}
+
+type SqliteQuery = sqlx::query::Query<'static, Sqlite, sqlx::sqlite::SqliteArguments>;
+
+fn bind_sqlite(sql: &'static str, values: &[Value<'_>]) -> SqliteQuery {
+    let json = |json: serde_json::Result<String>| json.unwrap_or_default();
+    let mut query = sqlx::query(sql);
+    for value in values {
+        query = match value {
+            Value::Int(v) => query.bind(*v),
+            Value::MaybeInt(v) => query.bind(*v),
+            Value::Text(v) => query.bind((*v).to_owned()),
+            Value::MaybeText(v) => query.bind(v.map(str::to_owned)),
+            Value::Uuid(v) => query.bind(v.to_string()),
+            Value::Ints(v) => query.bind(json(serde_json::to_string(v))),
+            Value::Texts(v) => query.bind(json(serde_json::to_string(v))),
+            Value::Rows(rows) => query.bind(rows.to_json()),
+        };
+    }
+    query
+}
+
+/// A connection to run statements on, one at a time.
+pub(crate) enum Connection {
+    /// One connection of the pool.
+    Pooled(PoolConnection<Postgres>),
+    /// A connection of its own, for those who use it all the time.
+    Postgres(Box<PgConnection>),
+    /// The writer, shared by all who write, or the only connection.
+    Writer(OwnedMutexGuard<SqliteConnection>),
+    /// One of the readers.
+    Reader(PoolConnection<Sqlite>),
+}
+
+impl Connection {
+    /// Runs a statement and returns its rows.
+    pub(crate) async fn fetch(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<Vec<Row>> {
+        match self {
+            Self::Pooled(connection) => postgres_rows(connection, sql, values).await,
+            Self::Postgres(connection) => postgres_rows(connection, sql, values).await,
+            Self::Writer(connection) => sqlite_rows(connection, sql, values).await,
+            Self::Reader(connection) => sqlite_rows(connection, sql, values).await,
+        }
+    }
+
+    /// Runs a statement and returns its first row, if there is one.
+    pub(crate) async fn fetch_first(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<Option<Row>> {
+        Ok(self.fetch(sql, values).await?.into_iter().next())
+    }
+
+    /// Runs one statement and returns how many rows it wrote.
+    pub(crate) async fn execute(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<u64> {
+        let written = match self {
+            Self::Pooled(c) => {
+                bind_postgres(sql.postgres(), values).execute(&mut **c).await.map(|done| done.rows_affected())
+            }
+            Self::Postgres(c) => {
+                bind_postgres(sql.postgres(), values).execute(&mut **c).await.map(|done| done.rows_affected())
+            }
+            Self::Writer(c) => {
+                bind_sqlite(sql.sqlite(), values).execute(&mut **c).await.map(|done| done.rows_affected())
+            }
+            Self::Reader(c) => {
+                bind_sqlite(sql.sqlite(), values).execute(&mut **c).await.map(|done| done.rows_affected())
+            }
+        };
+        written.map_err(|error| Error::statement(sql, error))
+    }
+
+    /// Runs a script that adds rows, all or none, and returns what it reports.
+    ///
+    /// On PostgreSQL it is one statement; on SQLite it may be several, from `begin` to `commit`.
+    pub(crate) async fn script(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<Vec<Row>> {
+        let rows = self.fetch(sql, values).await;
+        if rows.is_err() && matches!(self, Self::Writer(_)) {
+            self.roll_back().await;
+        }
+        rows
+    }
+
+    /// Runs a script that reports counts: two columns on PostgreSQL, two rows on SQLite.
+    pub(crate) async fn counts(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<[u64; 2]> {
+        let rows = self.script(sql, values).await?;
+        let count = |row: usize, column: usize| {
+            rows.get(row).map_or(Ok(0), |row| row.int(column)).map(|count| u64::try_from(count).unwrap_or(0))
+        };
+        match rows.first() {
+            Some(Row::Postgres(_)) => Ok([count(0, 0)?, count(0, 1)?]),
+            _ => Ok([count(0, 0)?, count(1, 0)?]),
+        }
+    }
+
+    /// Starts a transaction; it must be ended by [`commit`](Self::commit) or [`roll_back`](Self::roll_back).
+    pub(crate) async fn begin(&mut self) -> Result<()> {
+        static BEGIN: Statement = Statement::twin("begin", "begin immediate");
+        self.execute(&BEGIN, &[]).await.map(drop)
+    }
+
+    /// Makes what the transaction did durable.
+    pub(crate) async fn commit(&mut self) -> Result<()> {
+        static COMMIT: Statement = Statement::shared("commit");
+        self.execute(&COMMIT, &[]).await.map(drop)
+    }
+
+    /// Undoes what an open transaction did. Without one, nothing happens.
+    pub(crate) async fn roll_back(&mut self) {
+        static ROLLBACK: Statement = Statement::shared("rollback");
+        // Without a transaction SQLite calls this an error; either way none is open afterwards.
+        let _ = self.execute(&ROLLBACK, &[]).await;
+    }
+
+    /// Prepares a statement without running it.
+    #[cfg(test)]
+    pub(super) async fn prepare(&mut self, sql: &Statement) -> Result<()> {
+        use sqlx::{Executor, SqlSafeStr};
+        let prepared = match self {
+            Self::Pooled(c) => c.prepare(sql.postgres().into_sql_str()).await.map(drop),
+            Self::Postgres(c) => c.prepare(sql.postgres().into_sql_str()).await.map(drop),
+            Self::Writer(c) => c.prepare(sql.sqlite().into_sql_str()).await.map(drop),
+            Self::Reader(c) => c.prepare(sql.sqlite().into_sql_str()).await.map(drop),
+        };
+        prepared.map_err(|error| Error::statement(sql, error))
+    }
+}
+
+async fn postgres_rows(
+    connection: &mut PgConnection,
+    sql: &Statement,
+    values: &[Value<'_>],
+) -> Result<Vec<Row>> {
+    let rows = bind_postgres(sql.postgres(), values).fetch_all(connection).await;
+    Ok(rows.map_err(|error| Error::statement(sql, error))?.into_iter().map(Row::Postgres).collect())
+}
+
+async fn sqlite_rows(
+    connection: &mut SqliteConnection,
+    sql: &Statement,
+    values: &[Value<'_>],
+) -> Result<Vec<Row>> {
+    let rows = bind_sqlite(sql.sqlite(), values).fetch_all(connection).await;
+    Ok(rows.map_err(|error| Error::statement(sql, error))?.into_iter().map(Row::Sqlite).collect())
+}
+
+/// A transaction of the caller's own, on the database the tasks are in.
+pub enum CallerTransaction<'a> {
+    /// On PostgreSQL.
+    Postgres(&'a mut PgConnection),
+    /// On SQLite.
+    Sqlite(&'a mut SqliteConnection),
+}
+
+impl CallerTransaction<'_> {
+    /// Runs a statement in the caller's transaction.
+    pub(crate) async fn run(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<()> {
+        match self {
+            Self::Postgres(connection) => postgres_rows(connection, sql, values).await.map(drop),
+            Self::Sqlite(connection) => sqlite_rows(connection, sql, values).await.map(drop),
+        }
+    }
+}
+
+impl<'a> From<&'a mut sqlx::Transaction<'_, Postgres>> for CallerTransaction<'a> {
+    fn from(transaction: &'a mut sqlx::Transaction<'_, Postgres>) -> Self {
+        Self::Postgres(transaction)
+    }
+}
+
+impl<'a> From<&'a mut sqlx::Transaction<'_, Sqlite>> for CallerTransaction<'a> {
+    fn from(transaction: &'a mut sqlx::Transaction<'_, Sqlite>) -> Self {
+        Self::Sqlite(transaction)
+    }
+}
+
+/// A row of a result; columns count from 0.
+pub(crate) enum Row {
+    Postgres(PgRow),
+    Sqlite(SqliteRow),
+}
+
+impl Row {
+    /// An integer of any width.
+    pub(crate) fn int(&self, column: usize) -> Result<i64> {
+        let read = match self {
+            Self::Sqlite(row) => row.try_get(column),
+            Self::Postgres(row) => match row.columns().get(column).map(|c| c.type_info().name()) {
+                Some("INT2") => row.try_get::<i16, _>(column).map(i64::from),
+                Some("INT4") => row.try_get::<i32, _>(column).map(i64::from),
+                Some("BOOL") => row.try_get::<bool, _>(column).map(i64::from),
+                _ => row.try_get(column),
+            },
+        };
+        read.map_err(Error::row)
+    }
+
+    /// An integer of any width, or nothing where the column is null.
+    pub(crate) fn maybe_int(&self, column: usize) -> Result<Option<i64>> {
+        let null = match self {
+            Self::Sqlite(row) => row.try_get_raw(column).map(|value| value.is_null()),
+            Self::Postgres(row) => row.try_get_raw(column).map(|value| value.is_null()),
+        };
+        if null.map_err(Error::row)? { Ok(None) } else { self.int(column).map(Some) }
+    }
+
+    /// Text.
+    pub(crate) fn text(&self, column: usize) -> Result<&str> {
+        self.maybe_text(column).map(Option::unwrap_or_default)
+    }
+
+    /// Text, or nothing where the column is null.
+    pub(crate) fn maybe_text(&self, column: usize) -> Result<Option<&str>> {
+        match self {
+            Self::Sqlite(row) => row.try_get(column),
+            Self::Postgres(row) => row.try_get(column),
+        }
+        .map_err(Error::row)
+    }
+
+    /// A UUID.
+    pub(crate) fn uuid(&self, column: usize) -> Result<Uuid> {
+        match self {
+            Self::Postgres(row) => row.try_get(column).map_err(Error::row),
+            Self::Sqlite(row) => {
+                let text: &str = row.try_get(column).map_err(Error::row)?;
+                Uuid::parse_str(text).map_err(|error| Error::row(sqlx::Error::Decode(error.into())))
+            }
+        }
+    }
+}
+
+/// The writer of a SQLite database.
+pub(super) type Writer = Arc<tokio::sync::Mutex<SqliteConnection>>;

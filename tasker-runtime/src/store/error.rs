@@ -1,0 +1,101 @@
+//! What a database can refuse.
+
+use super::db::Statement;
+
+/// What the store returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why the store did not do what was asked. Nothing was written, unless the connection broke while a
+/// commit was under way: then it may have been.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The URL names no database this crate can use.
+    #[error(
+        "`{url}` is no database URL: write sqlite://file.db, sqlite::memory: or postgres://user@host/database"
+    )]
+    Url {
+        /// The URL, without its password.
+        url: String,
+    },
+    /// The database does not answer. Safe to try again.
+    #[error("the database does not answer: {source}")]
+    Unreachable {
+        /// What the driver said.
+        source: sqlx::Error,
+    },
+    /// The tables could not be created or brought up to date.
+    #[error("the tables could not be brought up to date: {source}")]
+    Migration {
+        /// What went wrong.
+        source: sqlx::migrate::MigrateError,
+    },
+    /// The database refused a statement.
+    #[error("the database refused to {purpose}: {source}")]
+    Statement {
+        /// The first line of the statement's text, which says what it does.
+        purpose: &'static str,
+        /// What the database said.
+        source: sqlx::Error,
+    },
+    /// What is stored does not fit together.
+    #[error("{what}")]
+    Corrupt {
+        /// What is wrong.
+        what: String,
+    },
+    /// A row does not hold what was expected: another version of this program may have written it.
+    #[error("a stored row cannot be read: {source}")]
+    Row {
+        /// What the driver said.
+        source: sqlx::Error,
+    },
+}
+
+impl Error {
+    pub(super) fn statement(sql: &Statement, source: sqlx::Error) -> Self {
+        if is_connection(&source) {
+            return Self::Unreachable { source };
+        }
+        let purpose = sql.postgres().lines().next().unwrap_or_default().trim_start_matches("-- ");
+        Self::Statement { purpose, source }
+    }
+
+    pub(super) fn row(source: sqlx::Error) -> Self {
+        Self::Row { source }
+    }
+
+    /// Whether the same call may succeed later: the connection broke, the database was busy or shutting
+    /// down, or two transactions were in each other's way.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Statement { source, .. } => code(source).is_some_and(|code| {
+                // PostgreSQL: connection, serialization, deadlock, resources, operator intervention.
+                // SQLite: busy and locked, with their extended codes.
+                ["08", "40", "53", "57"].iter().any(|class| code.len() == 5 && code.starts_with(class))
+                    || matches!(code.parse::<i32>(), Ok(sqlite) if matches!(sqlite & 0xff, 5 | 6) && code.len() < 5)
+            }),
+            _ => false,
+        }
+    }
+
+    /// Whether a row of this key was there already.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        match self {
+            Self::Statement { source: sqlx::Error::Database(error), .. } => error.is_unique_violation(),
+            _ => false,
+        }
+    }
+}
+
+fn is_connection(error: &sqlx::Error) -> bool {
+    use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Protocol, Tls, WorkerCrashed};
+    matches!(error, Io(_) | Tls(_) | Protocol(_) | PoolTimedOut | PoolClosed | WorkerCrashed)
+}
+
+fn code(error: &sqlx::Error) -> Option<String> {
+    error.as_database_error()?.code().map(Into::into)
+}

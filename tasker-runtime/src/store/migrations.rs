@@ -1,0 +1,79 @@
+//! Creates the tables and brings them up to date.
+
+use std::borrow::Cow;
+
+use sqlx::{
+    Connection, Executor, SqlSafeStr,
+    migrate::{MigrateError, Migration, MigrationType, Migrator},
+};
+
+use super::{Backend, Error, Result, Store, sql};
+
+macro_rules! migrations {
+    ($store:literal: $($version:literal $name:literal),+ $(,)?) => {
+        vec![$(Migration::new(
+            $version,
+            Cow::Borrowed($name),
+            MigrationType::Simple,
+            include_str!(concat!("../../migrations/", $store, "/000", $version, "_", $name, ".sql")).into_sql_str(),
+            false,
+        )),+]
+    };
+}
+
+/// Applies what is missing. Processes that start at once wait for one another.
+pub(super) async fn run(store: &Store) -> Result<()> {
+    if is_current(store).await {
+        return Ok(());
+    }
+    let done = match &store.backend {
+        Backend::Postgres { pool, .. } => {
+            let mut migrator = Migrator::with_migrations(for_postgres());
+            migrator.create_schema("tasker");
+            migrator.dangerous_set_table_name("tasker.migrations");
+            let mut connection = pool.acquire().await.map_err(|source| Error::Unreachable { source })?;
+            // That something is there already is nothing to tell.
+            let quiet = connection.execute("set client_min_messages = warning").await;
+            quiet.map_err(|source| Error::Unreachable { source })?;
+            migrator.run_direct(None, &mut *connection, false).await
+        }
+        Backend::Sqlite { writer, .. } => {
+            let migrator = Migrator::with_migrations(for_sqlite());
+            let mut writer = writer.lock().await;
+            // SQLite has no lock for migrations as PostgreSQL has: a transaction that writes from the start
+            // is one.
+            let locked = writer.begin_with("begin immediate").await;
+            let mut transaction = locked.map_err(|source| Error::Unreachable { source })?;
+            match migrator.run_direct(None, &mut *transaction, false).await {
+                Ok(()) => transaction.commit().await.map_err(MigrateError::from),
+                Err(error) => Err(error),
+            }
+        }
+    };
+    done.map_err(|source| Error::Migration { source })
+}
+
+fn for_postgres() -> Vec<Migration> {
+    migrations!("postgres": 1 "tables")
+}
+
+fn for_sqlite() -> Vec<Migration> {
+    migrations!("sqlite": 1 "tables")
+}
+
+/// Whether every migration was applied as it stands here; then nothing is locked and no right to create
+/// anything is needed.
+async fn is_current(store: &Store) -> bool {
+    let Ok(mut connection) = store.writer().await else { return false };
+    let Ok(rows) = connection.fetch(&sql::APPLIED_MIGRATIONS, &[]).await else {
+        connection.roll_back().await;
+        return false;
+    };
+    let known = if store.is_postgres() { for_postgres() } else { for_sqlite() };
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    rows.len() == known.len()
+        && rows.iter().zip(&known).all(|(row, known)| {
+            row.int(0).is_ok_and(|version| version == known.version)
+                && row.text(1).is_ok_and(|checksum| checksum == hex(&known.checksum))
+        })
+}

@@ -1,0 +1,258 @@
+//! Where everything durable is: embedded SQLite or PostgreSQL, behind one seam.
+//!
+//! This module alone knows URLs, pools, migrations and the text of statements. What a transaction does
+//! is written in [`orchestration`](crate::orchestration), once for both databases.
+
+mod db;
+mod error;
+mod listener;
+mod migrations;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod on_databases;
+pub(crate) mod presence;
+mod rows;
+pub(crate) mod sql;
+#[cfg(feature = "test-unfenced")]
+mod unfenced;
+
+use std::{str::FromStr, sync::Arc, time::Duration};
+
+use sqlx::{
+    ConnectOptions, Connection as _, Executor, SqlitePool,
+    postgres::{PgConnectOptions, PgPool, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::model::Timestamp;
+pub use db::CallerTransaction;
+pub(crate) use db::{Connection, Row, Statement, Value, values};
+pub use error::{Error, Result};
+pub(crate) use listener::Listener;
+pub(crate) use rows::{Column, Rows};
+
+/// An open database. Clones share it.
+#[derive(Clone)]
+pub struct Store {
+    backend: Backend,
+}
+
+#[derive(Clone)]
+enum Backend {
+    Postgres {
+        pool: PgPool,
+        options: Box<PgConnectOptions>,
+    },
+    /// Without readers for a database in memory, which is its one connection.
+    Sqlite {
+        writer: db::Writer,
+        readers: Option<SqlitePool>,
+        path: Option<std::path::PathBuf>,
+    },
+}
+
+/// How to open a store.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Connections to PostgreSQL beside those the engine keeps for itself.
+    pub pool_size: u32,
+    /// Whether SQLite waits for the disk at each commit. Without it, the last moments before a power
+    /// failure can be lost, though never before a crash of the process.
+    pub full_sync: bool,
+    /// Whether to create or update the tables.
+    pub migrate: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { pool_size: 8, full_sync: true, migrate: true }
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Store {
+    /// Opens the database at `url` and brings its tables up to date.
+    ///
+    /// # Errors
+    /// When `url` is not understood, the database does not answer within ten seconds, or its tables
+    /// cannot be brought up to date.
+    pub async fn open(url: &str, options: Options) -> Result<Self> {
+        let store = match url.split(':').next() {
+            Some("postgres" | "postgresql") => Self::open_postgres(url, options)?,
+            Some("sqlite") => Self::open_sqlite(url, options).await?,
+            _ => return Err(Error::Url { url: shown(url) }),
+        };
+        if options.migrate {
+            migrations::run(&store).await?;
+        }
+        Ok(store)
+    }
+
+    fn open_postgres(url: &str, options: Options) -> Result<Self> {
+        let connect = PgConnectOptions::from_str(url).map_err(|_| Error::Url { url: shown(url) })?;
+        let connect = connect.application_name("tasker").disable_statement_logging();
+        let pool = PgPoolOptions::new()
+            .max_connections(options.pool_size.max(1))
+            .acquire_timeout(PATIENCE)
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    // One that was just used lives; asking it each time would double every short call.
+                    if meta.idle_for > Duration::from_secs(1) {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .connect_lazy_with(connect.clone());
+        Ok(Self { backend: Backend::Postgres { pool, options: Box::new(connect) } })
+    }
+
+    async fn open_sqlite(url: &str, options: Options) -> Result<Self> {
+        let connect = SqliteConnectOptions::from_str(url).map_err(|_| Error::Url { url: shown(url) })?;
+        let in_memory = url.contains(":memory:") || url.contains("mode=memory");
+        let sync = if options.full_sync { SqliteSynchronous::Full } else { SqliteSynchronous::Normal };
+        let connect = connect
+            .create_if_missing(true)
+            .journal_mode(if in_memory { SqliteJournalMode::Memory } else { SqliteJournalMode::Wal })
+            .synchronous(sync)
+            .busy_timeout(PATIENCE)
+            .foreign_keys(false)
+            .disable_statement_logging();
+        let writer = connect.connect().await.map_err(|source| Error::Unreachable { source })?;
+        let writer = Arc::new(tokio::sync::Mutex::new(writer));
+        let path = (!in_memory).then(|| connect.get_filename().to_path_buf());
+        let readers = (!in_memory)
+            .then(|| SqlitePoolOptions::new().max_connections(options.pool_size.clamp(1, 4)))
+            .map(|pool| pool.test_before_acquire(false).connect_lazy_with(connect));
+        Ok(Self { backend: Backend::Sqlite { writer, readers, path } })
+    }
+
+    /// A connection to read from.
+    pub(crate) async fn reader(&self) -> Result<Connection> {
+        match &self.backend {
+            Backend::Sqlite { readers: Some(readers), .. } => Ok(Connection::Reader(
+                readers.acquire().await.map_err(|source| Error::Unreachable { source })?,
+            )),
+            _ => self.writer().await,
+        }
+    }
+
+    /// A connection to write to.
+    pub(crate) async fn writer(&self) -> Result<Connection> {
+        match &self.backend {
+            Backend::Postgres { pool, .. } => {
+                Ok(Connection::Pooled(pool.acquire().await.map_err(|source| Error::Unreachable { source })?))
+            }
+            Backend::Sqlite { writer, .. } => Ok(Connection::Writer(writer.clone().lock_owned().await)),
+        }
+    }
+
+    /// A connection of the caller's own, for one who writes all the time.
+    pub(crate) fn session(&self) -> Session {
+        Session { store: self.clone(), kept: None }
+    }
+
+    /// Whether the database is PostgreSQL, which several machines may share.
+    #[must_use]
+    pub fn is_postgres(&self) -> bool {
+        matches!(self.backend, Backend::Postgres { .. })
+    }
+
+    /// The file of a SQLite database, unless it is in memory.
+    #[must_use]
+    pub fn path(&self) -> Option<&std::path::Path> {
+        match &self.backend {
+            Backend::Sqlite { path, .. } => path.as_deref(),
+            Backend::Postgres { .. } => None,
+        }
+    }
+
+    /// The name and version of the database.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn version(&self) -> Result<String> {
+        let name = if self.is_postgres() { "PostgreSQL" } else { "SQLite" };
+        let row = self.reader().await?.fetch_first(&sql::VERSION, &[]).await?;
+        Ok(format!("{name} {}", row.as_ref().map_or(Ok("?"), |row| row.text(0))?))
+    }
+
+    /// What time it is for the database, where that has a clock of its own.
+    pub(crate) async fn now(&self) -> Result<Option<Timestamp>> {
+        let row = self.reader().await?.fetch_first(&sql::NOW, &[]).await?;
+        Ok(row.as_ref().map_or(Ok(None), |row| row.maybe_int(0))?.map(Timestamp::from_micros))
+    }
+
+    /// Closes every connection.
+    pub async fn close(&self) {
+        match &self.backend {
+            Backend::Postgres { pool, .. } => pool.close().await,
+            Backend::Sqlite { readers, .. } => {
+                if let Some(readers) = readers {
+                    readers.close().await;
+                }
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.is_postgres() { "Store(PostgreSQL)" } else { "Store(SQLite)" })
+    }
+}
+
+/// A connection kept for one user, opened when it is first needed and again after it broke.
+pub(crate) struct Session {
+    store: Store,
+    kept: Option<Connection>,
+}
+
+/// Plans that hold for every size of every table: lookups by index, joined row by row. Left to its
+/// statistics, PostgreSQL turns claim and record to hash joins over whole tables now and then.
+const PINNED_PLANS: &str = "set plan_cache_mode = force_generic_plan; set enable_hashjoin = off; \
+                            set enable_mergejoin = off; set enable_seqscan = off";
+
+impl Session {
+    /// The connection. Hand it back with [`keep`](Self::keep) when it worked; drop it when it did not.
+    pub(crate) async fn open(&mut self) -> Result<Connection> {
+        if let Some(connection) = self.kept.take() {
+            return Ok(connection);
+        }
+        let Backend::Postgres { options, .. } = &self.store.backend else { return self.store.writer().await };
+        let mut connection = options.connect().await.map_err(|source| Error::Unreachable { source })?;
+        connection.execute(PINNED_PLANS).await.map_err(|source| Error::Unreachable { source })?;
+        Ok(Connection::Postgres(Box::new(connection)))
+    }
+
+    /// Keeps a working connection for the next use. SQLite's writer goes back to the others.
+    pub(crate) fn keep(&mut self, connection: Connection) {
+        if matches!(connection, Connection::Postgres(_)) {
+            self.kept = Some(connection);
+        }
+    }
+}
+
+/// `url` without its password.
+pub(crate) fn shown(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => {
+            let user = url[scheme + 3..at].split(':').next().unwrap_or_default();
+            format!("{}{user}{}", &url[..scheme + 3], &url[at..])
+        }
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shown_url_has_no_password() {
+        assert_eq!(shown("postgres://ada:secret@host/db"), "postgres://ada@host/db");
+        assert_eq!(shown("mysql://host/db"), "mysql://host/db");
+    }
+}

@@ -1,0 +1,109 @@
+//! Many rows as one parameter.
+
+use std::fmt::Write;
+
+use sqlx::{Postgres, postgres::PgArguments};
+use uuid::Uuid;
+
+use crate::model::Json;
+
+/// Rows to hand to one statement: an array for each column on PostgreSQL (`unnest`), one JSON array of
+/// rows on SQLite (`json_each`).
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    columns: Vec<Column>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Column {
+    Int(Vec<i64>),
+    MaybeInt(Vec<Option<i64>>),
+    Text(Vec<String>),
+    MaybeText(Vec<Option<String>>),
+    Json(Vec<Json>),
+    Uuid(Vec<Uuid>),
+}
+
+impl Column {
+    fn len(&self) -> usize {
+        match self {
+            Self::Int(v) => v.len(),
+            Self::MaybeInt(v) => v.len(),
+            Self::Text(v) => v.len(),
+            Self::MaybeText(v) => v.len(),
+            Self::Json(v) => v.len(),
+            Self::Uuid(v) => v.len(),
+        }
+    }
+
+    fn write_json(&self, row: usize, out: &mut String) {
+        // Writing to a String cannot fail.
+        let _ = match self {
+            Self::Int(v) => write!(out, "{}", v[row]),
+            Self::MaybeInt(v) => match v[row] {
+                Some(int) => write!(out, "{int}"),
+                None => out.write_str("null"),
+            },
+            Self::Text(v) => out.write_str(&quoted(&v[row])),
+            Self::MaybeText(v) => match &v[row] {
+                Some(text) => out.write_str(&quoted(text)),
+                None => out.write_str("null"),
+            },
+            Self::Json(v) => out.write_str(v[row].as_str()),
+            Self::Uuid(v) => write!(out, "\"{}\"", v[row]),
+        };
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).unwrap_or_default()
+}
+
+impl Rows {
+    /// Rows of these columns, all of one length.
+    pub(crate) fn new(columns: Vec<Column>) -> Self {
+        debug_assert!(columns.windows(2).all(|pair| pair[0].len() == pair[1].len()));
+        Self { columns }
+    }
+
+    /// How many rows there are.
+    pub(crate) fn len(&self) -> usize {
+        self.columns.first().map_or(0, Column::len)
+    }
+
+    pub(super) fn bind_postgres(
+        &self,
+        mut query: sqlx::query::Query<'static, Postgres, PgArguments>,
+    ) -> sqlx::query::Query<'static, Postgres, PgArguments> {
+        for column in &self.columns {
+            query = match column {
+                Column::Int(v) => query.bind(v.clone()),
+                Column::MaybeInt(v) => query.bind(v.clone()),
+                Column::Text(v) => query.bind(v.clone()),
+                Column::MaybeText(v) => query.bind(v.clone()),
+                Column::Json(v) => {
+                    query.bind(v.iter().map(|json| json.as_str().to_owned()).collect::<Vec<_>>())
+                }
+                Column::Uuid(v) => query.bind(v.clone()),
+            };
+        }
+        query
+    }
+
+    pub(super) fn to_json(&self) -> String {
+        let mut json = String::with_capacity(self.len() * 96 + 2);
+        json.push('[');
+        for row in 0..self.len() {
+            json.push_str(if row == 0 { "[" } else { ",[" });
+            for (number, column) in self.columns.iter().enumerate() {
+                if number > 0 {
+                    json.push(',');
+                }
+                column.write_json(row, &mut json);
+            }
+            json.push(']');
+        }
+        json.push(']');
+        json
+    }
+}

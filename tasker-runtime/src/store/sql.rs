@@ -1,0 +1,97 @@
+//! The statements, each named once; their text stands in `sql/`.
+
+use super::Statement;
+
+macro_rules! statements {
+    ($($name:ident = $form:ident $file:literal;)+) => {
+        $(pub(crate) static $name: Statement = text!($form $file);)+
+
+        /// Every statement, for the test that prepares them all.
+        #[cfg(test)]
+        pub(super) static ALL: &[&Statement] = &[$(&$name),+];
+    };
+}
+
+macro_rules! text {
+    (shared $file:literal) => {
+        Statement::shared(include_str!(concat!("../../sql/", $file, ".sql")))
+    };
+    // One statement on PostgreSQL; several on SQLite, made one transaction here.
+    (whole $file:literal) => {
+        Statement::twin(
+            include_str!(concat!("../../sql/postgres/", $file, ".sql")),
+            concat!(
+                "begin immediate;\n",
+                include_str!(concat!("../../sql/sqlite/", $file, ".sql")),
+                ";\ncommit"
+            ),
+        )
+    };
+    (twin $file:literal) => {
+        Statement::twin(
+            include_str!(concat!("../../sql/postgres/", $file, ".sql")),
+            include_str!(concat!("../../sql/sqlite/", $file, ".sql")),
+        )
+    };
+}
+
+statements! {
+    SUBMIT_IN = twin "submit";
+    SUBMIT = whole "submit";
+    ADD_KEY = shared "add_key";
+    FIND_KEY = shared "find_key";
+    LOCK_RUN = twin "lock_run";
+    REOPEN_STEP = twin "reopen_step";
+    SETTLE_STEP = twin "settle_step";
+    SET_RUN = shared "set_run";
+    REOPEN_RUN = shared "reopen_run";
+    SAVE_CHECKPOINT = twin "save_checkpoint";
+    LOAD_CHECKPOINT = shared "load_checkpoint";
+    ADD_COMMAND = twin "add_command";
+    COMMANDS = shared "commands";
+    DROP_COMMAND = shared "drop_command";
+    RESOLVE_DEAD_LETTER = shared "resolve_dead_letter";
+    AUDIT = twin "audit";
+    CLAIM = twin "claim";
+    JOURNAL = twin "journal";
+    FAILURES = twin "failures";
+    RECORD = twin "record";
+    RECORD_ONE = twin "record_one";
+    RECORD_FAILURES = twin "record_failures";
+    END_ONE = shared "end_one";
+    HELD = shared "held";
+    PROGRESSED = shared "progressed";
+    QUARANTINE = twin "quarantine";
+    PUT_TEMPLATE = twin "put_template";
+    TEMPLATE_VERSIONS = shared "template_versions";
+    TEMPLATE_CONTENT = shared "template_content";
+    ADD_WORKER = twin "add_worker";
+    HEARTBEAT = shared "heartbeat";
+    EXPIRED_WORKERS = twin "expired_workers";
+    LIVE_WORKERS = shared "live_workers";
+    TAKE_BACK = shared "take_back";
+    STOP_WORKER = shared "stop_worker";
+    FIND_TASK = shared "find_task";
+    LIST_TASKS = shared "list_tasks";
+    FLOOR_DROP = shared "floor_drop";
+    FLOOR_CREATE = twin "floor_create";
+    FLOOR_APPEND = twin "floor_append";
+    OFFER = twin "offer";
+    TAKE_OFFERS = twin "take_offers";
+    TASK_FACTS = twin "task_facts";
+    END_OFFER = shared "end_offer";
+    ADD_LENT_RESULT = twin "add_lent_result";
+    ADD_LENT_FAILURE = twin "add_lent_failure";
+    HAND_BACK_OFFER = shared "hand_back_offer";
+    FREE_OFFERS = shared "free_offers";
+    LENT = shared "lent";
+    DROP_OFFERS = twin "drop_offers";
+    TASK_OFFERS = shared "task_offers";
+    NOTIFY = twin "notify";
+    APPLIED_MIGRATIONS = twin "applied_migrations";
+    DEAD_LETTER = shared "dead_letter";
+    DEAD_LETTERS = shared "dead_letters";
+    NOW = twin "now";
+    VERSION = twin "version";
+    TASK_STATE = shared "task_state";
+}

@@ -1,0 +1,43 @@
+//! Workflow templates: the value, its YAML form and the checks both pass.
+//!
+//! A [`Template`] names a workflow: its [`Step`]s, their handlers and the edges between them. It comes
+//! from a YAML file ([`Template::parse`], [`load_tree`]), from code ([`Template::builder`]) or from
+//! its own canonical text ([`Template::from_canonical`]); all three pass the same checks, and all
+//! mistakes are reported at once, each with its place and the way out ([`Report`]).
+//!
+//! What is accepted is enforced; what is known from other installations and harmless is a warning that
+//! says "no effect"; anything else is a mistake. Where a file says nothing, the namespace is `default`
+//! and the version 1.0.0.
+//!
+//! This crate does no more than that: it is used while a program is compiled and while it runs.
+
+mod builder;
+mod canonical;
+mod check;
+mod cycles;
+mod duration;
+mod graph;
+mod load;
+mod parse;
+mod place;
+mod read;
+mod render;
+mod report;
+mod retry;
+mod scalar;
+mod step;
+mod template;
+mod tree;
+mod words;
+mod yaml;
+
+pub use builder::TemplateBuilder;
+pub use graph::Graph;
+pub use load::{Loaded, load_file, load_tree};
+pub use parse::{HandlerCheck, MAX_FILE, Options, Parsed, SchemaCheck, UnknownHandler};
+pub use report::{Code, Mistake, Position, Report, Verdict};
+pub use retry::{Backoff, RetryOptions};
+pub use step::{
+    BatchConfig, DeliveryMode, EventCondition, FailureStrategy, HandlerRef, PublishedEvent, Step, StepKind,
+};
+pub use template::{Lifecycle, OnFailure, StalenessAction, Template};

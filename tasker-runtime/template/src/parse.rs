@@ -1,0 +1,146 @@
+//! The entry to everything that is read.
+
+use serde_json::Value;
+
+use crate::place::Lines;
+use crate::read;
+use crate::report::{Code, Findings, Position, Report};
+use crate::step::HandlerRef;
+use crate::template::Template;
+use crate::tree::Tree;
+use crate::yaml;
+
+/// The largest file that is read, in bytes.
+pub const MAX_FILE: usize = 1 << 20;
+
+/// A callable that no handler answers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownHandler {
+    /// What is wrong, lower case.
+    pub message: String,
+    /// The way out.
+    pub help: Option<String>,
+}
+
+/// Checks a JSON Schema; an error says in a few words what is wrong with it.
+pub type SchemaCheck<'a> = &'a (dyn Fn(&Value) -> Result<(), String> + Sync);
+
+/// Checks that a handler exists.
+pub type HandlerCheck<'a> = &'a (dyn Fn(&HandlerRef) -> Result<(), UnknownHandler> + Sync);
+
+/// What a template is read for, and what it is checked against besides itself.
+#[derive(Clone, Copy, Default)]
+pub struct Options<'a> {
+    /// The environment whose changes are merged in, the value of `TASKER_ENV`. A file that does not
+    /// have it is taken as it stands. All others are checked as well.
+    pub environment: Option<&'a str>,
+    /// Called with every JSON Schema: of the input, of results, of events. Absent: any mapping is taken.
+    pub schema_check: Option<SchemaCheck<'a>>,
+    /// Called with the handler of every step. Absent: any callable is taken.
+    pub handler_check: Option<HandlerCheck<'a>>,
+}
+
+/// A template that passed, with what has no effect in it.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    /// The template.
+    pub template: Template,
+    /// Warnings only.
+    pub report: Report,
+    /// Where its name stands, and that line.
+    pub(crate) name: (Option<Position>, Option<String>),
+}
+
+impl Template {
+    /// Reads a template from YAML and checks everything about it. `file` is the name for messages.
+    ///
+    /// ```
+    /// use tasker_template::{Code, Options, Template};
+    ///
+    /// let text = "name: greet\nsteps:\n  - name: say\n  - {name: wave, depends_on: [sya]}\n";
+    /// let report = Template::parse("greet.yaml", text, &Options::default()).unwrap_err();
+    /// assert_eq!(report.mistakes[0].code, Code::UnknownDependency);
+    /// assert_eq!(
+    ///     report.to_string(),
+    ///     "\
+    /// error[unknown_dependency]: step `wave` depends on `sya`, which is no step
+    ///  --> greet.yaml:4:31
+    ///   |
+    /// 4 |   - {name: wave, depends_on: [sya]}
+    ///   |                               ^^^
+    ///   |
+    ///   = help: did you mean `say`?"
+    /// );
+    /// let good = Template::parse("greet.yaml", &text.replace("sya", "say"), &Options::default())?;
+    /// assert_eq!(good.template.order(), [0, 1]);
+    /// # Ok::<(), tasker_template::Report>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A report of every mistake, with its place and the way out.
+    pub fn parse(file: &str, text: &str, options: &Options<'_>) -> Result<Parsed, Report> {
+        if text.len() > MAX_FILE {
+            return Err(too_large(file, text.len()));
+        }
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        match yaml::read(text) {
+            Ok((tree, found)) => finish(file, Some(text), &tree, found, options),
+            Err(found) => Err(Report::new(file, Some(text), None, found)),
+        }
+    }
+
+    /// As [`Template::parse`], from bytes that may be no text.
+    ///
+    /// # Errors
+    /// As [`Template::parse`].
+    pub fn parse_bytes(file: &str, bytes: &[u8], options: &Options<'_>) -> Result<Parsed, Report> {
+        if bytes.len() > MAX_FILE {
+            return Err(too_large(file, bytes.len()));
+        }
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self::parse(file, text, options),
+            Err(error) => {
+                let line = bytes[..error.valid_up_to()].split(|&byte| byte == b'\n').count();
+                let message = format!("line {line} is not UTF-8 text");
+                Err(Report::of_file(file, Code::NotUtf8, message, Some("save the file as UTF-8".to_owned())))
+            }
+        }
+    }
+}
+
+/// Reads a template from a JSON value of the canonical form, or any other form that YAML may have.
+pub(crate) fn value(file: &str, value: Value, options: &Options<'_>) -> Result<Parsed, Report> {
+    match Tree::from_json(value) {
+        Ok((tree, found)) => finish(file, None, &tree, found, options),
+        Err(last) => {
+            let mut found = Findings::default();
+            found.mistake(last);
+            Err(Report::new(file, None, None, found))
+        }
+    }
+}
+
+fn finish(
+    file: &str,
+    text: Option<&str>,
+    tree: &Tree<'_>,
+    found: Findings,
+    options: &Options<'_>,
+) -> Result<Parsed, Report> {
+    let (read, found) = read::template(tree, options, found);
+    let report = Report::new(file, text, Some(tree), found);
+    match read {
+        Some(read) => {
+            let place = text.map(|text| Lines::new(text).locate(tree.span(read.name)));
+            let (position, line) = place.unzip();
+            Ok(Parsed { template: read.template, report, name: (position, line.flatten()) })
+        }
+        None => Err(report),
+    }
+}
+
+pub(crate) fn too_large(file: &str, bytes: usize) -> Report {
+    let message = format!("the file has {bytes} bytes, and the largest one that is read has {MAX_FILE}");
+    let help = "split the workflow, or move data out of the template".to_owned();
+    Report::of_file(file, Code::FileTooLarge, message, Some(help))
+}

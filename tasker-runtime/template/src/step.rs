@@ -1,0 +1,265 @@
+//! One step of a template and what belongs to it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::duration;
+use crate::retry::RetryOptions;
+use crate::words::words;
+
+words! {
+    /// What a step does in the workflow besides calling its handler.
+    #[derive(Default)]
+    pub enum StepKind {
+        /// Calls its handler once everything it depends on is there.
+        #[default]
+        Standard = "standard",
+        /// Its result names which of its dependents are taken; the others are skipped.
+        Decision = "decision",
+        /// Waits for those of its dependencies that were taken, and for every instance of a batch worker.
+        DeferredConvergence = "deferred_convergence",
+        /// Its result is a plan: the batches that its worker step runs for.
+        Batchable = "batchable",
+        /// Runs once for each batch of the analyzer it depends on.
+        BatchWorker = "batch_worker",
+    }
+}
+
+impl StepKind {
+    /// What a step of this kind is called in a sentence.
+    pub(crate) const fn noun(self) -> &'static str {
+        match self {
+            Self::Standard => "step",
+            Self::Decision => "decision",
+            Self::DeferredConvergence => "convergence step",
+            Self::Batchable => "batch analyzer",
+            Self::BatchWorker => "batch worker",
+        }
+    }
+}
+
+words! {
+    /// What happens to the other batches when one has failed for good.
+    #[derive(Default)]
+    pub enum FailureStrategy {
+        /// Batches that have not started are cancelled and the group fails.
+        #[default]
+        FailFast = "fail_fast",
+        /// The convergence step runs with the successes and a list of the failures.
+        ContinueOnFailure = "continue_on_failure",
+        /// As `ContinueOnFailure`, and failed batches stay retryable after the task is complete.
+        Isolate = "isolate",
+    }
+}
+
+words! {
+    /// After which outcome of the step an event is published.
+    #[derive(Default)]
+    pub enum EventCondition {
+        /// The step is complete.
+        #[default]
+        Success = "success",
+        /// An attempt failed, for good or not.
+        Failure = "failure",
+        /// An attempt failed and another one follows.
+        RetryableFailure = "retryable_failure",
+        /// The step failed for good.
+        PermanentFailure = "permanent_failure",
+        /// Whatever the outcome.
+        Always = "always",
+    }
+}
+
+words! {
+    /// How an event leaves.
+    #[derive(Default)]
+    pub enum DeliveryMode {
+        /// By the outbox, in the transaction of the result.
+        #[default]
+        Durable = "durable",
+        /// To subscribers inside the process only.
+        Fast = "fast",
+        /// Both ways.
+        Broadcast = "broadcast",
+    }
+}
+
+/// The handler a step calls, as the template names it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HandlerRef {
+    /// The registry key, exactly as written: `process_order`, `crate::module::ProcessOrderHandler`, ….
+    pub callable: String,
+    /// A method other installations call on the handler; kept, without effect here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// A resolver other installations find the handler with; kept, without effect here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolver: Option<String>,
+    /// The configuration of the handler, what `Config<T>` reads: always a JSON object.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub initialization: Value,
+}
+
+impl HandlerRef {
+    /// A reference to the handler registered as `callable`, without configuration.
+    #[must_use]
+    pub fn new(callable: impl Into<String>) -> Self {
+        Self {
+            callable: callable.into(),
+            method: None,
+            resolver: None,
+            initialization: Value::Object(Map::new()),
+        }
+    }
+}
+
+/// How the batches of a worker are cut and run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct BatchConfig {
+    /// Items in a batch, 1 to 1,000,000; absent: the analyzer decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_size: Option<u32>,
+    /// How many instances of the worker run at once, 1 to 10,000; absent: as many as there is room for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parallelism: Option<u32>,
+    /// The name of the field that a cursor counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor_field: Option<String>,
+    /// What happens to the other batches when one has failed for good.
+    pub failure_strategy: FailureStrategy,
+}
+
+/// A domain event that a step publishes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PublishedEvent {
+    /// What subscribers know it by, for instance `order.validated`.
+    pub name: String,
+    /// For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// After which outcome it is published.
+    pub condition: EventCondition,
+    /// How it leaves.
+    pub delivery_mode: DeliveryMode,
+    /// The JSON Schema that its payload satisfies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Value>,
+}
+
+impl PublishedEvent {
+    /// An event that is published durably on success.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            description: None,
+            condition: EventCondition::default(),
+            delivery_mode: DeliveryMode::default(),
+            schema: None,
+        }
+    }
+}
+
+/// One step of a template.
+///
+/// ```
+/// use tasker_template::{RetryOptions, Step};
+///
+/// let mut charge = Step::new("charge").after(["validate"]);
+/// charge.retry = RetryOptions { max_attempts: Some(5), ..RetryOptions::default() };
+/// assert_eq!(charge.handler.callable, "charge");
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Step {
+    /// Unique in the template, 1 to 255 of `[A-Za-z0-9_.-]`.
+    pub name: Arc<str>,
+    /// For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// What the step does besides calling its handler.
+    #[serde(rename = "type", skip_serializing_if = "is_default")]
+    pub kind: StepKind,
+    /// The handler; the step's own name where the template says nothing.
+    pub handler: HandlerRef,
+    /// The names of the steps whose results it waits for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<String>,
+    /// The time one attempt may take, in whole milliseconds up to 30 days; absent: the handler's
+    /// attribute decides, then the engine.
+    #[serde(rename = "timeout_seconds", skip_serializing_if = "Option::is_none", with = "duration::seconds")]
+    pub timeout: Option<Duration>,
+    /// When it is tried again.
+    #[serde(skip_serializing_if = "RetryOptions::is_empty")]
+    pub retry: RetryOptions,
+    /// The queue it is offered in; absent: the namespace of the template. See [`crate::Template::queue`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
+    /// Higher goes first, −32,768 to 32,767.
+    #[serde(skip_serializing_if = "is_default")]
+    pub priority: i32,
+    /// The JSON Schema that a result satisfies; one that does not fails the step for good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result_schema: Option<Value>,
+    /// The events it publishes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub publishes_events: Vec<PublishedEvent>,
+    /// How batches are cut and run; only on `batchable` and `batch_worker` steps.
+    #[serde(rename = "batch_config", skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchConfig>,
+}
+
+impl Step {
+    /// A standard step that calls the handler of its own name and depends on nothing.
+    #[must_use]
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        let name = name.into();
+        Self {
+            handler: HandlerRef::new(&*name),
+            name,
+            description: None,
+            kind: StepKind::default(),
+            depends_on: Vec::new(),
+            timeout: None,
+            retry: RetryOptions::default(),
+            queue: None,
+            priority: 0,
+            result_schema: None,
+            publishes_events: Vec::new(),
+            batch: None,
+        }
+    }
+
+    /// The same step, of another kind.
+    #[must_use]
+    pub fn kind(mut self, kind: StepKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// The same step, calling another handler.
+    #[must_use]
+    pub fn handler(mut self, callable: impl Into<String>) -> Self {
+        self.handler.callable = callable.into();
+        self
+    }
+
+    /// The same step, waiting for `steps` as well.
+    #[must_use]
+    pub fn after<N: Into<String>>(mut self, steps: impl IntoIterator<Item = N>) -> Self {
+        self.depends_on.extend(steps.into_iter().map(Into::into));
+        self
+    }
+}
+
+/// Whether a configuration says nothing.
+fn is_empty(initialization: &Value) -> bool {
+    initialization.as_object().is_some_and(Map::is_empty)
+}
+
+/// Whether a key can be left out because it says what its absence says.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

@@ -1,0 +1,201 @@
+//! Each rule notices when its promise is broken, and only then.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use super::super::state::{Recorded, Task, Tenure};
+use super::*;
+
+/// A run in which everything went well: one diamond, its steps executed by the process 7, worker 1.
+struct Story {
+    submissions: BTreeMap<u64, Submitted>,
+    ledgers: Vec<Execution>,
+    state: State,
+}
+
+/// The time an execution takes; each starts when all before it have ended.
+const TAKES: i64 = 10;
+
+impl Story {
+    fn new() -> Self {
+        let workflow = Workflow::named("diamond").unwrap();
+        // A task none of whose steps is meant to fail.
+        let calm = |task: &Uuid| workflow.steps.iter().all(|(step, _)| Policy::of(*task, step).failures == 0);
+        let task = (1..).map(Uuid::from_u128).find(calm).unwrap();
+        let mut story = Self {
+            submissions: BTreeMap::from([(
+                5,
+                Submitted { workflow: "diamond".to_owned(), task: Some(task) },
+            )]),
+            ledgers: Vec::new(),
+            state: State::default(),
+        };
+        story.state.tasks.insert(
+            1,
+            Task {
+                uuid: task,
+                workflow: "diamond".to_owned(),
+                number: 5,
+                state: COMPLETE,
+                finished_at: Some(900),
+                about: String::new(),
+            },
+        );
+        story.state.workers.insert(1, Tenure { pid: 7, started_at: 0, stopped_at: None });
+        for (place, (step, seen)) in
+            [("diamond_start", vec![5]), ("diamond_left", vec![100]), ("diamond_right", vec![100])]
+                .into_iter()
+                .chain([("diamond_end", vec![101, 102])])
+                .enumerate()
+        {
+            let start = 100 + 20 * i64::try_from(place).unwrap();
+            let value = 100 + u64::try_from(place).unwrap();
+            story.ledgers.push(Execution {
+                pid: 7,
+                task,
+                step: step.to_owned(),
+                attempt: 1,
+                value,
+                seen,
+                start,
+                end: Some((start + TAKES, true)),
+            });
+            let recorded = Recorded { attempt: 1, worker: 1, kind: 0, result: value.to_string() };
+            story.state.results.insert((1, place), recorded);
+        }
+        story
+    }
+
+    /// The rules that are broken, each once.
+    fn broken(&self) -> Vec<Rule> {
+        let verdict = check(&self.submissions, &self.ledgers, &self.state);
+        let mut rules: Vec<Rule> = verdict.violations.iter().map(|violation| violation.rule).collect();
+        rules.sort_unstable();
+        rules.dedup();
+        rules
+    }
+
+    fn task(&mut self) -> &mut Task {
+        self.state.tasks.get_mut(&1).unwrap()
+    }
+
+    /// The process 8, as worker 2, executes step `place` anew at `start`; its value is 900.
+    fn again(&mut self, place: usize, start: i64) -> &mut Execution {
+        self.state.workers.insert(2, Tenure { pid: 8, started_at: 0, stopped_at: None });
+        let again = Execution {
+            pid: 8,
+            value: 900,
+            start,
+            end: Some((start + TAKES, true)),
+            ..self.ledgers[place].clone()
+        };
+        self.ledgers.push(again);
+        self.ledgers.last_mut().unwrap()
+    }
+}
+
+#[test]
+fn what_went_well_breaks_no_rule() {
+    assert_eq!(Story::new().broken(), []);
+    let verdict = check(&Story::new().submissions, &Story::new().ledgers, &Story::new().state);
+    assert_eq!((verdict.tasks, verdict.steps, verdict.executions, verdict.repeated), (1, 4, 4, 0));
+}
+
+#[test]
+fn acknowledged_task_that_is_gone_or_open_is_lost() {
+    let mut gone = Story::new();
+    gone.submissions.insert(6, Submitted { workflow: "tree".to_owned(), task: Some(Uuid::from_u128(1)) });
+    assert_eq!(gone.broken(), [Rule::Lost]);
+    let mut open = Story::new();
+    open.task().state = 1;
+    assert_eq!(open.broken(), [Rule::Lost]);
+}
+
+#[test]
+fn task_of_nobody_or_twice_or_in_a_stray_row_is_unknown() {
+    let mut nobody = Story::new();
+    nobody.submissions.clear();
+    assert_eq!(nobody.broken(), [Rule::Unknown]);
+    let mut other = Story::new();
+    other.submissions.get_mut(&5).unwrap().task = Some(Uuid::from_u128(1));
+    assert_eq!(other.broken(), [Rule::Unknown]);
+    let mut stray = Story::new();
+    stray.state.stray.push("a row".to_owned());
+    assert_eq!(stray.broken(), [Rule::Unknown]);
+    let mut step = Story::new();
+    let recorded = step.state.results[&(1, 0)].clone();
+    step.state.results.insert((1, 4), recorded);
+    assert_eq!(step.broken(), [Rule::Unknown]);
+}
+
+#[test]
+fn submission_in_doubt_may_be_there_or_not() {
+    let mut doubt = Story::new();
+    doubt.submissions.get_mut(&5).unwrap().task = None;
+    doubt.submissions.insert(6, Submitted { workflow: "tree".to_owned(), task: None });
+    assert_eq!(doubt.broken(), []);
+}
+
+#[test]
+fn result_nobody_returned_is_found() {
+    let mut invented = Story::new();
+    invented.state.results.get_mut(&(1, 3)).unwrap().result = "77".to_owned();
+    assert_eq!(invented.broken(), [Rule::Result]);
+    let mut cut_off = Story::new();
+    cut_off.ledgers[3].end = None;
+    assert_eq!(cut_off.broken(), [Rule::Result]);
+    let mut missing = Story::new();
+    missing.state.results.remove(&(1, 3));
+    assert_eq!(missing.broken(), [Rule::Result]);
+}
+
+#[test]
+fn result_that_is_not_the_one_seen_downstream_is_mixed_up() {
+    let mut replaced = Story::new();
+    let again = replaced.again(1, 120).value;
+    replaced.state.results.get_mut(&(1, 1)).unwrap().result = again.to_string();
+    assert_eq!(replaced.broken(), [Rule::Mixed]);
+    let mut context = Story::new();
+    context.ledgers[0].seen = vec![6];
+    assert_eq!(context.broken(), [Rule::Mixed]);
+}
+
+#[test]
+fn start_before_a_dependency_returned_is_early() {
+    let mut early = Story::new();
+    early.ledgers[3].start = 125;
+    assert_eq!(early.broken(), [Rule::Early]);
+}
+
+#[test]
+fn attempts_follow_from_the_failures_that_are_meant() {
+    let mut counted = Story::new();
+    counted.state.results.get_mut(&(1, 2)).unwrap().attempt = 2;
+    assert_eq!(counted.broken(), [Rule::Attempts]);
+    let mut failed = Story::new();
+    failed.state.failures.insert((1, 2), vec![1]);
+    assert_eq!(failed.broken(), [Rule::Attempts]);
+    let mut too_many = Story::new();
+    too_many.again(2, 150).attempt = 2;
+    assert_eq!(too_many.broken(), [Rule::Attempts]);
+}
+
+#[test]
+fn result_that_came_after_its_lease_was_lost_is_late() {
+    // The process 7 lost the task at 141, the process 8 started the step anew at 145, and 7 returned at 150.
+    let mut late = Story::new();
+    late.again(2, 145);
+    late.state.workers.get_mut(&1).unwrap().stopped_at = Some(141);
+    assert_eq!(late.broken(), [Rule::Late]);
+}
+
+#[test]
+fn repeated_execution_without_effect_is_no_matter() {
+    let mut repeated = Story::new();
+    repeated.again(2, 145);
+    assert_eq!(repeated.broken(), []);
+    // The holder of before came too late to start: it was given up already.
+    repeated.state.workers.get_mut(&1).unwrap().stopped_at = Some(141);
+    repeated.state.workers.get_mut(&2).unwrap().stopped_at = Some(100);
+    assert_eq!(repeated.broken(), []);
+    let verdict = check(&repeated.submissions, &repeated.ledgers, &repeated.state);
+    assert_eq!(verdict.repeated, 1);
+}

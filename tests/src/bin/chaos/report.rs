@@ -1,0 +1,81 @@
+//! The table of a run.
+
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+
+use super::{
+    Plan,
+    checker::{Rule, Verdict},
+    faults::Counts,
+};
+
+/// What came of a run.
+pub(crate) struct Report {
+    pub(crate) plan: Plan,
+    pub(crate) counts: Counts,
+    pub(crate) verdict: Verdict,
+    /// Tasks that an operator had to free, since their holders died again and again.
+    pub(crate) freed: u32,
+    /// Processes that ended in a way they should not.
+    pub(crate) ended: Vec<String>,
+    pub(crate) took: Duration,
+}
+
+/// At least this share of the faults must hit work in flight.
+const LANDED: f64 = 0.8;
+/// At most this many broken promises of one rule are told in full.
+const TOLD: usize = 5;
+
+impl Report {
+    /// What is wrong, a line each; empty when everything is as promised.
+    pub(crate) fn wrong(&self) -> Vec<String> {
+        let mut wrong = self.ended.clone();
+        let share = self.counts.share();
+        if share < LANDED {
+            wrong.push(format!("only {:.0} % of the faults hit work in flight", share * 100.0));
+        }
+        if self.verdict.tasks == 0 {
+            wrong.push("no task was ever there".to_owned());
+        }
+        let mut of_rule: BTreeMap<Rule, Vec<String>> = BTreeMap::new();
+        for violation in &self.verdict.violations {
+            of_rule.entry(violation.rule).or_default().push(violation.to_string());
+        }
+        for (rule, broken) in of_rule {
+            wrong.extend(broken.iter().take(TOLD).cloned());
+            if broken.len() > TOLD {
+                wrong.push(format!("{rule:?}: and {} more", broken.len() - TOLD));
+            }
+        }
+        wrong
+    }
+
+    /// The table; faults as `in flight/injected`.
+    pub(crate) fn table(&self) -> String {
+        let Self { plan, counts, verdict, .. } = self;
+        let cells = [
+            ("store", plan.store.to_string()),
+            ("seed", plan.seed.to_string()),
+            ("workers", plan.workers.to_string()),
+            ("kills", counts.kills.to_string()),
+            ("restarts", counts.restarts.to_string()),
+            ("pauses", counts.pauses.to_string()),
+            ("tasks", verdict.tasks.to_string()),
+            ("in doubt", verdict.doubtful.to_string()),
+            ("steps", verdict.steps.to_string()),
+            ("executions", verdict.executions.to_string()),
+            ("repeated", verdict.repeated.to_string()),
+            ("cut off", verdict.cut.to_string()),
+            ("set aside", self.freed.to_string()),
+            ("violations", verdict.violations.len().to_string()),
+            ("seconds", format!("{:.0}", self.took.as_secs_f64())),
+        ];
+        let (mut head, mut line) = (String::from("|"), String::from("|"));
+        for (name, value) in &cells {
+            let width = name.len().max(value.len());
+            // Writing to a string cannot fail.
+            let _ = write!(head, " {name:>width$} |");
+            let _ = write!(line, " {value:>width$} |");
+        }
+        format!("{head}\n{line}")
+    }
+}

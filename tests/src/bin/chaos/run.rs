@@ -1,0 +1,154 @@
+//! One run: start everything, inject the faults, wait for the tasks, check.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use sqlx::{Connection, PgConnection};
+use support::cluster::Cluster;
+use tasker_runtime::{Tasker, model::Command};
+use tempfile::TempDir;
+
+use super::{
+    Outcome, Plan, Store, checker,
+    database::Database,
+    faults::{Chaos, Counts, Fault},
+    fleet::Fleet,
+    ledger,
+    report::Report,
+    state,
+    submissions::{self, Load},
+    workflows,
+};
+
+/// So many tasks may be open before submitting waits.
+const MOST_OPEN: u64 = 400;
+/// With no task finished for so long, those that are open never will be.
+const STUCK: Duration = Duration::from_secs(40);
+
+/// Runs the plan.
+///
+/// # Errors
+///
+/// When the run itself could not be done; what it found wrong stands in the report.
+pub(crate) async fn run(plan: &Plan) -> Outcome<Report> {
+    let begin = Instant::now();
+    let temporary = TempDir::new()?;
+    let directory = plan.keep.as_deref().unwrap_or(temporary.path());
+    if plan.keep.is_some() {
+        fs::create_dir(directory)?;
+    }
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o755))?;
+    let (cluster, url) = start_store(plan.store, directory).await?;
+    let tasker = connect(&url).await?;
+    let database = Database::at(&url)?;
+    let chaos = Chaos {
+        fleet: Arc::new(Mutex::new(Fleet::start(usize::from(plan.workers), &url, directory)?)),
+        cluster,
+        database: database.clone(),
+        counts: Arc::default(),
+    };
+    let mut random = fastrand::Rng::with_seed(plan.seed);
+    let stop = Arc::new(AtomicBool::new(false));
+    let load = Load {
+        tasker: tasker.clone(),
+        database: database.clone(),
+        random: random.fork(),
+        rate: plan.rate,
+        most: MOST_OPEN,
+        stop: stop.clone(),
+    };
+    let log = directory.join("submissions");
+    let load = tokio::spawn({
+        let log = log.clone();
+        async move { load.run(&log).await }
+    });
+    chaos.inject(&schedule(plan, &mut random), &mut random).await?;
+    stop.store(true, Ordering::Relaxed);
+    load.await??;
+    let freed = settle(&chaos, &tasker).await?;
+    let counts: Counts = *chaos.counts.lock().unwrap_or_else(PoisonError::into_inner);
+    let Chaos { fleet, cluster, .. } = chaos;
+    let fleet = Arc::try_unwrap(fleet).map_err(|_| "the fleet is still in use")?;
+    let ended = fleet.into_inner().unwrap_or_else(PoisonError::into_inner).stop().await?;
+    let executions = read_ledgers(directory)?;
+    let submitted = submissions::read(&fs::read_to_string(&log)?)?;
+    let state = state::read(&database).await?;
+    let verdict = checker::check(&submitted, &executions, &state);
+    drop(cluster);
+    Ok(Report { plan: plan.clone(), counts, verdict, freed, ended, took: begin.elapsed() })
+}
+
+/// A database of this run's own: its server if it has one, and its URL.
+async fn start_store(store: Store, directory: &Path) -> Outcome<(Option<Arc<Mutex<Cluster>>>, String)> {
+    if store == Store::Sqlite {
+        return Ok((None, format!("sqlite://{}", directory.join("tasker.db").display())));
+    }
+    let cluster = tokio::task::spawn_blocking(|| Cluster::start(true)).await??;
+    let mut connection = PgConnection::connect(cluster.url()).await?;
+    sqlx::raw_sql("create database chaos").execute(&mut connection).await?;
+    connection.close().await?;
+    let url = cluster.url().replace("/postgres", "/chaos");
+    Ok((Some(Arc::new(Mutex::new(cluster))), url))
+}
+
+async fn connect(url: &str) -> Outcome<Tasker> {
+    let builder = Tasker::builder().database(url);
+    let templates = workflows::templates().map_err(|report| report.to_string())?;
+    Ok(templates.into_iter().fold(builder, |builder, template| builder.template(template)).connect().await?)
+}
+
+/// All faults of the plan, in an order that the seed decides.
+fn schedule(plan: &Plan, random: &mut fastrand::Rng) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (fault, count) in
+        [(Fault::Kill, plan.kills), (Fault::Restart, plan.restarts), (Fault::Pause, plan.pauses)]
+    {
+        faults.extend(std::iter::repeat_n(fault, count as usize));
+    }
+    random.shuffle(&mut faults);
+    faults
+}
+
+/// Waits until every task is over, or none has ended for long. Says how many were set aside, because their
+/// holders died again and again, until an operator freed them.
+async fn settle(chaos: &Chaos, tasker: &Tasker) -> Outcome<u32> {
+    let (mut open, mut freed) = (u64::MAX, 0);
+    let mut moved = Instant::now();
+    while moved.elapsed() < STUCK {
+        chaos.fleet().replace_ended()?;
+        for task in chaos.database.set_aside().await.unwrap_or_default() {
+            tasker.ask(task, &Command::Pause).await?;
+            tasker.ask(task, &Command::Resume).await?;
+            freed += 1;
+        }
+        match chaos.database.unfinished().await {
+            Ok(0) => break,
+            Ok(now) if now < open => (open, moved) = (now, Instant::now()),
+            // The server may still be coming up.
+            Ok(_) | Err(_) => {}
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(freed)
+}
+
+fn read_ledgers(directory: &Path) -> Outcome<Vec<ledger::Execution>> {
+    let mut executions = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "ledger") {
+            let text = String::from_utf8_lossy(&fs::read(&path)?).into_owned();
+            let read = ledger::read(&text).map_err(|problem| format!("{}: {problem}", path.display()))?;
+            executions.extend(read);
+        }
+    }
+    Ok(executions)
+}

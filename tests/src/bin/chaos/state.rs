@@ -1,0 +1,156 @@
+//! What is in the database at the end, read by plain SQL and nothing of the engine's.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    str::FromStr,
+};
+
+use uuid::Uuid;
+
+use super::{Outcome, database::Database, ledger::Micros};
+
+/// A task.
+#[derive(Clone, Debug)]
+pub(crate) struct Task {
+    pub(crate) uuid: Uuid,
+    pub(crate) workflow: String,
+    /// The number of the submission, from its context.
+    pub(crate) number: u64,
+    /// As `runs.state` has it.
+    pub(crate) state: i64,
+    pub(crate) finished_at: Option<Micros>,
+    /// Who holds it, since when, what it waits for: for people.
+    pub(crate) about: String,
+}
+
+/// A recorded result.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorded {
+    pub(crate) attempt: u32,
+    pub(crate) worker: i64,
+    pub(crate) kind: i64,
+    pub(crate) result: String,
+}
+
+/// A process as a worker.
+#[derive(Clone, Debug)]
+pub(crate) struct Tenure {
+    pub(crate) pid: u32,
+    pub(crate) started_at: Micros,
+    pub(crate) stopped_at: Option<Micros>,
+}
+
+/// The whole of it.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// By number.
+    pub(crate) tasks: BTreeMap<i64, Task>,
+    /// By task and step.
+    pub(crate) results: HashMap<(i64, usize), Recorded>,
+    /// The attempts that failed, by task and step, with when each did.
+    pub(crate) failures: HashMap<(i64, usize), Vec<u32>>,
+    /// By number.
+    pub(crate) workers: HashMap<i64, Tenure>,
+    /// The tasks of idempotency keys.
+    pub(crate) keys: Vec<Uuid>,
+    /// Rows that should not be there, for people.
+    pub(crate) stray: Vec<String>,
+}
+
+/// The state of a task that is complete.
+pub(crate) const COMPLETE: i64 = 10;
+
+/// A row whose columns are read by place.
+struct Row(Vec<Option<String>>);
+
+impl Row {
+    fn text(&self, column: usize) -> &str {
+        self.0.get(column).and_then(Option::as_deref).unwrap_or_default()
+    }
+
+    fn get<T: FromStr>(&self, column: usize) -> Outcome<T> {
+        let text = self.text(column);
+        text.parse().map_err(|_| format!("column {column} of a row holds `{text}`").into())
+    }
+
+    fn maybe<T: FromStr>(&self, column: usize) -> Outcome<Option<T>> {
+        self.0.get(column).is_some_and(Option::is_some).then(|| self.get(column)).transpose()
+    }
+}
+
+async fn rows(database: &Database, columns: &[&str], from: &str) -> Outcome<Vec<Row>> {
+    let columns: Vec<String> = columns.iter().map(|column| format!("cast({column} as text)")).collect();
+    let rows = database.rows(&format!("select {} from {from}", columns.join(", "))).await?;
+    Ok(rows.into_iter().map(Row).collect())
+}
+
+/// Reads everything.
+pub(crate) async fn read(database: &Database) -> Outcome<State> {
+    let mut state = State::default();
+    let columns = [
+        "t.id",
+        "t.uuid",
+        "p.name",
+        "t.context",
+        "r.state",
+        "r.finished_at",
+        "r.owner",
+        "r.lease",
+        "r.run_at",
+        "r.takeovers",
+        "r.cause",
+    ];
+    let from = "tasker.tasks t left join tasker.runs r on r.task_id = t.id \
+                left join tasker.templates p on p.id = t.template_id";
+    for row in rows(database, &columns, from).await? {
+        let context: serde_json::Value = serde_json::from_str(row.text(3))?;
+        let about = format!(
+            "state {}, owner {}, lease {}, due {}, takeovers {}, cause `{}`",
+            row.text(4),
+            row.text(6),
+            row.text(7),
+            row.text(8),
+            row.text(9),
+            row.text(10)
+        );
+        let task = Task {
+            uuid: row.get(1)?,
+            workflow: row.text(2).to_owned(),
+            number: context["n"].as_u64().unwrap_or_default(),
+            state: row.maybe(4)?.unwrap_or(-1),
+            finished_at: row.maybe(5)?,
+            about,
+        };
+        state.tasks.insert(row.get(0)?, task);
+    }
+    let columns = ["task_id", "step", "attempt", "worker", "kind", "result"];
+    for row in rows(database, &columns, "tasker.steps").await? {
+        let recorded = Recorded {
+            attempt: row.get(2)?,
+            worker: row.get(3)?,
+            kind: row.get(4)?,
+            result: row.text(5).to_owned(),
+        };
+        if state.results.insert((row.get(0)?, row.get(1)?), recorded).is_some() {
+            state.stray.push(format!("a second result of step {} of task {}", row.text(1), row.text(0)));
+        }
+    }
+    for row in rows(database, &["task_id", "step", "attempt"], "tasker.attempts").await? {
+        state.failures.entry((row.get(0)?, row.get(1)?)).or_default().push(row.get(2)?);
+    }
+    for row in rows(database, &["id", "name", "started_at", "stopped_at"], "tasker.workers").await? {
+        let pid = row.text(1).split('@').next().unwrap_or_default().parse()?;
+        let tenure = Tenure { pid, started_at: row.get(2)?, stopped_at: row.maybe(3)? };
+        state.workers.insert(row.get(0)?, tenure);
+    }
+    for row in rows(database, &["task_uuid"], "tasker.idempotency_keys").await? {
+        state.keys.push(row.get(0)?);
+    }
+    let unresolved = "dead_letters where resolved_at is null";
+    for table in [unresolved, "offers", "commands", "checkpoints", "outbox"] {
+        for row in rows(database, &["task_id"], &format!("tasker.{table}")).await? {
+            state.stray.push(format!("a row in {table} for task {}", row.text(0)));
+        }
+    }
+    Ok(state)
+}

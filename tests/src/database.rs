@@ -1,0 +1,116 @@
+//! Databases of a test's own, on both stores.
+
+use std::{fmt, str::FromStr, sync::OnceLock};
+
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, postgres::PgConnectOptions};
+use tempfile::TempDir;
+
+use crate::cluster::Cluster;
+
+/// An empty database that no other test sees. It goes when this value is dropped.
+///
+/// Displays as the name of its store, for the messages of assertions.
+pub struct TestDatabase {
+    /// What `DATABASE_URL` would say: `sqlite://…` or `postgres://…`.
+    pub url: String,
+    store: Store,
+}
+
+enum Store {
+    Sqlite(#[expect(dead_code, reason = "removes the directory when it is dropped")] TempDir),
+    Postgres,
+}
+
+impl TestDatabase {
+    /// Whether it is on SQLite.
+    #[must_use]
+    pub fn is_sqlite(&self) -> bool {
+        matches!(self.store, Store::Sqlite(_))
+    }
+}
+
+impl fmt::Display for TestDatabase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.store {
+            Store::Sqlite(_) => "SQLite",
+            Store::Postgres => "PostgreSQL",
+        })
+    }
+}
+
+impl fmt::Debug for TestDatabase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self} at {}", self.url)
+    }
+}
+
+/// One empty database on each store: what is promised is promised on both.
+pub async fn databases() -> Vec<TestDatabase> {
+    vec![fresh_sqlite(), fresh_postgres().await]
+}
+
+/// The path of a SQLite file that does not exist yet, in a directory of its own.
+pub fn fresh_sqlite() -> TestDatabase {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let url = format!("sqlite://{}", dir.path().join("tasker.db").display());
+    TestDatabase { url, store: Store::Sqlite(dir) }
+}
+
+/// A new database on the server of [`postgres`].
+pub async fn fresh_postgres() -> TestDatabase {
+    let server = PgConnectOptions::from_str(postgres().await).expect("the URL of a PostgreSQL server");
+    let name = format!("tasker_test_{}", uuid::Uuid::now_v7().simple());
+    let mut connection = server.connect().await.expect("a connection to the PostgreSQL server");
+    let create = AssertSqlSafe(format!("create database {name}"));
+    sqlx::query(create).execute(&mut connection).await.expect("a role that may create databases");
+    connection.close().await.expect("an orderly end of the connection");
+    TestDatabase { url: server.database(&name).to_url_lossy().to_string(), store: Store::Postgres }
+}
+
+/// The URL of a PostgreSQL server on which databases may be created.
+///
+/// It is `TASKER_TEST_DATABASE_URL`, as `tests/run` sets it; else a private server, started by the first who
+/// asks and gone with this process.
+pub async fn postgres() -> &'static str {
+    static URL: OnceLock<Result<String, String>> = OnceLock::new();
+    let find = || URL.get_or_init(|| given().map_or_else(private, Ok));
+    match tokio::task::spawn_blocking(find).await.expect("a thread that finds the server") {
+        Ok(url) => url,
+        Err(why) => panic!("{why}"),
+    }
+}
+
+fn given() -> Option<String> {
+    std::env::var("TASKER_TEST_DATABASE_URL").ok().filter(|url| !url.is_empty())
+}
+
+fn private() -> Result<String, String> {
+    let cluster = Cluster::start(false)?;
+    let url = cluster.url().to_owned();
+    // Never dropped: the end of the process closes the pipe, and that stops the server.
+    std::mem::forget(cluster);
+    Ok(url)
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        if matches!(self.store, Store::Sqlite(_)) {
+            return;
+        }
+        let url = self.url.clone();
+        // A thread of its own, since this one may be inside a runtime. What fails here costs a little disk.
+        let _ = std::thread::spawn(move || {
+            tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(remove(&url))
+        })
+        .join();
+    }
+}
+
+/// Removes the database, whoever may still be connected to it.
+async fn remove(url: &str) -> Result<(), sqlx::Error> {
+    let database = PgConnectOptions::from_str(url)?;
+    let drop = format!("drop database {} with (force)", database.get_database().unwrap_or_default());
+    let mut server = database.database("postgres").connect().await?;
+    sqlx::query(AssertSqlSafe(drop)).execute(&mut server).await?;
+    server.close().await
+}

@@ -1,0 +1,174 @@
+//! What each answer means.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tasker_runtime::handler::api::{Api, status_of};
+
+use super::{
+    api, client,
+    server::{Reply, Server},
+};
+
+#[tokio::test]
+async fn status_decides_whether_another_attempt_makes_sense() {
+    for (status, code, retryable) in [
+        (400, "HTTP_CLIENT_ERROR", false),
+        (401, "HTTP_UNAUTHORIZED", false),
+        (403, "HTTP_UNAUTHORIZED", false),
+        (404, "HTTP_NOT_FOUND", false),
+        (409, "HTTP_CLIENT_ERROR", false),
+        (422, "HTTP_CLIENT_ERROR", false),
+        (429, "HTTP_RATE_LIMITED", true),
+        (500, "HTTP_SERVER_ERROR", true),
+        (502, "HTTP_SERVER_ERROR", true),
+        (503, "HTTP_SERVER_ERROR", true),
+    ] {
+        let server = Server::start(move |_, _| Reply::status(status)).await;
+        let error = api(&server).get::<Value>("/a").await.unwrap_err();
+        assert_eq!((error.code(), error.is_retryable()), (code, retryable), "{status}");
+        assert_eq!(error.retry_after(), None);
+        assert_eq!(status_of(&error), Some(status));
+    }
+}
+
+#[tokio::test]
+async fn failure_says_what_was_asked_for_without_the_query() {
+    let server = Server::start(|_, _| Reply::status(422).body(r#"{"reason":"no money"}"#)).await;
+    let error = api(&server).post::<Value>("/charges?key=k1", &1).query("token", "t1").await.unwrap_err();
+    let url = format!("{}/charges", server.url());
+    let context = json!({ "method": "POST", "url": url, "status": 422, "body": { "reason": "no money" } });
+    assert_eq!(error.context(), Some(&context));
+    assert!(error.message().starts_with(&format!("POST {url}: status 422: ")), "{error}");
+}
+
+#[tokio::test]
+async fn retry_after_is_the_delay_as_seconds_and_as_a_date() {
+    for (status, value, delay) in [
+        (429, "7", Some(7)),
+        (503, "120", Some(120)),
+        (429, "Wed, 21 Oct 2026 07:29:30 GMT", Some(90)),
+        (503, "Wed, 21 Oct 2026 07:00:00 GMT", Some(0)),
+        (503, "soon", None),
+        (404, "7", None),
+    ] {
+        let server = Server::start(move |_, _| {
+            let date = "Wed, 21 Oct 2026 07:28:00 GMT";
+            Reply::status(status).header("Date", date).header("Retry-After", value)
+        })
+        .await;
+        let error = api(&server).get::<Value>("/a").await.unwrap_err();
+        assert_eq!(error.retry_after(), delay.map(Duration::from_secs), "{status} {value}");
+        assert_eq!(error.is_retryable(), status != 404);
+    }
+}
+
+#[tokio::test]
+async fn server_that_does_not_answer_in_time_is_worth_another_attempt() {
+    let server = Server::start(|_, _| Reply::Silence).await;
+    let slow = api(&server).get::<Value>("/a").timeout(Duration::from_millis(100)).await.unwrap_err();
+    assert_eq!((slow.code(), slow.is_retryable()), ("HTTP_TIMEOUT", true));
+    assert!(slow.message().contains("no whole answer within 100ms"), "{slow}");
+    // The time counts for the body as well.
+    let server = Server::start(|_, _| Reply::Endless).await;
+    let api = Api::for_test_with(client("max_response_bytes = 1000000000"), &server.url()).unwrap();
+    let slow = api.get::<Value>("/a").timeout(Duration::from_millis(100)).await.unwrap_err();
+    assert_eq!((slow.code(), slow.is_retryable()), ("HTTP_TIMEOUT", true));
+}
+
+#[tokio::test]
+async fn connection_that_breaks_is_worth_another_attempt() {
+    for bytes in [
+        "",
+        "HTTP/1.1 2",
+        "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"half\":",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\ntrue\r\n",
+        "this is no HTTP at all\r\n\r\n",
+    ] {
+        let server = Server::start(move |_, _| Reply::Cut(bytes)).await;
+        let error = api(&server).post::<Value>("/a", &1).await.unwrap_err();
+        assert_eq!((error.code(), error.is_retryable()), ("HTTP_BROKEN", true), "{bytes}: {error}");
+        // Whether to send it again is the engine's to say.
+        assert_eq!(server.seen().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn server_that_is_not_there_is_worth_another_attempt() {
+    let port = {
+        let gone = Server::start(|_, _| Reply::Silence).await;
+        gone.port
+    };
+    // The listener goes with its task.
+    while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    let api = Api::for_test(&format!("http://127.0.0.1:{port}")).unwrap();
+    let error = api.get::<Value>("/a").await.unwrap_err();
+    assert_eq!((error.code(), error.is_retryable()), ("HTTP_UNREACHABLE", true), "{error}");
+
+    let nowhere = Api::for_test("https://no-such-host.invalid").unwrap();
+    let error = nowhere.get::<Value>("/a").await.unwrap_err();
+    assert_eq!((error.code(), error.is_retryable()), ("HTTP_UNREACHABLE", true), "{error}");
+}
+
+#[tokio::test]
+async fn server_without_tls_is_not_talked_to_in_the_open() {
+    let server = Server::start(|_, _| Reply::json(&json!(1))).await;
+    let api = Api::for_test(&format!("https://127.0.0.1:{}", server.port)).unwrap();
+    let error = api.get::<Value>("/a").timeout(Duration::from_secs(2)).await.unwrap_err();
+    assert!(error.is_retryable() && error.code() != "HTTP_NOT_JSON", "{error}");
+    assert!(server.seen().iter().all(|seen| !seen.target.contains("/a")));
+}
+
+#[tokio::test]
+async fn body_that_is_no_json_is_told_from_json_of_another_shape() {
+    for (body, code, retryable) in [
+        ("<html>busy</html>", "HTTP_NOT_JSON", true),
+        ("{\"cents\":", "HTTP_NOT_JSON", true),
+        ("1 2", "HTTP_NOT_JSON", true),
+        ("\u{1}\u{2}", "HTTP_NOT_JSON", true),
+        ("\"seven\"", "HTTP_UNEXPECTED_BODY", false),
+        ("", "HTTP_UNEXPECTED_BODY", false),
+    ] {
+        let server = Server::start(move |_, _| Reply::status(200).body(body)).await;
+        let error = api(&server).get::<u64>("/a").await.unwrap_err();
+        assert_eq!((error.code(), error.is_retryable()), (code, retryable), "{body}");
+        assert_eq!(status_of(&error), Some(200));
+    }
+    let server = Server::start(|_, _| Reply::status(204)).await;
+    assert_eq!(api(&server).get::<Option<u64>>("/a").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn answer_past_the_limit_is_not_read() {
+    let limited =
+        |server: &Server| Api::for_test_with(client("max_response_bytes = 1000"), &server.url()).unwrap();
+    let server = Server::start(|_, _| Reply::json(&json!("x".repeat(998)))).await;
+    assert!(limited(&server).get::<String>("/a").await.is_ok(), "exactly the limit");
+
+    // One says how much it is, the other goes on for ever.
+    let announced = Server::start(|_, _| Reply::json(&json!("x".repeat(999)))).await;
+    let endless = Server::start(|_, _| Reply::Endless).await;
+    for server in [&announced, &endless] {
+        let error = limited(server).get::<String>("/a").await.unwrap_err();
+        assert_eq!((error.code(), error.is_retryable()), ("HTTP_TOO_LARGE", false));
+        assert!(error.message().contains("more than 1000 bytes"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn endless_answer_is_not_gathered_in_memory() {
+    let server = Server::start(|_, _| Reply::Endless).await;
+    let error = api(&server).get::<Value>("/a").await.unwrap_err();
+    assert_eq!(error.code(), "HTTP_TOO_LARGE");
+    // The limit of 8 MiB, and what the buffers of two sockets hold.
+    assert!(server.poured() >= 8 << 20 && server.poured() < 24 << 20, "{}", server.poured());
+}
+
+#[tokio::test]
+async fn only_the_beginning_of_a_long_failure_is_kept() {
+    let server = Server::start(|_, _| Reply::status(500).body("y".repeat(100_000))).await;
+    let error = api(&server).get::<Value>("/a").await.unwrap_err();
+    assert_eq!(error.context().unwrap()["body"].as_str().unwrap().len(), 2_000);
+}

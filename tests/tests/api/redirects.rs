@@ -1,0 +1,89 @@
+//! Where redirects may lead.
+
+use serde_json::{Value, json};
+
+use super::{
+    api,
+    server::{Reply, Server},
+};
+
+#[tokio::test]
+async fn redirect_on_the_same_host_is_followed() {
+    for status in [301, 302, 303, 307, 308] {
+        let server = Server::start(move |seen, _| match seen.target.as_str() {
+            "/old" => Reply::status(status).header("Location", "/new?x=1").body("moved"),
+            _ => Reply::json(&json!(seen.target)),
+        })
+        .await;
+        assert_eq!(api(&server).get::<String>("/old").await.unwrap(), "/new?x=1", "{status}");
+        assert_eq!(server.connections(), 1);
+    }
+}
+
+#[tokio::test]
+async fn body_goes_along_where_the_status_says_so_and_is_dropped_after_303() {
+    for (status, method, body, key) in
+        [(307, "POST", "7", "test:step"), (308, "POST", "7", "test:step"), (303, "GET", "", "")]
+    {
+        let server = Server::start(move |seen, _| match seen.target.as_str() {
+            "/old" => Reply::status(status).header("Location", "/new"),
+            _ => Reply::json(&json!(1)),
+        })
+        .await;
+        let _: u8 = api(&server).post("/old", &7).await.unwrap();
+        let last = server.seen().pop().unwrap();
+        assert_eq!((last.method.as_str(), last.body.as_str()), (method, body), "{status}");
+        assert_eq!(last.header("idempotency-key"), key);
+        assert_eq!(last.header("content-type").is_empty(), body.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn post_does_not_become_a_get_in_silence() {
+    for status in [301, 302] {
+        let server = Server::start(move |_, _| Reply::status(status).header("Location", "/new")).await;
+        let error = api(&server).post::<Value>("/old", &7).await.unwrap_err();
+        assert_eq!((error.code(), error.is_retryable()), ("HTTP_REDIRECT", false));
+        assert!(error.message().contains("a POST is not repeated elsewhere"), "{error}");
+        assert_eq!(server.only().target, "/old");
+    }
+}
+
+#[tokio::test]
+async fn redirect_to_another_host_is_refused_and_nothing_is_sent_there() {
+    let elsewhere = Server::start(|_, _| Reply::json(&json!(1))).await;
+    let port = elsewhere.port;
+    for target in [
+        format!("http://localhost:{port}/secret-path"),
+        format!("//localhost:{port}/secret-path"),
+        format!("http://127.0.0.1:{port}/secret-path"),
+        "http://169.254.169.254/latest/meta-data".to_owned(),
+        "file:///etc/passwd".to_owned(),
+    ] {
+        let location = target.clone();
+        let server = Server::start(move |_, _| Reply::status(307).header("Location", location.clone())).await;
+        let error = api(&server).post::<Value>("/a", &7).await.unwrap_err();
+        assert_eq!((error.code(), error.is_retryable()), ("HTTP_REDIRECT", false), "{target}");
+        assert!(!error.to_string().contains("secret-path"), "{error}");
+    }
+    assert_eq!(elsewhere.connections(), 0);
+}
+
+#[tokio::test]
+async fn circle_of_redirects_ends() {
+    let server = Server::start(|_, _| Reply::status(302).header("Location", "/a")).await;
+    let error = api(&server).get::<Value>("/a").await.unwrap_err();
+    assert_eq!((error.code(), error.is_retryable()), ("HTTP_REDIRECT", false));
+    assert!(error.message().contains("more than 5 redirects"), "{error}");
+    assert_eq!(server.seen().len(), 6);
+}
+
+#[tokio::test]
+async fn redirect_that_leads_nowhere_is_a_failure_with_a_status() {
+    let server = Server::start(|_, _| Reply::status(302)).await;
+    let error = api(&server).get::<Value>("/a").await.unwrap_err();
+    assert_eq!(error.code(), "HTTP_REDIRECT");
+    assert!(error.message().contains("not where to"), "{error}");
+    let server = Server::start(|_, _| Reply::status(304)).await;
+    assert_eq!(api(&server).get::<Value>("/a").await.unwrap_err().code(), "HTTP_REDIRECT");
+}

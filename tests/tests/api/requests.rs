@@ -1,0 +1,126 @@
+//! What is sent.
+
+use serde_json::{Value, json};
+use tasker_runtime::{
+    StepError,
+    handler::api::{Api, Response},
+};
+
+use super::{
+    api, client,
+    server::{Reply, Server},
+};
+
+#[tokio::test]
+async fn every_method_sends_json_and_reads_json() {
+    let server = Server::start(|seen, _| Reply::json(&json!({ "method": seen.method }))).await;
+    let api = api(&server);
+    let body = json!({ "cents": 7 });
+    let answers: [Result<Value, StepError>; 5] = [
+        api.get("/a").await,
+        api.post("/a", &body).await,
+        api.put("/a", &body).await,
+        api.patch("/a", &body).await,
+        api.delete("/a").await,
+    ];
+    for (answer, method) in answers.into_iter().zip(["GET", "POST", "PUT", "PATCH", "DELETE"]) {
+        assert_eq!(answer.unwrap(), json!({ "method": method }));
+    }
+    for seen in server.seen() {
+        let sends = matches!(seen.method.as_str(), "POST" | "PUT" | "PATCH");
+        assert_eq!(seen.body, if sends { r#"{"cents":7}"# } else { "" });
+        assert_eq!(seen.header("content-type"), if sends { "application/json" } else { "" });
+        assert_eq!(seen.header("accept"), "application/json");
+        assert!(seen.header("user-agent").starts_with("tasker/"));
+    }
+}
+
+#[tokio::test]
+async fn every_request_but_get_carries_the_idempotency_key_and_all_carry_the_trace() {
+    let server = Server::start(|_, _| Reply::status(204)).await;
+    let api = api(&server);
+    let () = api.get("/a").await.unwrap();
+    let () = api.post("/a", &1).await.unwrap();
+    let () = api.delete("/a").part("old").await.unwrap();
+    let keys: Vec<_> = server.seen().iter().map(|seen| seen.header("idempotency-key").to_owned()).collect();
+    assert_eq!(keys, ["", "test:step", "test:step:old"]);
+    for seen in server.seen() {
+        assert!(seen.header("traceparent").starts_with("00-000"), "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn path_and_query_are_appended_to_the_base_url() {
+    let server = Server::start(|_, _| Reply::status(204)).await;
+    for base in ["/v1", "/v1/"] {
+        let api = Api::for_test(&format!("{}{base}", server.url())).unwrap();
+        let () = api.get("/orders?open=1").query("q", "a b&c").query("n", 5).await.unwrap();
+        let () = api.get("/a b/ü").await.unwrap();
+        let () = api.get("").await.unwrap();
+    }
+    let targets: Vec<_> = server.seen().into_iter().map(|seen| seen.target).collect();
+    let wanted = ["/v1/orders?open=1&q=a+b%26c&n=5", "/v1/a%20b/%C3%BC"];
+    assert_eq!(targets[..2], wanted);
+    assert_eq!(targets[3..5], wanted);
+    assert_eq!([&targets[2], &targets[5]], ["/v1", "/v1/"]);
+}
+
+#[tokio::test]
+async fn path_that_leads_out_of_the_base_url_is_not_sent() {
+    let server = Server::start(|_, _| Reply::status(204)).await;
+    let api = Api::for_test(&format!("{}/v1", server.url())).unwrap();
+    for path in ["/../admin", "/a/%2e%2E/b", "/a\\..\\b", "/.", "orders", "http://elsewhere.test/"] {
+        let error = api.get::<()>(path).await.unwrap_err();
+        assert_eq!((error.code(), error.is_retryable()), ("HTTP_INVALID_REQUEST", false), "{path}");
+        assert!(error.message().contains("a path starts with `/`"), "{error}");
+    }
+    // Two slashes are a path as well, not another host.
+    let () = api.get("//elsewhere.test/x").await.unwrap();
+    assert_eq!(server.only().target, "/v1//elsewhere.test/x");
+}
+
+#[tokio::test]
+async fn header_of_a_request_goes_before_that_of_all() {
+    let server = Server::start(|_, _| Reply::status(204)).await;
+    let () = api(&server).post("/a", &1).header("Accept", "text/csv").header("X-Shop", 7).await.unwrap();
+    let seen = server.only();
+    assert_eq!((seen.header("accept"), seen.header("x-shop")), ("text/csv", "7"));
+    let error = api(&server).get::<()>("/a").header("X-Shop", "a\r\nHost: b").await.unwrap_err();
+    assert_eq!(error.code(), "HTTP_INVALID_REQUEST");
+}
+
+#[tokio::test]
+async fn body_that_is_no_json_is_not_sent() {
+    let server = Server::start(|_, _| Reply::status(204)).await;
+    let wrong = std::collections::BTreeMap::from([((1, 2), 3)]);
+    let error = api(&server).post::<()>("/a", &wrong).await.unwrap_err();
+    assert_eq!(error.code(), "HTTP_INVALID_REQUEST");
+    assert!(error.message().contains("cannot be written as JSON"), "{error}");
+    assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test]
+async fn response_shows_status_and_headers() {
+    let server = Server::start(|_, _| Reply::status(201).header("X-Request-Id", "r1").body("7")).await;
+    let answer: Response<u8> = api(&server).post("/a", &1).response().await.unwrap();
+    assert_eq!((answer.status(), answer.header("x-request-id"), answer.body), (201, Some("r1"), 7));
+}
+
+#[tokio::test]
+async fn connections_are_used_again_after_good_answers_and_bad_ones() {
+    let server = Server::start(|_, before| match before % 3 {
+        0 => Reply::json(&json!(1)),
+        1 => Reply::status(503).body("no"),
+        _ => Reply::status(404),
+    })
+    .await;
+    let client = client("");
+    for _ in 0..10 {
+        // Each call of a handler has an `Api` of its own; the client is what they share.
+        let api = Api::for_test_with(client.clone(), &server.url()).unwrap();
+        let _ = api.get::<Value>("/a").await;
+        let _ = api.get::<Value>("/a").await;
+        let _ = api.get::<Value>("/a").await;
+    }
+    assert_eq!((server.seen().len(), server.connections()), (30, 1));
+}

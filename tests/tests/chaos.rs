@@ -1,0 +1,88 @@
+//! Whatever happens to processes and the database, every promise is kept, and a build that does not keep
+//! them is found out. The long form is a command: see `tests/src/bin/chaos/main.rs`.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+/// Runs are measured in leases of two seconds: side by side they would take each other's processor.
+fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn run(program: &Path, arguments: &str) -> Output {
+    let _turn = alone();
+    Command::new(program).args(arguments.split_whitespace()).output().unwrap()
+}
+
+fn keeps_every_promise(arguments: &str) {
+    let output = run(Path::new(env!("CARGO_BIN_EXE_chaos")), arguments);
+    let said = String::from_utf8_lossy(&output.stdout);
+    println!("{said}");
+    let problem = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "chaos {arguments}\n{said}{problem}");
+}
+
+#[test]
+fn promises_are_kept_on_postgres() {
+    keeps_every_promise(match support::quick() {
+        true => "--seed 11 --kills 4 --restarts 1 --pauses 1",
+        false => "--seed 11 --kills 48 --restarts 10 --pauses 14",
+    });
+}
+
+#[test]
+fn promises_are_kept_on_sqlite() {
+    keeps_every_promise(match support::quick() {
+        true => "--store sqlite --workers 2 --seed 12 --kills 2",
+        false => "--store sqlite --workers 2 --seed 12 --kills 16 --pauses 6",
+    });
+}
+
+#[test]
+fn promises_are_kept_by_a_single_process() {
+    if !support::quick() {
+        keeps_every_promise("--workers 1 --seed 13 --kills 6 --restarts 2 --pauses 2");
+    }
+}
+
+/// Builds the engine without the check of its leases.
+fn unfenced() -> PathBuf {
+    let fenced = Path::new(env!("CARGO_BIN_EXE_chaos"));
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args([
+        "build",
+        "--locked",
+        "-p",
+        "tasker-tests",
+        "--bin",
+        "chaos-unfenced",
+        "--features",
+        "unfenced",
+    ]);
+    if fenced.parent().is_some_and(|profile| profile.ends_with("release")) {
+        cargo.arg("--release");
+    }
+    let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    fenced.with_file_name("chaos-unfenced")
+}
+
+#[test]
+fn engine_that_ignores_its_leases_is_found_out() {
+    if support::quick() {
+        return;
+    }
+    let program = unfenced();
+    for store in ["postgres --workers 3", "sqlite --workers 2"] {
+        let output = run(&program, &format!("--store {store} --seed 14 --kills 0 --pauses 8"));
+        let said = String::from_utf8_lossy(&output.stdout);
+        println!("{said}");
+        assert_eq!(output.status.code(), Some(1), "{said}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(said.contains("\nLate: "), "no late result was found on {store}\n{said}");
+    }
+}

@@ -1,0 +1,197 @@
+//! Operators move tasks that some process holds: through that process.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+use support::{
+    stage::{retried, step, template},
+    world::{World, eventually, settled, worlds},
+};
+use tasker_runtime::{
+    StepError, Tasker,
+    api::Submission,
+    model::{Command, StepState, TaskState},
+    template::RetryOptions,
+};
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use super::operators::{in_state, refusal, resolve, retry, skip, step_in_state};
+
+/// Lets the holder of a task look for commands.
+fn look(world: &World) {
+    world.clock.advance(Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn cancel_of_a_held_task_tells_its_handlers_and_refuses_what_they_return() {
+    let template = template("stopped", [step("a", &[]), step("b", &["a"])]);
+    for world in worlds().await {
+        world.stage.on("a", |step| async move {
+            step.parts().cancel.cancelled().await;
+            Ok(json!("too late"))
+        });
+        let holder = world.start(&template).await;
+        let office = world.connect(&template).await;
+        let task = holder.submit(Submission::to("test/stopped")).await.unwrap();
+        world.stage.wait_for("a", 1).await;
+        office.ask(task, &Command::Cancel).await.unwrap();
+        look(&world);
+        let report = in_state(&office, task, TaskState::Cancelled).await;
+        assert_eq!(report.finished_at, Some(world.clock.now()), "{}", world.database);
+        let late = || async { (holder.stats().late == 1).then_some(()) };
+        eventually("the handler's late result", late).await;
+        assert_eq!(world.count("select count(*) from tasker.steps").await, 0, "{}", world.database);
+        assert_eq!(world.stage.called(), ["a 1"], "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn cancelled_handler_that_does_not_listen_is_dropped_after_its_grace() {
+    let template = template("deaf", [step("a", &[])]);
+    for world in worlds().await {
+        let dropped = Arc::new(());
+        let watched = Arc::downgrade(&dropped);
+        let held = std::sync::Mutex::new(Some(dropped));
+        world.stage.on("a", move |_| {
+            let held = held.lock().unwrap().take();
+            async move {
+                std::future::pending::<()>().await;
+                drop(held);
+                Ok(json!(null))
+            }
+        });
+        let holder = world.start(&template).await;
+        let task = holder.submit(Submission::to("test/deaf")).await.unwrap();
+        world.stage.wait_for("a", 1).await;
+        holder.ask(task, &Command::Cancel).await.unwrap();
+        in_state(&holder, task, TaskState::Cancelled).await;
+        assert!(watched.upgrade().is_some(), "{}: it still has its grace", world.database);
+        let gone = || async {
+            world.clock.advance(Duration::from_secs(1));
+            watched.upgrade().is_none().then_some(())
+        };
+        eventually("the handler to be dropped", gone).await;
+    }
+}
+
+#[tokio::test]
+async fn pause_of_a_held_task_lets_what_runs_come_to_an_end() {
+    let template = template("breath", [step("a", &[]), step("b", &["a"])]);
+    for world in worlds().await {
+        let gate = world.stage.gate("a");
+        let holder = world.start(&template).await;
+        let office = world.connect(&template).await;
+        let task = holder.submit(Submission::to("test/breath")).await.unwrap();
+        world.stage.wait_for("a", 1).await;
+        office.ask(task, &Command::Pause).await.unwrap();
+        look(&world);
+        let followed =
+            || async { (world.count("select count(*) from tasker.commands").await == 0).then_some(()) };
+        eventually("the command to be followed", followed).await;
+        gate.add_permits(1);
+        let report = in_state(&office, task, TaskState::Paused).await;
+        assert_eq!(report.step("a").unwrap().state, StepState::Complete, "{}", world.database);
+        assert_eq!(world.stage.called(), ["a 1"], "{}", world.database);
+        holder.ask(task, &Command::Resume).await.unwrap();
+        assert_eq!(
+            in_state(&office, task, TaskState::Complete).await.result,
+            json!("b"),
+            "{}",
+            world.database
+        );
+        assert_eq!(world.stage.called(), ["a 1", "b 1"], "{}", world.database);
+    }
+}
+
+/// A task that somebody holds because `busy` runs, while its step `bad` has failed.
+async fn busy(world: &World, retries: RetryOptions) -> (Tasker, Tasker, Uuid, Arc<Semaphore>) {
+    let steps = [retried(step("bad", &[]), retries), step("after", &["bad"]), step("busy", &[])];
+    let template = template("busy", steps);
+    let gate = world.stage.gate("busy");
+    world.stage.on("bad", |step| async move {
+        if step.attempt() > 1 { Ok(json!("mended")) } else { Err(StepError::retryable("DOWN", "no answer")) }
+    });
+    world.stage.on("after", |step| async move { Ok(json!(step.result::<Value>("bad").ok())) });
+    let holder = world.start(&template).await;
+    let office = world.connect(&template).await;
+    let task = holder.submit(Submission::to("test/busy")).await.unwrap();
+    (holder, office, task, gate)
+}
+
+fn only_once() -> RetryOptions {
+    RetryOptions { max_attempts: Some(1), ..RetryOptions::default() }
+}
+
+#[tokio::test]
+async fn failed_step_of_a_held_task_is_retried_while_others_run() {
+    for world in worlds().await {
+        let (_holder, office, task, gate) = busy(&world, only_once()).await;
+        step_in_state(&office, task, "bad", StepState::Error).await;
+        office.ask(task, &retry(&[])).await.unwrap();
+        look(&world);
+        step_in_state(&office, task, "after", StepState::Complete).await;
+        gate.add_permits(1);
+        let report = in_state(&office, task, TaskState::Complete).await;
+        assert_eq!(report.result, json!({"after": "mended", "busy": "busy"}), "{}", world.database);
+        assert_eq!(world.stage.times("busy").len(), 1, "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn failed_step_of_a_held_task_is_resolved_while_others_run() {
+    for world in worlds().await {
+        let (_holder, office, task, gate) = busy(&world, only_once()).await;
+        step_in_state(&office, task, "bad", StepState::Error).await;
+        office.ask(task, &resolve("bad", json!("by hand"))).await.unwrap();
+        look(&world);
+        step_in_state(&office, task, "after", StepState::Complete).await;
+        gate.add_permits(1);
+        let report = in_state(&office, task, TaskState::Complete).await;
+        assert_eq!(report.result, json!({"after": "by hand", "busy": "busy"}), "{}", world.database);
+        assert_eq!(world.stage.times("bad").len(), 1, "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn step_that_waits_for_a_retry_is_skipped_while_others_run() {
+    let later = RetryOptions { base: Some(Duration::from_secs(600)), ..RetryOptions::default() };
+    let later = RetryOptions { max: Some(Duration::from_secs(600)), ..later };
+    for world in worlds().await {
+        let (_holder, office, task, gate) = busy(&world, later.clone()).await;
+        step_in_state(&office, task, "bad", StepState::WaitingForRetry).await;
+        office.ask(task, &skip("bad")).await.unwrap();
+        look(&world);
+        step_in_state(&office, task, "after", StepState::Skipped).await;
+        gate.add_permits(1);
+        let report = in_state(&office, task, TaskState::Complete).await;
+        assert_eq!(report.result, json!({"after": null, "busy": "busy"}), "{}", world.database);
+        world.clock.advance(Duration::from_secs(700));
+        let other: Value = office.show(task).await.unwrap().unwrap().result;
+        assert_eq!(other, report.result, "{}", world.database);
+        assert_eq!(world.stage.times("bad").len(), 1, "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn unknown_step_of_a_held_task_is_refused_at_once() {
+    for world in worlds().await {
+        let (_holder, office, task, gate) = busy(&world, only_once()).await;
+        world.stage.wait_for("busy", 1).await;
+        let reason = refusal(&office, task, skip("bussy")).await;
+        assert_eq!(reason, "the task has no step `bussy`; did you mean `busy`?", "{}", world.database);
+        gate.add_permits(1);
+    }
+}
+
+#[tokio::test]
+async fn operator_in_the_process_that_holds_the_task_need_not_wait() {
+    for world in worlds().await {
+        let (holder, _office, task, gate) = busy(&world, only_once()).await;
+        step_in_state(&holder, task, "bad", StepState::Error).await;
+        holder.ask(task, &resolve("bad", json!(1))).await.unwrap();
+        step_in_state(&holder, task, "after", StepState::Complete).await;
+        gate.add_permits(1);
+        assert_eq!(settled(&holder, task).await.state, TaskState::Complete, "{}", world.database);
+    }
+}

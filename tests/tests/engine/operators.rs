@@ -1,0 +1,272 @@
+//! Operators move tasks: at once where nobody holds them, through their holder otherwise.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::{
+    stage::{retried, step, template},
+    world::{World, eventually, settled, worlds},
+};
+use tasker_runtime::{
+    StepError, Tasker,
+    api::{Submission, TaskReport},
+    model::{Command, StepState, TaskState},
+    template::{RetryOptions, Template},
+};
+use uuid::Uuid;
+
+pub(crate) fn retry(steps: &[&str]) -> Command {
+    Command::Retry { steps: steps.iter().map(|&step| step.to_owned()).collect() }
+}
+
+pub(crate) fn resolve(step: &str, result: Value) -> Command {
+    Command::Resolve { step: step.to_owned(), result }
+}
+
+pub(crate) fn skip(step: &str) -> Command {
+    Command::Skip { step: step.to_owned() }
+}
+
+/// A step that is called once, or as often as operators allow.
+fn once(name: &str, after: &[&str]) -> tasker_runtime::template::Step {
+    retried(step(name, after), RetryOptions { max_attempts: Some(1), ..RetryOptions::default() })
+}
+
+/// `bad`, which fails for good until the stage says otherwise, and what comes after it.
+fn broken() -> Template {
+    template("broken", [once("bad", &[]), step("after", &["bad"]), step("aside", &[])])
+}
+
+/// A task whose step `bad` failed for good, held by nobody.
+async fn blocked(world: &World, template: &Template) -> (Tasker, Uuid) {
+    world.stage.on("bad", |_| async { Err(StepError::retryable("DOWN", "no answer")) });
+    let tasker = world.start(template).await;
+    let task = tasker.submit(Submission::to(format!("test/{}", template.name()))).await.unwrap();
+    assert_eq!(settled(&tasker, task).await.state, TaskState::BlockedByFailures, "{}", world.database);
+    (tasker, task)
+}
+
+pub(crate) async fn in_state(tasker: &Tasker, task: Uuid, state: TaskState) -> TaskReport {
+    let look =
+        || async { Some(tasker.show(task).await.unwrap().unwrap()).filter(|report| report.state == state) };
+    eventually(&format!("the task to be {state}"), look).await
+}
+
+pub(crate) async fn step_in_state(tasker: &Tasker, task: Uuid, name: &str, state: StepState) {
+    let look = || async {
+        let report = tasker.show(task).await.unwrap().unwrap();
+        (report.step(name).unwrap().state == state).then_some(())
+    };
+    eventually(&format!("`{name}` to be {state}"), look).await;
+}
+
+pub(crate) async fn refusal(tasker: &Tasker, task: Uuid, command: Command) -> String {
+    tasker.ask(task, &command).await.unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn retried_step_gets_a_new_round_of_attempts() {
+    for world in worlds().await {
+        let (tasker, task) = blocked(&world, &broken()).await;
+        tasker.ask(task, &retry(&[])).await.unwrap();
+        world.stage.wait_for("bad", 2).await;
+        assert_eq!(settled(&tasker, task).await.state, TaskState::BlockedByFailures, "{}", world.database);
+        world.stage.on("bad", |step| async move { Ok(json!(step.attempt())) });
+        tasker.ask(task, &retry(&["bad"])).await.unwrap();
+        let report = in_state(&tasker, task, TaskState::Complete).await;
+        let bad = report.step("bad").unwrap();
+        assert_eq!((&bad.result, bad.attempts, &bad.error), (&json!(3), 3, &None), "{}", world.database);
+        assert_eq!(world.stage.times("aside").len(), 1, "{}: what was complete stays", world.database);
+    }
+}
+
+#[tokio::test]
+async fn retry_of_one_failed_step_leaves_the_others() {
+    let template = template("two", [once("bad", &[]), once("worse", &[])]);
+    for world in worlds().await {
+        world.stage.on("worse", |_| async { Err(StepError::permanent("NO", "never")) });
+        let (tasker, task) = blocked(&world, &template).await;
+        tasker.ask(task, &retry(&["worse"])).await.unwrap();
+        world.stage.wait_for("worse", 2).await;
+        assert_eq!(settled(&tasker, task).await.state, TaskState::BlockedByFailures, "{}", world.database);
+        assert_eq!(world.stage.times("bad").len(), 1, "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn result_given_by_hand_is_what_the_steps_below_see() {
+    for world in worlds().await {
+        world.stage.on("after", |step| async move { Ok(json!(step.result::<Value>("bad")?)) });
+        let (tasker, task) = blocked(&world, &broken()).await;
+        tasker.ask(task, &resolve("bad", json!({"by": "hand"}))).await.unwrap();
+        let report = in_state(&tasker, task, TaskState::Complete).await;
+        let bad = report.step("bad").unwrap();
+        assert_eq!(
+            (bad.state, &bad.result),
+            (StepState::ResolvedManually, &json!({"by": "hand"})),
+            "{}",
+            world.database
+        );
+        assert_eq!(report.step("after").unwrap().result, json!({"by": "hand"}), "{}", world.database);
+        assert_eq!(world.stage.times("bad").len(), 1, "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn skipped_step_and_what_needs_it_are_left_out() {
+    for world in worlds().await {
+        let (tasker, task) = blocked(&world, &broken()).await;
+        tasker.ask(task, &skip("bad")).await.unwrap();
+        let report = in_state(&tasker, task, TaskState::Complete).await;
+        let states: Vec<_> = report.steps.iter().map(|step| step.state).collect();
+        assert_eq!(
+            states,
+            [StepState::Skipped, StepState::Skipped, StepState::Complete],
+            "{}",
+            world.database
+        );
+        assert_eq!(report.result, json!({"after": null, "aside": "aside"}), "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn cancelled_task_is_over_at_once() {
+    for world in worlds().await {
+        let (tasker, task) = blocked(&world, &broken()).await;
+        tasker.ask(task, &Command::Cancel).await.unwrap();
+        let report = tasker.show(task).await.unwrap().unwrap();
+        assert_eq!(report.state, TaskState::Cancelled, "{}", world.database);
+        assert_eq!(report.finished_at, Some(world.clock.now()), "{}", world.database);
+        assert_eq!(report.step("after").unwrap().state, StepState::Cancelled, "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn paused_task_does_not_start_until_it_is_resumed() {
+    let template = template("rest", [step("a", &[])]);
+    for world in worlds().await {
+        let office = world.connect(&template).await;
+        let task = office.submit(Submission::to("test/rest")).await.unwrap();
+        office.ask(task, &Command::Pause).await.unwrap();
+        let tasker = world.start(&template).await;
+        let other: Value = tasker.run("test/rest", &()).await.unwrap();
+        assert_eq!(other, json!("a"), "{}", world.database);
+        let report = office.show(task).await.unwrap().unwrap();
+        assert_eq!((report.state, world.stage.calls().len()), (TaskState::Paused, 1), "{}", world.database);
+        tasker.ask(task, &Command::Resume).await.unwrap();
+        assert_eq!(
+            in_state(&tasker, task, TaskState::Complete).await.result,
+            json!("a"),
+            "{}",
+            world.database
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_done_to_a_paused_task_does_not_wake_it() {
+    for world in worlds().await {
+        let (tasker, task) = blocked(&world, &broken()).await;
+        tasker.ask(task, &Command::Pause).await.unwrap();
+        tasker.ask(task, &resolve("bad", json!(1))).await.unwrap();
+        assert_eq!(tasker.show(task).await.unwrap().unwrap().state, TaskState::Paused, "{}", world.database);
+        assert_eq!(world.stage.times("after").len(), 0, "{}", world.database);
+        tasker.ask(task, &Command::Resume).await.unwrap();
+        in_state(&tasker, task, TaskState::Complete).await;
+        assert_eq!(world.stage.times("after").len(), 1, "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn commands_that_do_not_fit_are_refused_with_the_reason() {
+    for world in worlds().await {
+        let (tasker, task) = blocked(&world, &broken()).await;
+        let nobody = Uuid::now_v7();
+        assert_eq!(refusal(&tasker, nobody, Command::Cancel).await, format!("there is no task {nobody}"));
+        let cases = [
+            (Command::Resume, "the task is blocked_by_failures, not paused"),
+            (retry(&["badd"]), "the task has no step `badd`; did you mean `bad`?"),
+            (resolve("aftr", json!(1)), "the task has no step `aftr`; did you mean `after`?"),
+            (skip("zzzzzz"), "the task has no step `zzzzzz`"),
+            (
+                retry(&["aside"]),
+                "step `aside` is complete: only a step that failed or waits for a retry can be retried",
+            ),
+            (
+                resolve("after", json!(1)),
+                "step `after` is pending: only a step that failed or waits for a retry can be resolved",
+            ),
+            (
+                skip("aside"),
+                "step `aside` is complete: only a step that failed or waits for a retry can be skipped",
+            ),
+        ];
+        for (command, reason) in cases {
+            assert_eq!(refusal(&tasker, task, command).await, reason, "{}", world.database);
+        }
+        tasker.ask(task, &resolve("bad", json!(1))).await.unwrap();
+        in_state(&tasker, task, TaskState::Complete).await;
+        for command in [retry(&[]), skip("bad"), Command::Cancel, Command::Pause, Command::Resume] {
+            let reason = refusal(&tasker, task, command).await;
+            assert_eq!(reason, "the task is complete: nothing can change it any more", "{}", world.database);
+        }
+    }
+}
+
+#[tokio::test]
+async fn retry_where_nothing_failed_is_refused() {
+    let template = template("fine", [step("a", &[])]);
+    for world in worlds().await {
+        let office = world.connect(&template).await;
+        let task = office.submit(Submission::to("test/fine")).await.unwrap();
+        let reason = refusal(&office, task, retry(&[])).await;
+        assert_eq!(reason, "no step of the task has failed for good", "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn audit_says_what_was_done_and_leaves_out_what_was_refused() {
+    for world in worlds().await {
+        let (tasker, task) = blocked(&world, &broken()).await;
+        refusal(&tasker, task, retry(&["nothing"])).await;
+        tasker.ask(task, &Command::Pause).await.unwrap();
+        tasker.ask(task, &resolve("bad", json!(7))).await.unwrap();
+        tasker.ask(task, &Command::Resume).await.unwrap();
+        let sql =
+            "select action, cast(detail as text), cast(created_at as text) from tasker.audit order by id";
+        let now = world.clock.now().as_micros().to_string();
+        let line = |action: &str, detail: &str| {
+            vec![Some(action.to_owned()), Some(detail.to_owned()), Some(now.clone())]
+        };
+        let expected = [
+            line("pause", "\"pause\""),
+            line("resolve", r#"{"resolve":{"step":"bad","result":7}}"#),
+            line("resume", "\"resume\""),
+        ];
+        assert_eq!(world.rows(sql).await, expected, "{}", world.database);
+        let nameless =
+            world.count("select count(*) from tasker.audit where actor is null or actor = ''").await;
+        assert_eq!(nameless, 0, "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn task_that_waits_for_a_far_retry_can_be_resolved_and_goes_on_at_once() {
+    let far = RetryOptions { base: Some(Duration::from_secs(600)), ..RetryOptions::default() };
+    let far = RetryOptions { max: Some(Duration::from_secs(600)), ..far };
+    let template = template("patient", [retried(step("bad", &[]), far), step("after", &["bad"])]);
+    for world in worlds().await {
+        world.stage.on("bad", |_| async { Err(StepError::retryable("DOWN", "no answer")) });
+        let tasker = world.start(&template).await;
+        let task = tasker.submit(Submission::to("test/patient")).await.unwrap();
+        in_state(&tasker, task, TaskState::Waiting).await;
+        tasker.ask(task, &resolve("bad", json!(1))).await.unwrap();
+        assert_eq!(
+            in_state(&tasker, task, TaskState::Complete).await.result,
+            json!("after"),
+            "{}",
+            world.database
+        );
+        assert_eq!(world.stage.called(), ["bad 1", "after 1"], "{}", world.database);
+    }
+}

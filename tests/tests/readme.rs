@@ -1,0 +1,69 @@
+//! The quick start of the README, word for word, in a package outside the workspace.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// The `number`th fenced block of this language.
+fn block(readme: &str, language: &str, number: usize) -> String {
+    let fence = format!("```{language}\n");
+    let start = readme.match_indices(&fence).nth(number).unwrap().0 + fence.len();
+    readme[start..].split("\n```").next().unwrap().to_owned()
+}
+
+fn cargo(package: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO"))
+        .args(arguments)
+        .current_dir(package)
+        // What is built is shared with the other tests that build packages.
+        .env("CARGO_TARGET_DIR", root().join("target/outside"))
+        .env_remove("DATABASE_URL")
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn the_quick_start_compiles_and_runs_word_for_word() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let package = tempfile::tempdir().unwrap();
+    let source = package.path().join("src");
+    fs::create_dir(&source).unwrap();
+    let runtime = root().join("tasker-runtime");
+    // Until it is published, the crate is found where it is developed.
+    let manifest = format!(
+        "{}\n\n[patch.crates-io]\ntasker-runtime = {{ path = {runtime:?} }}\n",
+        block(&readme, "toml", 0)
+    );
+    fs::write(package.path().join("Cargo.toml"), manifest).unwrap();
+    let main = block(&readme, "rust", 0);
+    fs::write(source.join("main.rs"), &main).unwrap();
+    fs::copy(root().join("Cargo.lock"), package.path().join("Cargo.lock")).unwrap();
+
+    let command = block(&readme, "sh", 1);
+    let input = command.split('\'').nth(1).unwrap();
+    let output =
+        cargo(package.path(), &["run", "--quiet", "--offline", "--", "run", "checkout", "--input", input]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let printed = readme.split("\nprints `").nth(1).unwrap().split('`').next().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), printed, "{errors}");
+
+    // The two mistakes the README names do not compile, and the messages say what it says.
+    let wrong = main
+        .replace("#[depends_on(validate)] order: Order, key", "#[depends_on(validate)] order: Charge, key");
+    fs::write(source.join("main.rs"), wrong).unwrap();
+    let output = cargo(package.path(), &["check", "--quiet", "--offline"]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("this parameter is `Charge` but the upstream step returns `Order`"), "{errors}");
+    fs::write(source.join("main.rs"), main.replace("[validate, charge, ship]", "[validate, ship]")).unwrap();
+    let output = cargo(package.path(), &["check", "--quiet", "--offline"]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("step `ship` reads `charge`, which is not listed"), "{errors}");
+}

@@ -1,0 +1,5 @@
+use tasker_runtime::prelude::*;
+
+template!("mistaken.yaml", handlers = crate);
+
+fn main() {}

@@ -1,0 +1,16 @@
+use tasker_runtime::prelude::*;
+
+#[step_handler]
+async fn charge(amount: u64) -> u64 {
+    amount
+}
+
+workflow!();
+workflow!(charge);
+workflow!(a = charge);
+workflow!(b = []);
+workflow!(c = [charge, charge]);
+workflow!(Checkout = [charge]);
+workflow!("checkout" = [charge]);
+
+fn main() {}

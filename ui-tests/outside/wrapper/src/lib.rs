@@ -1,0 +1,2 @@
+//! A house library that brings the runtime along.
+pub use tasker_runtime as tasks;

@@ -1,0 +1,19 @@
+use tasker_runtime::prelude::*;
+
+#[step_handler]
+async fn charge(amount: u64) -> u64 {
+    amount
+}
+
+#[step_handler]
+#[compensates(charge)]
+async fn refund(#[depends_on(charge)] charged: u64) -> u64 {
+    charged
+}
+
+#[step_handler]
+async fn tell(#[depends_on(refund)] refunded: u64) -> u64 {
+    refunded
+}
+
+fn main() {}

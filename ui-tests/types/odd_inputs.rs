@@ -1,0 +1,24 @@
+use std::borrow::Cow;
+use tasker_runtime::prelude::*;
+
+#[step_handler]
+async fn lifetime(name: Cow<'_, str>) -> usize {
+    name.len()
+}
+
+#[step_handler]
+async fn pointer(name: *const u8) -> bool {
+    name.is_null()
+}
+
+#[step_handler]
+async fn function(call: fn(u8) -> u8) -> u8 {
+    call(7)
+}
+
+#[step_handler]
+async fn boxed(name: Box<dyn std::fmt::Display>) -> String {
+    name.to_string()
+}
+
+fn main() {}
