@@ -54,16 +54,9 @@ fn promises_are_kept_by_a_single_process() {
 fn unfenced() -> PathBuf {
     let fenced = Path::new(env!("CARGO_BIN_EXE_chaos"));
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args([
-        "build",
-        "--locked",
-        "-p",
-        "tasker-tests",
-        "--bin",
-        "chaos-unfenced",
-        "--features",
-        "unfenced",
-    ]);
+    // As a part of the whole workspace, so that it shares the dependencies that are built already.
+    let arguments = "build --locked --workspace --bin chaos-unfenced --features tasker-tests/unfenced";
+    cargo.args(arguments.split_whitespace());
     if fenced.parent().is_some_and(|profile| profile.ends_with("release")) {
         cargo.arg("--release");
     }
@@ -83,6 +76,8 @@ fn engine_that_ignores_its_leases_is_found_out() {
         let said = String::from_utf8_lossy(&output.stdout);
         println!("{said}");
         assert_eq!(output.status.code(), Some(1), "{said}{}", String::from_utf8_lossy(&output.stderr));
-        assert!(said.contains("\nLate: "), "no late result was found on {store}\n{said}");
+        // What a former holder still recorded shows as its late result, or in those who read another.
+        let found = ["\nLate: ", "\nMixed: "].iter().any(|rule| said.contains(rule));
+        assert!(found, "no result of a former holder was found on {store}\n{said}");
     }
 }

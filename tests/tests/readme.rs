@@ -11,6 +11,12 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
+/// The target directory these tests were built in, whose dependencies are there already.
+fn target() -> PathBuf {
+    let program = std::env::current_exe().unwrap();
+    program.ancestors().nth(3).unwrap().to_owned()
+}
+
 /// The `number`th fenced block of this language.
 fn block(readme: &str, language: &str, number: usize) -> String {
     let fence = format!("```{language}\n");
@@ -22,8 +28,7 @@ fn cargo(package: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO"))
         .args(arguments)
         .current_dir(package)
-        // What is built is shared with the other tests that build packages.
-        .env("CARGO_TARGET_DIR", root().join("target/outside"))
+        .env("CARGO_TARGET_DIR", target())
         .env_remove("DATABASE_URL")
         .output()
         .unwrap()
@@ -38,7 +43,8 @@ fn the_quick_start_compiles_and_runs_word_for_word() {
     let runtime = root().join("tasker-runtime");
     // Until it is published, the crate is found where it is developed.
     let manifest = format!(
-        "{}\n\n[patch.crates-io]\ntasker-runtime = {{ path = {runtime:?} }}\n",
+        "{}\n\n[patch.crates-io]\ntasker-runtime = {{ path = {runtime:?} }}\n\n\
+         [profile.dev]\ndebug = \"line-tables-only\"\n",
         block(&readme, "toml", 0)
     );
     fs::write(package.path().join("Cargo.toml"), manifest).unwrap();

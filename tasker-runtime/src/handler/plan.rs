@@ -337,7 +337,9 @@ mod tests {
                 let cursors = parts(total, workers).unwrap();
                 assert!(covers(&cursors, total), "{total} {workers}");
                 let sizes: Vec<u64> = cursors.iter().map(|cursor| cursor.size().unwrap()).collect();
-                assert!(sizes.iter().max() <= sizes.iter().min().map(|least| least.saturating_add(1)).as_ref());
+                assert!(
+                    sizes.iter().max() <= sizes.iter().min().map(|least| least.saturating_add(1)).as_ref()
+                );
             }
         }
     }
