@@ -39,6 +39,8 @@ pub enum Form {
     Flag,
     /// A whole number from the first to the second, both included.
     Number(u64, u64),
+    /// Names with commas between; none is fine.
+    Names,
     /// Networks with commas between; none is fine.
     Networks,
 }
@@ -98,6 +100,12 @@ pub const KEYS: &[Key] = &[
         about: "how long after its last sign of life a process's tasks go to others",
         default: "15",
         form: Form::Number(2, 3600),
+    },
+    Key {
+        name: "worker.queues",
+        about: "the queues it works for, with commas between: namespaces, and what steps say as `queue`; none: all",
+        default: "",
+        form: Form::Names,
     },
     Key {
         name: "worker.poll_ms",
@@ -331,6 +339,7 @@ impl Config {
         let key = KEYS.iter().find(|key| key.name == name).ok_or_else(|| unknown(place, name.to_owned()))?;
         let expected = match key.form {
             Form::Text => None,
+            Form::Names => list(&value).any(str::is_empty).then(|| "names with commas between".to_owned()),
             Form::Word(words) => (!words.contains(&&*value)).then(|| format!("one of {}", words.join(", "))),
             Form::Flag => (!matches!(&*value, "true" | "false")).then(|| "true or false".to_owned()),
             Form::Number(least, most) => value
@@ -396,6 +405,11 @@ impl Config {
         Network::list(self.text(name)).unwrap_or_default()
     }
 
+    /// The names of a setting that is a list of them; none for other settings.
+    pub(crate) fn names(&self, name: &str) -> Vec<String> {
+        list(self.text(name)).map(str::to_owned).collect()
+    }
+
     pub(crate) fn seconds(&self, name: &str) -> Duration {
         Duration::from_secs(self.number(name))
     }
@@ -403,6 +417,12 @@ impl Config {
     pub(crate) fn millis(&self, name: &str) -> Duration {
         Duration::from_millis(self.number(name))
     }
+}
+
+/// What stands between the commas.
+fn list(text: &str) -> impl Iterator<Item = &str> {
+    let whole = Some(text.trim()).filter(|text| !text.is_empty());
+    whole.into_iter().flat_map(|text| text.split(',')).map(str::trim)
 }
 
 fn unknown(place: &str, key: String) -> ConfigError {

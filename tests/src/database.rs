@@ -1,6 +1,11 @@
 //! Databases of a test's own, on both stores.
 
-use std::{fmt, str::FromStr, sync::OnceLock};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{OnceLock, mpsc},
+    time::Duration,
+};
 
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, postgres::PgConnectOptions};
 use tempfile::TempDir;
@@ -98,13 +103,22 @@ impl Drop for TestDatabase {
             return;
         }
         let url = self.url.clone();
+        let (done, wait) = mpsc::channel();
         // A thread of its own, since this one may be inside a runtime. What fails here costs a little disk.
-        let _ = std::thread::spawn(move || {
-            tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(remove(&url))
-        })
-        .join();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let removed = runtime.block_on(remove(&url));
+            let _ = done.send(());
+            removed
+        });
+        // The server removes a database only when each of its processes has heard of it, and one that is
+        // opening a connection for the runtime that stands still here hears of nothing: leave it alone then.
+        let _ = wait.recv_timeout(PATIENCE);
     }
 }
+
+/// How long the end of a test waits until its database is gone.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Removes the database, whoever may still be connected to it.
 async fn remove(url: &str) -> Result<(), sqlx::Error> {

@@ -46,7 +46,7 @@ pub async fn choose(amount: u64) -> Result<Decision, StepError> {
 pub async fn cut(rows: u64) -> BatchPlan {
     match rows {
         0 => BatchPlan::none("nothing"),
-        1 => BatchPlan::cursors([0..1_u64]),
+        1 => BatchPlan::cursors([0..1_u64, 1..rows]),
         2 => BatchPlan::cursors([Slice::new(0_u64, 1).items(1)]),
         3 => BatchPlan::into_workers(rows, 2),
         _ => BatchPlan::of_size(rows, 2).max_batches(3),

@@ -253,13 +253,22 @@ pub(super) fn items(handler: &Handler) -> TokenStream {
     quote!(#capable #worker #fits)
 }
 
+/// Types that nobody calls anything else.
+const PLAIN: [&str; 17] = [
+    "String", "Value", "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "u8", "u16", "u32",
+    "u64", "u128", "usize",
+];
+
 /// Whether types have to be asked if the capability fits. Every constant costs whoever compiles it, and most
 /// handlers show by their form that they have nothing to do with decisions and batches.
 fn may_misfit(handler: &Handler) -> bool {
-    let hidden = |ty: &Type| match ty {
-        Type::Path(path) => path.path.segments.last().is_some_and(|last| last.arguments.is_empty()),
-        _ => false,
-    };
+    let hidden =
+        |ty: &Type| match ty {
+            Type::Path(path) => path.path.segments.last().is_some_and(|last| {
+                last.arguments.is_empty() && !PLAIN.iter().any(|plain| last.ident == plain)
+            }),
+            _ => false,
+        };
     matches!(handler.shape, Shape::Worker)
         || (matches!(handler.shape, Shape::Plain)
             && (hidden(output(&handler.returns()))

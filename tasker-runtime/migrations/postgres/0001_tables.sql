@@ -94,6 +94,7 @@ create table tasker.offers (
     taker bigint,
     offered_at bigint not null,
     handler text not null,
+    queue text not null,
     primary key (task_id, step)
 );
 create index offers_open on tasker.offers (handler, offered_at) where taker is null;
@@ -116,6 +117,7 @@ create table tasker.workers (
     seen_at bigint not null,
     stopped_at bigint,
     handlers json not null,
+    queues json,
     activity json
 ) with (fillfactor = 50);
 

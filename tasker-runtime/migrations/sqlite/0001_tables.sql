@@ -90,6 +90,7 @@ create table offers (
     taker integer,
     offered_at integer not null,
     handler text not null,
+    queue text not null,
     primary key (task_id, step)
 ) strict;
 create index offers_open on offers (handler, offered_at) where taker is null;
@@ -112,6 +113,7 @@ create table workers (
     seen_at integer not null,
     stopped_at integer,
     handlers text not null,
+    queues text,
     activity text
 ) strict;
 

@@ -1,5 +1,5 @@
 -- register a worker
--- Name $1, started at $2, alive until $3, with the handlers $4.
-insert into tasker.workers (name, started_at, seen_at, expires_at, handlers)
-values ($1, $2, $2, $3, $4::json)
+-- Name $1, started at $2, alive until $3, with the handlers $4, working for the queues $5 (null: all).
+insert into tasker.workers (name, started_at, seen_at, expires_at, handlers, queues)
+values ($1, $2, $2, $3, $4::json, $5::json)
 returning id

@@ -17,6 +17,7 @@ use crate::{
         Engine,
         announce::Announcer,
         engine::{Parts, Plans, Settings, Wake},
+        queues::Served,
     },
     handler::States,
     orchestration::{
@@ -37,6 +38,7 @@ pub struct Builder {
     settings: Settings,
     clock: Option<Clock>,
     registry: Option<Registry>,
+    served: Served,
     states: States,
     templates: Vec<Template>,
     directory: Option<PathBuf>,
@@ -75,6 +77,16 @@ impl Builder {
         self
     }
 
+    /// The queues this process works for; all without this, or without names.
+    ///
+    /// A task waits in the queue of its namespace, and a step that says `queue` in its own. Steps of other
+    /// queues are offered to processes that serve them.
+    #[must_use]
+    pub fn queues(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.served = Served::of(names.into_iter().map(Into::into));
+        self
+    }
+
     /// Everything the settings say. What is said after this goes before it.
     #[must_use]
     pub fn config(mut self, config: &Config) -> Self {
@@ -85,6 +97,7 @@ impl Builder {
         self.directory = Some(config.text("templates.directory").into());
         self.partial = config.flag("handlers.partial");
         self.aliases = config.aliases().clone();
+        self.served = Served::of(config.names("worker.queues"));
         self.settings = Settings {
             concurrency: size("worker.concurrency"),
             window: size("worker.held_tasks"),
@@ -213,13 +226,15 @@ impl Builder {
         keep_templates(&store, &clock, &mut catalog, self.replace, [&running, &viewing]).await?;
         let announcer = Announcer::start(&store, self.settings.wake.listens());
         let engine = if run {
-            let queues: BTreeSet<String> = catalog.iter().map(|t| t.namespace().to_owned()).collect();
+            let queues = catalog.iter().map(|template| template.namespace());
+            let queues: BTreeSet<&str> = queues.filter(|queue| self.served.has(queue)).collect();
             let parts = Parts {
                 store: store.clone(),
                 registry: registry.clone(),
                 states: Arc::new(self.states),
                 plans: running,
-                queues: queues.into_iter().collect(),
+                queues: queues.into_iter().map(str::to_owned).collect(),
+                served: self.served,
                 settings: self.settings,
                 clock: clock.clone(),
                 announcer: announcer.clone(),
@@ -244,15 +259,7 @@ fn check(
     let checked = registry.check(catalog.iter().map(AsRef::as_ref), states);
     let elsewhere = |problem: &Problem| partial && matches!(problem, Problem::NoHandler { .. });
     let (elsewhere, problems): (Vec<_>, Vec<_>) = checked.problems.into_iter().partition(elsewhere);
-    let mut problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    for handler in registry.handlers() {
-        if let Some(queue) = handler.handler().facts().queue {
-            let (name, place) = (handler.handler().name(), handler.place());
-            problems.push(format!(
-                "handler `{name}` at {place} wants the queue `{queue}`: queues of a handler's own are not there yet"
-            ));
-        }
-    }
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     if !problems.is_empty() {
         return Err(StartError::Wiring { problems });
     }

@@ -186,13 +186,7 @@ pub(crate) fn unsupported(template: &Template) -> Option<String> {
         return Some("`lifecycle` limits are not there yet".to_owned());
     }
     template.steps().iter().find_map(|step| {
-        let feature = if !step.publishes_events.is_empty() {
-            "`publishes_events` is"
-        } else if step.queue.as_deref().is_some_and(|queue| queue != template.namespace()) {
-            "a `queue` of a step's own is"
-        } else {
-            return None;
-        };
-        Some(format!("step `{}`: {feature} not there yet", step.name))
+        let publishes = !step.publishes_events.is_empty();
+        publishes.then(|| format!("step `{}`: `publishes_events` is not there yet", step.name))
     })
 }

@@ -170,12 +170,15 @@ pub struct WorkerSummary {
     pub expires_at: Timestamp,
     /// The handlers it has.
     pub handlers: Vec<String>,
+    /// The queues it works for; absent: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queues: Option<Vec<String>>,
 }
 
 impl WorkerSummary {
     pub(super) fn new(worker: Worker) -> Self {
-        let Worker { id, name, started_at, seen_at, expires_at, handlers } = worker;
-        Self { worker: id.0, name, started_at, seen_at, expires_at, handlers }
+        let Worker { id, name, started_at, seen_at, expires_at, handlers, queues } = worker;
+        Self { worker: id.0, name, started_at, seen_at, expires_at, handlers, queues }
     }
 }
 

@@ -274,7 +274,7 @@ impl Tasker {
         }
         let mut connection = self.inner.store.writer().await?;
         // A process with room holds its own submissions from the start, which saves taking them.
-        let holder = self.inner.engine.as_ref().filter(|engine| due && engine.reserve());
+        let holder = self.inner.engine.as_ref().filter(|engine| due && engine.reserve(&task.queue));
         let worker = holder.map(|engine| engine.shared.worker());
         let added = submit::submit(&mut connection, std::slice::from_ref(&task), worker).await;
         drop(connection);

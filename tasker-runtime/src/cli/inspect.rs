@@ -172,13 +172,14 @@ impl Workers {
         let Self::List = self;
         let form = context.global.output;
         let workers = context.builder().connect().await?.workers().await?;
-        output::list(&workers, form, &["worker", "name", "started", "seen", "handlers"], |worker| {
+        output::list(&workers, form, &["worker", "name", "started", "seen", "handlers", "queues"], |worker| {
             vec![
                 worker.worker.to_string(),
                 worker.name.clone(),
                 seconds(worker.started_at),
                 seconds(worker.seen_at),
                 worker.handlers.len().to_string(),
+                worker.queues.as_ref().map_or_else(|| "all".to_owned(), |queues| queues.join(", ")),
             ]
         })
     }

@@ -103,14 +103,7 @@ async fn replace_worker(shared: &Shared, holds: &[UnboundedSender<Message>]) {
     }
     let registered = async {
         let mut connection = shared.store.writer().await?;
-        recover::register(
-            &mut connection,
-            &shared.name,
-            &shared.handler_names,
-            shared.clock.now(),
-            shared.settings.lease,
-        )
-        .await
+        recover::register(&mut connection, &shared.about(), shared.clock.now(), shared.settings.lease).await
     };
     match registered.await {
         Ok(worker) => shared.become_worker(worker),

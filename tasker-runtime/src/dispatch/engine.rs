@@ -23,6 +23,7 @@ use super::{
     announce::{Announcer, News},
     hold::{Hold, Message},
     listen,
+    queues::Served,
     share::{self, Borrow, Lent},
     take::Take,
     watch::Watchers,
@@ -34,7 +35,8 @@ use crate::{
     orchestration::{
         claim::Claimed,
         plan::{Defaults, Plan},
-        recover, templates,
+        recover::{self, About},
+        templates,
     },
     registry::Registry,
     store::{self, Store, presence::Presence},
@@ -135,7 +137,9 @@ pub(crate) struct Shared {
     pub worker: AtomicI64,
     pub name: String,
     pub handler_names: Vec<String>,
+    /// The queues of the templates known here, as far as they are served.
     pub queues: Vec<String>,
+    pub served: Served,
     /// Tasks held, those on their way to a hold loop included.
     pub held: AtomicUsize,
     /// Says that a task was let go.
@@ -163,6 +167,11 @@ impl Shared {
         WorkerId(self.worker.load(Ordering::Acquire))
     }
 
+    /// What this process says of itself.
+    pub(crate) fn about(&self) -> About<'_> {
+        About { name: &self.name, handlers: &self.handler_names, queues: self.served.names() }
+    }
+
     /// Whether there are others to lend steps to.
     pub(crate) fn has_company(&self) -> bool {
         self.company.load(Ordering::Relaxed) > 0
@@ -180,9 +189,11 @@ impl Shared {
         self.worker.store(worker.0, Ordering::Release);
     }
 
-    /// Says that `queue` has work.
+    /// Says that `queue` has work, which matters where it is served.
     pub(crate) fn hint(&self, queue: &str) {
-        let _ = self.hints.send(queue.to_owned());
+        if self.served.has(queue) {
+            let _ = self.hints.send(queue.to_owned());
+        }
     }
 
     /// Says that any queue may have work.
@@ -262,6 +273,7 @@ pub(crate) struct Parts {
     pub states: Arc<States>,
     pub plans: Plans,
     pub queues: Vec<String>,
+    pub served: Served,
     pub settings: Settings,
     pub clock: Clock,
     pub announcer: Announcer,
@@ -279,7 +291,7 @@ pub(crate) struct Engine {
 impl Engine {
     /// Registers this process as a worker and starts its loops.
     pub(crate) async fn start(parts: Parts) -> store::Result<Self> {
-        let Parts { store, registry, states, plans, queues, settings, clock, announcer } = parts;
+        let Parts { store, registry, states, plans, queues, served, settings, clock, announcer } = parts;
         let name = format!("{}@{}", std::process::id(), host());
         let steps = registry.handlers().iter().map(|registration| registration.handler());
         let handler_names: Vec<String> = steps.clone().map(|handler| handler.name().to_owned()).collect();
@@ -296,7 +308,8 @@ impl Engine {
             drop(connection);
             recover::take_back_gone(&store, clock.now()).await?;
             let mut connection = store.writer().await?;
-            recover::register(&mut connection, &name, &handler_names, clock.now(), settings.lease).await?
+            let about = About { name: &name, handlers: &handler_names, queues: served.names() };
+            recover::register(&mut connection, &about, clock.now(), settings.lease).await?
         };
         let (hints, hinted) = unbounded_channel();
         let shared = Arc::new(Shared {
@@ -323,6 +336,7 @@ impl Engine {
             name,
             handler_names,
             queues,
+            served,
             hints,
         });
         let (mut holds, mut hold_loops) = (Vec::new(), Vec::new());
@@ -344,11 +358,13 @@ impl Engine {
         Ok(Self { shared, holds, hold_loops, take_loop, alive_loops })
     }
 
-    /// Reserves room for one task, to be handed over; false when there is none.
-    pub(crate) fn reserve(&self) -> bool {
-        let Shared { held, settings, stopping, .. } = &*self.shared;
+    /// Reserves room for one task of this queue, to be handed over; false when there is none.
+    pub(crate) fn reserve(&self, queue: &str) -> bool {
+        let Shared { held, settings, stopping, served, .. } = &*self.shared;
         let room = |held| (held < settings.window).then_some(held + 1);
-        !stopping.is_cancelled() && held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
+        served.has(queue)
+            && !stopping.is_cancelled()
+            && held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
     }
 
     /// Hands over a task that this worker holds since it was added, and for which room is reserved.

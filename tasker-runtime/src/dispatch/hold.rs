@@ -599,7 +599,10 @@ impl Hold {
             ready.sort_by_key(priority);
         }
         for no in ready {
-            if no.undoes().is_none() && held.plan.handlers[no.step() as usize].is_none() {
+            let place = no.step() as usize;
+            let here =
+                held.plan.handlers[place].is_some() && self.shared.served.has(&held.plan.queues[place]);
+            if no.undoes().is_none() && !here {
                 held.running += 1;
                 let attempt = held.progress.slot(no).map_or(0, |slot| slot.failed_attempts()) + 1;
                 self.offers.push(offer_of(held, no, attempt, self.shared.clock.now()));
@@ -617,7 +620,8 @@ fn offer_of(held: &Held, step: StepNo, attempt: u32, offered_at: Timestamp) -> O
         Some(handler) => handler.name().to_owned(),
         None => held.plan.template.steps()[place].handler.callable.clone(),
     };
-    Offer { lease: held.lease, step, attempt, offered_at, handler }
+    let queue = held.plan.queues[place].clone();
+    Offer { lease: held.lease, step, attempt, offered_at, handler, queue }
 }
 
 /// How a task leaves this process's hands now, if it does.

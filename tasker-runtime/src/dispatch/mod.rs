@@ -13,6 +13,7 @@ pub(crate) mod engine;
 pub(crate) mod held;
 pub(crate) mod hold;
 pub(crate) mod listen;
+pub(crate) mod queues;
 mod rollback;
 pub(crate) mod share;
 pub(crate) mod take;

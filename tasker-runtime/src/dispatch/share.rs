@@ -167,7 +167,8 @@ impl Borrow {
         }
         let taken = async {
             let mut connection = self.shared.store.writer().await?;
-            share::take(&mut connection, self.shared.worker(), &self.shared.handler_names, room).await
+            let Shared { handler_names, served, .. } = &*self.shared;
+            share::take(&mut connection, self.shared.worker(), handler_names, served.names(), room).await
         };
         match taken.await {
             Ok(taken) => {

@@ -20,6 +20,8 @@ pub(crate) struct Plan {
     results: Vec<Option<Validator>>,
     /// Of each step; higher goes first among those of a task that are ready together.
     pub priorities: Vec<i32>,
+    /// Where each step is to be run.
+    pub queues: Vec<String>,
     /// What undoes each step, where something does.
     pub compensators: Vec<Option<&'static dyn StepHandler>>,
 }
@@ -51,8 +53,13 @@ impl Plan {
         // An invalid schema was refused when the template was read.
         let schema = |step: &Step| jsonschema::validator_for(step.result_schema.as_ref()?).ok();
         let results = steps.iter().map(schema).collect();
+        let queue = |(step, handler): (&Step, &Option<&dyn StepHandler>)| {
+            let own = step.queue.as_deref().or(handler.and_then(|handler| handler.facts().queue));
+            own.unwrap_or(template.namespace()).to_owned()
+        };
+        let queues = steps.iter().zip(&handlers).map(queue).collect();
         let priorities = steps.iter().map(|step| step.priority).collect();
-        Self { template, rules, handlers, compensators, results, priorities }
+        Self { template, rules, handlers, compensators, results, priorities, queues }
     }
 
     /// Whether `result` is one that step `no` may have.

@@ -19,19 +19,31 @@ pub(crate) struct Worker {
     pub seen_at: Timestamp,
     pub expires_at: Timestamp,
     pub handlers: Vec<String>,
+    pub queues: Option<Vec<String>>,
+}
+
+/// What a worker says of itself.
+#[derive(Clone, Debug)]
+pub(crate) struct About<'a> {
+    pub name: &'a str,
+    pub handlers: &'a [String],
+    /// `None`: all.
+    pub queues: Option<Vec<String>>,
 }
 
 /// Registers a worker whose leases live for `lease` from `now` on.
 pub(crate) async fn register(
     connection: &mut Connection,
-    name: &str,
-    handlers: &[String],
+    about: &About<'_>,
     now: Timestamp,
     lease: Duration,
 ) -> Result<WorkerId> {
-    let handlers = serde_json::to_string(handlers).unwrap_or_default();
+    let handlers = serde_json::to_string(about.handlers).unwrap_or_default();
+    let queues = about.queues.as_ref().map(|queues| serde_json::to_string(queues).unwrap_or_default());
     let until = (now + lease).as_micros();
-    let rows = connection.fetch(&sql::ADD_WORKER, values![name, now.as_micros(), until, &*handlers]).await?;
+    let rows = connection
+        .fetch(&sql::ADD_WORKER, values![about.name, now.as_micros(), until, &*handlers, queues.as_deref()])
+        .await?;
     rows.first().map_or(Ok(0), |row| row.int(0)).map(WorkerId)
 }
 
@@ -112,6 +124,7 @@ pub(crate) async fn live(connection: &mut Connection) -> Result<Vec<Worker>> {
                 seen_at: Timestamp::from_micros(row.int(3)?),
                 expires_at: Timestamp::from_micros(row.int(4)?),
                 handlers: serde_json::from_str(row.text(5)?).unwrap_or_default(),
+                queues: row.maybe_text(6)?.and_then(|queues| serde_json::from_str(queues).ok()),
             })
         })
         .collect()

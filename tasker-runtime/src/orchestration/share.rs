@@ -21,6 +21,7 @@ pub(crate) struct Offer {
     pub attempt: u32,
     pub offered_at: Timestamp,
     pub handler: String,
+    pub queue: String,
 }
 
 /// An offered step this worker took, with everything it needs.
@@ -58,6 +59,7 @@ pub(crate) async fn offer(session: &mut Session, worker: WorkerId, offers: &[Off
         Column::Int(offers.iter().map(|o| i64::from(o.attempt)).collect()),
         Column::Int(offers.iter().map(|o| o.offered_at.as_micros()).collect()),
         Column::Text(offers.iter().map(|o| o.handler.clone()).collect()),
+        Column::Text(offers.iter().map(|o| o.queue.clone()).collect()),
     ]);
     let mut connection = session.open().await?;
     connection.execute(&sql::OFFER, values![&rows, worker.0]).await?;
@@ -65,15 +67,19 @@ pub(crate) async fn offer(session: &mut Session, worker: WorkerId, offers: &[Off
     Ok(())
 }
 
-/// Takes at most `limit` offered steps for which there is a handler among `handlers`.
+/// Takes at most `limit` offered steps of these queues (`None`: all) for which there is a handler among
+/// `handlers`.
 pub(crate) async fn take(
     connection: &mut Connection,
     worker: WorkerId,
     handlers: &[String],
+    queues: Option<Vec<String>>,
     limit: usize,
 ) -> Result<Vec<Taken>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = connection.fetch(&sql::TAKE_OFFERS, values![worker.0, handlers.to_vec(), limit]).await?;
+    let (chosen, queues) = (i64::from(queues.is_some()), queues.unwrap_or_default());
+    let values = values![worker.0, handlers.to_vec(), limit, chosen, queues];
+    let rows = connection.fetch(&sql::TAKE_OFFERS, values).await?;
     if rows.is_empty() {
         return Ok(Vec::new());
     }

@@ -5,7 +5,7 @@
 
 use crate::handler::annotated::StepFn;
 use crate::handler::text::Text;
-use crate::handler::{Need, Registration};
+use crate::handler::{Capability, Need, Registration};
 
 /// The message has room for a few mistakes; the first ones help most.
 pub(super) type Message = Text<2048>;
@@ -19,7 +19,31 @@ pub struct Listed {
     pub(super) name: &'static str,
     pub(super) namespace: Option<&'static str>,
     pub(super) needs: &'static [Need],
+    pub(super) capability: Capability,
     pub(super) entry: Registration,
+}
+
+impl Listed {
+    /// The steps that it has wait for it: the routes of a decision, the worker of an analyzer.
+    pub(super) const fn releases(&self) -> &[&'static str] {
+        match &self.capability {
+            Capability::Decision(routes) => routes,
+            Capability::BatchAnalyzer(worker) => std::slice::from_ref(worker),
+            _ => &[],
+        }
+    }
+
+    pub(super) const fn is_released_by(&self, other: &Self) -> bool {
+        let released = other.releases();
+        let mut at = 0;
+        while at < released.len() {
+            if equal(released[at], self.name) {
+                return true;
+            }
+            at += 1;
+        }
+        false
+    }
 }
 
 /// The handler `S`, in a list.
@@ -33,7 +57,13 @@ pub const fn listed<S: StepFn>() -> Listed {
         text.push("`").push(S::NAME).push("` compensates another handler and is no step of a workflow: ");
         text.push("leave it out, it is found by itself").panic();
     }
-    Listed { name: S::NAME, namespace: S::FACTS.namespace, needs: S::FACTS.needs, entry: S::ENTRY }
+    Listed {
+        name: S::NAME,
+        namespace: S::FACTS.namespace,
+        needs: S::FACTS.needs,
+        capability: S::FACTS.capability,
+        entry: S::ENTRY,
+    }
 }
 
 /// Refuses a workflow that lists a step twice, leaves one out that another reads, or never ends.
@@ -116,6 +146,50 @@ const fn find_missing<const N: usize, const SLOTS: usize>(
         }
         at += 1;
     }
+    let verb = match steps[step].capability {
+        Capability::Decision(_) => "` routes to `",
+        _ => "` cuts batches for `",
+    };
+    let released = steps[step].releases();
+    let mut at = 0;
+    while at < released.len() {
+        if names.number(steps, released[at]) == NOBODY {
+            problem(workflow, text).push("step `").push(steps[step].name).push(verb).push(released[at]);
+            text.push("`, which is not listed: add it");
+        }
+        at += 1;
+    }
+}
+
+/// Whether any step has others wait for it.
+const fn is_releasing<const N: usize>(steps: &[Listed; N]) -> bool {
+    let mut step = 0;
+    while step < N {
+        if !steps[step].releases().is_empty() {
+            return true;
+        }
+        step += 1;
+    }
+    false
+}
+
+/// The step that `step` waits for by its edge number `edge`: what it reads, then every other step, which
+/// it may be a route or the worker of.
+const fn above<const N: usize, const SLOTS: usize>(
+    steps: &[Listed; N],
+    names: &Names<SLOTS>,
+    step: usize,
+    edge: usize,
+) -> usize {
+    let needs = steps[step].needs;
+    if edge < needs.len() {
+        return match needs[edge] {
+            Need::Step { name, .. } => names.number(steps, name),
+            _ => NOBODY,
+        };
+    }
+    let other = edge - needs.len();
+    if steps[step].is_released_by(&steps[other]) { other } else { NOBODY }
 }
 
 /// Walks down from each step in turn, with the steps on the way in `path`.
@@ -125,8 +199,9 @@ const fn find_cycle<const N: usize, const SLOTS: usize>(
     names: &Names<SLOTS>,
     text: &mut Message,
 ) {
+    let others = if is_releasing(steps) { N } else { 0 };
     let mut path = [0; N];
-    let mut next_need = [0; N];
+    let mut next_edge = [0; N];
     let (mut on_path, mut done) = ([false; N], [false; N]);
     let mut start = 0;
     while start < N {
@@ -136,16 +211,13 @@ const fn find_cycle<const N: usize, const SLOTS: usize>(
         }
         while depth > 0 {
             let step = path[depth - 1];
-            let needs = steps[step].needs;
-            if next_need[step] == needs.len() {
+            if next_edge[step] == steps[step].needs.len() + others {
                 (on_path[step], done[step]) = (false, true);
                 depth -= 1;
                 continue;
             }
-            let need = needs[next_need[step]];
-            next_need[step] += 1;
-            let Need::Step { name, .. } = need else { continue };
-            let above = names.number(steps, name);
+            let above = above(steps, names, step, next_edge[step]);
+            next_edge[step] += 1;
             if above == NOBODY || done[above] {
                 continue;
             }
@@ -175,7 +247,7 @@ const fn tell_cycle<const N: usize>(
         at += 1;
     }
     while at < depth {
-        text.push("`").push(steps[path[at]].name).push("` reads ");
+        text.push("`").push(steps[path[at]].name).push("` waits for ");
         at += 1;
     }
     text.push("`").push(steps[first].name).push("`");

@@ -1,11 +1,11 @@
 //! Workflows that are part of the program: written in code, or in a file that is bound to code.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
-use tasker_template::{OnFailure, Options, Parsed, Report, Step, Template, TemplateBuilder};
+use tasker_template::{OnFailure, Options, Parsed, Report, Step, StepKind, Template, TemplateBuilder};
 
 use super::compile::Listed;
-use crate::handler::Need;
+use crate::handler::{Capability, Need};
 
 /// A workflow that is part of the program, as `workflow!` and `template!` make it.
 ///
@@ -154,16 +154,12 @@ impl Workflow {
         if let Some(description) = settings.description {
             builder = builder.description(description);
         }
-        for listed in steps {
-            let mut upstreams: Vec<&str> = Vec::new();
-            for need in listed.needs {
-                if let Need::Step { name, .. } = need
-                    && !upstreams.contains(name)
-                {
-                    upstreams.push(name);
-                }
-            }
-            builder = builder.step(Step::new(listed.name).handler(listed.entry.key()).after(upstreams));
+        let upstreams: Vec<Vec<&str>> = steps.iter().map(|listed| upstreams(steps, listed)).collect();
+        let chosen = chosen(steps, &upstreams);
+        for (listed, upstreams) in steps.iter().zip(upstreams) {
+            let kind = kind(steps, listed, &chosen);
+            let step = Step::new(listed.name).kind(kind).handler(listed.entry.key());
+            builder = builder.step(step.after(upstreams));
         }
         builder
     }
@@ -180,6 +176,60 @@ impl Workflow {
         let mut all: Vec<Self> = inventory::iter::<Self>.into_iter().copied().collect();
         all.sort_by_cached_key(|workflow| (workflow.name, workflow.place()));
         all
+    }
+}
+
+/// The steps that a step waits for: those it reads, and those that it is a route or the worker of.
+fn upstreams<'l>(steps: &'l [Listed], listed: &Listed) -> Vec<&'l str> {
+    let read = listed.needs.iter().filter_map(|need| match need {
+        Need::Step { name, .. } => Some(*name),
+        _ => None,
+    });
+    let releasing = steps.iter().filter(|other| listed.is_released_by(other)).map(|other| other.name);
+    let mut all: Vec<&str> = Vec::new();
+    for name in read.chain(releasing) {
+        if !all.contains(&name) {
+            all.push(name);
+        }
+    }
+    all
+}
+
+/// The steps that a decision above them may leave out.
+fn chosen<'l>(steps: &'l [Listed], upstreams: &[Vec<&str>]) -> HashSet<&'l str> {
+    let is_decision = |listed: &&Listed| matches!(listed.capability, Capability::Decision(_));
+    let decisions: HashSet<&str> = steps.iter().filter(is_decision).map(|listed| listed.name).collect();
+    let mut chosen: HashSet<&str> = HashSet::new();
+    loop {
+        let known = chosen.len();
+        for (listed, upstreams) in steps.iter().zip(upstreams) {
+            if upstreams.iter().any(|name| decisions.contains(name) || chosen.contains(name)) {
+                chosen.insert(listed.name);
+            }
+        }
+        if chosen.len() == known {
+            return chosen;
+        }
+    }
+}
+
+/// What a step is: what its handler is made for; where that is nothing special, it waits for what was
+/// taken of branches that it copes without, and for all batches.
+fn kind(steps: &[Listed], listed: &Listed, chosen: &HashSet<&str>) -> StepKind {
+    let is_worker = |name: &str| {
+        steps.iter().any(|other| other.name == name && other.capability == Capability::BatchWorker)
+    };
+    match listed.capability {
+        Capability::Decision(_) => StepKind::Decision,
+        Capability::BatchAnalyzer(_) => StepKind::Batchable,
+        Capability::BatchWorker => StepKind::BatchWorker,
+        Capability::Standard => {
+            let converges = listed.needs.iter().any(|need| match need {
+                Need::Step { name, optional, .. } => is_worker(name) || (*optional && chosen.contains(name)),
+                _ => false,
+            });
+            if converges { StepKind::DeferredConvergence } else { StepKind::Standard }
+        }
     }
 }
 

@@ -1,10 +1,13 @@
 //! What the engine promises, held on both stores.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod code_first;
+mod decisions;
 mod failures;
 mod flow;
 mod held;
 mod operators;
+mod queues;
 mod recovery;
 mod retries;
 mod submission;

@@ -9,7 +9,7 @@ use super::super::{
     claim::{self, Claimed},
     commands::{self, Asked, Refused},
     record::{self, Batch, Done, End, Exceptions, Failed},
-    recover,
+    recover::{self, About},
     submit::{self, NewTask},
     view,
 };
@@ -25,6 +25,10 @@ use crate::{
 pub(super) const T0: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 pub(super) const LEASE: Duration = Duration::from_secs(15);
 const FIRST: StepNo = StepNo::of(0);
+
+fn about(name: &str) -> About<'_> {
+    About { name, handlers: &[], queues: None }
+}
 
 /// One task of two steps, and two workers.
 pub(super) struct Scene {
@@ -55,8 +59,8 @@ impl Scene {
             queue: "test".to_owned(),
         };
         submit::submit(&mut connection, std::slice::from_ref(&task), None).await.unwrap();
-        let one = recover::register(&mut connection, "one", &[], T0, LEASE).await.unwrap();
-        let two = recover::register(&mut connection, "two", &[], T0 + LEASE, LEASE).await.unwrap();
+        let one = recover::register(&mut connection, &about("one"), T0, LEASE).await.unwrap();
+        let two = recover::register(&mut connection, &about("two"), T0 + LEASE, LEASE).await.unwrap();
         drop(connection);
         Self { database, store, task: task.uuid, one, two }
     }
