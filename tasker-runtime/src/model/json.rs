@@ -25,17 +25,26 @@ impl Json {
     /// The JSON text of `value`.
     ///
     /// # Errors
-    /// When `value` does not serialize, for example a map whose keys are no strings.
+    /// When `value` does not serialize, for example a map whose keys are no strings, or is nested deeper
+    /// than 127 levels, which no reader would take.
     pub fn of<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<Self> {
-        Ok(Self(serde_json::to_string(value)?.into()))
+        Self::flat_enough(serde_json::to_string(value)?)
     }
 
     /// Takes text that must be one JSON document.
     ///
     /// # Errors
-    /// When `text` is not JSON; the error names line and column.
+    /// When `text` is not JSON, where the error names line and column, or is nested deeper than 127 levels.
     pub fn from_text(text: &str) -> serde_json::Result<Self> {
         let _: &serde_json::value::RawValue = serde_json::from_str(text)?;
+        Self::flat_enough(text.to_owned())
+    }
+
+    fn flat_enough(text: String) -> serde_json::Result<Self> {
+        if depth(&text) > MOST_LEVELS {
+            let problem = format!("nested deeper than {MOST_LEVELS} levels");
+            return Err(serde::ser::Error::custom(problem));
+        }
         Ok(Self(text.into()))
     }
 
@@ -68,5 +77,52 @@ impl Json {
     #[must_use]
     pub fn to_value(&self) -> serde_json::Value {
         self.parse().unwrap_or_default()
+    }
+}
+
+/// As deep as `serde_json` reads.
+const MOST_LEVELS: usize = 127;
+
+/// How deep the arrays and objects of a JSON text are nested.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut in_text, mut escaped) = (false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_can_be_read_again_and_what_cannot_is_refused() {
+        let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        let deepest = Json::from_text(&nested(MOST_LEVELS)).unwrap();
+        let value: serde_json::Value = deepest.parse().unwrap();
+        assert_eq!(Json::of(&value).unwrap(), deepest);
+        assert!(serde_json::from_str::<serde_json::Value>(&nested(MOST_LEVELS + 1)).is_err());
+        for refused in [Json::from_text(&nested(MOST_LEVELS + 1)), Json::of(&vec![value])] {
+            assert_eq!(refused.unwrap_err().to_string(), "nested deeper than 127 levels");
+        }
+    }
+
+    #[test]
+    fn brackets_in_texts_are_no_levels() {
+        assert_eq!(depth(r#"["[[", "\"[", {"}": 1, "\\": []}]"#), 3);
     }
 }

@@ -3,6 +3,7 @@
 
 mod addresses;
 mod answers;
+mod composed;
 mod configuration;
 mod redirects;
 mod requests;

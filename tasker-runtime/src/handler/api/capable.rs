@@ -63,6 +63,55 @@ use crate::{
 /// register_handler!(Convert);
 /// assert!(Convert.api_failure(404, "the rates are not there yet").is_retryable());
 /// ```
+///
+/// Together with another trait it makes a handler that asks a server and then decides, for example:
+///
+/// ```
+/// use tasker_runtime::handler::{DecisionCapable, Endpoint, Facts, api::ApiCapable};
+/// use tasker_runtime::prelude::*;
+///
+/// static CREDIT: Endpoint = Endpoint::at("https://credit.example.org");
+/// const ROUTES: &[&str] = &["pay_later", "pay_now"];
+///
+/// struct CheckCredit;
+///
+/// impl ApiCapable for CheckCredit {
+///     fn endpoint(&self) -> &'static Endpoint {
+///         &CREDIT
+///     }
+/// }
+///
+/// impl DecisionCapable for CheckCredit {
+///     fn routes(&self) -> &'static [&'static str] {
+///         ROUTES
+///     }
+/// }
+///
+/// #[async_trait]
+/// impl StepHandler for CheckCredit {
+///     fn name(&self) -> &str {
+///         "check_credit"
+///     }
+///
+///     fn facts(&self) -> &Facts {
+///         const { &Facts::new().api(&CREDIT).decision(ROUTES) }
+///     }
+///
+///     async fn call(&self, step: &TaskSequenceStep) -> Result<Json, StepError> {
+///         let customer: String = step.context()?;
+///         let score: u32 = self.api(step)?.get("/score").query("customer", customer).await?;
+///         match score {
+///             0 => self.skip_branches("nobody sells to this customer"),
+///             1..600 => self.decision_success(["pay_now"], None),
+///             _ => self.decision_success(["pay_later"], Some(serde_json::json!({ "score": score }))),
+///         }
+///     }
+/// }
+///
+/// register_handler!(CheckCredit);
+/// ```
+///
+/// With attributes it is `#[decision(routes = [pay_later, pay_now])]` and `#[api(…)]` on one function.
 pub trait ApiCapable: Send + Sync {
     /// What it calls.
     fn endpoint(&self) -> &'static Endpoint;
