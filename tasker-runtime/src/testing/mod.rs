@@ -48,7 +48,7 @@
 //!     if gateway.open { Ok(order.cents) } else { Err(StepError::retryable("GATEWAY_DOWN", "closed")) }
 //! }
 //!
-//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 //! let order = Order { cents: 1250 };
 //! let paid = testing::run_step::<charge>().result_of::<validate>(&order).state(Gateway { open: true }).await;
 //! assert_eq!(paid.result::<u64>()?, 1250);
@@ -60,8 +60,7 @@
 //! let forgotten = testing::run_step::<charge>().result_of::<validate>(&order).await;
 //! assert_eq!(forgotten.error().map(StepError::code), Some("MISSING_STATE"));
 //! # Ok::<(), StepError>(())
-//! # })?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
 //! ```
 //!
 //! Decisions, analyzers and batch workers say what they did:
@@ -87,7 +86,7 @@
 //!     Ok(sum)
 //! }
 //!
-//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 //! assert_eq!(testing::run_step::<route>().context(&1250).await.routes(), ["approve"]);
 //! assert!(testing::run_step::<route>().context(&10).await.routes().is_empty());
 //!
@@ -96,8 +95,7 @@
 //! assert_eq!(batch.result::<u64>()?, 10 + 11 + 12 + 13);
 //! assert_eq!(batch.checkpoints::<u64, u64>()?, [Saved { cursor: 14, items: 4, partial: 46 }]);
 //! # Ok::<(), StepError>(())
-//! # })?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
 //! ```
 //!
 //! # A whole workflow
@@ -110,7 +108,7 @@
 //! use std::time::Duration;
 //! use tasker_runtime::{model::{StepState, TaskState}, prelude::*, testing};
 //!
-//! #[step_handler(retry(max_attempts = 3, backoff = "none", base = "1h"))]
+//! #[step_handler(retry(max_attempts = 3, backoff = "none", base = "1h", max = "1h"))]
 //! async fn charge(cents: u64) -> u64 {
 //!     cents
 //! }

@@ -36,15 +36,14 @@ use crate::{
 ///     format!("{cents} at attempt {}", attempt.number)
 /// }
 ///
-/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let outcome = testing::run_step::<charge>().result_of::<validate>(&1250).attempt(2).await;
 /// assert_eq!(outcome.result::<String>()?, "1250 at attempt 2");
 ///
 /// let refused = testing::run_step::<validate>().context(&0).await;
 /// assert_eq!(refused.error().map(StepError::code), Some("NOTHING_TO_PAY"));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok::<(), StepError>(())
+/// # }).unwrap();
 /// ```
 ///
 /// What an upstream step returns has the very type that its function returns:
@@ -83,12 +82,11 @@ pub fn run_step<S: StepFn>() -> StepRun {
 ///     }
 /// }
 ///
-/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let outcome = testing::run_handler(&Greet).context("Ada").await;
 /// assert_eq!(outcome.result::<String>()?, "hello Ada");
 /// # Ok::<(), StepError>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
 /// ```
 pub fn run_handler(handler: &'static dyn StepHandler) -> StepRun {
     StepRun {

@@ -28,7 +28,7 @@ use crate::{
 ///     cents
 /// }
 ///
-/// #[step_handler(retry(max_attempts = 3, base = "1h"))]
+/// #[step_handler(retry(max_attempts = 3, base = "2s"))]
 /// async fn charge(#[depends_on(validate)] cents: u64) -> String {
 ///     format!("{cents} cents paid")
 /// }
