@@ -15,6 +15,7 @@ pub(crate) mod orchestration;
 pub mod prelude;
 pub mod registry;
 pub mod store;
+pub mod testing;
 
 #[doc(hidden)]
 #[path = "private.rs"]

@@ -5,6 +5,7 @@
 //! already. What the compiler says about a case is written down without the source lines it shows, so
 //! that the expected text of `case.rs`, in `case.txt`, reads like a list of messages.
 
+pub mod cost;
 pub mod outside;
 mod report;
 

@@ -194,9 +194,27 @@ impl Builder {
         self
     }
 
-    async fn build(self, run: bool) -> Result<Tasker, StartError> {
-        let discovered = self.registry.is_none();
-        let registry = self.registry.unwrap_or_else(Registry::discover).with_aliases(self.aliases);
+    /// Makes the checks of a start, and starts nothing. Returns what is not wrong but may not be meant.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), without those of a database.
+    pub(crate) fn check(mut self) -> Result<Vec<String>, StartError> {
+        let (registry, catalog) = self.gather()?;
+        check(&registry, &catalog, &self.states, self.partial)
+    }
+
+    /// Says that a program will give a value of type `T` to its handlers.
+    pub(crate) fn promise_state<T: 'static>(mut self) -> Self {
+        self.states.promise::<T>();
+        self
+    }
+
+    /// The handlers and the templates, out of which everything is made.
+    fn gather(&mut self) -> Result<(Registry, Catalog), StartError> {
+        let registry = self.registry.take();
+        let discovered = registry.is_none();
+        let aliases = std::mem::take(&mut self.aliases);
+        let registry = registry.unwrap_or_else(Registry::discover).with_aliases(aliases);
         let (mut catalog, mut reports) = Catalog::load(self.directory.as_deref(), None);
         if discovered {
             reports.extend(catalog.add_linked());
@@ -204,9 +222,14 @@ impl Builder {
         if !reports.is_empty() {
             return Err(StartError::Templates { reports });
         }
-        for template in self.templates {
+        for template in std::mem::take(&mut self.templates) {
             catalog.add(template);
         }
+        Ok((registry, catalog))
+    }
+
+    async fn build(mut self, run: bool) -> Result<Tasker, StartError> {
+        let (registry, mut catalog) = self.gather()?;
         let warnings = if run { check(&registry, &catalog, &self.states, self.partial)? } else { Vec::new() };
         let registry = Arc::new(registry);
         let store = match self.store {

@@ -4,6 +4,7 @@ mod builder;
 pub(crate) mod catalog;
 mod error;
 mod report;
+pub(crate) mod rest;
 mod submission;
 mod tasker;
 

@@ -1,16 +1,18 @@
-//! Lists handlers.
+//! Lists handlers, and writes one to start from.
 
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::{Context, Done, output};
+use super::{Context, Done, new, output};
 use crate::{handler::Need, registry::Registry};
 
-/// List handlers.
+/// List and write handlers.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// List the handlers that are linked into this program
     List,
+    /// Print or write a handler to start from
+    New(new::Handler),
 }
 
 #[derive(Serialize)]
@@ -24,7 +26,13 @@ struct Line {
 
 impl Command {
     pub(crate) fn run(self, context: Context) -> Done {
-        let Self::List = self;
+        match self {
+            Self::List => Self::list(&context),
+            Self::New(handler) => handler.run(),
+        }
+    }
+
+    fn list(context: &Context) -> Done {
         let registry = Registry::discover();
         let lines: Vec<Line> = registry
             .handlers()

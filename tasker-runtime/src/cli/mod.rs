@@ -9,6 +9,7 @@ mod graph;
 mod handlers;
 mod inspect;
 mod live;
+mod new;
 mod operate;
 mod output;
 mod run;
@@ -95,12 +96,14 @@ enum Command {
     /// Look at tasks that were set aside
     #[command(subcommand)]
     Dlq(inspect::DeadLetters),
-    /// Check, list and show templates
+    /// Check, list, show and write templates
     #[command(subcommand)]
     Template(templates::Command),
-    /// List handlers
+    /// List and write handlers
     #[command(subcommand)]
     Handler(handlers::Command),
+    /// Write a package of your own: a workflow of three steps, and tests of it
+    New(new::Project),
     /// Show the effective settings and where each came from
     #[command(subcommand)]
     Config(settings::Command),
@@ -235,6 +238,7 @@ fn run_command(cli: Cli, builder: Builder) -> Done {
             Command::Graph(command) => command.run(context).await,
             Command::Template(command) => command.run(&context),
             Command::Handler(command) => command.run(context),
+            Command::New(command) => command.run(context.global.output),
             Command::Config(command) => command.run(&context),
             Command::Bench(command) => command.run(context).await,
             Command::Doctor(command) => command.run(context).await,

@@ -1,18 +1,18 @@
-//! Checks, lists and shows templates.
+//! Checks, lists and shows templates, and writes one to start from.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::{Context, Done, Failure, Form, output};
+use super::{Context, Done, Failure, Form, new, output};
 use crate::{
     api::{Catalog, catalog},
     registry::Registry,
     template::{self, Loaded, Verdict},
 };
 
-/// Check, list and show templates.
+/// Check, list, show and write templates.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Check template files; says everything that is wrong at once
@@ -24,6 +24,8 @@ pub(crate) enum Command {
         /// The template, as namespace/name
         template: String,
     },
+    /// Print or write a template to start from
+    New(new::Template),
 }
 
 /// Check template files.
@@ -50,6 +52,7 @@ impl Command {
             Self::Check(check) => check.run(context),
             Self::List => list(context),
             Self::Show { template } => show(context, &template),
+            Self::New(template) => template.run(),
         }
     }
 }

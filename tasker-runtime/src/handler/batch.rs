@@ -298,6 +298,12 @@ pub struct Batches<T> {
 }
 
 impl<T> Batches<T> {
+    /// Batches that are all complete with these results, for a test.
+    pub fn complete(results: impl IntoIterator<Item = T>) -> Self {
+        let results = (0..).zip(results).map(|(index, result)| (batch_id(index), result)).collect();
+        Self { results, failures: Vec::new() }
+    }
+
     /// The results alone, in batch order.
     #[must_use]
     pub fn into_results(self) -> Vec<T> {

@@ -100,17 +100,20 @@ impl Decision {
         data(self.outcome.data.as_ref())
     }
 
+    /// What is decided, in the words of the handler.
+    pub(crate) fn outcome(&self) -> Result<&DecisionOutcome, StepError> {
+        self.problem.as_ref().map_or(Ok(&self.outcome), |problem| Err(unwritten(problem)))
+    }
+
     /// The result of the step: routes are handlers as the program knows them, or steps.
-    pub(crate) fn write(mut self, step: &TaskSequenceStep) -> Result<Json, StepError> {
-        if let Some(problem) = self.problem {
-            return Err(unwritten(&problem));
-        }
-        for route in &mut self.outcome.routes {
+    pub(crate) fn write(&self, step: &TaskSequenceStep) -> Result<Json, StepError> {
+        let mut outcome = self.outcome()?.clone();
+        for route in &mut outcome.routes {
             if let Some(name) = step_of(step, route) {
                 *route = name;
             }
         }
-        step.output(&self.outcome)
+        step.output(&outcome)
     }
 }
 

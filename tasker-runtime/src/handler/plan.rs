@@ -154,14 +154,23 @@ impl BatchPlan {
         }
     }
 
+    /// What is planned, where the template says nothing about the size of a batch.
+    pub(crate) fn outcome(&self) -> Result<BatchOutcome, StepError> {
+        self.planned(None)
+    }
+
     /// The result of the step.
-    pub(crate) fn write(self, step: &TaskSequenceStep) -> Result<Json, StepError> {
-        let batches = self.cut(batch_size(step))?;
-        let reason = match self.reason {
+    pub(crate) fn write(&self, step: &TaskSequenceStep) -> Result<Json, StepError> {
+        step.output(&self.planned(batch_size(step))?)
+    }
+
+    fn planned(&self, size: Option<u64>) -> Result<BatchOutcome, StepError> {
+        let batches = self.cut(size)?;
+        let reason = match &self.reason {
             None if batches.is_empty() => Some("there is nothing to do".to_owned()),
-            reason => reason,
+            reason => reason.clone(),
         };
-        step.output(&BatchOutcome { batches, reason, data: self.data })
+        Ok(BatchOutcome { batches, reason, data: self.data.clone() })
     }
 }
 

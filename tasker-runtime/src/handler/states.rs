@@ -24,6 +24,11 @@ impl States {
         self.0.insert(TypeId::of::<T>(), Arc::new(value));
     }
 
+    /// Says that a value of type `T` will be there, without one: for checks alone.
+    pub(crate) fn promise<T: 'static>(&mut self) {
+        self.0.entry(TypeId::of::<T>()).or_insert_with(|| Arc::new(()));
+    }
+
     /// The value of type `T`.
     #[must_use]
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {

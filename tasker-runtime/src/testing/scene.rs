@@ -1,0 +1,118 @@
+//! The smallest template around one step: what it reads before it, what it names after it.
+
+use std::{sync::Arc, time::Duration};
+
+use super::StepRun;
+use crate::{
+    handler::{Capability, Need, StepHandler, Upstream},
+    model::{Json, StepError, StepNo},
+    orchestration::plan::{Defaults, Plan},
+    registry::{Registration, Registry},
+    template::{Step, StepKind, Template},
+};
+
+/// A step, where it stands and what is known there.
+pub(super) struct Scene {
+    pub template: Arc<Template>,
+    pub step: u32,
+    /// By the number of the step.
+    pub results: Vec<Upstream>,
+    /// For a compensation: the result of what it undoes.
+    pub undoes: Option<Json>,
+}
+
+impl Scene {
+    /// The scene that a test describes.
+    pub(super) fn of(run: &StepRun) -> Result<Self, StepError> {
+        let facts = run.handler.facts();
+        let undone = facts.compensates;
+        let (mut before, mut results, mut undoes) = (Vec::new(), Vec::new(), None);
+        for (name, given) in &run.results {
+            match given {
+                Upstream::Complete(json) if undone.is_some_and(|undone| undone.name == name) => {
+                    undoes = Some(json.clone());
+                }
+                _ => {
+                    before.push(name.as_str());
+                    results.push(given.clone());
+                }
+            }
+        }
+        if let Some(undone) = undone.filter(|_| undoes.is_none()) {
+            return Err(not_given(undone.name));
+        }
+        for need in facts.all_needs() {
+            let Need::Step { name, optional, .. } = need else { continue };
+            if before.contains(&name) || undone.is_some_and(|undone| undone.name == name) {
+                continue;
+            }
+            if !optional {
+                return Err(not_given(name));
+            }
+            before.push(name);
+            results.push(Upstream::NotTaken);
+        }
+        let template = template(run, &before).map_err(|report| {
+            let message = format!("no template can have such a step: {report}");
+            StepError::permanent("IMPOSSIBLE_STEP", message)
+        })?;
+        let step = u32::try_from(before.len()).unwrap_or(u32::MAX);
+        Ok(Self { template: Arc::new(template), step, results, undoes })
+    }
+}
+
+fn not_given(name: &str) -> StepError {
+    let message = format!(
+        "the test gives no result of `{name}`: add `.result_of::<{name}>(&…)` or `.result_of_step(\"{name}\", &…)`"
+    );
+    StepError::permanent("NOT_GIVEN", message)
+}
+
+fn template(run: &StepRun, before: &[&str]) -> Result<Template, crate::template::Report> {
+    let facts = run.handler.facts();
+    let builder = Template::builder("one_step").namespace(facts.namespace.unwrap_or("default"));
+    let builder = before.iter().fold(builder, |builder, name| builder.step(calling(name)));
+    let key = match (facts.compensates, facts.namespace) {
+        (Some(undone), _) => undone.to_key(),
+        (None, Some(namespace)) => format!("{namespace}.{}", run.handler.name()),
+        (None, None) => run.handler.name().to_owned(),
+    };
+    let own = safe(facts.compensates.map_or(run.handler.name(), |undone| undone.name));
+    let mut step = Step::new(own.clone()).handler(key).after(before.iter().map(|name| safe(name)));
+    step.handler.initialization = run.config.clone();
+    let after: Vec<Step> = match facts.capability {
+        Capability::Decision(routes) => {
+            step.kind = StepKind::Decision;
+            routes.iter().map(|route| calling(route).after([own.as_str()])).collect()
+        }
+        Capability::BatchAnalyzer(worker) => {
+            step.kind = StepKind::Batchable;
+            vec![calling(worker).kind(StepKind::BatchWorker).after([own.as_str()])]
+        }
+        _ => Vec::new(),
+    };
+    after.into_iter().fold(builder.step(step), |builder, step| builder.step(step)).build()
+}
+
+fn calling(handler: &str) -> Step {
+    Step::new(safe(handler)).handler(handler)
+}
+
+/// A handler may have a name that no step can have, such as a Rust path.
+fn safe(name: &str) -> String {
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
+    name.chars().map(|letter| if allowed(letter) { letter } else { '_' }).collect()
+}
+
+/// Whether the engine could follow this result.
+pub(super) fn check(
+    handler: &'static dyn StepHandler,
+    template: Arc<Template>,
+    step: u32,
+    result: &Json,
+) -> Result<(), StepError> {
+    let registry = Registry::of([Registration::new(handler, file!(), line!(), module_path!())]);
+    // No plan is run here.
+    let defaults = Defaults { timeout: Duration::ZERO };
+    Plan::new(template, &registry, defaults).check_result(StepNo::of(step), result)
+}

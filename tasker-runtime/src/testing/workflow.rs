@@ -1,0 +1,232 @@
+//! A whole workflow on the engine, in memory.
+
+use std::{future::IntoFuture, path::PathBuf, pin::Pin};
+
+use serde::Serialize;
+
+use super::{Finished, Running, faults::Faults};
+use crate::{
+    api::{Catalog, StartError, Submission, SubmitError, Tasker, WaitError},
+    clock::Clock,
+    handler::StepFn,
+    model::{Json, StepError, TaskState},
+    registry::{Registration, Registry, Workflow},
+    store,
+    template::Template,
+};
+
+/// Runs a workflow with this context to its end, or to where it cannot go on by itself.
+///
+/// The workflow is the constant that `workflow!` or `template!` makes, a [`Template`], or the name of one
+/// that is linked or in a file below `config/tasks`.
+///
+/// ```
+/// use tasker_runtime::{model::TaskState, prelude::*, testing};
+///
+/// #[step_handler]
+/// async fn validate(cents: u64) -> u64 {
+///     cents
+/// }
+///
+/// #[step_handler(retry(max_attempts = 3, base = "2s"))]
+/// async fn charge(#[depends_on(validate)] cents: u64) -> String {
+///     format!("{cents} cents paid")
+/// }
+///
+/// workflow!(checkout = [validate, charge]);
+///
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// let paid = testing::run(checkout, &1250).fail_first::<charge>(2).await?;
+/// assert_eq!(paid.state, TaskState::Complete);
+/// assert_eq!(paid.result::<String>()?, "1250 cents paid");
+/// assert_eq!(paid.attempts("charge"), 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn run<T: Serialize + ?Sized>(workflow: impl Into<Flow>, context: &T) -> WorkflowRun {
+    WorkflowRun {
+        flow: workflow.into(),
+        context: Json::of(context),
+        handlers: None,
+        faulty: Vec::new(),
+        faults: Faults::default(),
+        builder: Tasker::builder(),
+        directory: "config/tasks".into(),
+    }
+}
+
+/// A workflow that is about to be run; `.await` runs it to its end. See [`run`].
+#[must_use = "nothing runs before `.await`"]
+#[derive(Debug)]
+pub struct WorkflowRun {
+    flow: Flow,
+    context: serde_json::Result<Json>,
+    handlers: Option<Vec<Registration>>,
+    faulty: Vec<Registration>,
+    faults: Faults,
+    builder: crate::api::Builder,
+    directory: PathBuf,
+}
+
+impl WorkflowRun {
+    /// A value for handlers that ask for `State<T>`.
+    pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.builder = self.builder.state(value);
+        self
+    }
+
+    /// The handlers, instead of all that are linked. See [`crate::handlers!`].
+    pub fn handlers(mut self, handlers: impl IntoIterator<Item = Registration>) -> Self {
+        self.handlers = Some(handlers.into_iter().collect());
+        self
+    }
+
+    /// Where template files are, instead of `config/tasks`, from the directory of the package on.
+    pub fn templates(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = directory.into();
+        self
+    }
+
+    /// Lets the first attempts at every step of the handler `S` fail, as if the world were down: the
+    /// handler is not called, and the attempts after that are its own.
+    pub fn fail_first<S: StepFn>(self, attempts: u32) -> Self {
+        let error = StepError::retryable("INJECTED", "the test lets this attempt fail");
+        self.fail_first_with::<S>(attempts, error)
+    }
+
+    /// As [`fail_first`](Self::fail_first), with an error of the test's own.
+    pub fn fail_first_with<S: StepFn>(mut self, attempts: u32, error: StepError) -> Self {
+        self.faulty.push(self.faults.add::<S>(attempts, error));
+        self
+    }
+
+    /// Starts the workflow and leaves the time to the test.
+    ///
+    /// # Errors
+    /// When there is no such workflow, it does not fit its handlers and state, or the context does not fit.
+    pub async fn start(self) -> Result<Running, RunError> {
+        let template = self.flow.template(&self.directory)?;
+        let context = self.context.map_err(SubmitError::NotJson)?;
+        let linked =
+            self.handlers.unwrap_or_else(|| inventory::iter::<Registration>.into_iter().copied().collect());
+        // Of two with one name and place the first counts.
+        let registry = Registry::of(self.faulty.into_iter().chain(linked));
+        let clock = Clock::manual(super::START);
+        let name = crate::api::catalog::full_name(&template);
+        let mut builder = self.builder.database("sqlite::memory:").clock(clock.clone()).registry(registry);
+        builder = builder.state(self.faults).template(template);
+        let tasker = builder.start().await?;
+        let watch = tasker.submit_watched(Submission::to(&*name).json(context)).await?;
+        Ok(Running::new(tasker, clock, watch, name))
+    }
+
+    async fn finish(self) -> Result<Finished, RunError> {
+        self.start().await?.finish().await
+    }
+}
+
+impl IntoFuture for WorkflowRun {
+    type Output = Result<Finished, RunError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.finish())
+    }
+}
+
+/// What [`run`] can run.
+#[derive(Clone, Debug)]
+pub struct Flow(Source);
+
+#[derive(Clone, Debug)]
+enum Source {
+    Linked(Workflow),
+    Written(Box<Template>),
+    Named(String),
+}
+
+impl Flow {
+    fn template(self, directory: &std::path::Path) -> Result<Template, RunError> {
+        match self.0 {
+            Source::Written(template) => Ok(*template),
+            Source::Linked(workflow) => workflow.template().map_err(|report| {
+                RunError::Start(StartError::Templates { reports: vec![report.to_string()] })
+            }),
+            Source::Named(name) => {
+                let (mut catalog, mut reports) = Catalog::load(Some(directory), None);
+                reports.extend(catalog.add_linked());
+                match catalog.find(&name) {
+                    Ok(template) => Ok(Template::clone(template)),
+                    Err(unknown) if reports.is_empty() => Err(SubmitError::from(unknown).into()),
+                    // The one that is meant may be among them.
+                    Err(_) => Err(StartError::Templates { reports }.into()),
+                }
+            }
+        }
+    }
+}
+
+impl From<Workflow> for Flow {
+    fn from(workflow: Workflow) -> Self {
+        Self(Source::Linked(workflow))
+    }
+}
+
+impl From<Template> for Flow {
+    fn from(template: Template) -> Self {
+        Self(Source::Written(Box::new(template)))
+    }
+}
+
+impl From<&str> for Flow {
+    fn from(name: &str) -> Self {
+        Self(Source::Named(name.to_owned()))
+    }
+}
+
+/// Why a workflow could not be run, which is another thing than a workflow that fails.
+///
+/// `{:?}` says it in the same words as `{}`, so that `unwrap` in a test is readable.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// Handlers, templates and state do not fit together.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// There is no such workflow, or the context does not fit it.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+    /// The task could not be looked at.
+    #[error(transparent)]
+    Wait(#[from] WaitError),
+    /// No attempt at a step begins.
+    #[error("no attempt at step `{step}` begins: the task is {state}")]
+    NotBegun {
+        /// The step.
+        step: String,
+        /// The state of the task.
+        state: TaskState,
+    },
+    /// For a minute nothing happened, and time does not help: a handler does not come to an end.
+    #[error(
+        "nothing has happened for a minute while {} ran: a handler that waits for ever, or for a timeout, is tested with `.start()` and `.advance(..)`",
+        running.join(", ")
+    )]
+    Stuck {
+        /// The names of the steps that could run.
+        running: Vec<String>,
+    },
+}
+
+impl From<store::Error> for RunError {
+    fn from(error: store::Error) -> Self {
+        Self::Wait(error.into())
+    }
+}
+
+impl std::fmt::Debug for RunError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
