@@ -128,7 +128,7 @@ async fn total(#[depends_on(add_up)] sums: Vec<u64>) -> u64 {
 
 #[step_handler(timeout = "10m", retry = 1)]
 async fn hangs() {
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 #[step_handler(name = "told", retry = 1)]

@@ -180,7 +180,7 @@ impl Running {
                     return;
                 }
             }
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         tokio::time::timeout(LOOK, changes).await.is_ok()
     }
