@@ -25,6 +25,8 @@ pub mod business_workflow;
 
 pub mod order_processing;
 
+pub mod domain_event_publishing;
+
 pub mod error_injection;
 
 pub mod money;

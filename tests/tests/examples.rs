@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// Every example with its edges: `step < what it depends on`.
-const EXAMPLES: [(&str, &str, &str); 17] = [
+const EXAMPLES: [(&str, &str, &str); 18] = [
     (
         "combined",
         "diamond_decision_batch_processor",
@@ -53,6 +53,13 @@ const EXAMPLES: [(&str, &str, &str); 17] = [
         "parallel_processing",
         "parallel_start; parallel_branch_b < parallel_start; parallel_branch_c < parallel_start; \
          parallel_end < parallel_branch_b parallel_branch_c",
+    ),
+    (
+        "domain_events",
+        "domain_event_publishing",
+        "domain_events_validate; domain_events_process_payment < domain_events_validate; \
+         domain_events_update_inventory < domain_events_process_payment; \
+         domain_events_send_notification < domain_events_update_inventory",
     ),
     (
         "ecommerce",
@@ -253,6 +260,16 @@ async fn shops_charge_the_sum_of_the_order() {
     let ordered = call_all("ecommerce/order_processing", cart).await.unwrap();
     assert_eq!(ordered["create_order"]["total"], json!(108.0));
     assert_eq!(ordered["send_confirmation"]["recipient"], json!("ada@example.com"));
+}
+
+#[tokio::test]
+async fn declined_payment_of_an_eventful_order_may_be_tried_again() {
+    let order = |failure: bool| json!({"order_id": "o-1", "customer_id": "ada", "amount": 9.99, "simulate_failure": failure});
+    let done = call_all("domain_events/domain_event_publishing", order(false)).await.unwrap();
+    assert_eq!(done["domain_events_process_payment"]["amount"], json!(9.99));
+    assert_eq!(done["domain_events_send_notification"]["recipient"], json!("ada"));
+    let error = call_all("domain_events/domain_event_publishing", order(true)).await.unwrap_err();
+    assert_eq!((error.code(), error.is_retryable()), ("PAYMENT_DECLINED", true));
 }
 
 #[tokio::test]
