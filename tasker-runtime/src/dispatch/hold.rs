@@ -27,7 +27,7 @@ use crate::{
     handler::{StepParts, TaskSequenceStep},
     model::{Command, Event, Json, Lease, StepError, StepNo, TaskNo, TaskState, Timestamp, Verdict},
     orchestration::{
-        claim::Claimed,
+        claim::{self, Claimed},
         commands::{self, Waiting},
         journal::{Entry, Failure},
         record::{self, Batch, Done, End, Exceptions, Failed},
@@ -40,6 +40,8 @@ use crate::{
 pub(crate) enum Message {
     /// These tasks are now held here.
     Taken(Vec<Claimed>),
+    /// The store says that this task is held here.
+    Held(Lease),
     /// An attempt came back.
     Over(Over),
     /// There is no room for this attempt here: others may have it.
@@ -156,6 +158,7 @@ impl Hold {
                     self.take(task).await;
                 }
             }
+            Message::Held(lease) => self.look_after(lease).await,
             Message::Over(over) => self.over(over),
             Message::Lend(lease, no, attempt) => self.lend(lease, no, attempt),
             Message::Back(lease, back) => self.back(lease, back),
@@ -226,6 +229,26 @@ impl Hold {
         }
         self.held.insert(task, held);
         self.touched.push(task);
+    }
+
+    /// Gives back a task that is held under a lease nobody here knows of: the answer that brought it was lost.
+    async fn look_after(&mut self, lease: Lease) {
+        let known = self.held.get(&lease.task).is_some_and(|held| held.lease == lease);
+        if known || self.batch.ends.iter().any(|end| end.lease == lease) {
+            return;
+        }
+        tracing::warn!(task = lease.task.0, "a task was taken without this worker knowing; it is given back");
+        let let_go = async {
+            let mut connection = self.session.open().await?;
+            claim::let_go(&mut connection, self.shared.worker(), lease, self.shared.clock.now()).await?;
+            self.session.keep(connection);
+            crate::store::Result::Ok(())
+        };
+        if let Err(error) = let_go.await {
+            self.shared.unsure.store(true, Ordering::Relaxed);
+            tracing::warn!(%error, "it waits for the database");
+        }
+        self.shared.hint_all();
     }
 
     /// Has the task looked at again when a retry time comes.
@@ -352,7 +375,16 @@ impl Hold {
         if offers.is_empty() {
             return;
         }
-        if let Err(error) = share::offer(&mut self.session, self.shared.worker(), &offers).await {
+        let mut offered = share::offer(&mut self.session, self.shared.worker(), &offers).await;
+        // They may be offered all the same, and then they must not run here as well.
+        while let Err(error) = offered.as_ref()
+            && error.is_transient()
+        {
+            tracing::warn!(%error, "offers wait for the database");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            offered = share::offer(&mut self.session, self.shared.worker(), &offers).await;
+        }
+        if let Err(error) = offered {
             tracing::warn!(%error, "steps could not be offered; they are tried again here");
             for offer in offers {
                 let lease = offer.lease;
@@ -530,7 +562,7 @@ impl Hold {
         let now = self.shared.clock.now();
         let end = given_back(&held, now);
         if let Err(error) = record::end_one(&mut self.session, self.shared.worker(), &end).await {
-            // It stays held by this worker's row, and is free when that runs out.
+            self.shared.unsure.store(true, Ordering::Relaxed);
             tracing::error!(%error, task = %held.facts.id, "task could not be given back");
         }
         self.shared.hint(held.plan.template.namespace());

@@ -8,3 +8,4 @@ mod operators;
 mod recovery;
 mod retries;
 mod submission;
+mod unanswered;
