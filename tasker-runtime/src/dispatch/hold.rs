@@ -48,8 +48,8 @@ pub(crate) enum Message {
     Lend(Lease, StepNo, u32),
     /// A lent step came back.
     Back(Lease, Back),
-    /// A retry time of this task has come.
-    Due(TaskNo),
+    /// This retry time of the task has come.
+    Due(TaskNo, Timestamp),
     /// An operator asks something of this task.
     Asked(Waiting),
     /// Start no more steps; give back every task whose steps have come back.
@@ -162,9 +162,10 @@ impl Hold {
             Message::Over(over) => self.over(over),
             Message::Lend(lease, no, attempt) => self.lend(lease, no, attempt),
             Message::Back(lease, back) => self.back(lease, back),
-            Message::Due(task) => match self.held.get_mut(&task) {
+            Message::Due(task, at) => match self.held.get_mut(&task) {
                 Some(held) => {
-                    held.progress.wake(self.shared.clock.now());
+                    // The clock may have been set back since, and nobody will say it again.
+                    held.progress.wake(at.max(self.shared.clock.now()));
                     self.touched.push(task);
                 }
                 // It was given back until now: whoever is free takes it, without waiting for a poll.
@@ -256,7 +257,7 @@ impl Hold {
         let (clock, me) = (self.shared.clock.clone(), self.me.clone());
         tokio::spawn(async move {
             clock.sleep_until(at).await;
-            let _ = me.send(Message::Due(task));
+            let _ = me.send(Message::Due(task, at));
         });
     }
 
