@@ -298,14 +298,15 @@ impl Hold {
         match result {
             Ok(result) => {
                 let event = Event::Completed { result: result.clone() };
+                let finished_at = held.progress.after_all(over.finished_at);
                 // Refused results were found just above.
-                let _ = held.progress.apply_at(over.no, &event, over.finished_at);
+                let _ = held.progress.apply_at(over.no, &event, finished_at);
                 self.batch.done.push(Done {
                     lease: over.lease,
                     step: over.no,
                     attempt: over.attempt,
                     started_at: over.started_at,
-                    finished_at: over.finished_at,
+                    finished_at,
                     result,
                 });
             }
@@ -420,7 +421,7 @@ impl Hold {
                         tracing::warn!(task = %waiting.uuid, %problem, "an operator's command does not fit any more");
                     }
                     Ok(facts) => {
-                        let now = self.shared.clock.now();
+                        let now = held.progress.after_all(self.shared.clock.now());
                         if let Err(error) = commands::record(&mut self.session, &waiting, &facts, now).await {
                             // It is still there and comes again.
                             tracing::warn!(%error, "a command waits for the database");

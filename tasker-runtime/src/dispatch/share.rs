@@ -20,9 +20,9 @@ use super::{
 };
 use crate::{
     handler::{StepParts, TaskSequenceStep},
-    model::{Lease, StepNo, TaskNo, WorkerId},
+    model::{Lease, StepNo, TaskNo, Timestamp, WorkerId},
     orchestration::{
-        journal::{self, Failure},
+        journal::{self, Failure, History},
         share::{self, Outcome, Taken},
     },
     store::Result,
@@ -113,6 +113,13 @@ async fn home(shared: &Shared, holds: &[UnboundedSender<Message>]) -> Result<()>
         let _ = holds[hold].send(Message::Back(lease, back));
     }
     Ok(())
+}
+
+/// When a borrowed step finished, if it did at `at` by this process's clock: after all that it may have used,
+/// whatever the clocks of others say.
+fn after_all(history: &History, at: Timestamp) -> Timestamp {
+    let latest = history.entries.iter().map(|entry| entry.finished_at).max().unwrap_or_default();
+    at.max(latest + Duration::from_micros(1))
 }
 
 /// Runs what others offer.
@@ -269,6 +276,7 @@ impl Borrow {
         }
         let Some((taken, _)) = self.borrowed.remove(&(task, no)) else { return };
         let Some(outcome) = over.outcome else { return self.hand_back(task, no).await };
+        let finished_at = after_all(&taken.history, over.finished_at);
         let result = match self.shared.plans.get(taken.template).await {
             Ok(plan) => {
                 outcome.and_then(|result| plan.check_result(no, &result).map(|()| result)).map_err(|error| {
@@ -287,7 +295,7 @@ impl Borrow {
             step: no,
             attempt: over.attempt,
             started_at: over.started_at,
-            finished_at: over.finished_at,
+            finished_at,
             result,
         };
         self.record(&outcome, taken.owner).await;
