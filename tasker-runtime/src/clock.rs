@@ -70,17 +70,28 @@ impl Clock {
         }
     }
 
-    /// Lets the clock follow another one, such as the database's, that shows `time` now.
-    pub(crate) fn follow(&self, time: Timestamp) {
+    /// Lets the clock follow another one, such as the database's, that showed `time` at some moment since
+    /// `asked`, by this clock. Between the two it may be right already, and is left alone: an answer that was
+    /// long under way must not turn it back.
+    pub(crate) fn follow(&self, time: Timestamp, asked: Timestamp) {
         if let Kind::System { ahead, .. } = &self.0 {
-            ahead.fetch_add(time.as_micros().saturating_sub(self.now().as_micros()), Ordering::Relaxed);
+            let now = self.now();
+            let right = now.clamp(time, time + now.since(asked));
+            ahead.fetch_add(right.as_micros().saturating_sub(now.as_micros()), Ordering::Relaxed);
         }
     }
 
     /// Waits until `time` has come.
     pub async fn sleep_until(&self, time: Timestamp) {
         match &self.0 {
-            Kind::System { .. } => tokio::time::sleep(time.since(self.now())).await,
+            Kind::System { .. } => loop {
+                let left = time.since(self.now());
+                if left.is_zero() {
+                    return;
+                }
+                // The clock may be set back meanwhile.
+                tokio::time::sleep(left).await;
+            },
             Kind::Manual(now) => {
                 // The sender lives in this clock, so waiting cannot fail.
                 let _ = now.subscribe().wait_for(|now| *now >= time).await;
@@ -91,5 +102,27 @@ impl Clock {
     /// Waits for `duration`.
     pub async fn sleep(&self, duration: Duration) {
         self.sleep_until(self.now() + duration).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clock_follows_another_as_far_as_it_must() {
+        let clock = Clock::system();
+        let second = Duration::from_secs(1);
+        let asked = clock.now();
+        clock.follow(asked + second * 60, asked);
+        let ahead = clock.now().since(asked);
+        assert!((60..90).contains(&ahead.as_secs()), "{ahead:?}");
+
+        // An answer that was under way for ten seconds: anything between is as good as the other.
+        let (before, asked) = (clock.now(), Timestamp::from_micros(clock.now().as_micros() - 10_000_000));
+        clock.follow(Timestamp::from_micros(before.as_micros() - 5_000_000), asked);
+        assert!(clock.now() >= before, "turned back without need");
+        clock.follow(Timestamp::from_micros(before.as_micros() - 60_000_000), asked);
+        assert!(before.since(clock.now()) > second * 20, "50 seconds, since the other is no further");
     }
 }

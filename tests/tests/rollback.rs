@@ -12,6 +12,7 @@ use support::{
 use tasker_runtime::{
     Tasker,
     api::{AskError, Builder, Submission, TaskReport},
+    clock::Clock,
     handler::{Compensates, Compensating, Facts, Registration},
     model::{Command, CommandError, StepState, TaskState},
     prelude::*,
@@ -146,6 +147,25 @@ async fn the_order_is_that_of_completion_and_not_that_of_the_template() {
         x.add_permits(1);
         let report = tasker.wait(task).await.unwrap();
         assert_eq!(undone(&report), ["undo x complete 1", "undo y complete 1"], "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn what_was_used_is_undone_last_whatever_the_clocks_of_two_processes_say() {
+    for world in worlds().await {
+        let gate = world.stage.gate("b");
+        fail(&world.stage, "c");
+        let ahead = Clock::manual(world.clock.now() + Duration::from_secs(60));
+        let first = world.builder(&[("worker.drain_seconds", "0")]).clock(ahead);
+        let first = first.registry(registry()).template(linear()).start().await.unwrap();
+        let task = submit(&first).await;
+        world.stage.wait_for("b", 1).await;
+        first.stop().await.unwrap();
+        world.change("update tasker.runs set run_at = 0").await;
+        gate.add_permits(2);
+        let second = start(&world, &linear()).await;
+        let report = second.wait(task).await.unwrap();
+        assert_eq!(undone(&report), ["undo b complete 1", "undo a complete 1"], "{}", world.database);
     }
 }
 

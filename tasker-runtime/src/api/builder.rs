@@ -240,8 +240,9 @@ impl Builder {
             }
         };
         let clock = self.clock.unwrap_or_else(Clock::system);
+        let asked = clock.now();
         if let Some(time) = store.now().await? {
-            clock.follow(time);
+            clock.follow(time, asked);
         }
         let defaults = Defaults { timeout: self.settings.step_timeout };
         let plans = || Plans::new(store.clone(), registry.clone(), defaults);

@@ -283,6 +283,8 @@ impl Tasker {
             (Err(error), holder) => {
                 if let Some(engine) = holder {
                     engine.shared.held.fetch_sub(1, Ordering::Relaxed);
+                    // It may be added all the same, and held by this process then.
+                    engine.shared.unsure.store(true, Ordering::Relaxed);
                 }
                 return Err(error.into());
             }

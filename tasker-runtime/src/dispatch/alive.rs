@@ -77,8 +77,9 @@ async fn pass_commands(shared: &Shared, holds: &[UnboundedSender<Message>]) -> c
 }
 
 async fn beat(shared: &Shared) -> crate::store::Result<bool> {
+    let asked = shared.clock.now();
     if let Some(time) = shared.store.now().await? {
-        shared.clock.follow(time);
+        shared.clock.follow(time, asked);
     }
     let mut connection = shared.store.writer().await?;
     let now = shared.clock.now();

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -144,6 +144,9 @@ pub(crate) struct Shared {
     pub held: AtomicUsize,
     /// Says that a task was let go.
     pub room: Notify,
+    /// The database did not answer something that gives this worker tasks or takes them away: it may hold
+    /// some that no hold loop knows of.
+    pub unsure: AtomicBool,
     /// Tells other processes.
     pub announcer: Announcer,
     /// This process's sign of life, under its number as a worker.
@@ -318,6 +321,7 @@ impl Engine {
             worker: AtomicI64::new(worker.0),
             held: AtomicUsize::new(0),
             room: Notify::new(),
+            unsure: AtomicBool::new(false),
             announcer,
             presence: Mutex::new(Presence::show(&store, worker)),
             company: AtomicUsize::new(0),

@@ -27,7 +27,7 @@ use crate::{
     handler::{StepParts, TaskSequenceStep},
     model::{Command, Event, Json, Lease, StepError, StepNo, TaskNo, TaskState, Timestamp, Verdict},
     orchestration::{
-        claim::Claimed,
+        claim::{self, Claimed},
         commands::{self, Waiting},
         journal::{Entry, Failure},
         record::{self, Batch, Done, End, Exceptions, Failed},
@@ -40,14 +40,16 @@ use crate::{
 pub(crate) enum Message {
     /// These tasks are now held here.
     Taken(Vec<Claimed>),
+    /// The store says that this task is held here.
+    Held(Lease),
     /// An attempt came back.
     Over(Over),
     /// There is no room for this attempt here: others may have it.
     Lend(Lease, StepNo, u32),
     /// A lent step came back.
     Back(Lease, Back),
-    /// A retry time of this task has come.
-    Due(TaskNo),
+    /// This retry time of the task has come.
+    Due(TaskNo, Timestamp),
     /// An operator asks something of this task.
     Asked(Waiting),
     /// Start no more steps; give back every task whose steps have come back.
@@ -156,12 +158,14 @@ impl Hold {
                     self.take(task).await;
                 }
             }
+            Message::Held(lease) => self.look_after(lease).await,
             Message::Over(over) => self.over(over),
             Message::Lend(lease, no, attempt) => self.lend(lease, no, attempt),
             Message::Back(lease, back) => self.back(lease, back),
-            Message::Due(task) => match self.held.get_mut(&task) {
+            Message::Due(task, at) => match self.held.get_mut(&task) {
                 Some(held) => {
-                    held.progress.wake(self.shared.clock.now());
+                    // The clock may have been set back since, and nobody will say it again.
+                    held.progress.wake(at.max(self.shared.clock.now()));
                     self.touched.push(task);
                 }
                 // It was given back until now: whoever is free takes it, without waiting for a poll.
@@ -228,12 +232,32 @@ impl Hold {
         self.touched.push(task);
     }
 
+    /// Gives back a task that is held under a lease nobody here knows of: the answer that brought it was lost.
+    async fn look_after(&mut self, lease: Lease) {
+        let known = self.held.get(&lease.task).is_some_and(|held| held.lease == lease);
+        if known || self.batch.ends.iter().any(|end| end.lease == lease) {
+            return;
+        }
+        tracing::warn!(task = lease.task.0, "a task was taken without this worker knowing; it is given back");
+        let let_go = async {
+            let mut connection = self.session.open().await?;
+            claim::let_go(&mut connection, self.shared.worker(), lease, self.shared.clock.now()).await?;
+            self.session.keep(connection);
+            crate::store::Result::Ok(())
+        };
+        if let Err(error) = let_go.await {
+            self.shared.unsure.store(true, Ordering::Relaxed);
+            tracing::warn!(%error, "it waits for the database");
+        }
+        self.shared.hint_all();
+    }
+
     /// Has the task looked at again when a retry time comes.
     fn wake_at(&self, task: TaskNo, at: Timestamp) {
         let (clock, me) = (self.shared.clock.clone(), self.me.clone());
         tokio::spawn(async move {
             clock.sleep_until(at).await;
-            let _ = me.send(Message::Due(task));
+            let _ = me.send(Message::Due(task, at));
         });
     }
 
@@ -274,14 +298,15 @@ impl Hold {
         match result {
             Ok(result) => {
                 let event = Event::Completed { result: result.clone() };
+                let finished_at = held.progress.after_all(over.finished_at);
                 // Refused results were found just above.
-                let _ = held.progress.apply_at(over.no, &event, over.finished_at);
+                let _ = held.progress.apply_at(over.no, &event, finished_at);
                 self.batch.done.push(Done {
                     lease: over.lease,
                     step: over.no,
                     attempt: over.attempt,
                     started_at: over.started_at,
-                    finished_at: over.finished_at,
+                    finished_at,
                     result,
                 });
             }
@@ -352,7 +377,16 @@ impl Hold {
         if offers.is_empty() {
             return;
         }
-        if let Err(error) = share::offer(&mut self.session, self.shared.worker(), &offers).await {
+        let mut offered = share::offer(&mut self.session, self.shared.worker(), &offers).await;
+        // They may be offered all the same, and then they must not run here as well.
+        while let Err(error) = offered.as_ref()
+            && error.is_transient()
+        {
+            tracing::warn!(%error, "offers wait for the database");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            offered = share::offer(&mut self.session, self.shared.worker(), &offers).await;
+        }
+        if let Err(error) = offered {
             tracing::warn!(%error, "steps could not be offered; they are tried again here");
             for offer in offers {
                 let lease = offer.lease;
@@ -387,7 +421,7 @@ impl Hold {
                         tracing::warn!(task = %waiting.uuid, %problem, "an operator's command does not fit any more");
                     }
                     Ok(facts) => {
-                        let now = self.shared.clock.now();
+                        let now = held.progress.after_all(self.shared.clock.now());
                         if let Err(error) = commands::record(&mut self.session, &waiting, &facts, now).await {
                             // It is still there and comes again.
                             tracing::warn!(%error, "a command waits for the database");
@@ -530,7 +564,7 @@ impl Hold {
         let now = self.shared.clock.now();
         let end = given_back(&held, now);
         if let Err(error) = record::end_one(&mut self.session, self.shared.worker(), &end).await {
-            // It stays held by this worker's row, and is free when that runs out.
+            self.shared.unsure.store(true, Ordering::Relaxed);
             tracing::error!(%error, task = %held.facts.id, "task could not be given back");
         }
         self.shared.hint(held.plan.template.namespace());

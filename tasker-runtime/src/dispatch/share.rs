@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -20,9 +20,9 @@ use super::{
 };
 use crate::{
     handler::{StepParts, TaskSequenceStep},
-    model::{Lease, StepNo, TaskNo, WorkerId},
+    model::{Lease, StepNo, TaskNo, Timestamp, WorkerId},
     orchestration::{
-        journal::{self, Failure},
+        journal::{self, Failure, History},
         share::{self, Outcome, Taken},
     },
     store::Result,
@@ -115,18 +115,28 @@ async fn home(shared: &Shared, holds: &[UnboundedSender<Message>]) -> Result<()>
     Ok(())
 }
 
+/// When a borrowed step finished, if it did at `at` by this process's clock: after all that it may have used,
+/// whatever the clocks of others say.
+fn after_all(history: &History, at: Timestamp) -> Timestamp {
+    let latest = history.entries.iter().map(|entry| entry.finished_at).max().unwrap_or_default();
+    at.max(latest + Duration::from_micros(1))
+}
+
 /// Runs what others offer.
 pub(crate) struct Borrow {
     shared: Arc<Shared>,
     sender: UnboundedSender<Message>,
     done: UnboundedReceiver<Message>,
     borrowed: HashMap<(TaskNo, StepNo), (Taken, CancellationToken)>,
+    /// The database did not answer something that gives this worker steps or takes them away: it may have
+    /// some on loan without knowing.
+    unsure: bool,
 }
 
 impl Borrow {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let (sender, done) = unbounded_channel();
-        Self { shared, sender, done, borrowed: HashMap::new() }
+        Self { shared, sender, done, borrowed: HashMap::new(), unsure: false }
     }
 
     /// Runs until the engine stops; then hands back what has not come to its end.
@@ -161,6 +171,9 @@ impl Borrow {
     }
 
     async fn take(&mut self) {
+        if std::mem::take(&mut self.unsure) {
+            self.look_after().await;
+        }
         let room = self.shared.permits.available_permits();
         if room == 0 {
             return;
@@ -176,7 +189,32 @@ impl Borrow {
                     self.start(step).await;
                 }
             }
-            Err(error) => tracing::warn!(%error, "offers wait for the database"),
+            Err(error) => {
+                // They may be taken all the same.
+                self.unsure = true;
+                tracing::warn!(%error, "offers wait for the database");
+            }
+        }
+    }
+
+    /// Hands back what this worker has on loan without knowing.
+    async fn look_after(&mut self) {
+        let borrowed = async {
+            let mut connection = self.shared.store.writer().await?;
+            share::borrowed(&mut connection, self.shared.worker()).await
+        };
+        match borrowed.await {
+            Ok(borrowed) => {
+                for (task, step) in borrowed {
+                    if !self.borrowed.contains_key(&(task, step)) {
+                        self.hand_back(task, step).await;
+                    }
+                }
+            }
+            Err(error) => {
+                self.unsure = true;
+                tracing::warn!(%error, "what this worker has on loan waits for the database");
+            }
         }
     }
 
@@ -221,15 +259,25 @@ impl Borrow {
             patience: None,
             done: self.sender.clone(),
         };
-        self.borrowed.insert((task, no), (taken, cancel));
+        if let Some((_, former)) = self.borrowed.insert((task, no), (taken, cancel)) {
+            // Lent anew since: what the earlier loan comes to is refused.
+            former.cancel();
+        }
         tokio::spawn(call.run());
     }
 
     /// Records what came of a borrowed step and tells its holder.
     async fn give_back(&mut self, over: Over) {
         let (task, no) = (over.lease.task, over.no);
+        let of_loan = |(taken, _): &(Taken, _)| taken.lease == over.lease && taken.attempt == over.attempt;
+        if !self.borrowed.get(&(task, no)).is_some_and(of_loan) {
+            self.shared.counters.late.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(task = task.0, "late outcome refused: the step is on loan anew");
+            return;
+        }
         let Some((taken, _)) = self.borrowed.remove(&(task, no)) else { return };
         let Some(outcome) = over.outcome else { return self.hand_back(task, no).await };
+        let finished_at = after_all(&taken.history, over.finished_at);
         let result = match self.shared.plans.get(taken.template).await {
             Ok(plan) => {
                 outcome.and_then(|result| plan.check_result(no, &result).map(|()| result)).map_err(|error| {
@@ -248,7 +296,7 @@ impl Borrow {
             step: no,
             attempt: over.attempt,
             started_at: over.started_at,
-            finished_at: over.finished_at,
+            finished_at,
             result,
         };
         self.record(&outcome, taken.owner).await;
@@ -257,7 +305,7 @@ impl Borrow {
         }
     }
 
-    async fn record(&self, outcome: &Outcome, owner: WorkerId) {
+    async fn record(&mut self, outcome: &Outcome, owner: WorkerId) {
         loop {
             let recorded = async {
                 let mut connection = self.shared.store.writer().await?;
@@ -272,6 +320,7 @@ impl Borrow {
                     return;
                 }
                 Ok(false) => {
+                    self.shared.counters.late.fetch_add(1, Ordering::Relaxed);
                     tracing::debug!(task = outcome.lease.task.0, "late outcome refused: the loan was lost");
                     return;
                 }
@@ -287,13 +336,14 @@ impl Borrow {
         }
     }
 
-    async fn hand_back(&self, task: TaskNo, step: StepNo) {
+    async fn hand_back(&mut self, task: TaskNo, step: StepNo) {
         let handed_back = async {
             let mut connection = self.shared.store.writer().await?;
             share::hand_back(&mut connection, self.shared.worker(), task, step).await
         };
         if let Err(error) = handed_back.await {
-            tracing::warn!(%error, "a borrowed step is free when this worker's lease runs out");
+            self.unsure = true;
+            tracing::warn!(%error, "a borrowed step could not be handed back yet");
         }
     }
 }

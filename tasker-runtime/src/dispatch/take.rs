@@ -38,6 +38,10 @@ impl Take {
         let stopping = self.shared.stopping.clone();
         let mut queues = self.shared.queues.clone();
         while !stopping.is_cancelled() {
+            if self.shared.unsure.swap(false, Ordering::Relaxed) && self.look_after().await.is_err() {
+                // Taking will not do either, and says why.
+                self.shared.unsure.store(true, Ordering::Relaxed);
+            }
             let more = self.take_from(&queues).await;
             if !more.is_empty() {
                 queues = more;
@@ -98,6 +102,8 @@ impl Take {
                     self.hand_over(tasks);
                 }
                 Err(error) => {
+                    // They may be taken all the same.
+                    self.shared.unsure.store(true, Ordering::Relaxed);
                     tracing::warn!(%error, queue, "could not take tasks; trying again at the next poll");
                 }
             }
@@ -112,6 +118,19 @@ impl Take {
         self.session.keep(connection);
         self.shared.counters.claims.fetch_add(1, Ordering::Relaxed);
         Ok(tasks)
+    }
+
+    /// Has the hold loops look after everything this worker holds. What was taken before is on its way to
+    /// them already.
+    async fn look_after(&mut self) -> crate::store::Result<()> {
+        let mut connection = self.session.open().await?;
+        let leases = claim::held_by(&mut connection, self.shared.worker()).await?;
+        self.session.keep(connection);
+        for lease in leases {
+            let hold = usize::try_from(lease.task.0).unwrap_or_default() % self.holds.len();
+            let _ = self.holds[hold].send(Message::Held(lease));
+        }
+        Ok(())
     }
 
     fn hand_over(&self, tasks: Vec<Claimed>) {

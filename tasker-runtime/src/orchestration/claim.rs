@@ -51,6 +51,23 @@ pub(crate) async fn claim(
     Ok(claimed)
 }
 
+/// The leases `worker` has, as the store knows them.
+pub(crate) async fn held_by(connection: &mut Connection, worker: WorkerId) -> Result<Vec<Lease>> {
+    let rows = connection.fetch(&sql::HELD_BY, values![worker.0]).await?;
+    rows.iter().map(|row| Ok(Lease { task: TaskNo(row.int(0)?), epoch: row.int(1)? })).collect()
+}
+
+/// Gives back a task that `worker` holds and knows nothing of.
+pub(crate) async fn let_go(
+    connection: &mut Connection,
+    worker: WorkerId,
+    lease: Lease,
+    now: Timestamp,
+) -> Result<()> {
+    let values = values![lease.task.0, lease.epoch, worker.0, now.as_micros()];
+    connection.execute(&sql::LET_GO, values).await.map(drop)
+}
+
 fn read(row: &Row) -> Result<Claimed> {
     Ok(Claimed {
         lease: Lease { task: TaskNo(row.int(0)?), epoch: row.int(1)? },

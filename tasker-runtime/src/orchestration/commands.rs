@@ -129,7 +129,7 @@ async fn follow(
         Err(CommandError::NothingFailed) if is_set_aside(connection, locked.task).await? => Vec::new(),
         facts => facts?,
     };
-    write_facts(connection, locked.task, &facts, now).await?;
+    write_facts(connection, locked.task, &facts, progress.after_all(now)).await?;
     let (state, due, owner, finished) = match command {
         Command::Cancel => (TaskState::Cancelled, Timestamp::NEVER, Some(0), Some(now.as_micros())),
         Command::Pause => (TaskState::Paused, Timestamp::NEVER, None, None),

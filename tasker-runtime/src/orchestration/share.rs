@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::journal::{self, History};
 use crate::{
     model::{Json, Lease, StepError, StepNo, TaskNo, Timestamp, WorkerId},
-    store::{Column, Connection, Result, Rows, Session, Store, sql, values},
+    store::{Column, Connection, Result, Row, Rows, Session, Store, sql, values},
 };
 
 /// A step that is offered.
@@ -169,11 +169,17 @@ pub(crate) async fn hand_back(
 /// The steps `worker` has lent that have not come back.
 pub(crate) async fn lent(store: &Store, worker: WorkerId) -> Result<HashSet<(TaskNo, StepNo)>> {
     let rows = store.reader().await?.fetch(&sql::LENT, values![worker.0]).await?;
-    rows.iter()
-        .map(|row| {
-            Ok((TaskNo(row.int(0)?), StepNo::from_code(i32::try_from(row.int(1)?).unwrap_or_default())))
-        })
-        .collect()
+    rows.iter().map(step_of).collect()
+}
+
+/// The steps `worker` has on loan, as the store knows them.
+pub(crate) async fn borrowed(connection: &mut Connection, worker: WorkerId) -> Result<Vec<(TaskNo, StepNo)>> {
+    let rows = connection.fetch(&sql::BORROWED, values![worker.0]).await?;
+    rows.iter().map(step_of).collect()
+}
+
+fn step_of(row: &Row) -> Result<(TaskNo, StepNo)> {
+    Ok((TaskNo(row.int(0)?), StepNo::from_code(i32::try_from(row.int(1)?).unwrap_or_default())))
 }
 
 /// Forgets what was offered of these tasks.

@@ -53,6 +53,9 @@ statements! {
     RESOLVE_DEAD_LETTER = shared "resolve_dead_letter";
     AUDIT = twin "audit";
     CLAIM = twin "claim";
+    HELD_BY = shared "held_by";
+    LET_GO = shared "let_go";
+    BORROWED = shared "borrowed";
     JOURNAL = twin "journal";
     FAILURES = twin "failures";
     RECORD = twin "record";

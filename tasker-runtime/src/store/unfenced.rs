@@ -6,13 +6,15 @@ use std::{
 };
 
 /// The conditions on owner and lease, and what stands in their place. Parameters keep a use and a type.
-const FENCES: [(&str, &str); 7] = [
-    (" and r.owner = $14 and r.lease = e.lease", ""),
-    (" and r.owner = $14 and r.lease = n.lease", ""),
-    (" and r.owner = $9 and r.lease = e.lease", ""),
+const FENCES: [(&str, &str); 9] = [
+    (" and r.owner is not distinct from $14 and r.lease = e.lease", ""),
+    (" and r.owner is not distinct from $14 and r.lease = n.lease", ""),
+    (" and r.owner is not distinct from $9 and r.lease = e.lease", ""),
     (" and r.owner = $3 and r.lease = e.value ->> 1", ""),
     (" and r.owner = $2 and r.lease = e.value ->> 1", ""),
     ("  and runs.owner = $3\n  and runs.lease = n.value ->> 1", "  and $3 > 0"),
+    ("  and r.lease = $2\n", "  and cast($2 as bigint) > 0\n"),
+    ("  and (r.owner = $3\n    or exists", "  and (cast($3 as bigint) > 0\n    or exists"),
     ("  and owner = $3\n  and lease = $2", "  and cast($3 as bigint) > 0\n  and cast($2 as bigint) > 0"),
 ];
 
@@ -39,6 +41,8 @@ mod tests {
             include_str!("../../sql/sqlite/record.sql"),
             include_str!("../../sql/sqlite/record_failures.sql"),
             include_str!("../../sql/sqlite/record_one.sql"),
+            include_str!("../../sql/postgres/save_checkpoint.sql"),
+            include_str!("../../sql/sqlite/save_checkpoint.sql"),
             include_str!("../../sql/end_one.sql"),
             include_str!("../../sql/held.sql"),
         );

@@ -11,3 +11,4 @@ mod queues;
 mod recovery;
 mod retries;
 mod submission;
+mod unanswered;

@@ -20,6 +20,8 @@ pub(super) struct Rollback {
     begun: bool,
     /// Every step with a result.
     finished: BTreeMap<StepNo, Finished>,
+    /// When the last of these finished.
+    latest: Timestamp,
     /// Those that are still to be undone, in the order they finished.
     open: BTreeSet<(Timestamp, StepNo)>,
 }
@@ -36,6 +38,7 @@ struct Finished {
 impl Rollback {
     fn add(&mut self, no: StepNo, at: Timestamp, result: &Json, compensated: bool) {
         let undo = compensated.then(|| Slot::waiting_for(0));
+        self.latest = self.latest.max(at);
         if compensated {
             self.open.insert((at, no));
         }
@@ -140,6 +143,17 @@ impl Progress {
             rollback.add(no, at, result, compensated);
         }
         Ok(())
+    }
+
+    /// When a step finished for this task, if it did at `at` by the clock of the process that ran it: after
+    /// all that had finished before, whatever the clocks of others say, since the order in which steps
+    /// finished is the reverse of that in which they are undone. Tasks that are never undone keep `at`.
+    #[must_use]
+    pub fn after_all(&self, at: Timestamp) -> Timestamp {
+        match &self.rollback {
+            Some(rollback) => at.max(rollback.latest + std::time::Duration::from_micros(1)),
+            None => at,
+        }
     }
 
     /// Whether the task is being undone or has been. No step runs any more then.

@@ -3,76 +3,30 @@
 //! It knows the submissions, the ledgers of the handlers and the rows at the end, and nothing of how the
 //! engine works: each rule compares what somebody outside saw with what is stored.
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    fmt,
-};
+mod checkpoints;
+mod rollback;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use uuid::Uuid;
 
 use super::{
+    course::{Course, Fate, Node, Sees},
     ledger::Execution,
-    state::{COMPLETE, Recorded, State, Task},
+    policy::{Policy, SLICE},
+    state::{COMPENSATED, COMPLETE, Failure, Recorded, State, Task},
     submissions::Submitted,
-    workflows::{MAX_ATTEMPTS, Policy, Workflow},
+    verdict::{Rule, Verdict, Violation},
+    workflows::{MAX_ATTEMPTS, Workflow},
 };
-
-/// The rules. Each is a promise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Rule {
-    /// Every acknowledged task is there and complete.
-    Lost,
-    /// Nothing is there that nobody submitted, and nothing twice.
-    Unknown,
-    /// Each step has one result, and an execution was about to return it.
-    Result,
-    /// Every execution saw the recorded results of what its step depends on.
-    Mixed,
-    /// No execution started before what its step depends on had returned.
-    Early,
-    /// Attempts are counted as the failures say, each failure is recorded once, and there are no others.
-    Attempts,
-    /// No result counts that came after its worker had lost it to another.
-    Late,
-}
-
-/// A promise that was broken, and how.
-#[derive(Clone, Debug)]
-pub(crate) struct Violation {
-    pub(crate) rule: Rule,
-    pub(crate) what: String,
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.rule, self.what)
-    }
-}
-
-/// What was looked at, and what was found.
-#[derive(Debug, Default)]
-pub(crate) struct Verdict {
-    /// Tasks in the database.
-    pub(crate) tasks: usize,
-    /// Those that were never acknowledged.
-    pub(crate) doubtful: usize,
-    /// Results in the database.
-    pub(crate) steps: usize,
-    /// Executions in the ledgers.
-    pub(crate) executions: usize,
-    /// Executions that were neither recorded nor meant to fail: repeated because of a fault.
-    pub(crate) repeated: usize,
-    /// Executions that never came to their end.
-    pub(crate) cut: usize,
-    /// The broken promises.
-    pub(crate) violations: Vec<Violation>,
-}
 
 /// What is known.
 struct Checker<'a> {
     submissions: &'a BTreeMap<u64, Submitted>,
     state: &'a State,
-    /// By task and step name.
+    /// By number of the task.
+    courses: HashMap<i64, Course>,
+    /// By task and step name, in the order they started.
     executions: HashMap<(Uuid, &'a str), Vec<&'a Execution>>,
     /// When a process was a worker: from, and until when if it stopped.
     tenures: HashMap<u32, Vec<(i64, Option<i64>)>>,
@@ -85,10 +39,14 @@ pub(crate) fn check(submissions: &BTreeMap<u64, Submitted>, ledgers: &[Execution
     for execution in ledgers {
         executions.entry((execution.task, &execution.step)).or_default().push(execution);
     }
+    executions.values_mut().for_each(|of_step| of_step.sort_by_key(|execution| execution.start));
     let mut tenures: HashMap<u32, Vec<_>> = HashMap::new();
     for worker in state.workers.values() {
         tenures.entry(worker.pid).or_default().push((worker.started_at, worker.stopped_at));
     }
+    let courses = state.tasks.iter().filter_map(|(number, task)| {
+        Some((*number, Course::of(Workflow::named(&task.workflow)?, task.uuid)))
+    });
     let verdict = Verdict {
         tasks: state.tasks.len(),
         steps: state.results.len(),
@@ -96,12 +54,13 @@ pub(crate) fn check(submissions: &BTreeMap<u64, Submitted>, ledgers: &[Execution
         cut: ledgers.iter().filter(|execution| execution.end.is_none()).count(),
         ..Verdict::default()
     };
-    let mut checker = Checker { submissions, state, executions, tenures, verdict };
+    let courses = courses.collect();
+    let mut checker = Checker { submissions, state, courses, executions, tenures, verdict };
     checker.submissions();
     checker.rows(ledgers);
     for (&number, task) in &state.tasks {
-        if let Some(workflow) = Workflow::named(&task.workflow) {
-            checker.task(number, task, workflow);
+        if let Some(course) = checker.courses.remove(&number) {
+            checker.task(number, task, &course);
         }
     }
     let recorded = checker.verdict.steps + state.failures.values().map(Vec::len).sum::<usize>();
@@ -109,9 +68,20 @@ pub(crate) fn check(submissions: &BTreeMap<u64, Submitted>, ledgers: &[Execution
     checker.verdict
 }
 
+/// The value in a recorded result: the result itself, or what a decision or an analyzer said besides.
+fn value_of(recorded: &Recorded) -> Option<u64> {
+    let result: serde_json::Value = serde_json::from_str(&recorded.result).ok()?;
+    result.as_u64().or_else(|| result.get("data")?.as_u64())
+}
+
 impl<'a> Checker<'a> {
     fn broken(&mut self, rule: Rule, what: String) {
         self.verdict.violations.push(Violation { rule, what });
+    }
+
+    /// The executions of a step, a batch or a compensation.
+    fn executions(&self, task: &Task, node: &Node) -> Vec<&'a Execution> {
+        self.executions.get(&(task.uuid, node.name.as_str())).cloned().unwrap_or_default()
     }
 
     /// Submissions and tasks belong to each other, one to one.
@@ -154,24 +124,23 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Every row and every execution belongs to a task and a step.
+    /// Every row and every execution belongs to a task and to something that it has.
     fn rows(&mut self, ledgers: &[Execution]) {
         let state = self.state;
         for row in &state.stray {
             self.broken(Rule::Unknown, row.clone());
         }
-        let steps =
-            |task: i64| Workflow::named(&state.tasks.get(&task)?.workflow).map(|flow| flow.steps.len());
-        for (task, step) in state.results.keys().chain(state.failures.keys()) {
-            if steps(*task).is_none_or(|steps| *step >= steps) {
-                self.broken(Rule::Unknown, format!("a row of step {step} of task {task}, which is none"));
+        let rows = state.results.keys().chain(state.failures.keys()).chain(state.checkpoints.keys());
+        for &(task, code) in rows {
+            let course = self.courses.get(&task);
+            if !course.is_some_and(|course| course.nodes.iter().any(|node| node.code == code)) {
+                self.broken(Rule::Unknown, format!("a row of step {code} of task {task}, which is none"));
             }
         }
-        let tasks: HashMap<Uuid, &str> =
-            state.tasks.values().map(|task| (task.uuid, task.workflow.as_str())).collect();
+        let number: HashMap<Uuid, i64> = state.tasks.iter().map(|(no, task)| (task.uuid, *no)).collect();
         for execution in ledgers {
-            let workflow = tasks.get(&execution.task).and_then(|name| Workflow::named(name));
-            if workflow.is_none_or(|workflow| workflow.place(&execution.step).is_none()) {
+            let course = number.get(&execution.task).and_then(|number| self.courses.get(number));
+            if course.is_none_or(|course| course.find(&execution.step).is_none()) {
                 let what =
                     format!("step {} of task {} was executed and is none", execution.step, execution.task);
                 self.broken(Rule::Unknown, what);
@@ -179,46 +148,58 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn task(&mut self, number: i64, task: &'a Task, workflow: &'static Workflow) {
-        let complete = task.state == COMPLETE && task.finished_at.is_some();
-        if !complete {
-            self.broken(Rule::Lost, format!("task {} is not complete: {}", task.uuid, task.about));
+    fn task(&mut self, number: i64, task: &'a Task, course: &Course) {
+        let over = [COMPLETE, COMPENSATED].contains(&task.state) && task.finished_at.is_some();
+        if !over {
+            self.broken(Rule::Lost, format!("task {} is not over: {}", task.uuid, task.about));
+        } else if task.state != course.state {
+            let what = format!("task {} must end in state {}: {}", task.uuid, course.state, task.about);
+            self.broken(Rule::State, what);
         }
         // What counts of each step, by its place.
         let mut counted: Vec<Option<&Execution>> = Vec::new();
-        for (place, (step, _)) in workflow.steps.iter().enumerate() {
-            let execution = match self.state.results.get(&(number, place)) {
-                Some(recorded) => self.result(task, step, recorded),
-                None => {
-                    if complete {
-                        self.broken(
-                            Rule::Result,
-                            format!("step {step} of complete task {} has none", task.uuid),
-                        );
-                    }
-                    None
-                }
-            };
-            self.attempts((number, place), task, step);
-            counted.push(execution);
+        for node in &course.nodes {
+            let recorded = self.state.results.get(&(number, node.code));
+            let of_node = self.executions(task, node);
+            if node.fate == Fate::Out && !of_node.is_empty() || node.fate != Fate::Done && recorded.is_some()
+            {
+                let rule = if node.undoes.is_some() { Rule::Undo } else { Rule::Route };
+                let what = format!("step {} of task {} ran or has a result", node.name, task.uuid);
+                self.broken(rule, format!("{what}, and must not"));
+            }
+            counted.push(recorded.and_then(|recorded| self.result(task, node, recorded, &of_node)));
+            if over && node.fate == Fate::Done && recorded.is_none() {
+                let what = format!("step {} of task {}, which is over, has none", node.name, task.uuid);
+                self.broken(Rule::Result, what);
+            }
+            self.attempts((number, node.code), task, node, &of_node);
         }
-        for (step, depends_on) in workflow.steps {
-            let dependencies: Vec<_> =
-                depends_on.iter().map(|name| workflow.place(name).and_then(|place| counted[place])).collect();
-            for execution in self.executions.get(&(task.uuid, *step)).cloned().unwrap_or_default() {
-                self.saw(task, execution, &dependencies);
+        for node in course.nodes.iter().filter(|node| node.fate != Fate::Out) {
+            let of_node = self.executions(task, node);
+            for execution in &of_node {
+                self.saw(task, execution, node, course, &counted);
+            }
+            if matches!(node.sees, Sees::Slice { .. }) {
+                self.checkpoints((number, node.code), task, &of_node, counted_of(course, node, &counted));
             }
         }
+        self.undone(number, task, course, &counted);
     }
 
     /// The execution whose value was recorded.
-    fn result(&mut self, task: &Task, step: &str, recorded: &Recorded) -> Option<&'a Execution> {
-        let of_step = self.executions.get(&(task.uuid, step)).cloned().unwrap_or_default();
-        let value: Option<u64> = recorded.result.parse().ok();
+    fn result(
+        &mut self,
+        task: &Task,
+        node: &Node,
+        recorded: &Recorded,
+        of_node: &[&'a Execution],
+    ) -> Option<&'a Execution> {
+        let step = &node.name;
+        let value = value_of(recorded);
         let returned = |execution: &&Execution| {
             Some(execution.value) == value && execution.end.is_some_and(|(_, ok)| ok)
         };
-        let Some(execution) = of_step.iter().copied().find(returned) else {
+        let Some(execution) = of_node.iter().copied().find(returned) else {
             let what = format!(
                 "step {step} of task {} has `{}`, which no execution returned",
                 task.uuid, recorded.result
@@ -234,13 +215,13 @@ impl<'a> Checker<'a> {
             );
             self.broken(Rule::Attempts, what);
         }
-        self.late(task, recorded, execution, &of_step);
+        self.late(task, recorded, execution, of_node);
         Some(execution)
     }
 
     /// Refuses a result whose worker was given up before it returned, while another worker was already at
     /// work on the same step: that one had the task, and the former one had nothing to say any more.
-    fn late(&mut self, task: &Task, recorded: &Recorded, execution: &Execution, of_step: &[&Execution]) {
+    fn late(&mut self, task: &Task, recorded: &Recorded, execution: &Execution, of_node: &[&Execution]) {
         let Some((returned, _)) = execution.end else { return };
         let Some(lost) = self.state.workers.get(&recorded.worker).and_then(|worker| worker.stopped_at) else {
             return;
@@ -248,7 +229,7 @@ impl<'a> Checker<'a> {
         if lost >= returned {
             return;
         }
-        let holder = of_step.iter().find(|other| {
+        let holder = of_node.iter().find(|other| {
             execution.start < other.start && other.start < returned && self.was_worker(other.pid, other.start)
         });
         if let Some(other) = holder {
@@ -272,12 +253,18 @@ impl<'a> Checker<'a> {
     }
 
     /// The failures that are recorded are those that were meant, each once, and were executed.
-    fn attempts(&mut self, place: (i64, usize), task: &Task, step: &str) {
+    fn attempts(&mut self, place: (i64, i64), task: &Task, node: &Node, of_node: &[&Execution]) {
+        let step = &node.name;
         let policy = Policy::of(task.uuid, step);
         let mut recorded = self.state.failures.get(&place).cloned().unwrap_or_default();
         recorded.sort_unstable();
-        let done = self.state.results.contains_key(&place);
-        let meant: Vec<u32> = (1..=policy.failures).collect();
+        let doomed = node.fate == Fate::Failed;
+        let last = policy.failures + u32::from(doomed);
+        let meant: Vec<Failure> = match node.fate {
+            Fate::Out => Vec::new(),
+            _ => (1..=last).map(|attempt| Failure { attempt, for_good: doomed && attempt == last }).collect(),
+        };
+        let done = self.state.results.contains_key(&place) || doomed && task.finished_at.is_some();
         let known = if done { recorded == meant } else { meant.starts_with(&recorded) };
         if !known {
             let what = format!(
@@ -286,19 +273,18 @@ impl<'a> Checker<'a> {
             );
             self.broken(Rule::Attempts, what);
         }
-        let of_step = self.executions.get(&(task.uuid, step)).cloned().unwrap_or_default();
-        for attempt in recorded {
-            let failed = |execution: &&Execution| {
+        for Failure { attempt, .. } in recorded {
+            let failed = |execution: &&&Execution| {
                 execution.attempt == attempt && execution.end.is_some_and(|(_, ok)| !ok)
             };
-            if !of_step.iter().any(failed) {
+            if !of_node.iter().any(|execution| failed(&execution)) {
                 let what =
                     format!("failure {attempt} of step {step} of task {} was never executed", task.uuid);
                 self.broken(Rule::Attempts, what);
             }
         }
         let most = MAX_ATTEMPTS.min(policy.failures + 1);
-        if let Some(execution) = of_step.iter().find(|execution| execution.attempt > most) {
+        if let Some(execution) = of_node.iter().find(|execution| execution.attempt > most) {
             let what =
                 format!("step {step} of task {} was executed as attempt {}", task.uuid, execution.attempt);
             self.broken(Rule::Attempts, what);
@@ -306,41 +292,50 @@ impl<'a> Checker<'a> {
     }
 
     /// One execution saw what is recorded, and started after all of it had returned.
-    fn saw(&mut self, task: &Task, execution: &Execution, dependencies: &[Option<&Execution>]) {
+    fn saw(
+        &mut self,
+        task: &Task,
+        execution: &Execution,
+        node: &Node,
+        course: &Course,
+        counted: &[Option<&Execution>],
+    ) {
         let (step, attempt) = (&execution.step, execution.attempt);
-        if dependencies.is_empty() {
-            if execution.seen != [task.number] {
-                let what = format!("step {step} of task {} saw the context {:?}", task.uuid, execution.seen);
-                self.broken(Rule::Mixed, what);
+        let (after, wanted): (Vec<usize>, Vec<Option<u64>>) = match &node.sees {
+            Sees::Number => (vec![], vec![Some(task.number)]),
+            Sees::Slice { analyzer, index } => {
+                let start = counted[*analyzer].map(|cut| cut.value + index * SLICE);
+                (vec![*analyzer], vec![start, start.map(|start| start + SLICE)])
             }
-            return;
+            Sees::Results(results) => {
+                let value = |at: &Option<usize>| at.and_then(|at| counted[at]).map(|seen| seen.value);
+                (results.iter().flatten().copied().collect(), results.iter().map(value).collect())
+            }
+        };
+        if execution.seen != wanted {
+            let what = format!(
+                "step {step} of task {}, attempt {attempt}, saw {:?}; recorded is {wanted:?}",
+                task.uuid, execution.seen
+            );
+            self.broken(Rule::Mixed, what);
         }
-        for (place, dependency) in dependencies.iter().enumerate() {
-            let Some(dependency) = dependency else {
-                let what =
-                    format!("step {step} of task {} started without a result it depends on", task.uuid);
-                self.broken(Rule::Early, what);
-                continue;
-            };
-            if execution.seen.get(place) != Some(&dependency.value) {
-                let what = format!(
-                    "step {step} of task {}, attempt {attempt}, saw {:?} of {}, whose result is {}",
-                    task.uuid,
-                    execution.seen.get(place),
-                    dependency.step,
-                    dependency.value
+        for at in after {
+            let name = &course.nodes[at].name;
+            let returned = counted[at].and_then(|dependency| dependency.end).map(|(returned, _)| returned);
+            if returned.is_none_or(|returned| returned > execution.start) {
+                self.broken(
+                    Rule::Early,
+                    format!("step {step} of task {} started before {name} returned", task.uuid),
                 );
-                self.broken(Rule::Mixed, what);
-            }
-            if dependency.end.is_none_or(|(returned, _)| returned > execution.start) {
-                let what =
-                    format!("step {step} of task {} started before {} returned", task.uuid, dependency.step);
-                self.broken(Rule::Early, what);
             }
         }
     }
 }
 
+/// What counts of `node`.
+fn counted_of<'a>(course: &Course, node: &Node, counted: &[Option<&'a Execution>]) -> Option<&'a Execution> {
+    counted[course.find(&node.name)?]
+}
+
 #[cfg(test)]
-#[path = "checker_tests.rs"]
 mod tests;

@@ -1,6 +1,6 @@
 //! Plain SQL on the database under test, beside the engine: every value is read as text.
 
-use std::{str::FromStr, time::Duration};
+use std::{collections::HashMap, str::FromStr, time::Duration};
 
 use sqlx::{
     AssertSqlSafe, PgPool, Row, SqlitePool,
@@ -19,6 +19,9 @@ pub(crate) enum Database {
     /// Tables are in no schema.
     Sqlite(SqlitePool),
 }
+
+/// What tasks that are being rolled back are counted under.
+pub(crate) const UNDOING: &str = "undoing";
 
 /// How long a look may take; the server may be down.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -56,6 +59,26 @@ impl Database {
         let sql = "select cast(count(*) as text) from tasker.runs where finished_at is null";
         let rows = self.rows(sql).await?;
         Ok(rows.first().and_then(|row| row[0].as_deref()).unwrap_or_default().parse()?)
+    }
+
+    /// How many tasks of each workflow are in the hands of the process `pid`, or of any, and under
+    /// [`UNDOING`] how many of them are being rolled back.
+    pub(crate) async fn in_hand(&self, pid: Option<u32>) -> Outcome<HashMap<String, u64>> {
+        let holder = pid.map_or_else(|| "%".to_owned(), |pid| format!("{pid}@%"));
+        let tasks = "tasker.runs r join tasker.tasks t on t.id = r.task_id \
+                     join tasker.templates p on p.id = t.template_id join tasker.workers w on w.id = r.owner";
+        let sql = format!(
+            "select p.name, cast(count(*) as text), cast(sum(case when r.state = 4 then 1 else 0 end) as text) \
+             from {tasks} where r.finished_at is null and w.stopped_at is null and w.name like '{holder}' \
+             group by p.name"
+        );
+        let mut in_hand: HashMap<String, u64> = HashMap::new();
+        for row in self.rows(&sql).await? {
+            let text = |column: usize| row[column].as_deref().unwrap_or_default();
+            in_hand.insert(text(0).to_owned(), text(1).parse()?);
+            *in_hand.entry(UNDOING.to_owned()).or_default() += text(2).parse::<u64>()?;
+        }
+        Ok(in_hand)
     }
 
     /// The tasks that were set aside and are not taken up again.

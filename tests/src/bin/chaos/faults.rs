@@ -1,6 +1,7 @@
 //! Injects faults at random while work is in flight, and counts how many hit any.
 
 use std::{
+    collections::{BTreeMap, HashMap},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -39,8 +40,10 @@ impl fmt::Display for Count {
 }
 
 /// The counts of a run.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Counts {
+    /// How many faults hit tasks of each workflow, by its name, and tasks that were being rolled back.
+    pub(crate) hit: BTreeMap<String, u32>,
     pub(crate) kills: Count,
     pub(crate) restarts: Count,
     pub(crate) pauses: Count,
@@ -53,6 +56,11 @@ impl Counts {
             Fault::Restart => &mut self.restarts,
             Fault::Pause => &mut self.pauses,
         }
+    }
+
+    /// All faults.
+    pub(crate) fn injected(&self) -> u32 {
+        [self.kills, self.restarts, self.pauses].iter().map(|count| count.injected).sum()
     }
 
     /// The share of the faults that hit work in flight; 1 without any fault.
@@ -71,6 +79,15 @@ pub(crate) struct Chaos {
     pub(crate) cluster: Option<Arc<Mutex<Cluster>>>,
     pub(crate) database: Database,
     pub(crate) counts: Arc<Mutex<Counts>>,
+}
+
+/// What a fault is about to hit.
+#[derive(Clone, Debug, Default)]
+struct Aimed {
+    /// Whether work is in flight.
+    landed: bool,
+    /// How many tasks of each workflow are in the hands of those it hits.
+    in_hand: HashMap<String, u64>,
 }
 
 /// How long a fault waits for work to be in flight; then it comes all the same, and counts as a miss.
@@ -105,15 +122,21 @@ impl Chaos {
         self.fleet.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn count(&self, fault: Fault, landed: bool) {
+    fn count(&self, fault: Fault, aimed: &Aimed) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.of(fault);
         count.injected += 1;
-        count.landed += u32::from(landed);
+        if aimed.landed {
+            count.landed += 1;
+            for (workflow, _) in aimed.in_hand.iter().filter(|(_, tasks)| **tasks > 0) {
+                *counts.hit.entry(workflow.clone()).or_default() += 1;
+            }
+        }
     }
 
-    /// Waits until one of the workers writes its ledger and tasks are open; says whether that came true.
-    async fn in_flight(&self, pid: Option<u32>) -> bool {
+    /// Waits until one of the workers writes its ledger and tasks are open; says whether that came true,
+    /// and which tasks the workers have.
+    async fn in_flight(&self, pid: Option<u32>) -> Aimed {
         let written = || -> u64 {
             let fleet = self.fleet();
             let watched = fleet.workers.iter().filter(|worker| pid.is_none_or(|pid| pid == worker.pid()));
@@ -125,10 +148,11 @@ impl Chaos {
             let before = written();
             tokio::time::sleep(GLANCE).await;
             if open && written() > before {
-                return true;
+                let in_hand = self.database.in_hand(pid).await.unwrap_or_default();
+                return Aimed { landed: true, in_hand };
             }
         }
-        false
+        Aimed::default()
     }
 
     /// A worker that runs, once there is one.
@@ -150,19 +174,19 @@ impl Chaos {
 
     async fn kill(&self, random: &mut fastrand::Rng) -> Outcome<()> {
         let victim = self.victim(random).await;
-        let landed = self.in_flight(Some(victim)).await;
+        let aimed = self.in_flight(Some(victim)).await;
         let mut fleet = self.fleet();
         if let Some(place) = fleet.workers.iter().position(|worker| worker.pid() == victim) {
             fleet.kill(place)?;
             drop(fleet);
-            self.count(Fault::Kill, landed);
+            self.count(Fault::Kill, &aimed);
         }
         Ok(())
     }
 
     async fn restart(&self, random: &mut fastrand::Rng) -> Outcome<()> {
         let cluster = self.cluster.clone().ok_or("there is no server to restart")?;
-        let landed = self.in_flight(None).await;
+        let aimed = self.in_flight(None).await;
         // Now and then for longer than a lease.
         let down = if random.u32(..5) == 0 { LEASE * 1_000 + 500 } else { random.u64(..800) };
         tokio::task::spawn_blocking(move || {
@@ -172,7 +196,7 @@ impl Chaos {
             cluster.restart()
         })
         .await??;
-        self.count(Fault::Restart, landed);
+        self.count(Fault::Restart, &aimed);
         Ok(())
     }
 
@@ -190,7 +214,7 @@ impl Chaos {
             tokio::time::sleep(GLANCE).await;
         }
         let victim = self.victim(random).await;
-        let landed = self.in_flight(Some(victim)).await;
+        let aimed = self.in_flight(Some(victim)).await;
         let late = Duration::from_millis(random.u64(50..500));
         let alone = {
             let mut fleet = self.fleet();
@@ -217,7 +241,8 @@ impl Chaos {
             if let Some(worker) = chaos.fleet().workers.iter_mut().find(|worker| worker.pid() == victim) {
                 worker.go_on()?;
             }
-            chaos.count(Fault::Pause, landed && (given_up || alone));
+            let landed = aimed.landed && (given_up || alone);
+            chaos.count(Fault::Pause, &Aimed { landed, ..aimed });
             Ok(())
         }))
     }

@@ -12,6 +12,9 @@ use super::Outcome;
 /// Set for a worker process: where its ledger is.
 pub(crate) const LEDGER: &str = "TASKER_CHAOS_LEDGER";
 
+/// How a worker ends that finds no database when it starts, as when the server is being restarted.
+const UNREACHABLE: i32 = 4;
+
 /// The shortest lease there is, in seconds.
 pub(crate) const LEASE: u64 = 2;
 
@@ -32,6 +35,11 @@ impl Worker {
     /// The size of its ledger so far.
     pub(crate) fn written(&self) -> u64 {
         self.ledger.metadata().map_or(0, |ledger| ledger.len())
+    }
+
+    /// Whether its ledger says no more than that it was started.
+    fn did_nothing(&self) -> bool {
+        std::fs::read_to_string(&self.ledger).is_ok_and(|ledger| ledger.lines().count() <= 1)
     }
 
     fn signal(&self, name: &str) -> Outcome<()> {
@@ -127,6 +135,10 @@ impl Fleet {
         for place in 0..self.workers.len() {
             if let Some(status) = self.workers[place].child.try_wait()? {
                 let worker = &self.workers[place];
+                if status.code() == Some(UNREACHABLE) && worker.did_nothing() {
+                    self.kill(place)?;
+                    continue;
+                }
                 let log = worker.ledger.with_extension("log");
                 let last = std::fs::read_to_string(&log).unwrap_or_default();
                 let last = last.lines().last().unwrap_or("no output").to_owned();

@@ -3,7 +3,10 @@
 use serde::Deserialize;
 use tasker_runtime::prelude::*;
 
-use super::ledger::Ledger;
+use super::{
+    ledger::Ledger,
+    policy::{SLICE, batches, routes},
+};
 
 /// The context of every task.
 #[derive(Deserialize)]
@@ -20,7 +23,7 @@ macro_rules! handlers {
     (@ $step:ident) => {
         #[step_handler]
         async fn $step(step: &TaskSequenceStep, ledger: State<Ledger>, job: Job) -> Result<u64, StepError> {
-            ledger.attempt(step, &[job.n]).await
+            ledger.attempt(step, &[Some(job.n)]).await
         }
     };
     (@ $step:ident $($seen:ident),+) => {
@@ -30,7 +33,7 @@ macro_rules! handlers {
             ledger: State<Ledger>,
             $(#[depends_on($seen)] $seen: u64,)+
         ) -> Result<u64, StepError> {
-            ledger.attempt(step, &[$($seen),+]).await
+            ledger.attempt(step, &[$(Some($seen)),+]).await
         }
     };
 }
@@ -62,4 +65,145 @@ handlers! {
     mixed_transform(mixed_left);
     mixed_analyze(mixed_right);
     mixed_finalize(mixed_validate, mixed_transform, mixed_analyze);
+
+    route_start();
+
+    batch_start();
+
+    order_reserve();
+    order_charge(order_reserve);
+    order_notify(order_reserve);
+    order_pack(order_charge);
+    order_ship(order_pack, order_notify);
+    order_close(order_ship);
+}
+
+/// Takes the routes of the task, and says the value besides.
+fn decide(step: &TaskSequenceStep, value: u64) -> Decision {
+    let routes = routes(step.task_id(), step.name());
+    let decision = if routes.is_empty() { Decision::skip("none") } else { Decision::route_by_name(routes) };
+    decision.with_data(value)
+}
+
+/// The value a decision said.
+fn said(decision: &Decision) -> Result<u64, StepError> {
+    decision.data()?.ok_or_else(|| StepError::permanent("SILENT", "the decision has no data"))
+}
+
+#[step_handler]
+#[decision(routes = [route_left, route_right, route_again])]
+async fn route_choose(
+    step: &TaskSequenceStep,
+    ledger: State<Ledger>,
+    #[depends_on(route_start)] start: u64,
+) -> Result<Decision, StepError> {
+    Ok(decide(step, ledger.attempt(step, &[Some(start)]).await?))
+}
+
+#[step_handler]
+#[decision(routes = [route_deep, route_side])]
+async fn route_again(
+    step: &TaskSequenceStep,
+    ledger: State<Ledger>,
+    #[depends_on(route_choose)] chosen: Decision,
+) -> Result<Decision, StepError> {
+    Ok(decide(step, ledger.attempt(step, &[Some(said(&chosen)?)]).await?))
+}
+
+/// Steps that a decision may choose.
+macro_rules! routes {
+    ($($step:ident($decision:ident);)+) => {
+        $(
+            #[step_handler]
+            async fn $step(
+                step: &TaskSequenceStep,
+                ledger: State<Ledger>,
+                #[depends_on($decision)] chosen: Decision,
+            ) -> Result<u64, StepError> {
+                ledger.attempt(step, &[Some(said(&chosen)?)]).await
+            }
+        )+
+    };
+}
+
+routes! {
+    route_left(route_choose);
+    route_right(route_choose);
+    route_deep(route_again);
+    route_side(route_again);
+}
+
+#[step_handler]
+async fn route_end(
+    step: &TaskSequenceStep,
+    ledger: State<Ledger>,
+    #[depends_on(route_left)] left: Option<u64>,
+    #[depends_on(route_right)] right: Option<u64>,
+    #[depends_on(route_deep)] deep: Option<u64>,
+    #[depends_on(route_side)] side: Option<u64>,
+) -> Result<u64, StepError> {
+    ledger.attempt(step, &[left, right, deep, side]).await
+}
+
+/// Cuts slices that start at its own value, which no other execution has.
+#[step_handler]
+#[batch_analyzer(worker = batch_work)]
+async fn batch_plan(
+    step: &TaskSequenceStep,
+    ledger: State<Ledger>,
+    #[depends_on(batch_start)] start: u64,
+) -> Result<BatchPlan, StepError> {
+    let value = ledger.attempt(step, &[Some(start)]).await?;
+    let slice = |batch| value + batch * SLICE..value + (batch + 1) * SLICE;
+    let plan = match batches(step.task_id()) {
+        0 => BatchPlan::none("none"),
+        count => BatchPlan::cursors((0..count).map(slice)),
+    };
+    Ok(plan.with_data(value))
+}
+
+#[step_handler]
+#[batch_worker]
+async fn batch_work(
+    step: &TaskSequenceStep,
+    ledger: State<Ledger>,
+    slice: Cursor<u64>,
+    progress: Checkpoint<u64>,
+) -> Result<u64, StepError> {
+    ledger.batch(step, slice.range(), &progress).await
+}
+
+#[step_handler]
+async fn batch_end(
+    step: &TaskSequenceStep,
+    ledger: State<Ledger>,
+    #[depends_on(batch_work)] parts: Vec<u64>,
+) -> Result<u64, StepError> {
+    let seen: Vec<Option<u64>> = parts.into_iter().map(Some).collect();
+    ledger.attempt(step, &seen).await
+}
+
+/// What undoes the steps of an order.
+macro_rules! compensations {
+    ($($undo:ident($step:ident);)+) => {
+        $(
+            #[step_handler(retry(max_attempts = 4, base = "30ms", max = "200ms"))]
+            #[compensates($step)]
+            async fn $undo(
+                step: &TaskSequenceStep,
+                ledger: State<Ledger>,
+                #[depends_on($step)] made: u64,
+            ) -> Result<u64, StepError> {
+                ledger.attempt(step, &[Some(made)]).await
+            }
+        )+
+    };
+}
+
+compensations! {
+    undo_reserve(order_reserve);
+    undo_charge(order_charge);
+    undo_notify(order_notify);
+    undo_ship(order_ship);
+    undo_close(order_close);
 }

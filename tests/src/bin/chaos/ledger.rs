@@ -5,22 +5,32 @@
 //!
 //! ```text
 //! process PID TIME
-//! start TIME TASK STEP ATTEMPT VALUE SEEN,SEEN,…
+//! start TIME VALUE TASK STEP ATTEMPT SEEN,SEEN,…
+//! loaded TIME VALUE CURSOR BY
+//! saving TIME VALUE CURSOR
+//! saved TIME VALUE CURSOR
 //! end TIME VALUE ok|failed
 //! ```
+//!
+//! VALUE is what the execution is to return and names it: no other has the same. BY is the value of the
+//! execution that saved what was loaded; without a checkpoint, it and the cursor are `-`.
 
 use std::{
     collections::HashMap,
     fs::{File, OpenOptions},
     io::{self, Write},
+    ops::Range,
     path::Path,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use tasker_runtime::prelude::*;
 use uuid::Uuid;
 
-use super::workflows::Policy;
+use super::{
+    course::label,
+    policy::{Policy, STRIDE},
+};
 
 /// Microseconds since 1970.
 pub(crate) type Micros = i64;
@@ -44,30 +54,113 @@ impl Ledger {
 
     /// One attempt of `step`, which saw the results `seen`: notes its start, takes its time and notes what it
     /// is about to return, a value no other execution has.
-    pub(crate) async fn attempt(&self, step: &TaskSequenceStep, seen: &[u64]) -> Result<u64, StepError> {
+    pub(crate) async fn attempt(
+        &self,
+        step: &TaskSequenceStep,
+        seen: &[Option<u64>],
+    ) -> Result<u64, StepError> {
+        let policy = Policy::of(step.task_id(), &label(step.name()));
+        let value = self.start(step, seen)?;
+        take(policy.takes).await;
+        self.end(step, policy, value)
+    }
+
+    /// One attempt of a batch: goes on from where an earlier one was saved, and saves its own progress.
+    pub(crate) async fn batch(
+        &self,
+        step: &TaskSequenceStep,
+        slice: Range<u64>,
+        progress: &Checkpoint<u64>,
+    ) -> Result<u64, StepError> {
         let policy = Policy::of(step.task_id(), step.name());
+        let value = self.start(step, &[Some(slice.start), Some(slice.end)])?;
+        let saved = answered(|| progress.load()).await?;
+        let (cursor, by) =
+            saved.as_ref().map_or((None, None), |saved| (Some(saved.cursor), Some(saved.partial)));
+        self.write(&format!("loaded {} {value} {} {}\n", now(), written(cursor), written(by)))?;
+        if let Some(saved) = saved.filter(|saved| saved.cursor - slice.start != saved.items) {
+            let message = format!("{} items are done before {}", saved.items, saved.cursor);
+            return Err(StepError::permanent("TORN_CHECKPOINT", message));
+        }
+        let mut at = cursor.unwrap_or(slice.start);
+        while at + STRIDE < slice.end {
+            take(policy.takes / 3).await;
+            at += STRIDE;
+            self.write(&format!("saving {} {value} {at}\n", now()))?;
+            answered(|| progress.save(at, at - slice.start, value)).await?;
+            self.write(&format!("saved {} {value} {at}\n", now()))?;
+        }
+        take(policy.takes / 3).await;
+        self.end(step, policy, value)
+    }
+
+    fn start(&self, step: &TaskSequenceStep, seen: &[Option<u64>]) -> io::Result<u64> {
         let value = fastrand::u64(..1 << 53);
-        let (task, name, attempt) = (step.task_id(), step.name(), step.attempt());
-        let seen: Vec<String> = seen.iter().map(u64::to_string).collect();
-        self.write(&format!("start {} {task} {name} {attempt} {value} {}\n", now(), seen.join(",")))?;
-        if !policy.takes.is_zero() {
-            tokio::time::sleep(policy.takes).await;
+        let (task, name, attempt) = (step.task_id(), label(step.name()), step.attempt());
+        let seen: Vec<String> = seen.iter().copied().map(written).collect();
+        self.write(&format!("start {} {value} {task} {name} {attempt} {}\n", now(), seen.join(",")))?;
+        Ok(value)
+    }
+
+    fn end(&self, step: &TaskSequenceStep, policy: Policy, value: u64) -> Result<u64, StepError> {
+        let fails = step.attempt() <= policy.failures;
+        let outcome = if fails || policy.doomed { "failed" } else { "ok" };
+        self.write(&format!("end {} {value} {outcome}\n", now()))?;
+        match (fails, policy.doomed) {
+            (false, false) => Ok(value),
+            (false, true) => Err(StepError::permanent("DOOMED", "this step is meant to fail for good")),
+            (true, _) => {
+                let error = StepError::retryable("MEANT", "this attempt is meant to fail");
+                Err(match policy.delay {
+                    Some(delay) => error.after(delay),
+                    None => error,
+                })
+            }
         }
-        let fails = attempt <= policy.failures;
-        self.write(&format!("end {} {value} {}\n", now(), if fails { "failed" } else { "ok" }))?;
-        if !fails {
-            return Ok(value);
-        }
-        let error = StepError::retryable("MEANT", "this attempt is meant to fail");
-        Err(match policy.delay {
-            Some(delay) => error.after(delay),
-            None => error,
-        })
     }
 
     fn write(&self, line: &str) -> io::Result<()> {
         (&self.0).write_all(line.as_bytes())
     }
+}
+
+async fn take(time: Duration) {
+    if !time.is_zero() {
+        tokio::time::sleep(time).await;
+    }
+}
+
+/// Asks for a checkpoint until the database answers. Only what it answers is an outcome: that it is down for
+/// a while is no failure that is meant.
+async fn answered<T, F: Future<Output = Result<T, StepError>>>(ask: impl Fn() -> F) -> Result<T, StepError> {
+    loop {
+        match ask().await {
+            Err(error) if error.code() == "STORE_UNREACHABLE" => take(Duration::from_millis(50)).await,
+            answer => return answer,
+        }
+    }
+}
+
+fn written(value: Option<u64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+/// What an execution of a batch loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Loaded {
+    pub(crate) time: Micros,
+    /// From where, and which execution saved it; `None`: there was no checkpoint.
+    pub(crate) from: Option<(u64, u64)>,
+}
+
+/// What an execution of a batch saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Save {
+    pub(crate) cursor: u64,
+    /// When it was first asked for.
+    pub(crate) asked: Micros,
+    /// When it was acknowledged, if it was.
+    pub(crate) acknowledged: Option<Micros>,
 }
 
 /// One execution of a step, as a ledger has it.
@@ -83,8 +176,13 @@ pub(crate) struct Execution {
     pub(crate) attempt: u32,
     /// The value it was to return.
     pub(crate) value: u64,
-    /// What it saw of the steps it depends on, in the order of the template.
-    pub(crate) seen: Vec<u64>,
+    /// What it saw of the steps it depends on, in the order of the template; of a batch, where it starts and
+    /// ends.
+    pub(crate) seen: Vec<Option<u64>>,
+    /// The checkpoint it found, if it looked for one.
+    pub(crate) loaded: Option<Loaded>,
+    /// The checkpoints it left.
+    pub(crate) saves: Vec<Save>,
     /// When it started.
     pub(crate) start: Micros,
     /// When it was about to return, and whether with the value; `None`: it never came that far.
@@ -104,40 +202,69 @@ pub(crate) fn read(text: &str) -> Result<Vec<Execution>, String> {
         let Some(line) = line.strip_suffix('\n') else { break };
         let words: Vec<&str> = line.split(' ').collect();
         let known = match &words[..] {
-            ["process", number, _] => number.parse().map(|number| pid = number).is_ok(),
-            ["start", ..] => started(pid, &words).is_some_and(|execution| {
+            ["process", number, _] => number.parse().map(|number| pid = number).ok(),
+            ["start", time, value, rest @ ..] => started(pid, time, value, rest).map(|execution| {
                 open.insert(execution.value, executions.len());
                 executions.push(execution);
-                true
             }),
-            ["end", time, value, outcome @ ("ok" | "failed")] => {
-                let ended = value.parse().ok().and_then(|value| open.remove(&value)).zip(time.parse().ok());
-                ended.is_some_and(|(place, time)| {
-                    executions[place].end = Some((time, *outcome == "ok"));
-                    true
-                })
+            [what, time, value, rest @ ..] => {
+                let place = value.parse().ok().and_then(|value| open.get(&value));
+                let execution = place.and_then(|place| executions.get_mut(*place));
+                execution
+                    .zip(time.parse().ok())
+                    .and_then(|(execution, time)| went_on(execution, what, time, rest))
             }
-            _ => false,
+            _ => None,
         };
-        if !known {
+        if known.is_none() {
             return Err(format!("no line of a ledger: `{line}`"));
         }
     }
     Ok(executions)
 }
 
-fn started(pid: u32, words: &[&str]) -> Option<Execution> {
-    let [_, start, task, step, attempt, value, seen] = words else { return None };
+/// A number, or nothing where `-` stands for it.
+fn number(word: &str) -> Option<Option<u64>> {
+    if word == "-" { Some(None) } else { word.parse().ok().map(Some) }
+}
+
+fn started(pid: u32, time: &str, value: &str, words: &[&str]) -> Option<Execution> {
+    let [task, step, attempt, seen] = words else { return None };
+    let seen = seen.split(',').filter(|word| !word.is_empty());
     Some(Execution {
         pid,
         task: task.parse().ok()?,
         step: (*step).to_owned(),
         attempt: attempt.parse().ok()?,
         value: value.parse().ok()?,
-        seen: seen.split(',').map(|value| value.parse().ok()).collect::<Option<_>>()?,
-        start: start.parse().ok()?,
+        seen: seen.map(number).collect::<Option<_>>()?,
+        loaded: None,
+        saves: Vec::new(),
+        start: time.parse().ok()?,
         end: None,
     })
+}
+
+/// One more line about an execution.
+fn went_on(execution: &mut Execution, what: &str, time: Micros, words: &[&str]) -> Option<()> {
+    match (what, words) {
+        ("loaded", [cursor, by]) => {
+            execution.loaded = Some(Loaded { time, from: number(cursor)?.zip(number(by)?) });
+        }
+        ("saving", [cursor]) => {
+            execution.saves.push(Save { cursor: cursor.parse().ok()?, asked: time, acknowledged: None });
+        }
+        ("saved", [cursor]) => {
+            let cursor: u64 = cursor.parse().ok()?;
+            let last = execution.saves.last_mut().filter(|save| save.cursor == cursor)?;
+            last.acknowledged = Some(time);
+        }
+        ("end", [outcome @ ("ok" | "failed")]) if execution.end.is_none() => {
+            execution.end = Some((time, *outcome == "ok"));
+        }
+        _ => return None,
+    }
+    Some(())
 }
 
 #[cfg(test)]
@@ -146,16 +273,27 @@ mod tests {
     use super::*;
 
     const LINES: &str = "process 7 100\n\
-        start 110 00000000-0000-0000-0000-000000000001 diamond_end 2 55 41,42\n\
-        start 111 00000000-0000-0000-0000-000000000002 linear_1 1 56 9\n\
+        start 110 55 00000000-0000-0000-0000-000000000001 diamond_end 2 41,-\n\
+        start 111 56 00000000-0000-0000-0000-000000000002 batch_end 1 \n\
         end 120 55 ok\n";
 
     #[test]
     fn executions_are_read_with_and_without_an_end() {
         let read = read(LINES).unwrap();
         assert_eq!(read.len(), 2);
-        assert_eq!((read[0].pid, read[0].attempt, &*read[0].seen), (7, 2, &[41, 42][..]));
+        assert_eq!((read[0].pid, read[0].attempt, &*read[0].seen), (7, 2, &[Some(41), None][..]));
         assert_eq!((read[0].end, read[1].end), (Some((120, true)), None));
+        assert_eq!(read[1].seen, []);
+    }
+
+    #[test]
+    fn checkpoints_are_read_whether_acknowledged_or_not() {
+        let lines = "loaded 121 56 4 55\nsaving 122 56 8\nsaved 123 56 8\nsaving 124 56 12\n";
+        let read = read(&format!("{LINES}{lines}")).unwrap();
+        assert_eq!(read[1].loaded, Some(Loaded { time: 121, from: Some((4, 55)) }));
+        let first = Save { cursor: 8, asked: 122, acknowledged: Some(123) };
+        assert_eq!(read[1].saves, [first, Save { cursor: 12, asked: 124, acknowledged: None }]);
+        assert!(super::read(&format!("{LINES}saved 123 56 8\n")).is_err());
     }
 
     #[test]

@@ -12,15 +12,18 @@
 //! Exits with 0 when every promise was kept and enough faults hit work in flight, else with 1.
 
 mod checker;
+mod course;
 mod database;
 mod faults;
 mod fleet;
 mod handlers;
 mod ledger;
+mod policy;
 mod report;
 mod run;
 mod state;
 mod submissions;
+mod verdict;
 mod workflows;
 
 use std::{fmt, io::Read, path::PathBuf, process::ExitCode};

@@ -4,8 +4,10 @@ use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use super::{
     Plan,
-    checker::{Rule, Verdict},
+    database::UNDOING,
     faults::Counts,
+    verdict::{Rule, Verdict},
+    workflows::WORKFLOWS,
 };
 
 /// What came of a run.
@@ -22,6 +24,9 @@ pub(crate) struct Report {
 
 /// At least this share of the faults must hit work in flight.
 const LANDED: f64 = 0.8;
+/// At least one in so many faults must hit each kind of work, of as many as can be expected to.
+const ONE_IN: u32 = 10;
+const ENOUGH: u32 = 20;
 /// At most this many broken promises of one rule are told in full.
 const TOLD: usize = 5;
 
@@ -32,6 +37,13 @@ impl Report {
         let share = self.counts.share();
         if share < LANDED {
             wrong.push(format!("only {:.0} % of the faults hit work in flight", share * 100.0));
+        }
+        let injected = self.counts.injected();
+        for kind in kinds().filter(|_| injected >= ENOUGH) {
+            let hit = self.counts.hit.get(kind).copied().unwrap_or_default();
+            if hit * ONE_IN < injected {
+                wrong.push(format!("only {hit} of {injected} faults hit tasks of {kind}"));
+            }
         }
         if self.verdict.tasks == 0 {
             wrong.push("no task was ever there".to_owned());
@@ -49,7 +61,7 @@ impl Report {
         wrong
     }
 
-    /// The table; faults as `in flight/injected`.
+    /// The tables: the run, with faults as `in flight/injected`, and what they hit.
     pub(crate) fn table(&self) -> String {
         let Self { plan, counts, verdict, .. } = self;
         let cells = [
@@ -69,13 +81,24 @@ impl Report {
             ("violations", verdict.violations.len().to_string()),
             ("seconds", format!("{:.0}", self.took.as_secs_f64())),
         ];
-        let (mut head, mut line) = (String::from("|"), String::from("|"));
-        for (name, value) in &cells {
-            let width = name.len().max(value.len());
-            // Writing to a string cannot fail.
-            let _ = write!(head, " {name:>width$} |");
-            let _ = write!(line, " {value:>width$} |");
-        }
-        format!("{head}\n{line}")
+        let hit = |kind: &'static str| (kind, counts.hit.get(kind).copied().unwrap_or_default().to_string());
+        let hits: Vec<_> = kinds().map(hit).collect();
+        format!("{}\n\nfaults that hit tasks of each kind in flight:\n{}", table(&cells), table(&hits))
     }
+}
+
+/// The kinds of work that faults must hit: every workflow, and rollbacks that are under way.
+fn kinds() -> impl Iterator<Item = &'static str> {
+    WORKFLOWS.iter().map(|workflow| workflow.name).chain([UNDOING])
+}
+
+fn table(cells: &[(&str, String)]) -> String {
+    let (mut head, mut line) = (String::from("|"), String::from("|"));
+    for (name, value) in cells {
+        let width = name.len().max(value.len());
+        // Writing to a string cannot fail.
+        let _ = write!(head, " {name:>width$} |");
+        let _ = write!(line, " {value:>width$} |");
+    }
+    format!("{head}\n{line}")
 }

@@ -74,7 +74,7 @@ pub(crate) async fn run(plan: &Plan) -> Outcome<Report> {
     stop.store(true, Ordering::Relaxed);
     load.await??;
     let freed = settle(&chaos, &tasker).await?;
-    let counts: Counts = *chaos.counts.lock().unwrap_or_else(PoisonError::into_inner);
+    let counts: Counts = chaos.counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let Chaos { fleet, cluster, .. } = chaos;
     let fleet = Arc::try_unwrap(fleet).map_err(|_| "the fleet is still in use")?;
     let ended = fleet.into_inner().unwrap_or_else(PoisonError::into_inner).stop().await?;

@@ -29,7 +29,24 @@ pub(crate) struct Recorded {
     pub(crate) attempt: u32,
     pub(crate) worker: i64,
     pub(crate) kind: i64,
+    pub(crate) finished_at: Micros,
     pub(crate) result: String,
+}
+
+/// A recorded failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Failure {
+    pub(crate) attempt: u32,
+    /// Whether no attempt was to follow.
+    pub(crate) for_good: bool,
+}
+
+/// How far a batch got.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept {
+    pub(crate) cursor: u64,
+    /// The execution that saved it.
+    pub(crate) by: u64,
 }
 
 /// A process as a worker.
@@ -45,10 +62,12 @@ pub(crate) struct Tenure {
 pub(crate) struct State {
     /// By number.
     pub(crate) tasks: BTreeMap<i64, Task>,
-    /// By task and step.
-    pub(crate) results: HashMap<(i64, usize), Recorded>,
-    /// The attempts that failed, by task and step, with when each did.
-    pub(crate) failures: HashMap<(i64, usize), Vec<u32>>,
+    /// By task and number of the step, the batch or the compensation.
+    pub(crate) results: HashMap<(i64, i64), Recorded>,
+    /// The attempts that failed, likewise.
+    pub(crate) failures: HashMap<(i64, i64), Vec<Failure>>,
+    /// The checkpoints of batches, likewise.
+    pub(crate) checkpoints: HashMap<(i64, i64), Kept>,
     /// By number.
     pub(crate) workers: HashMap<i64, Tenure>,
     /// The tasks of idempotency keys.
@@ -59,6 +78,9 @@ pub(crate) struct State {
 
 /// The state of a task that is complete.
 pub(crate) const COMPLETE: i64 = 10;
+
+/// The state of a task that was rolled back.
+pub(crate) const COMPENSATED: i64 = 13;
 
 /// A row whose columns are read by place.
 struct Row(Vec<Option<String>>);
@@ -123,20 +145,26 @@ pub(crate) async fn read(database: &Database) -> Outcome<State> {
         };
         state.tasks.insert(row.get(0)?, task);
     }
-    let columns = ["task_id", "step", "attempt", "worker", "kind", "result"];
+    let columns = ["task_id", "step", "attempt", "worker", "kind", "result", "finished_at"];
     for row in rows(database, &columns, "tasker.steps").await? {
         let recorded = Recorded {
             attempt: row.get(2)?,
             worker: row.get(3)?,
             kind: row.get(4)?,
+            finished_at: row.get(6)?,
             result: row.text(5).to_owned(),
         };
         if state.results.insert((row.get(0)?, row.get(1)?), recorded).is_some() {
             state.stray.push(format!("a second result of step {} of task {}", row.text(1), row.text(0)));
         }
     }
-    for row in rows(database, &["task_id", "step", "attempt"], "tasker.attempts").await? {
-        state.failures.entry((row.get(0)?, row.get(1)?)).or_default().push(row.get(2)?);
+    for row in rows(database, &["task_id", "step", "attempt", "retry_at"], "tasker.attempts").await? {
+        let failure = Failure { attempt: row.get(2)?, for_good: row.maybe::<Micros>(3)?.is_none() };
+        state.failures.entry((row.get(0)?, row.get(1)?)).or_default().push(failure);
+    }
+    for row in rows(database, &["task_id", "step", "cursor", "partial"], "tasker.checkpoints").await? {
+        let kept = Kept { cursor: row.get(2)?, by: row.get(3)? };
+        state.checkpoints.insert((row.get(0)?, row.get(1)?), kept);
     }
     for row in rows(database, &["id", "name", "started_at", "stopped_at"], "tasker.workers").await? {
         let pid = row.text(1).split('@').next().unwrap_or_default().parse()?;
@@ -147,7 +175,7 @@ pub(crate) async fn read(database: &Database) -> Outcome<State> {
         state.keys.push(row.get(0)?);
     }
     let unresolved = "dead_letters where resolved_at is null";
-    for table in [unresolved, "offers", "commands", "checkpoints", "outbox"] {
+    for table in [unresolved, "offers", "commands", "outbox"] {
         for row in rows(database, &["task_id"], &format!("tasker.{table}")).await? {
             state.stray.push(format!("a row in {table} for task {}", row.text(0)));
         }

@@ -1,12 +1,8 @@
-//! The workflows of the crash tests, and what each of their steps does by itself.
-//!
-//! Which step of which task is slow or fails is decided by the task's id and the step's name alone, so that
-//! every process, and the checker afterwards, says the same.
+//! The workflows of the crash tests: every shape, and every kind of step.
 
 use std::time::Duration;
 
-use tasker_runtime::template::{Report, RetryOptions, Step, Template};
-use uuid::Uuid;
+use tasker_runtime::template::{BatchConfig, OnFailure, Report, RetryOptions, Step, StepKind, Template};
 
 /// The namespace of all of them.
 pub(crate) const NAMESPACE: &str = "chaos";
@@ -14,57 +10,127 @@ pub(crate) const NAMESPACE: &str = "chaos";
 /// How often a step is called at most, failures that are not meant included.
 pub(crate) const MAX_ATTEMPTS: u32 = 4;
 
-/// A workflow: its steps in the order of the template, each with the steps it depends on.
+/// So many batches of one worker run at once.
+const PARALLELISM: u32 = 3;
+
+/// A workflow: its steps in the order of the template.
 pub(crate) struct Workflow {
     /// The name of its template.
     pub(crate) name: &'static str,
-    /// Its steps; those without dependencies see the number in the task's context instead.
-    pub(crate) steps: &'static [(&'static str, &'static [&'static str])],
+    pub(crate) steps: &'static [Shape],
 }
 
-/// Every shape: one after the other, a fork and a join, a tree, and partial joins.
-pub(crate) const WORKFLOWS: [Workflow; 4] = [
+/// A step of a workflow.
+pub(crate) struct Shape {
+    pub(crate) name: &'static str,
+    /// The steps it depends on; without any it sees the number in the task's context instead.
+    pub(crate) after: &'static [&'static str],
+    pub(crate) kind: StepKind,
+    /// Whether there is a handler that undoes it.
+    pub(crate) undone: bool,
+}
+
+const fn step(name: &'static str, after: &'static [&'static str]) -> Shape {
+    Shape { name, after, kind: StepKind::Standard, undone: false }
+}
+
+const fn undone(name: &'static str, after: &'static [&'static str]) -> Shape {
+    Shape { undone: true, ..step(name, after) }
+}
+
+const fn decision(name: &'static str, after: &'static [&'static str]) -> Shape {
+    Shape { kind: StepKind::Decision, ..step(name, after) }
+}
+
+const fn analyzer(name: &'static str, after: &'static [&'static str]) -> Shape {
+    Shape { kind: StepKind::Batchable, ..step(name, after) }
+}
+
+const fn worker(name: &'static str, after: &'static [&'static str]) -> Shape {
+    Shape { kind: StepKind::BatchWorker, ..step(name, after) }
+}
+
+const fn convergence(name: &'static str, after: &'static [&'static str]) -> Shape {
+    Shape { kind: StepKind::DeferredConvergence, ..step(name, after) }
+}
+
+/// One after the other, a fork and a join, a tree, partial joins; decisions within decisions; batches; and
+/// one whose completed steps are undone when a later one fails for good.
+pub(crate) static WORKFLOWS: [Workflow; 7] = [
     Workflow {
         name: "linear",
         steps: &[
-            ("linear_1", &[]),
-            ("linear_2", &["linear_1"]),
-            ("linear_3", &["linear_2"]),
-            ("linear_4", &["linear_3"]),
+            step("linear_1", &[]),
+            step("linear_2", &["linear_1"]),
+            step("linear_3", &["linear_2"]),
+            step("linear_4", &["linear_3"]),
         ],
     },
     Workflow {
         name: "diamond",
         steps: &[
-            ("diamond_start", &[]),
-            ("diamond_left", &["diamond_start"]),
-            ("diamond_right", &["diamond_start"]),
-            ("diamond_end", &["diamond_left", "diamond_right"]),
+            step("diamond_start", &[]),
+            step("diamond_left", &["diamond_start"]),
+            step("diamond_right", &["diamond_start"]),
+            step("diamond_end", &["diamond_left", "diamond_right"]),
         ],
     },
     Workflow {
         name: "tree",
         steps: &[
-            ("tree_root", &[]),
-            ("tree_left", &["tree_root"]),
-            ("tree_right", &["tree_root"]),
-            ("tree_left_a", &["tree_left"]),
-            ("tree_left_b", &["tree_left"]),
-            ("tree_right_a", &["tree_right"]),
-            ("tree_right_b", &["tree_right"]),
-            ("tree_crown", &["tree_left_a", "tree_left_b", "tree_right_a", "tree_right_b"]),
+            step("tree_root", &[]),
+            step("tree_left", &["tree_root"]),
+            step("tree_right", &["tree_root"]),
+            step("tree_left_a", &["tree_left"]),
+            step("tree_left_b", &["tree_left"]),
+            step("tree_right_a", &["tree_right"]),
+            step("tree_right_b", &["tree_right"]),
+            step("tree_crown", &["tree_left_a", "tree_left_b", "tree_right_a", "tree_right_b"]),
         ],
     },
     Workflow {
         name: "mixed",
         steps: &[
-            ("mixed_init", &[]),
-            ("mixed_left", &["mixed_init"]),
-            ("mixed_right", &["mixed_init"]),
-            ("mixed_validate", &["mixed_left", "mixed_right"]),
-            ("mixed_transform", &["mixed_left"]),
-            ("mixed_analyze", &["mixed_right"]),
-            ("mixed_finalize", &["mixed_validate", "mixed_transform", "mixed_analyze"]),
+            step("mixed_init", &[]),
+            step("mixed_left", &["mixed_init"]),
+            step("mixed_right", &["mixed_init"]),
+            step("mixed_validate", &["mixed_left", "mixed_right"]),
+            step("mixed_transform", &["mixed_left"]),
+            step("mixed_analyze", &["mixed_right"]),
+            step("mixed_finalize", &["mixed_validate", "mixed_transform", "mixed_analyze"]),
+        ],
+    },
+    Workflow {
+        name: "decision",
+        steps: &[
+            step("route_start", &[]),
+            decision("route_choose", &["route_start"]),
+            step("route_left", &["route_choose"]),
+            step("route_right", &["route_choose"]),
+            decision("route_again", &["route_choose"]),
+            step("route_deep", &["route_again"]),
+            step("route_side", &["route_again"]),
+            convergence("route_end", &["route_left", "route_right", "route_deep", "route_side"]),
+        ],
+    },
+    Workflow {
+        name: "batch",
+        steps: &[
+            step("batch_start", &[]),
+            analyzer("batch_plan", &["batch_start"]),
+            worker("batch_work", &["batch_plan"]),
+            convergence("batch_end", &["batch_work"]),
+        ],
+    },
+    Workflow {
+        name: "rollback",
+        steps: &[
+            undone("order_reserve", &[]),
+            undone("order_charge", &["order_reserve"]),
+            undone("order_notify", &["order_reserve"]),
+            step("order_pack", &["order_charge"]),
+            undone("order_ship", &["order_pack", "order_notify"]),
+            undone("order_close", &["order_ship"]),
         ],
     },
 ];
@@ -75,9 +141,10 @@ impl Workflow {
         WORKFLOWS.iter().find(|workflow| workflow.name == name)
     }
 
-    /// The place of a step in the template.
-    pub(crate) fn place(&self, step: &str) -> Option<usize> {
-        self.steps.iter().position(|(name, _)| *name == step)
+    /// Whether the step `user` depends on the step `used`, directly or not.
+    pub(crate) fn uses(&self, user: &str, used: &str) -> bool {
+        let shape = self.steps.iter().find(|shape| shape.name == user);
+        shape.is_some_and(|shape| shape.after.iter().any(|name| *name == used || self.uses(name, used)))
     }
 
     /// The name of its template with the namespace.
@@ -92,11 +159,19 @@ impl Workflow {
             max: Some(Duration::from_millis(200)),
             ..RetryOptions::default()
         };
-        let step = |(name, after): &(&'static str, &[&'static str])| Step {
-            retry: retry.clone(),
-            ..Step::new(*name).after(after.iter().copied())
+        let step = |shape: &Shape| {
+            let mut step = Step::new(shape.name).kind(shape.kind).after(shape.after.iter().copied());
+            step.retry = retry.clone();
+            if shape.kind == StepKind::BatchWorker {
+                step.batch = Some(BatchConfig { parallelism: Some(PARALLELISM), ..BatchConfig::default() });
+            }
+            step
         };
-        let builder = Template::builder(self.name).namespace(NAMESPACE);
+        let on_failure = match self.steps.iter().any(|shape| shape.undone) {
+            true => OnFailure::Compensate,
+            false => OnFailure::Block,
+        };
+        let builder = Template::builder(self.name).namespace(NAMESPACE).on_failure(on_failure);
         self.steps.iter().map(step).fold(builder, |builder, step| builder.step(step)).build()
     }
 }
@@ -104,56 +179,6 @@ impl Workflow {
 /// The templates of all workflows.
 pub(crate) fn templates() -> Result<Vec<Template>, Report> {
     WORKFLOWS.iter().map(Workflow::template).collect()
-}
-
-/// What a step of a task does by itself, whoever runs it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Policy {
-    /// How long an attempt takes.
-    pub(crate) takes: Duration,
-    /// How many of its first attempts fail.
-    pub(crate) failures: u32,
-    /// How long a failed attempt asks to wait; without it, the template's delay.
-    pub(crate) delay: Option<Duration>,
-}
-
-/// Longer than a process keeps a task for a retry: it gives the task back and somebody takes it anew.
-const DISTANT: Duration = Duration::from_millis(5_500);
-
-impl Policy {
-    /// Most steps return at once, some take milliseconds, one in twenty-five long enough to be cut off or
-    /// repeated elsewhere meanwhile; one in twelve fails at first.
-    pub(crate) fn of(task: Uuid, step: &str) -> Self {
-        let dice = Dice::of(task, step);
-        let takes = match dice.roll(0, 100) {
-            0..64 => 0,
-            64..96 => 1 + dice.roll(1, 8),
-            _ => 300 + dice.roll(1, 900),
-        };
-        let (failures, delay) = match dice.roll(2, 480) {
-            0 => (1, Some(DISTANT)),
-            1..8 => (2, None),
-            8..40 => (1, None),
-            _ => (0, None),
-        };
-        Self { takes: Duration::from_millis(takes), failures, delay }
-    }
-}
-
-/// Numbers that follow from a task and a step.
-struct Dice(u64);
-
-impl Dice {
-    fn of(task: Uuid, step: &str) -> Self {
-        // FNV-1a.
-        let hash = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        Self(task.as_bytes().iter().chain(step.as_bytes()).fold(0xcbf2_9ce4_8422_2325, hash))
-    }
-
-    /// The `turn`-th number, below `sides`.
-    fn roll(&self, turn: u64, sides: u64) -> u64 {
-        fastrand::Rng::with_seed(self.0.wrapping_add(turn)).u64(..sides)
-    }
 }
 
 #[cfg(test)]
@@ -165,21 +190,8 @@ mod tests {
     fn templates_are_valid_and_keep_the_order_of_the_steps() {
         for (template, workflow) in templates().unwrap().iter().zip(&WORKFLOWS) {
             let names: Vec<&str> = template.steps().iter().map(|step| &*step.name).collect();
-            let expected: Vec<&str> = workflow.steps.iter().map(|(name, _)| *name).collect();
+            let expected: Vec<&str> = workflow.steps.iter().map(|shape| shape.name).collect();
             assert_eq!(names, expected);
         }
-    }
-
-    #[test]
-    fn some_steps_fail_and_some_are_slow_but_most_are_neither() {
-        let count = |test: fn(Policy) -> bool| {
-            let task =
-                |n: u128| Policy::of(Uuid::from_u128(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)), "mixed_left");
-            (0..10_000).filter(|n| test(task(*n))).count()
-        };
-        assert!((300..500).contains(&count(|policy| policy.takes > Duration::from_millis(300))));
-        assert!((700..950).contains(&count(|policy| policy.failures > 0)));
-        assert!((5..50).contains(&count(|policy| policy.delay.is_some())));
-        assert_eq!(count(|policy| policy.failures >= MAX_ATTEMPTS), 0);
     }
 }

@@ -1,30 +1,47 @@
 //! Each rule notices when its promise is broken, and only then.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod capabilities;
+
+use tasker_runtime::template::StepKind;
+
 use super::super::state::{Recorded, Task, Tenure};
 use super::*;
 
-/// A run in which everything went well: one diamond, its steps executed by the process 7, worker 1.
+/// A run in which everything went well: one task, executed step by step by the process 7, worker 1.
 struct Story {
     submissions: BTreeMap<u64, Submitted>,
+    course: Course,
     ledgers: Vec<Execution>,
     state: State,
 }
 
 /// The time an execution takes; each starts when all before it have ended.
 const TAKES: i64 = 10;
+/// From the start of one execution to that of the next.
+const PACE: i64 = 20;
 
 impl Story {
+    /// A diamond.
     fn new() -> Self {
-        let workflow = Workflow::named("diamond").unwrap();
-        // A task none of whose steps is meant to fail.
-        let calm = |task: &Uuid| workflow.steps.iter().all(|(step, _)| Policy::of(*task, step).failures == 0);
-        let task = (1..).map(Uuid::from_u128).find(calm).unwrap();
+        Self::of("diamond", |_| true)
+    }
+
+    /// The first task of `workflow` that is as `wanted`, and of which no attempt fails but what fails for good.
+    fn of(workflow: &str, wanted: impl Fn(&Course) -> bool) -> Self {
+        let shape = Workflow::named(workflow).unwrap();
+        let calm = |task: Uuid, course: &Course| {
+            course.nodes.iter().all(|node| Policy::of(task, &node.name).failures == 0)
+        };
+        let found = (1..).map(Uuid::from_u128).find_map(|task| {
+            let course = Course::of(shape, task);
+            (calm(task, &course) && wanted(&course)).then_some((task, course))
+        });
+        let (task, course) = found.unwrap();
+        let submitted = Submitted { workflow: workflow.to_owned(), task: Some(task) };
         let mut story = Self {
-            submissions: BTreeMap::from([(
-                5,
-                Submitted { workflow: "diamond".to_owned(), task: Some(task) },
-            )]),
+            submissions: BTreeMap::from([(5, submitted)]),
+            course: course.clone(),
             ledgers: Vec::new(),
             state: State::default(),
         };
@@ -32,36 +49,75 @@ impl Story {
             1,
             Task {
                 uuid: task,
-                workflow: "diamond".to_owned(),
+                workflow: workflow.to_owned(),
                 number: 5,
-                state: COMPLETE,
+                state: course.state,
                 finished_at: Some(900),
                 about: String::new(),
             },
         );
         story.state.workers.insert(1, Tenure { pid: 7, started_at: 0, stopped_at: None });
-        for (place, (step, seen)) in
-            [("diamond_start", vec![5]), ("diamond_left", vec![100]), ("diamond_right", vec![100])]
-                .into_iter()
-                .chain([("diamond_end", vec![101, 102])])
-                .enumerate()
-        {
-            let start = 100 + 20 * i64::try_from(place).unwrap();
-            let value = 100 + u64::try_from(place).unwrap();
-            story.ledgers.push(Execution {
-                pid: 7,
-                task,
-                step: step.to_owned(),
-                attempt: 1,
-                value,
-                seen,
-                start,
-                end: Some((start + TAKES, true)),
-            });
-            let recorded = Recorded { attempt: 1, worker: 1, kind: 0, result: value.to_string() };
-            story.state.results.insert((1, place), recorded);
+        let (undos, steps): (Vec<&Node>, Vec<&Node>) =
+            course.nodes.iter().partition(|node| node.undoes.is_some());
+        for node in steps.into_iter().chain(undos.into_iter().rev()) {
+            story.run(task, node);
         }
         story
+    }
+
+    /// Adds what is left of a step that runs, with its place among the executions as its value.
+    fn run(&mut self, task: Uuid, node: &Node) {
+        if node.fate == Fate::Out {
+            return;
+        }
+        let place = i64::try_from(self.ledgers.len()).unwrap();
+        let (start, value) = (100 + PACE * place, 100 + place.cast_unsigned());
+        let value_of = |at: usize| {
+            let name = &self.course.nodes[at].name;
+            self.ledgers.iter().find(|execution| execution.step == *name).unwrap().value
+        };
+        let seen = match &node.sees {
+            Sees::Number => vec![Some(5)],
+            Sees::Slice { analyzer, index } => {
+                let start = value_of(*analyzer) + index * SLICE;
+                vec![Some(start), Some(start + SLICE)]
+            }
+            Sees::Results(results) => results.iter().map(|at| at.map(value_of)).collect(),
+        };
+        let done = node.fate == Fate::Done;
+        self.ledgers.push(Execution {
+            pid: 7,
+            task,
+            step: node.name.clone(),
+            attempt: 1,
+            value,
+            seen,
+            loaded: None,
+            saves: Vec::new(),
+            start,
+            end: Some((start + TAKES, done)),
+        });
+        if done {
+            let result = match node.kind {
+                StepKind::Decision | StepKind::Batchable => format!("{{\"data\":{value}}}"),
+                _ => value.to_string(),
+            };
+            let finished_at = start + TAKES;
+            let recorded = Recorded { attempt: 1, worker: 1, kind: 0, finished_at, result };
+            self.state.results.insert((1, node.code), recorded);
+        } else {
+            self.state.failures.insert((1, node.code), vec![Failure { attempt: 1, for_good: true }]);
+        }
+    }
+
+    /// The only execution of the step `name`.
+    fn execution(&mut self, name: &str) -> &mut Execution {
+        self.ledgers.iter_mut().find(|execution| execution.step == name).unwrap()
+    }
+
+    /// The number of the step `name` in the database.
+    fn code(&self, name: &str) -> i64 {
+        self.course.nodes[self.course.find(name).unwrap()].code
     }
 
     /// The rules that are broken, each once.
@@ -107,6 +163,9 @@ fn acknowledged_task_that_is_gone_or_open_is_lost() {
     let mut open = Story::new();
     open.task().state = 1;
     assert_eq!(open.broken(), [Rule::Lost]);
+    let mut undone = Story::new();
+    undone.task().state = COMPENSATED;
+    assert_eq!(undone.broken(), [Rule::State]);
 }
 
 #[test]
@@ -154,7 +213,7 @@ fn result_that_is_not_the_one_seen_downstream_is_mixed_up() {
     replaced.state.results.get_mut(&(1, 1)).unwrap().result = again.to_string();
     assert_eq!(replaced.broken(), [Rule::Mixed]);
     let mut context = Story::new();
-    context.ledgers[0].seen = vec![6];
+    context.ledgers[0].seen = vec![Some(6)];
     assert_eq!(context.broken(), [Rule::Mixed]);
 }
 
@@ -171,7 +230,7 @@ fn attempts_follow_from_the_failures_that_are_meant() {
     counted.state.results.get_mut(&(1, 2)).unwrap().attempt = 2;
     assert_eq!(counted.broken(), [Rule::Attempts]);
     let mut failed = Story::new();
-    failed.state.failures.insert((1, 2), vec![1]);
+    failed.state.failures.insert((1, 2), vec![Failure { attempt: 1, for_good: false }]);
     assert_eq!(failed.broken(), [Rule::Attempts]);
     let mut too_many = Story::new();
     too_many.again(2, 150).attempt = 2;

@@ -1,0 +1,65 @@
+//! What the checker says.
+
+use std::fmt;
+
+/// The rules. Each is a promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Rule {
+    /// Every acknowledged task is there and over.
+    Lost,
+    /// Every task ends as it must: complete, or rolled back.
+    State,
+    /// Nothing is there that nobody submitted, and nothing twice.
+    Unknown,
+    /// Each step that is to run has one result, and an execution was about to return it; so has each batch
+    /// and each compensation.
+    Result,
+    /// No step runs that no decision chose, or that needs one which failed.
+    Route,
+    /// Every execution saw the recorded results of what its step depends on, those of batches in order and
+    /// none left out.
+    Mixed,
+    /// No execution started before what its step depends on had returned.
+    Early,
+    /// Attempts are counted as the failures say, each failure is recorded once, and there are no others.
+    Attempts,
+    /// No result counts that came after its worker had lost it to another.
+    Late,
+    /// A batch goes on from where it was saved last, never from further back, and only its holder saves.
+    Checkpoint,
+    /// Of a task that fails, what was completed is undone and nothing else: one after the other, what was
+    /// completed last first, when nothing else runs any more.
+    Undo,
+}
+
+/// A promise that was broken, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Violation {
+    pub(crate) rule: Rule,
+    pub(crate) what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.rule, self.what)
+    }
+}
+
+/// What was looked at, and what was found.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    /// Tasks in the database.
+    pub(crate) tasks: usize,
+    /// Those that were never acknowledged.
+    pub(crate) doubtful: usize,
+    /// Results in the database.
+    pub(crate) steps: usize,
+    /// Executions in the ledgers.
+    pub(crate) executions: usize,
+    /// Executions that were neither recorded nor meant to fail: repeated because of a fault.
+    pub(crate) repeated: usize,
+    /// Executions that never came to their end.
+    pub(crate) cut: usize,
+    /// The broken promises.
+    pub(crate) violations: Vec<Violation>,
+}
