@@ -82,7 +82,7 @@ const NEAR: Duration = Duration::from_secs(5);
 /// A step that waited here for a permit this long is offered to others, if there are any.
 const PATIENCE: Duration = Duration::from_millis(20);
 /// At most this much is folded before it is written.
-const BATCH: usize = 1000;
+pub(crate) const BATCH: usize = 1000;
 /// After this many holders died in a row over a task, it is set aside.
 const DEATHS: u32 = 5;
 /// From this many on, a task runs only while no other such task does.

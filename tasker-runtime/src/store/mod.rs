@@ -10,6 +10,9 @@ mod migrations;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod on_databases;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod plans;
 pub(crate) mod presence;
 mod rows;
 pub(crate) mod sql;

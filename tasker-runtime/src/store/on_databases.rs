@@ -1,8 +1,8 @@
 //! Every statement is one both databases understand, whatever their tables hold.
 
-use support::{TestDatabase, databases, fresh_postgres};
+use support::{TestDatabase, databases};
 
-use super::{Connection, Options, PINNED_PLANS, Statement, Store, sql, values};
+use super::{Options, Statement, Store, sql, values};
 
 async fn open(database: &TestDatabase) -> Store {
     Store::open(&database.url, Options::default()).await.unwrap()
@@ -77,95 +77,5 @@ async fn opening_again_changes_nothing() {
         let of_version = values!["n", "t", "1.0.0"];
         let kept = second.reader().await.unwrap().fetch(&sql::TEMPLATE_VERSIONS, of_version).await.unwrap();
         assert_eq!(kept.len(), 1, "{database}");
-    }
-}
-
-/// Runs statements that take no values, one after the other.
-async fn run(connection: &mut Connection, text: String) {
-    let Connection::Postgres(connection) = connection else { panic!("this needs PostgreSQL") };
-    sqlx::raw_sql(sqlx::AssertSqlSafe(text)).execute(&mut **connection).await.unwrap();
-}
-
-/// The plan PostgreSQL follows for a statement of any values.
-async fn plan(connection: &mut Connection, statement: &Statement, values: &str) -> String {
-    run(connection, format!("prepare looked_at as {}", statement.postgres())).await;
-    let Connection::Postgres(postgres) = connection else { panic!("this needs PostgreSQL") };
-    let explain = sqlx::AssertSqlSafe(format!("explain execute looked_at ({values})"));
-    let rows = sqlx::raw_sql(explain).fetch_all(&mut **postgres).await.unwrap();
-    let line = |row: &sqlx::postgres::PgRow| sqlx::Row::get_unchecked::<String, _>(row, 0);
-    let plan: Vec<String> = rows.iter().map(line).collect();
-    run(connection, "deallocate looked_at".to_owned()).await;
-    plan.join("\n")
-}
-
-/// Claim and record of any values go by index, row by row.
-async fn plans_go_by_index(connection: &mut Connection, statistics: &str) {
-    let ints = "array[1,2]";
-    let claim = plan(connection, &sql::CLAIM, "'test', 1, 1, 500").await;
-    let record = format!(
-        "{ints}, {ints}, {ints}, {ints}, {ints}, {ints}, array['1', '2'], \
-         {ints}, {ints}, {ints}, {ints}, {ints}, array['', ''], 1"
-    );
-    let record = plan(connection, &sql::RECORD, &record).await;
-    let failures = format!("{ints}, {ints}, {ints}, {ints}, {ints}, {ints}, {ints}, array['1', '2'], 1");
-    let failures = plan(connection, &sql::RECORD_FAILURES, &failures).await;
-    for (name, plan, index) in [
-        ("claim", &claim, "Index Scan using runs_queue on runs"),
-        ("claim", &claim, "Index Scan using runs_pkey on runs"),
-        ("claim", &claim, "Index Scan using tasks_pkey on tasks"),
-        ("record", &record, "Index Scan using runs_pkey on runs"),
-        ("record_failures", &failures, "Index Scan using runs_pkey on runs"),
-    ] {
-        assert!(plan.contains(index), "{statistics}: {name} without {index}:\n{plan}");
-        for slow in ["Seq Scan on", "Hash Join", "Merge Join", "Bitmap Heap Scan on", "Sort  ("] {
-            assert!(!plan.contains(slow), "{statistics}: {name} with {slow}:\n{plan}");
-        }
-    }
-}
-
-const HUNDRED_THOUSAND_TASKS: &str = "
-    insert into tasker.tasks (uuid, template_id, correlation_id, created_at, context)
-    select md5(n::text)::uuid, 1, md5(n::text)::uuid, n, '{}' from generate_series(1, 100000) n;
-    insert into tasker.runs (task_id, run_at, queue, owner, finished_at, state)
-    select n, n, 'test', case when n % 2 = 0 then 1 end, case when n % 2 = 0 then n end, n % 2
-    from generate_series(1, 100000) n;
-    insert into tasker.steps (task_id, started_at, finished_at, worker, step, attempt, result)
-    select n, n, n, 1, 0, 1, '1' from generate_series(2, 100000, 2) n;";
-
-#[tokio::test]
-async fn claim_and_record_go_by_index_whatever_the_statistics_say() {
-    let database = fresh_postgres().await;
-    let store = open(&database).await;
-    let mut session = store.session();
-    let mut connection = session.open().await.unwrap();
-    // The statistics are to be as old as the test says.
-    for table in ["tasks", "runs", "steps", "attempts", "workers"] {
-        run(&mut connection, format!("alter table tasker.{table} set (autovacuum_enabled = off)")).await;
-    }
-    plans_go_by_index(&mut connection, "no statistics, no rows").await;
-    run(&mut connection, "analyze".to_owned()).await;
-    run(&mut connection, HUNDRED_THOUSAND_TASKS.to_owned()).await;
-    plans_go_by_index(&mut connection, "statistics from before the rows").await;
-    run(&mut connection, "vacuum analyze".to_owned()).await;
-    plans_go_by_index(&mut connection, "fresh statistics").await;
-    run(&mut connection, "delete from tasker.runs where task_id > 10".to_owned()).await;
-    plans_go_by_index(&mut connection, "statistics of many rows that are gone").await;
-}
-
-#[tokio::test]
-async fn plans_are_pinned_because_they_would_not_stay() {
-    let database = fresh_postgres().await;
-    let store = open(&database).await;
-    let mut session = store.session();
-    let mut connection = session.open().await.unwrap();
-    for setting in ["plan_cache_mode", "enable_hashjoin", "enable_mergejoin", "enable_seqscan"] {
-        assert!(PINNED_PLANS.contains(setting));
-        let Connection::Postgres(postgres) = &mut connection else {
-            panic!("a session has a connection of its own")
-        };
-        let show = sqlx::AssertSqlSafe(format!("show {setting}"));
-        let value: String = sqlx::query_scalar(show).fetch_one(&mut **postgres).await.unwrap();
-        let meant = if setting == "plan_cache_mode" { "force_generic_plan" } else { "off" };
-        assert_eq!(value, meant, "{setting}");
     }
 }

@@ -76,6 +76,9 @@ statements! {
     FLOOR_DROP = shared "floor_drop";
     FLOOR_CREATE = twin "floor_create";
     FLOOR_APPEND = twin "floor_append";
+    BENCH_SERVER = twin "bench_server";
+    BENCH_SETTINGS = twin "bench_settings";
+    BENCH_COMPLETE = shared "bench_complete";
     OFFER = twin "offer";
     TAKE_OFFERS = twin "take_offers";
     TASK_FACTS = twin "task_facts";

@@ -1,5 +1,10 @@
 //! The workflows that are measured: handlers that do nothing but return 50 bytes.
 
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
 use async_trait::async_trait;
 
 use crate::{
@@ -11,8 +16,23 @@ use crate::{
     template::{Step, StepKind, Template},
 };
 
+/// The queue of everything that is measured.
+pub(super) const NAMESPACE: &str = "bench";
+/// How many steps a linear or diamond task has.
+pub(super) const STEPS: u64 = 4;
+/// How long each part of a slow fan-out takes.
+const SLOW: Duration = Duration::from_millis(50);
+
 const CONTEXT: &str = r#"{"even_number": 6, "test_run_id": "bench"}"#;
 const RESULT: &str = r#"{"processing_info":"done by step","result":1296}"#;
+
+/// Calls of handlers in this process.
+static CALLS: AtomicU64 = AtomicU64::new(0);
+
+/// How many handlers this process has called since it started.
+pub(super) fn calls() -> u64 {
+    CALLS.load(Ordering::Relaxed)
+}
 
 /// Returns the same small result each time.
 struct Nothing;
@@ -24,6 +44,23 @@ impl StepHandler for Nothing {
     }
 
     async fn call(&self, _step: &TaskSequenceStep) -> Result<Json, StepError> {
+        CALLS.fetch_add(1, Ordering::Relaxed);
+        Ok(Json::stored(RESULT))
+    }
+}
+
+/// Returns the same small result after a while.
+struct Wait;
+
+#[async_trait]
+impl StepHandler for Wait {
+    fn name(&self) -> &str {
+        "bench_wait"
+    }
+
+    async fn call(&self, _step: &TaskSequenceStep) -> Result<Json, StepError> {
+        CALLS.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(SLOW).await;
         Ok(Json::stored(RESULT))
     }
 }
@@ -44,65 +81,89 @@ impl StepHandler for Cut {
 
 impl BatchableCapable for Cut {}
 
-/// One analyzer, its worker, and the step that waits for all batches.
-fn batches() -> Option<Template> {
-    Template::builder("batches")
-        .namespace("bench")
-        .step(Step::new("cut").kind(StepKind::Batchable).handler("bench_cut"))
-        .step(Step::new("work").kind(StepKind::BatchWorker).after(["cut"]).handler("bench_nothing"))
-        .step(
-            Step::new("gather").kind(StepKind::DeferredConvergence).after(["work"]).handler("bench_nothing"),
-        )
+fn template(name: &str, steps: impl IntoIterator<Item = Step>) -> Option<Template> {
+    steps
+        .into_iter()
+        .fold(Template::builder(name).namespace(NAMESPACE), |template, step| template.step(step))
         .build()
         .ok()
 }
 
-fn template(name: &str, steps: impl IntoIterator<Item = Step>) -> Option<Template> {
-    let template = Template::builder(name).namespace("bench");
-    let steps = steps.into_iter().map(|step| step.handler("bench_nothing"));
-    steps.fold(template, |template, step| template.step(step)).build().ok()
+fn nothing(name: &str) -> Step {
+    Step::new(name).handler("bench_nothing")
 }
 
-fn templates() -> impl Iterator<Item = Template> {
-    let linear = [
-        Step::new("one"),
-        Step::new("two").after(["one"]),
-        Step::new("three").after(["two"]),
-        Step::new("four").after(["three"]),
+fn linear() -> Option<Template> {
+    let steps = [
+        nothing("one"),
+        nothing("two").after(["one"]),
+        nothing("three").after(["two"]),
+        nothing("four").after(["three"]),
     ];
-    let diamond = [
-        Step::new("start"),
-        Step::new("left").after(["start"]),
-        Step::new("right").after(["start"]),
-        Step::new("end").after(["left", "right"]),
-    ];
-    let names: Vec<String> = (0..1000).map(|number| format!("part_{number}")).collect();
-    let parts = names.iter().map(|name| Step::new(name.as_str()).after(["start"]));
-    let fan_out: Vec<Step> = [Step::new("start")]
-        .into_iter()
-        .chain(parts)
-        .chain([Step::new("end").after(names.clone())])
-        .collect();
-    [template("linear", linear), template("diamond", diamond), template("fan_out", fan_out)]
-        .into_iter()
-        .flatten()
-        .chain(batches())
+    template("linear", steps)
 }
 
-/// A Tasker that knows the measured workflows and nothing else.
-pub(super) fn builder(store: Store) -> Builder {
+fn diamond() -> Option<Template> {
+    let steps = [
+        nothing("start"),
+        nothing("left").after(["start"]),
+        nothing("right").after(["start"]),
+        nothing("end").after(["left", "right"]),
+    ];
+    template("diamond", steps)
+}
+
+/// One analyzer, its worker, and the step that waits for all instances.
+fn batches() -> Option<Template> {
+    let steps = [
+        Step::new("cut").kind(StepKind::Batchable).handler("bench_cut"),
+        nothing("work").kind(StepKind::BatchWorker).after(["cut"]),
+        nothing("gather").kind(StepKind::DeferredConvergence).after(["work"]),
+    ];
+    template("batches", steps)
+}
+
+/// A fan-out: one step, `width` that need it, one that needs them all.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FanOut {
+    pub width: u32,
+    /// Whether its parts take a while.
+    pub slow: bool,
+}
+
+impl FanOut {
+    /// The template's name says what it is: templates of several widths may be in one database.
+    pub(super) fn name(self) -> String {
+        format!("fan_out_{}{}", self.width, if self.slow { "_slow" } else { "" })
+    }
+
+    fn template(self) -> Option<Template> {
+        let handler = if self.slow { "bench_wait" } else { "bench_nothing" };
+        let names: Vec<String> = (0..self.width).map(|number| format!("part_{number}")).collect();
+        let parts = names.iter().map(|name| Step::new(name.as_str()).after(["start"]).handler(handler));
+        let end = nothing("end").after(names.clone());
+        template(&self.name(), [nothing("start")].into_iter().chain(parts).chain([end]))
+    }
+}
+
+/// A Tasker that knows the measured workflows and nothing else; a wide one only where it is measured,
+/// because it is large.
+pub(super) fn builder(store: Store, fan_out: Option<FanOut>) -> Builder {
     let registry = Registry::of([
         Registration::new(&Nothing, file!(), line!(), module_path!()),
+        Registration::new(&Wait, file!(), line!(), module_path!()),
         Registration::new(&Cut, file!(), line!(), module_path!()),
     ]);
-    templates().fold(Tasker::builder().store(store).registry(registry), Builder::template)
+    let templates = [linear(), diamond(), batches(), fan_out.and_then(FanOut::template)];
+    templates.into_iter().flatten().fold(Tasker::builder().store(store).registry(registry), Builder::template)
 }
 
+/// A task of this workflow.
 pub(super) fn submission(workflow: &str) -> Submission {
-    Submission::to(format!("bench/{workflow}")).json(Json::stored(CONTEXT))
+    Submission::to(format!("{NAMESPACE}/{workflow}")).json(Json::stored(CONTEXT))
 }
 
-/// A task of `count` batches.
+/// A task of `count` batch instances.
 pub(super) fn batch_submission(count: u32) -> Submission {
-    Submission::to("bench/batches").json(Json::stored(&count.to_string()))
+    Submission::to(format!("{NAMESPACE}/batches")).json(Json::stored(&count.to_string()))
 }

@@ -1,0 +1,3 @@
+-- read what the server has used
+-- There is none.
+select 0, 0, 0

@@ -1,0 +1,150 @@
+//! PostgreSQL finds what the hot statements are about by index, whatever it believes its tables hold.
+
+use serde_json::Value;
+use sqlx::AssertSqlSafe;
+use support::fresh_postgres;
+
+use super::{Connection, Options, PINNED_PLANS, Statement, Store, sql};
+
+/// A statement, values to plan it for, and the indexes it has to go by.
+struct Case {
+    name: &'static str,
+    statement: &'static Statement,
+    values: String,
+    indexes: &'static [&'static str],
+}
+
+/// The tables that grow with the work.
+const LARGE: [&str; 4] = ["tasks", "runs", "steps", "attempts"];
+
+const RUNS: &[&str] = &["runs_pkey"];
+
+/// What the engine's own connections run all the time.
+fn hot() -> Vec<Case> {
+    let case = |name, statement, values: &str, indexes| {
+        let values = values.replace("ints", "array[1, 2]").replace("texts", "array['1', '2']");
+        Case { name, statement, values, indexes }
+    };
+    let record = "ints, ints, ints, ints, ints, ints, texts, ints, ints, ints, ints, ints, texts, 1";
+    let failures = "ints, ints, ints, ints, ints, ints, ints, texts, 1";
+    vec![
+        case("claim", &sql::CLAIM, "'test', 1, 1, 500", &["runs_queue", "runs_pkey", "tasks_pkey"]),
+        case("record", &sql::RECORD, record, RUNS),
+        case("record_failures", &sql::RECORD_FAILURES, failures, RUNS),
+        case("record_one", &sql::RECORD_ONE, "1, 1, 1, 0, 1, 0, 1, 1, '1'", RUNS),
+        case("end_one", &sql::END_ONE, "1, 1, 1, 2, 1, 1, ''", RUNS),
+        case("held", &sql::HELD, "1, 1, 1", RUNS),
+        case("offer", &sql::OFFER, "ints, ints, ints, ints, ints, texts, 1", RUNS),
+    ]
+}
+
+/// What connections of the pool run, whose plans nobody pins.
+fn pooled() -> Vec<Case> {
+    let case =
+        |name, statement, values: &str, indexes| Case { name, statement, values: values.to_owned(), indexes };
+    vec![
+        case("heartbeat", &sql::HEARTBEAT, "1, 1, 1", &[]),
+        case("expired_workers", &sql::EXPIRED_WORKERS, "1", &[]),
+        case("take_back", &sql::TAKE_BACK, "1, 1", &["runs_owner"]),
+    ]
+}
+
+/// One node of a plan.
+#[derive(Debug)]
+struct Node {
+    kind: String,
+    table: String,
+    index: String,
+}
+
+/// The plan itself and everything below it.
+fn nodes(plan: &Value) -> Vec<Node> {
+    let text = |key| plan[key].as_str().unwrap_or_default().to_owned();
+    let own = Node { kind: text("Node Type"), table: text("Relation Name"), index: text("Index Name") };
+    let below = plan["Plans"].as_array().into_iter().flatten().flat_map(nodes);
+    [own].into_iter().chain(below).collect()
+}
+
+/// Runs statements that take no values, one after the other.
+async fn run(connection: &mut Connection, text: impl Into<String>) -> Vec<sqlx::postgres::PgRow> {
+    let text = AssertSqlSafe(text.into());
+    match connection {
+        Connection::Postgres(own) => sqlx::raw_sql(text).fetch_all(&mut **own).await.unwrap(),
+        Connection::Pooled(pooled) => sqlx::raw_sql(text).fetch_all(&mut **pooled).await.unwrap(),
+        _ => panic!("this needs PostgreSQL"),
+    }
+}
+
+/// The nodes of the plan PostgreSQL follows for the text the engine runs.
+async fn planned(connection: &mut Connection, case: &Case) -> Vec<Node> {
+    run(connection, format!("prepare looked_at as {}", case.statement.postgres())).await;
+    let explain = format!("explain (format json) execute looked_at ({})", case.values);
+    let rows = run(connection, explain).await;
+    let text: String = sqlx::Row::get_unchecked(&rows[0], 0);
+    run(connection, "deallocate looked_at").await;
+    let plans: Value = serde_json::from_str(&text).unwrap();
+    nodes(&plans[0]["Plan"])
+}
+
+async fn go_by_index(connection: &mut Connection, cases: &[Case], statistics: &str) {
+    for case in cases {
+        let nodes = planned(connection, case).await;
+        for index in case.indexes {
+            let by_index = nodes.iter().any(|node| node.kind == "Index Scan" && node.index == *index);
+            assert!(by_index, "{statistics}: {} without {index}: {nodes:#?}", case.name);
+        }
+        for node in &nodes {
+            let whole = node.kind == "Seq Scan" && LARGE.contains(&&*node.table);
+            let gathers = ["Hash Join", "Merge Join", "Bitmap Heap Scan", "Sort"].contains(&&*node.kind);
+            assert!(!whole && !gathers, "{statistics}: {} with {node:?}: {nodes:#?}", case.name);
+        }
+    }
+}
+
+/// Half of them wait; the others are over, and their rows still name the fifty workers that had them.
+const HUNDRED_THOUSAND_TASKS: &str = "
+    insert into tasker.tasks (uuid, template_id, correlation_id, created_at, context)
+    select md5(n::text)::uuid, 1, md5(n::text)::uuid, n, '{}' from generate_series(1, 100000) n;
+    insert into tasker.runs (task_id, run_at, queue, owner, finished_at, state)
+    select n, n, 'test', case when n % 2 = 0 then n / 2 % 50 end, case when n % 2 = 0 then n end, n % 2
+    from generate_series(1, 100000) n;
+    insert into tasker.steps (task_id, started_at, finished_at, worker, step, attempt, result)
+    select n, n, n, 1, 0, 1, '1' from generate_series(2, 100000, 2) n;";
+
+#[tokio::test]
+async fn hot_statements_go_by_index_whatever_the_statistics_say() {
+    let database = fresh_postgres().await;
+    let store = Store::open(&database.url, Options::default()).await.unwrap();
+    let mut session = store.session();
+    let (mut own, mut pooled_one) = (session.open().await.unwrap(), store.writer().await.unwrap());
+    let (hot, pooled) = (hot(), pooled());
+    // The statistics are to be as old as the test says.
+    for table in ["tasks", "runs", "steps", "attempts", "workers"] {
+        run(&mut own, format!("alter table tasker.{table} set (autovacuum_enabled = off)")).await;
+    }
+    go_by_index(&mut own, &hot, "no statistics, no rows").await;
+    run(&mut own, "analyze").await;
+    run(&mut own, HUNDRED_THOUSAND_TASKS).await;
+    let stale = "statistics from before the rows";
+    go_by_index(&mut own, &hot, stale).await;
+    go_by_index(&mut pooled_one, &pooled, stale).await;
+    run(&mut own, "vacuum analyze").await;
+    go_by_index(&mut own, &hot, "fresh statistics").await;
+    go_by_index(&mut pooled_one, &pooled, "fresh statistics").await;
+    run(&mut own, "delete from tasker.runs where task_id > 10").await;
+    go_by_index(&mut own, &hot, "statistics of many rows that are gone").await;
+}
+
+#[tokio::test]
+async fn sessions_of_the_engine_pin_their_plans() {
+    let database = fresh_postgres().await;
+    let store = Store::open(&database.url, Options::default()).await.unwrap();
+    let mut connection = store.session().open().await.unwrap();
+    for setting in ["plan_cache_mode", "enable_hashjoin", "enable_mergejoin", "enable_seqscan"] {
+        assert!(PINNED_PLANS.contains(setting));
+        let rows = run(&mut connection, format!("show {setting}")).await;
+        let value: String = sqlx::Row::get_unchecked(&rows[0], 0);
+        let meant = if setting == "plan_cache_mode" { "force_generic_plan" } else { "off" };
+        assert_eq!(value, meant, "{setting}");
+    }
+}
