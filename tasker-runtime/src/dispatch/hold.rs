@@ -145,6 +145,10 @@ impl Hold {
             self.write_dead_letters().await;
             let exceptions = self.write().await;
             self.go_on(&exceptions).await;
+            if !self.shared.lent.is_empty() && self.shared.permits.available_permits() > 0 {
+                // Lent for want of room, which there is now: what nobody has taken may come back.
+                self.shared.offered.notify_one();
+            }
             if self.draining && self.held.is_empty() {
                 break;
             }

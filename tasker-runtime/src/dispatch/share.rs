@@ -15,12 +15,12 @@ use super::{
     call::Call,
     engine::Shared,
     held::{Held, facts_of},
-    hold::{Back, Message, Over},
+    hold::{BATCH, Back, Message, Over},
     take,
 };
 use crate::{
     handler::{StepParts, TaskSequenceStep},
-    model::{Lease, StepNo, TaskNo, Timestamp, WorkerId},
+    model::{Lease, StepNo, TaskNo, Timestamp},
     orchestration::{
         journal::{self, Failure, History},
         share::{self, Outcome, Taken},
@@ -58,7 +58,8 @@ impl Lent {
         }
     }
 
-    fn is_empty(&self) -> bool {
+    /// Whether nothing is lent.
+    pub(crate) fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }
 
@@ -141,14 +142,11 @@ impl Borrow {
 
     /// Runs until the engine stops; then hands back what has not come to its end.
     pub(crate) async fn run(mut self) {
+        let mut arrived = Vec::new();
         loop {
             tokio::select! {
                 () = self.shared.stopping.cancelled() => break,
-                message = self.done.recv() => {
-                    if let Some(Message::Over(over)) = message {
-                        self.give_back(over).await;
-                    }
-                }
+                _ = self.done.recv_many(&mut arrived, BATCH) => self.give_back(arrived.drain(..)).await,
                 () = self.shared.offered.notified() => self.take().await,
                 () = self.shared.clock.sleep(take::pause(&self.shared)) => self.take().await,
             }
@@ -157,11 +155,7 @@ impl Borrow {
         let mut limit = std::pin::pin!(limit);
         while !self.borrowed.is_empty() {
             tokio::select! {
-                message = self.done.recv() => {
-                    if let Some(Message::Over(over)) = message {
-                        self.give_back(over).await;
-                    }
-                }
+                _ = self.done.recv_many(&mut arrived, BATCH) => self.give_back(arrived.drain(..)).await,
                 () = &mut limit => break,
             }
         }
@@ -266,72 +260,94 @@ impl Borrow {
         tokio::spawn(call.run());
     }
 
-    /// Records what came of a borrowed step and tells its holder.
-    async fn give_back(&mut self, over: Over) {
-        let (task, no) = (over.lease.task, over.no);
-        let of_loan = |(taken, _): &(Taken, _)| taken.lease == over.lease && taken.attempt == over.attempt;
-        if !self.borrowed.get(&(task, no)).is_some_and(of_loan) {
-            self.shared.counters.late.fetch_add(1, Ordering::Relaxed);
-            tracing::debug!(task = task.0, "late outcome refused: the step is on loan anew");
-            return;
-        }
-        let Some((taken, _)) = self.borrowed.remove(&(task, no)) else { return };
-        let Some(outcome) = over.outcome else { return self.hand_back(task, no).await };
-        let finished_at = after_all(&taken.history, over.finished_at);
-        let result = match self.shared.plans.get(taken.template).await {
-            Ok(plan) => {
-                outcome.and_then(|result| plan.check_result(no, &result).map(|()| result)).map_err(|error| {
-                    let rules = &plan.rules;
-                    let spent =
-                        taken.history.replay(rules.clone()).slot(no).map_or(0, |slot| slot.spent()) + 1;
-                    let seed = (task.0 as u64).rotate_left(32) ^ u64::from(over.attempt);
-                    let delay = rules.retry_after(no, spent, &error, seed);
-                    (error, delay.map(|delay| over.finished_at + delay))
-                })
+    /// Records what came of borrowed steps, all that came back together, and tells their holders.
+    async fn give_back(&mut self, arrived: impl Iterator<Item = Message>) {
+        let mut outcomes = Vec::new();
+        for message in arrived {
+            if let Message::Over(over) = message {
+                outcomes.extend(self.outcome(over).await);
             }
-            Err(_) => return self.hand_back(task, no).await,
-        };
-        let outcome = Outcome {
-            lease: over.lease,
-            step: no,
-            attempt: over.attempt,
-            started_at: over.started_at,
-            finished_at,
-            result,
-        };
-        self.record(&outcome, taken.owner).await;
+        }
+        outcomes.sort_unstable_by_key(|outcome| (outcome.lease.task, outcome.step));
+        self.record(&outcomes).await;
         if self.shared.permits.available_permits() > 0 {
             self.shared.offered.notify_one();
         }
     }
 
-    async fn record(&mut self, outcome: &Outcome, owner: WorkerId) {
-        loop {
+    /// What is to be recorded of a borrowed step; `None` when it is handed back instead.
+    async fn outcome(&mut self, over: Over) -> Option<Outcome> {
+        let (task, no) = (over.lease.task, over.no);
+        let of_loan = |(taken, _): &(Taken, _)| taken.lease == over.lease && taken.attempt == over.attempt;
+        if !self.borrowed.get(&(task, no)).is_some_and(of_loan) {
+            self.shared.counters.late.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(task = task.0, "late outcome refused: the step is on loan anew");
+            return None;
+        }
+        let (taken, _) = self.borrowed.remove(&(task, no))?;
+        let finished_at = after_all(&taken.history, over.finished_at);
+        let plan = self.shared.plans.get(taken.template).await;
+        let (Some(outcome), Ok(plan)) = (over.outcome, plan) else {
+            self.hand_back(task, no).await;
+            return None;
+        };
+        let checked = outcome.and_then(|result| plan.check_result(no, &result).map(|()| result));
+        let result = checked.map_err(|error| {
+            let rules = &plan.rules;
+            let spent = taken.history.replay(rules.clone()).slot(no).map_or(0, |slot| slot.spent()) + 1;
+            let seed = (task.0 as u64).rotate_left(32) ^ u64::from(over.attempt);
+            let delay = rules.retry_after(no, spent, &error, seed);
+            (error, delay.map(|delay| over.finished_at + delay))
+        });
+        Some(Outcome {
+            lease: over.lease,
+            owner: taken.owner,
+            step: no,
+            attempt: over.attempt,
+            started_at: over.started_at,
+            finished_at,
+            result,
+        })
+    }
+
+    /// Writes outcomes together; what the database refuses is halved until it stands alone.
+    async fn record(&mut self, outcomes: &[Outcome]) {
+        let mut parts = if outcomes.is_empty() { vec![] } else { vec![outcomes] };
+        while let Some(part) = parts.pop() {
             let recorded = async {
                 let mut connection = self.shared.store.writer().await?;
-                share::give_back(&mut connection, self.shared.worker(), outcome).await
+                share::give_back(&mut connection, self.shared.worker(), part).await
             };
-            match recorded.await {
-                Ok(true) => {
-                    self.shared.announcer.tell(News::Returned(owner.0));
-                    if owner == self.shared.worker() {
-                        self.shared.returned.notify_one();
-                    }
-                    return;
-                }
-                Ok(false) => {
-                    self.shared.counters.late.fetch_add(1, Ordering::Relaxed);
-                    tracing::debug!(task = outcome.lease.task.0, "late outcome refused: the loan was lost");
-                    return;
-                }
-                Err(error) if error.is_transient() => {
-                    tracing::warn!(%error, "a borrowed step's result waits for the database");
+            match (part, recorded.await) {
+                (_, Ok(written)) => self.tell(part, &written),
+                (_, Err(error)) if error.is_transient() => {
+                    tracing::warn!(%error, "the results of borrowed steps wait for the database");
                     tokio::time::sleep(Duration::from_millis(200)).await;
+                    parts.push(part);
                 }
-                Err(error) => {
+                ([outcome], Err(error)) => {
                     tracing::error!(%error, "a borrowed step's result could not be recorded; it is offered again");
-                    return self.hand_back(outcome.lease.task, outcome.step).await;
+                    self.hand_back(outcome.lease.task, outcome.step).await;
                 }
+                (_, Err(_)) => {
+                    let (first, rest) = part.split_at(part.len() / 2);
+                    parts.extend([rest, first]);
+                }
+            }
+        }
+    }
+
+    /// Tells the holders of steps whose outcomes are recorded.
+    fn tell(&self, outcomes: &[Outcome], written: &[bool]) {
+        for (outcome, written) in outcomes.iter().zip(written) {
+            if !written {
+                self.shared.counters.late.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(task = outcome.lease.task.0, "late outcome refused: the loan was lost");
+                continue;
+            }
+            self.shared.announcer.tell(News::Returned(outcome.owner.0));
+            if outcome.owner == self.shared.worker() {
+                self.shared.returned.notify_one();
             }
         }
     }

@@ -43,6 +43,8 @@ pub(crate) struct Taken {
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     pub lease: Lease,
+    /// Who lent it.
+    pub owner: WorkerId,
     pub step: StepNo,
     pub attempt: u32,
     pub started_at: Timestamp,
@@ -112,19 +114,24 @@ pub(crate) async fn take(
     Ok(taken)
 }
 
-/// Records what came of a lent step. False: the loan was lost, and nothing was written.
+/// Records what came of lent steps, together, and says of each whether it was: where the loan was lost,
+/// nothing of it is written. They come in the order of their tasks and steps, as all who lock offers go.
 pub(crate) async fn give_back(
     connection: &mut Connection,
     worker: WorkerId,
-    outcome: &Outcome,
-) -> Result<bool> {
+    outcomes: &[Outcome],
+) -> Result<Vec<bool>> {
     connection.begin().await?;
-    match write(connection, worker, outcome).await {
-        Ok(true) => connection.commit().await.map(|()| true),
-        Ok(false) => {
-            connection.roll_back().await;
-            Ok(false)
+    let written = async {
+        let mut written = Vec::new();
+        for outcome in outcomes {
+            written.push(write(connection, worker, outcome).await?);
         }
+        Ok(written)
+    }
+    .await;
+    match written {
+        Ok(written) => connection.commit().await.map(|()| written),
         Err(error) => {
             connection.roll_back().await;
             Err(error)
