@@ -100,7 +100,9 @@ async fn every_part_measures_on_both_stores() {
         }
         for measure in found["measures"].as_array().unwrap() {
             let value = measure["value"].as_f64();
-            let sound = value.is_some_and(|value| value > 0.0 && value.is_finite());
+            // The system counts processor time in hundredths of a second: so little work may take none.
+            let least = if measure["what"].as_str().unwrap().contains("processor time") { 0.0 } else { 1e-9 };
+            let sound = value.is_some_and(|value| value >= least && value.is_finite());
             assert!(sound && measure["unit"].is_string(), "{database}: {measure}");
         }
     }
