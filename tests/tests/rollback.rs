@@ -236,8 +236,8 @@ async fn compensations_are_retried_as_their_attribute_says_while_the_task_is_com
         let tasker = start(&world, &linear()).await;
         let task = submit(&tasker).await;
         let failed = |report: &TaskReport, times| report.step("undo b").is_some_and(|b| b.attempts == times);
-        let report = seen(&tasker, task, |report| failed(report, 1)).await;
-        assert_eq!(report.state, TaskState::Compensating, "{}", world.database);
+        let undoing = |report: &TaskReport| report.state == TaskState::Compensating;
+        let report = seen(&tasker, task, |report| failed(report, 1) && undoing(report)).await;
         assert_eq!(undone(&report), ["undo b waiting_for_retry 1", "undo a pending 0"]);
         assert_eq!(report.step("undo b").unwrap().max_attempts, 3);
         world.clock.advance(Duration::from_secs(2));
