@@ -57,6 +57,7 @@ fn print(costs: &[Cost], asked: Asked) {
         println!("| {what} | {check_seconds:.2} | {build_seconds:.2} | {binary} {added} |");
     }
     println!(
-        "\nThe last three columns are for each handler, beyond the plain functions. Binaries are stripped."
+        "\nSeconds are of processor time. The last three columns are for each handler, beyond the plain \
+         functions. Binaries are stripped."
     );
 }
