@@ -9,6 +9,8 @@ where r.task_id = $1
   and r.finished_at is null
   and (r.owner = $3
     or exists (select 1 from tasker.offers o where o.task_id = $1 and o.step = $4 and o.lease = $2 and o.taker = $3))
+-- Who takes the task over waits until this is written, or has this find the lease lost.
+for share of r
 on conflict (task_id, step) do update
 set attempt = excluded.attempt,
     lease = excluded.lease,

@@ -19,7 +19,7 @@ use crate::{
         engine::{Parts, Plans, Settings, Wake},
         queues::Served,
     },
-    handler::States,
+    handler::{Registration, States},
     orchestration::{
         plan::Defaults,
         templates::{self, Kept},
@@ -38,6 +38,8 @@ pub struct Builder {
     settings: Settings,
     clock: Option<Clock>,
     registry: Option<Registry>,
+    handlers: Vec<Registration>,
+    undiscovered: bool,
     served: Served,
     states: States,
     templates: Vec<Template>,
@@ -128,7 +130,42 @@ impl Builder {
         self
     }
 
-    /// The handlers, instead of all that are linked.
+    /// These handlers, besides those that are linked. For tests, and for programs that leave nothing to the
+    /// linker:
+    ///
+    /// ```
+    /// use tasker_runtime::prelude::*;
+    ///
+    /// #[step_handler]
+    /// async fn greet(name: String) -> String {
+    ///     format!("hello {name}")
+    /// }
+    ///
+    /// workflow!(greeting = [greet]);
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let builder = Tasker::builder().database("sqlite::memory:").auto_discover(false);
+    /// let tasker = builder.handlers(handlers![greet]).template(greeting.template()?).start().await?;
+    /// assert_eq!(tasker.run::<String>("greeting", "ada").await?, "hello ada");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn handlers(mut self, handlers: impl IntoIterator<Item = Registration>) -> Self {
+        self.handlers.extend(handlers);
+        self
+    }
+
+    /// Whether handlers and code-first workflows that are linked are found by themselves, as they are without
+    /// this.
+    #[must_use]
+    pub fn auto_discover(mut self, discover: bool) -> Self {
+        self.undiscovered = !discover;
+        self
+    }
+
+    /// The handlers, instead of all that are linked or [given](Self::handlers); nothing is discovered then.
     #[must_use]
     pub fn registry(mut self, registry: Registry) -> Self {
         self.registry = Some(registry);
@@ -211,10 +248,11 @@ impl Builder {
 
     /// The handlers and the templates, out of which everything is made.
     fn gather(&mut self) -> Result<(Registry, Catalog), StartError> {
-        let registry = self.registry.take();
-        let discovered = registry.is_none();
-        let aliases = std::mem::take(&mut self.aliases);
-        let registry = registry.unwrap_or_else(Registry::discover).with_aliases(aliases);
+        let discovered = self.registry.is_none() && !self.undiscovered;
+        let linked = discovered.then(Registration::linked).into_iter().flatten();
+        let handlers = std::mem::take(&mut self.handlers);
+        let registry = self.registry.take().unwrap_or_else(|| Registry::of(linked.chain(handlers)));
+        let registry = registry.with_aliases(std::mem::take(&mut self.aliases));
         let (mut catalog, mut reports) = Catalog::load(self.directory.as_deref(), None);
         if discovered {
             reports.extend(catalog.add_linked());

@@ -28,6 +28,11 @@ impl Registration {
         Self { handler, file, line, module }
     }
 
+    /// Every handler that is linked into the program, in no particular order.
+    pub(crate) fn linked() -> impl Iterator<Item = Self> {
+        inventory::iter::<Self>.into_iter().copied()
+    }
+
     /// The handler.
     #[must_use]
     pub fn handler(&self) -> &'static dyn StepHandler {

@@ -116,14 +116,16 @@ fn compensation(handler: &dyn StepHandler, defaults: Defaults) -> Compensation {
 
 fn retry(options: &RetryOptions) -> Retry {
     let plain = Retry::default();
+    let base = options.base.unwrap_or(plain.base);
     Retry {
         max_attempts: match options.retryable {
             Some(false) => 1,
             _ => options.max_attempts.unwrap_or(plain.max_attempts),
         },
         backoff: options.backoff.unwrap_or(plain.backoff),
-        base: options.base.unwrap_or(plain.base),
-        cap: options.max.unwrap_or(plain.cap),
+        base,
+        // Who asks for a delay longer than the usual most means it.
+        cap: options.max.unwrap_or(plain.cap.max(base)),
     }
 }
 

@@ -56,7 +56,7 @@ impl Registry {
     /// A crate that is linked but never named contributes none: `use its_name as _;` names it.
     #[must_use]
     pub fn discover() -> Self {
-        Self::of(inventory::iter::<Registration>.into_iter().copied())
+        Self::of(Registration::linked())
     }
 
     /// These handlers and no others. See [`crate::handlers!`].

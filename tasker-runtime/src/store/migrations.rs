@@ -65,10 +65,7 @@ fn for_sqlite() -> Vec<Migration> {
 /// anything is needed.
 async fn is_current(store: &Store) -> bool {
     let Ok(mut connection) = store.writer().await else { return false };
-    let Ok(rows) = connection.fetch(&sql::APPLIED_MIGRATIONS, &[]).await else {
-        connection.roll_back().await;
-        return false;
-    };
+    let Ok(rows) = connection.fetch(&sql::APPLIED_MIGRATIONS, &[]).await else { return false };
     let known = if store.is_postgres() { for_postgres() } else { for_sqlite() };
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     rows.len() == known.len()

@@ -108,8 +108,7 @@ impl WorkflowRun {
     pub async fn start(self) -> Result<Running, RunError> {
         let template = self.flow.template(&self.directory)?;
         let context = self.context.map_err(SubmitError::NotJson)?;
-        let linked =
-            self.handlers.unwrap_or_else(|| inventory::iter::<Registration>.into_iter().copied().collect());
+        let linked = self.handlers.unwrap_or_else(|| Registration::linked().collect());
         // Of two with one name and place the first counts.
         let registry = Registry::of(self.faulty.into_iter().chain(linked));
         let clock = Clock::manual(super::START);

@@ -1,0 +1,135 @@
+//! What comes back of the steps of held tasks, and what operators ask of them.
+
+use std::sync::atomic::Ordering;
+
+use super::{Back, Hold, Over, start::offer_of};
+use crate::{
+    dispatch::{held::Wanted, watch::Update},
+    model::{Command, Event, Lease, StepNo},
+    orchestration::{
+        commands::{self, Waiting},
+        journal::{Entry, Failure},
+        record::{Done, Failed},
+    },
+};
+
+impl Hold {
+    pub(super) fn over(&mut self, over: Over) {
+        let task = over.lease.task;
+        let Some(held) = self.held.get_mut(&task).filter(|held| held.lease == over.lease) else {
+            self.shared.counters.late.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(task = task.0, "late outcome refused: the task is no longer held here");
+            return;
+        };
+        held.running = held.running.saturating_sub(1);
+        self.touched.push(task);
+        let result = match over.outcome {
+            None => return held.progress.put_back(over.no),
+            Some(Ok(result)) => held.plan.check_result(over.no, &result).map(|()| result),
+            Some(Err(error)) => Err(error),
+        };
+        match result {
+            Ok(result) => {
+                let event = Event::Completed { result: result.clone() };
+                let finished_at = held.progress.after_all(over.finished_at);
+                // Refused results were found just above.
+                let _ = held.progress.apply_at(over.no, &event, finished_at);
+                self.batch.done.push(Done {
+                    lease: over.lease,
+                    step: over.no,
+                    attempt: over.attempt,
+                    started_at: over.started_at,
+                    finished_at,
+                    result,
+                });
+            }
+            Err(error) => {
+                let spent = held.progress.slot(over.no).map_or(0, |slot| slot.spent()) + 1;
+                let seed = (task.0 as u64).rotate_left(32) ^ u64::from(over.attempt);
+                let delay = held.progress.rules().retry_after(over.no, spent, &error, seed);
+                let retry_at = delay.map(|delay| over.finished_at + delay);
+                let _ = held.progress.apply(over.no, &Event::Failed { retry_at });
+                self.batch.failed.push(Failed {
+                    lease: over.lease,
+                    step: over.no,
+                    attempt: over.attempt,
+                    started_at: over.started_at,
+                    failed_at: over.finished_at,
+                    retry_at,
+                    error,
+                });
+            }
+        }
+    }
+
+    /// Offers a step to others; it counts as running until it comes back.
+    pub(super) fn lend(&mut self, lease: Lease, no: StepNo, attempt: u32) {
+        let Some(held) = self.held.get(&lease.task).filter(|held| held.lease == lease) else { return };
+        self.offers.push(offer_of(held, no, attempt, self.shared.clock.now()));
+    }
+
+    pub(super) fn back(&mut self, lease: Lease, back: Back) {
+        let task = lease.task;
+        let Some(held) = self.held.get_mut(&task).filter(|held| held.lease == lease) else { return };
+        held.running = held.running.saturating_sub(1);
+        self.touched.push(task);
+        held.recorded |= !matches!(back, Back::Nothing(_));
+        match back {
+            Back::Nothing(step) => held.progress.put_back(step),
+            Back::Done(entry) => {
+                // It was followed before it was recorded.
+                let event = Event::Completed { result: entry.result.clone() };
+                let _ = held.progress.apply_at(entry.step, &event, entry.finished_at);
+                held.results.complete(entry.step, entry.result.clone());
+                let took = entry.finished_at.since(entry.started_at);
+                let Entry { step, attempt, result, .. } = entry;
+                self.shared.watchers.tell(held.facts.id, || Update::Completed {
+                    step,
+                    attempt,
+                    took,
+                    result,
+                });
+            }
+            Back::Failed(failure) => {
+                let Failure { step, attempt, retry_at, error, .. } = failure;
+                let _ = held.progress.apply(step, &Event::Failed { retry_at });
+                match retry_at {
+                    Some(at) => self.wake_at(task, at),
+                    None => held.results.failed(step, &error),
+                }
+                self.tell_failed(task, step, attempt, retry_at, error);
+            }
+        }
+    }
+
+    pub(super) async fn asked(&mut self, waiting: Waiting) {
+        let Some(held) = self.held.get_mut(&waiting.task) else { return };
+        match waiting.command {
+            Command::Cancel => held.wanted = Some(Wanted::Cancelled),
+            Command::Pause => held.wanted = Some(Wanted::Paused),
+            Command::Resume => held.wanted = None,
+            Command::Retry { .. } | Command::Resolve { .. } | Command::Skip { .. } => {
+                match waiting.command.facts(&held.progress) {
+                    Err(problem) => {
+                        tracing::warn!(task = %waiting.uuid, %problem, "an operator's command does not fit any more");
+                    }
+                    Ok(facts) => {
+                        let now = held.progress.after_all(self.shared.clock.now());
+                        if let Err(error) = commands::record(&mut self.session, &waiting, &facts, now).await {
+                            // It is still there and comes again.
+                            tracing::warn!(%error, "a command waits for the database");
+                            return;
+                        }
+                        facts.into_iter().for_each(|fact| held.accept(fact, now));
+                        // What a failed batch had cancelled may be due since.
+                        held.progress.wake(now);
+                    }
+                }
+            }
+        }
+        self.touched.push(waiting.task);
+        if let Err(error) = commands::forget(&mut self.session, waiting.id).await {
+            tracing::warn!(%error, "a followed command could not be dropped and comes again");
+        }
+    }
+}
