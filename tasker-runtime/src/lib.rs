@@ -3,7 +3,7 @@
 //!
 //! ```
 //! use serde::{Deserialize, Serialize};
-//! use tasker_runtime::prelude::*;
+//! use tasker_runtime::{Tasker, prelude::*};
 //!
 //! #[derive(Serialize, Deserialize)]
 //! struct Order {

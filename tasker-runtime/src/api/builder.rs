@@ -134,7 +134,7 @@ impl Builder {
     /// linker:
     ///
     /// ```
-    /// use tasker_runtime::prelude::*;
+    /// use tasker_runtime::{Tasker, prelude::*};
     ///
     /// #[step_handler]
     /// async fn greet(name: String) -> String {
