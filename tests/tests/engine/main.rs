@@ -12,3 +12,4 @@ mod recovery;
 mod retries;
 mod submission;
 mod unanswered;
+mod waking;
