@@ -154,10 +154,13 @@ impl Workflow {
         if let Some(description) = settings.description {
             builder = builder.description(description);
         }
-        let upstreams: Vec<Vec<&str>> = steps.iter().map(|listed| upstreams(steps, listed)).collect();
+        let releasing: Vec<&Listed> = steps.iter().filter(|listed| !listed.releases().is_empty()).collect();
+        let upstreams: Vec<Vec<&str>> = steps.iter().map(|listed| upstreams(&releasing, listed)).collect();
         let chosen = chosen(steps, &upstreams);
+        let is_worker = |listed: &&Listed| listed.capability == Capability::BatchWorker;
+        let workers: HashSet<&str> = steps.iter().filter(is_worker).map(|listed| listed.name).collect();
         for (listed, upstreams) in steps.iter().zip(upstreams) {
-            let kind = kind(steps, listed, &chosen);
+            let kind = kind(listed, &chosen, &workers);
             let step = Step::new(listed.name).kind(kind).handler(listed.entry.key());
             builder = builder.step(step.after(upstreams));
         }
@@ -180,14 +183,14 @@ impl Workflow {
 }
 
 /// The steps that a step waits for: those it reads, and those that it is a route or the worker of.
-fn upstreams<'l>(steps: &'l [Listed], listed: &Listed) -> Vec<&'l str> {
+fn upstreams(releasing: &[&Listed], listed: &Listed) -> Vec<&'static str> {
     let read = listed.needs.iter().filter_map(|need| match need {
         Need::Step { name, .. } => Some(*name),
         _ => None,
     });
-    let releasing = steps.iter().filter(|other| listed.is_released_by(other)).map(|other| other.name);
+    let released_by = releasing.iter().filter(|other| listed.is_released_by(other)).map(|other| other.name);
     let mut all: Vec<&str> = Vec::new();
-    for name in read.chain(releasing) {
+    for name in read.chain(released_by) {
         if !all.contains(&name) {
             all.push(name);
         }
@@ -215,17 +218,16 @@ fn chosen<'l>(steps: &'l [Listed], upstreams: &[Vec<&str>]) -> HashSet<&'l str> 
 
 /// What a step is: what its handler is made for; where that is nothing special, it waits for what was
 /// taken of branches that it copes without, and for all batches.
-fn kind(steps: &[Listed], listed: &Listed, chosen: &HashSet<&str>) -> StepKind {
-    let is_worker = |name: &str| {
-        steps.iter().any(|other| other.name == name && other.capability == Capability::BatchWorker)
-    };
+fn kind(listed: &Listed, chosen: &HashSet<&str>, workers: &HashSet<&str>) -> StepKind {
     match listed.capability {
         Capability::Decision(_) => StepKind::Decision,
         Capability::BatchAnalyzer(_) => StepKind::Batchable,
         Capability::BatchWorker => StepKind::BatchWorker,
         Capability::Standard => {
             let converges = listed.needs.iter().any(|need| match need {
-                Need::Step { name, optional, .. } => is_worker(name) || (*optional && chosen.contains(name)),
+                Need::Step { name, optional, .. } => {
+                    workers.contains(name) || (*optional && chosen.contains(name))
+                }
                 _ => false,
             });
             if converges { StepKind::DeferredConvergence } else { StepKind::Standard }
