@@ -11,12 +11,15 @@ use std::{
 
 use batch_world::{Cut, SLOW, World, failing, template};
 use serde_json::{Value, json};
+use support::world::{self as stores, eventually};
 use tasker_runtime::{
     Tasker,
     api::{Submission, TaskReport},
     clock::Clock,
+    handler::Registration,
     model::{Command, StepState, TaskState, Timestamp},
     prelude::*,
+    registry::Registry,
     template::FailureStrategy::{ContinueOnFailure, FailFast, Isolate},
 };
 
@@ -409,6 +412,51 @@ async fn who_lost_the_lease_cannot_save_over_the_progress_of_others() {
         assert_eq!(report.result["items"], json!([10]));
         second.stop().await.unwrap();
         first.stop().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_a_batch_on_loan_again_cannot_save_over_its_own_progress() {
+    for database in support::databases().await {
+        let gate = failing::gate();
+        let shop = stores::World::on(database);
+        let template = template("again", "bt_gated", 1, FailFast);
+        let bare = shop.builder(&[]).registry(Registry::of(Vec::<Registration>::new())).partial(true);
+        let bare = bare.template(template.clone()).start().await.unwrap();
+        let submission = Submission::to("again").context(&Cut::of(1).gated(gate)).unwrap();
+        let task = bare.submit(submission).await.unwrap();
+        let able = shop.builder(&[]).registry(Registry::discover()).template(template);
+        let _able = able.start().await.unwrap();
+        let lent = "select count(*) from tasker.offers where handler = 'bt_gated' and taker is not null";
+        let taken = || async {
+            shop.clock.advance(Duration::from_millis(200));
+            (shop.count(lent).await == 1).then_some(())
+        };
+        eventually("the loan", taken).await;
+        failing::wait_for(gate, 1).await;
+
+        // Another process has taken this one for dead, which does not know yet and takes what it had.
+        shop.change("update tasker.offers set taker = null").await;
+        eventually("the second loan", taken).await;
+        failing::wait_for(gate, 2).await;
+        failing::open_one(gate);
+        let refused = failing::refused(gate).await;
+        assert_eq!(
+            (refused.code(), refused.is_retryable()),
+            ("LEASE_LOST", true),
+            "{}: {refused}",
+            shop.database
+        );
+        failing::open(gate);
+        let over = || async {
+            shop.clock.advance(Duration::from_millis(200));
+            let report = bare.show(task).await.unwrap().unwrap();
+            report.state.is_final().then_some(report)
+        };
+        let report = eventually("the end of the task", over).await;
+        assert_eq!(report.state, TaskState::Complete, "{} {:?}", shop.database, report.cause);
+        let work = report.steps.iter().find(|step| step.name == "bt_gated_001").unwrap();
+        assert_eq!(work.attempts, 1, "{}", shop.database);
     }
 }
 

@@ -1,16 +1,24 @@
 //! What a held task knows of its batches: the cursors of the analyzer's plan, what came of each instance,
 //! and how an instance keeps its progress.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::{
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
 
 use super::engine::Shared;
 use crate::{
     handler::{BatchPart, Instance, Progressing, Saved},
-    model::{BatchOutcome, Json, Lease, Rules, StepError, StepNo},
+    model::{BatchOutcome, Json, Lease, Rules, StepError, StepNo, WorkerId},
     orchestration::checkpoint,
+    store,
 };
+
+/// How long a checkpoint waits before it asks a database again that did not answer.
+const AWAY: Duration = Duration::from_millis(200);
 
 /// The batches of one worker.
 #[derive(Debug)]
@@ -78,53 +86,84 @@ pub(crate) fn left_out() -> Instance {
     Instance::Failed(StepError::permanent("SKIPPED_BY_OPERATOR", "an operator left this batch out"))
 }
 
-/// What attempt `attempt` of the instance `no` has beside what every step has.
+/// What an attempt of the instance `no` has beside what every step has, until `over`.
 pub(crate) fn part_of(
     shared: &Arc<Shared>,
     batches: &[BatchResults],
     lease: Lease,
-    no: StepNo,
-    attempt: u32,
+    (no, attempt): (StepNo, u32),
+    over: &CancellationToken,
 ) -> Option<BatchPart> {
     let index = no.index()?;
     let cursor = batches.iter().find(|batch| batch.worker == no.step())?.cursor(index)?;
-    let progress = Arc::new(Kept { shared: shared.clone(), lease, no, attempt });
+    let worker = shared.worker();
+    let progress = Arc::new(Kept { shared: shared.clone(), worker, lease, no, attempt, over: over.clone() });
     Some(BatchPart { index, cursor, progress })
 }
 
 /// Progress in the database, for as long as the lease lasts.
 struct Kept {
     shared: Arc<Shared>,
+    /// As whom this process got the step: what it is later has no right to it.
+    worker: WorkerId,
     lease: Lease,
     no: StepNo,
     attempt: u32,
+    /// Nobody wants the result any more. The step may have been lent to this very process again, whose right
+    /// to save is then not that of this attempt.
+    over: CancellationToken,
 }
 
 #[async_trait]
 impl Progressing for Kept {
     async fn load(&self) -> Result<Option<Saved<Json, Json>>, StepError> {
-        let load = async {
-            let mut connection = self.shared.store.reader().await?;
-            checkpoint::load(&mut connection, self.lease.task, self.no).await
-        };
-        load.await.map_err(unanswered)
+        loop {
+            let load = async {
+                let mut connection = self.shared.store.reader().await?;
+                checkpoint::load(&mut connection, self.lease.task, self.no).await
+            };
+            match load.await {
+                Ok(saved) => return Ok(saved),
+                Err(error) => self.unanswered(error).await?,
+            }
+        }
     }
 
     async fn save(&self, saved: Saved<Json, Json>) -> Result<(), StepError> {
         let now = self.shared.clock.now();
-        let save = async {
-            let mut connection = self.shared.store.writer().await?;
-            let worker = self.shared.worker();
-            checkpoint::save(&mut connection, worker, self.lease, (self.no, self.attempt), &saved, now).await
-        };
-        if save.await.map_err(unanswered)? {
-            return Ok(());
+        while !self.over.is_cancelled() {
+            let save = async {
+                let mut connection = self.shared.store.writer().await?;
+                let place = (self.no, self.attempt);
+                checkpoint::save(&mut connection, self.worker, self.lease, place, &saved, now).await
+            };
+            match save.await {
+                Ok(true) => return Ok(()),
+                Ok(false) => break,
+                Err(error) => self.unanswered(error).await?,
+            }
         }
-        let message = format!("attempt {} no longer holds this batch: nothing was saved", self.attempt);
-        Err(StepError::retryable("LEASE_LOST", message))
+        Err(self.lost())
     }
 }
 
-fn unanswered(error: crate::store::Error) -> StepError {
-    StepError::retryable("STORE_UNREACHABLE", format!("the checkpoint could not be reached: {error}"))
+impl Kept {
+    /// Returns once it is time to ask again: that the database is away for a while is no failure of the step.
+    async fn unanswered(&self, error: store::Error) -> Result<(), StepError> {
+        if !error.is_transient() {
+            let message = format!("the checkpoint could not be reached: {error}");
+            return Err(StepError::retryable("CHECKPOINT_UNREACHABLE", message));
+        }
+        if self.over.is_cancelled() {
+            return Err(self.lost());
+        }
+        tracing::warn!(%error, "a checkpoint waits for the database");
+        tokio::time::sleep(AWAY).await;
+        Ok(())
+    }
+
+    fn lost(&self) -> StepError {
+        let message = format!("attempt {} no longer holds this batch: nothing was saved", self.attempt);
+        StepError::retryable("LEASE_LOST", message)
+    }
 }

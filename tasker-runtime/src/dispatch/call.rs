@@ -24,6 +24,8 @@ pub(crate) struct Call {
     pub lease: Lease,
     pub no: StepNo,
     pub attempt: u32,
+    /// Which loan this is, of a step that was lent to this process; 0 where the task itself is held.
+    pub loan: u64,
     pub step: TaskSequenceStep,
     pub handler: &'static dyn StepHandler,
     pub timeout: Option<Duration>,
@@ -63,6 +65,7 @@ impl Call {
             lease: self.lease,
             no: self.no,
             attempt: self.attempt,
+            loan: self.loan,
             started_at,
             finished_at: self.clock.now(),
             outcome,

@@ -61,6 +61,7 @@ pub(crate) struct Over {
     pub lease: Lease,
     pub no: StepNo,
     pub attempt: u32,
+    pub loan: u64,
     pub started_at: Timestamp,
     pub finished_at: Timestamp,
     /// `None`: it was dropped before it came to an end.

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     handler::{StepParts, TaskSequenceStep},
-    model::{Lease, StepNo, TaskNo, Timestamp},
+    model::{Lease, StepNo, TaskNo, Timestamp, WorkerId},
     orchestration::{
         journal::{self, Failure, History},
         share::{self, Outcome, Taken},
@@ -123,12 +123,25 @@ fn after_all(history: &History, at: Timestamp) -> Timestamp {
     at.max(latest + Duration::from_micros(1))
 }
 
+/// A step that runs here for another process.
+struct Borrowed {
+    taken: Taken,
+    /// Which loan it is. The same attempt may be lent here again while its first call still runs: what that
+    /// one comes to is not wanted any more.
+    loan: u64,
+    cancel: CancellationToken,
+}
+
 /// Runs what others offer.
 pub(crate) struct Borrow {
     shared: Arc<Shared>,
     sender: UnboundedSender<Message>,
     done: UnboundedReceiver<Message>,
-    borrowed: HashMap<(TaskNo, StepNo), (Taken, CancellationToken)>,
+    /// As whom this process has its loans.
+    worker: WorkerId,
+    borrowed: HashMap<(TaskNo, StepNo), Borrowed>,
+    /// How many steps were borrowed so far.
+    loans: u64,
     /// The database did not answer something that gives this worker steps or takes them away: it may have
     /// some on loan without knowing.
     unsure: bool,
@@ -137,7 +150,8 @@ pub(crate) struct Borrow {
 impl Borrow {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let (sender, done) = unbounded_channel();
-        Self { shared, sender, done, borrowed: HashMap::new(), unsure: false }
+        let worker = shared.worker();
+        Self { shared, sender, done, worker, borrowed: HashMap::new(), loans: 0, unsure: false }
     }
 
     /// Runs until the engine stops; then hands back what has not come to its end.
@@ -159,12 +173,18 @@ impl Borrow {
                 () = &mut limit => break,
             }
         }
-        for (task, step) in std::mem::take(&mut self.borrowed).into_keys() {
+        for ((task, step), borrowed) in std::mem::take(&mut self.borrowed) {
+            borrowed.cancel.cancel();
             self.hand_back(task, step).await;
         }
     }
 
     async fn take(&mut self) {
+        if self.worker != self.shared.worker() {
+            // Taken for dead meanwhile: what it had on loan is on offer again.
+            self.worker = self.shared.worker();
+            self.borrowed.drain().for_each(|(_, borrowed)| borrowed.cancel.cancel());
+        }
         if std::mem::take(&mut self.unsure) {
             self.look_after().await;
         }
@@ -175,7 +195,7 @@ impl Borrow {
         let taken = async {
             let mut connection = self.shared.store.writer().await?;
             let Shared { handler_names, served, .. } = &*self.shared;
-            share::take(&mut connection, self.shared.worker(), handler_names, served.names(), room).await
+            share::take(&mut connection, self.worker, handler_names, served.names(), room).await
         };
         match taken.await {
             Ok(taken) => {
@@ -195,7 +215,7 @@ impl Borrow {
     async fn look_after(&mut self) {
         let borrowed = async {
             let mut connection = self.shared.store.writer().await?;
-            share::borrowed(&mut connection, self.shared.worker()).await
+            share::borrowed(&mut connection, self.worker).await
         };
         match borrowed.await {
             Ok(borrowed) => {
@@ -233,16 +253,19 @@ impl Borrow {
             max_attempts: (taken.attempt - 1)
                 .saturating_sub(spent)
                 .saturating_add(rule.retry.max_attempts.max(1)),
-            batch: batch::part_of(&self.shared, &results.batches, taken.lease, no, taken.attempt),
+            batch: batch::part_of(&self.shared, &results.batches, taken.lease, (no, taken.attempt), &cancel),
             results,
             undoes: None,
             states: self.shared.states.clone(),
             cancel: cancel.clone(),
         });
+        self.loans += 1;
+        let loan = self.loans;
         let call = Call {
             lease: taken.lease,
             no,
             attempt: taken.attempt,
+            loan,
             step,
             handler,
             timeout: rule.timeout,
@@ -253,9 +276,9 @@ impl Borrow {
             patience: None,
             done: self.sender.clone(),
         };
-        if let Some((_, former)) = self.borrowed.insert((task, no), (taken, cancel)) {
+        if let Some(former) = self.borrowed.insert((task, no), Borrowed { taken, loan, cancel }) {
             // Lent anew since: what the earlier loan comes to is refused.
-            former.cancel();
+            former.cancel.cancel();
         }
         tokio::spawn(call.run());
     }
@@ -278,13 +301,12 @@ impl Borrow {
     /// What is to be recorded of a borrowed step; `None` when it is handed back instead.
     async fn outcome(&mut self, over: Over) -> Option<Outcome> {
         let (task, no) = (over.lease.task, over.no);
-        let of_loan = |(taken, _): &(Taken, _)| taken.lease == over.lease && taken.attempt == over.attempt;
-        if !self.borrowed.get(&(task, no)).is_some_and(of_loan) {
+        if self.borrowed.get(&(task, no)).is_none_or(|borrowed| borrowed.loan != over.loan) {
             self.shared.counters.late.fetch_add(1, Ordering::Relaxed);
             tracing::debug!(task = task.0, "late outcome refused: the step is on loan anew");
             return None;
         }
-        let (taken, _) = self.borrowed.remove(&(task, no))?;
+        let Borrowed { taken, .. } = self.borrowed.remove(&(task, no))?;
         let finished_at = after_all(&taken.history, over.finished_at);
         let plan = self.shared.plans.get(taken.template).await;
         let (Some(outcome), Ok(plan)) = (over.outcome, plan) else {
@@ -316,7 +338,7 @@ impl Borrow {
         while let Some(part) = parts.pop() {
             let recorded = async {
                 let mut connection = self.shared.store.writer().await?;
-                share::give_back(&mut connection, self.shared.worker(), part).await
+                share::give_back(&mut connection, self.worker, part).await
             };
             match (part, recorded.await) {
                 (_, Ok(written)) => self.tell(part, &written),
@@ -355,7 +377,7 @@ impl Borrow {
     async fn hand_back(&mut self, task: TaskNo, step: StepNo) {
         let handed_back = async {
             let mut connection = self.shared.store.writer().await?;
-            share::hand_back(&mut connection, self.shared.worker(), task, step).await
+            share::hand_back(&mut connection, self.worker, task, step).await
         };
         if let Err(error) = handed_back.await {
             self.unsure = true;

@@ -205,8 +205,8 @@ impl<P: Serialize + DeserializeOwned, C: Serialize + DeserializeOwned> Checkpoin
     ///
     /// # Errors
     /// A permanent `CHECKPOINT_OUT_OF_RANGE`, where that is outside the batch; a retryable `LEASE_LOST`,
-    /// where another process or attempt has the step now: stop, nothing counts any more. Retryable as
-    /// well, where the store does not answer.
+    /// where another process or attempt has the step now: stop, nothing counts any more. A retryable
+    /// `CHECKPOINT_UNREACHABLE`, where the store refuses it; while it does not answer at all, this waits.
     pub async fn save(&self, cursor: C, items: u64, partial: P) -> Result<(), StepError> {
         let json = |error: serde_json::Error| {
             StepError::permanent(

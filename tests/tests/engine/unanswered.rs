@@ -101,6 +101,31 @@ async fn step_that_is_lent_anew_while_it_runs_is_recorded_as_it_ends_the_second_
 }
 
 #[tokio::test]
+async fn step_that_is_lent_to_the_same_process_again_is_recorded_as_the_second_call_ends() {
+    let template = template("again", [step("a", &[])]);
+    for world in worlds().await {
+        let gate = world.stage.gate("a");
+        let bare = world.builder(&[]).registry(Registry::of(Vec::<Registration>::new())).partial(true);
+        let bare = bare.template(template.clone()).start().await.unwrap();
+        bare.submit(Submission::to("test/again")).await.unwrap();
+        let able = world.start(&template).await;
+        one(&world, "the loan", "select count(*) from tasker.offers where taker is not null").await;
+        world.stage.wait_for("a", 1).await;
+        // Another process has taken this one for dead. The task, its lease and the attempt are the same.
+        world.change("update tasker.offers set taker = null").await;
+        one(&world, "the second loan", "select count(*) from tasker.offers where taker is not null").await;
+        world.stage.wait_for("a", 2).await;
+        gate.add_permits(1);
+        refused(&able).await;
+        assert_eq!(world.count("select count(*) from tasker.steps").await, 0, "{}", world.database);
+        gate.add_permits(1);
+        one(&world, "the result", "select count(*) from tasker.steps").await;
+        assert_eq!(able.stats().late, 1, "{}", world.database);
+        assert_eq!(world.count("select count(*) from tasker.offers").await, 0, "{}", world.database);
+    }
+}
+
+#[tokio::test]
 async fn result_of_a_loan_is_refused_once_the_task_was_taken_over() {
     let template = template("over", [step("a", &[])]);
     for world in worlds().await {

@@ -141,6 +141,7 @@ impl Hold {
                     lease,
                     no: offer.step,
                     attempt: offer.attempt,
+                    loan: 0,
                     started_at: offer.offered_at,
                     finished_at: offer.offered_at,
                     outcome: None,

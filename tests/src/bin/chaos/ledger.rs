@@ -74,7 +74,7 @@ impl Ledger {
     ) -> Result<u64, StepError> {
         let policy = Policy::of(step.task_id(), step.name());
         let value = self.start(step, &[Some(slice.start), Some(slice.end)])?;
-        let saved = answered(|| progress.load()).await?;
+        let saved = progress.load().await?;
         let (cursor, by) =
             saved.as_ref().map_or((None, None), |saved| (Some(saved.cursor), Some(saved.partial)));
         self.write(&format!("loaded {} {value} {} {}\n", now(), written(cursor), written(by)))?;
@@ -87,7 +87,7 @@ impl Ledger {
             take(policy.takes / 3).await;
             at += STRIDE;
             self.write(&format!("saving {} {value} {at}\n", now()))?;
-            answered(|| progress.save(at, at - slice.start, value)).await?;
+            progress.save(at, at - slice.start, value).await?;
             self.write(&format!("saved {} {value} {at}\n", now()))?;
         }
         take(policy.takes / 3).await;
@@ -127,17 +127,6 @@ impl Ledger {
 async fn take(time: Duration) {
     if !time.is_zero() {
         tokio::time::sleep(time).await;
-    }
-}
-
-/// Asks for a checkpoint until the database answers. Only what it answers is an outcome: that it is down for
-/// a while is no failure that is meant.
-async fn answered<T, F: Future<Output = Result<T, StepError>>>(ask: impl Fn() -> F) -> Result<T, StepError> {
-    loop {
-        match ask().await {
-            Err(error) if error.code() == "STORE_UNREACHABLE" => take(Duration::from_millis(50)).await,
-            answer => return answer,
-        }
     }
 }
 
