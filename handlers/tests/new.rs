@@ -123,6 +123,10 @@ fn scaffolds_are_printed_where_no_file_is_named() {
     assert!(handler.contains("pub async fn charge_card(input: Input)"), "{handler}");
     let template = written(place.path(), &["template", "new", "checkout"]);
     assert!(template.starts_with("name: checkout\nversion: 1.0.0\n"), "{template}");
+    let whole = template.replace("\n#  - ", "\n  - ").replace("\n#    ", "\n    ");
+    fs::write(place.path().join("whole.yaml"), &whole).unwrap();
+    let checked = written(place.path(), &["template", "check", "whole.yaml", "--no-handlers"]);
+    assert_eq!((whole.matches("depends_on:").count(), checked.trim()), (1, "whole.yaml: ok"), "{whole}");
     fs::create_dir(place.path().join("empty")).unwrap();
     let json = written(place.path(), &["new", "empty", "-o", "json"]);
     let written: serde_json::Value = serde_json::from_str(&json).unwrap();
