@@ -13,8 +13,13 @@ use crate::{
     template::Template,
 };
 
-/// A tree of more lines is not drawn again and again.
-const MOST_LINES: usize = 40;
+/// A tree of more lines is not drawn again and again: drawing starts over from its first line, which must
+/// still be on the screen.
+const MOST_LINES: usize = 20;
+
+/// Lets a terminal cut lines that are longer than it is wide. Wrapped, they would be more than were counted.
+const CUT: &str = "\x1b[?7l";
+const WRAP: &str = "\x1b[?7h";
 
 /// What is known of a step on the screen.
 struct Line {
@@ -134,7 +139,7 @@ impl Live {
         if !self.tree || self.silent {
             return;
         }
-        let mut text = String::new();
+        let mut text = CUT.to_owned();
         if self.drawn > 0 {
             text.push_str(&format!("\x1b[{}A\x1b[J", self.drawn));
         }
@@ -145,6 +150,7 @@ impl Live {
         }
         self.drawn = tree.lines().count();
         text.push_str(&tree);
+        text.push_str(WRAP);
         // A terminal that went away takes the picture with it.
         let _ = stderr().lock().write_all(text.as_bytes());
     }
