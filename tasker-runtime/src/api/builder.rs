@@ -206,7 +206,7 @@ impl Builder {
     /// When handlers, templates and state do not fit together, a template changed, or the database does
     /// not answer.
     pub async fn start(self) -> Result<Tasker, StartError> {
-        self.with_client().build(true).await
+        self.with_client().build(true, true).await
     }
 
     /// Opens the database without running anything: for submitting and looking.
@@ -214,7 +214,15 @@ impl Builder {
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn connect(self) -> Result<Tasker, StartError> {
-        self.build(false).await
+        self.build(false, false).await
+    }
+
+    /// As [`connect`](Self::connect), with the checks of a start.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub(crate) async fn connect_checked(self) -> Result<Tasker, StartError> {
+        self.with_client().build(true, false).await
     }
 
     /// One client for all handlers, where the program gave none.
@@ -266,9 +274,10 @@ impl Builder {
         Ok((registry, catalog))
     }
 
-    async fn build(mut self, run: bool) -> Result<Tasker, StartError> {
+    async fn build(mut self, checked: bool, run: bool) -> Result<Tasker, StartError> {
         let (registry, mut catalog) = self.gather()?;
-        let warnings = if run { check(&registry, &catalog, &self.states, self.partial)? } else { Vec::new() };
+        let warnings =
+            if checked { check(&registry, &catalog, &self.states, self.partial)? } else { Vec::new() };
         let registry = Arc::new(registry);
         let store = match self.store {
             Some(store) => store,

@@ -33,7 +33,8 @@ impl Doctor {
         let registry = Registry::discover();
         findings.note("handlers", true, format!("{} linked", registry.handlers().len()));
         let directory = context.directory();
-        let (catalog, reports) = Catalog::load(Some(&directory), Some(&registry));
+        let all_here = !context.config.flag("handlers.partial");
+        let (catalog, reports) = Catalog::load(Some(&directory), all_here.then_some(&registry));
         let count = catalog.iter().count();
         if reports.is_empty() {
             findings.note("templates", true, format!("{count} in {}", directory.display()));
@@ -50,7 +51,7 @@ impl Doctor {
             Err(error) => findings.note("database", false, format!("{url}: {error}")),
         }
         if findings.0.iter().all(|finding| finding.ok) {
-            match context.builder().connect().await {
+            match context.builder().connect_checked().await {
                 Ok(tasker) => {
                     findings.note("wiring", true, "handlers, templates and state fit together".to_owned());
                     for warning in tasker.warnings() {
