@@ -259,6 +259,72 @@ async fn submitted_task_waits_for_who_runs_it_and_its_key_makes_it_one() {
     }
 }
 
+const DECLINED: &str = r#"{"customer": {"id": 1, "email": "ada@example.org"},
+    "items": [{"sku": "WIDGET-001", "quantity": 1, "price": 10}],
+    "payment": {"method": "paypal", "token": "tok_declined"},
+    "shipping": {"method": "standard", "address": "1 Main Street"}}"#;
+
+#[test]
+fn rolled_back_task_shows_what_was_undone() {
+    let database = fresh_sqlite();
+    run(&database, &["run", "order_fulfillment/business_workflow", "--input", DECLINED]);
+    let task = run(&database, &["list", "-o", "json"]).json()[0]["task_id"].as_str().unwrap().to_owned();
+    let shown = run(&database, &["show", &task]).out;
+    let undo: Vec<&str> = shown.lines().filter(|line| line.trim_start().starts_with("undo ")).collect();
+    assert!(undo.len() == 1 && undo[0].contains("undo reserve_inventory  complete"), "{shown}");
+}
+
+#[test]
+fn failed_batch_is_told_with_the_count_of_its_worker() {
+    let database = fresh_sqlite();
+    let input = format!(r#"{{"numbers": [{0}, {0}]}}"#, i64::MAX);
+    let failed =
+        run(&database, &["run", "combined/diamond_decision_batch_processor", "--input", input.as_str()]);
+    assert!(
+        failed.err.contains(
+            "error: step `process_odd_batch` failed for good: 0 of 1 batches complete, 1 failed\n       \
+             step `process_odd_batch_001` failed for good after 1 of 3 attempts: OVERFLOW: "
+        ),
+        "{}",
+        failed.err
+    );
+}
+
+#[test]
+fn paused_task_says_how_it_goes_on() {
+    let database = fresh_sqlite();
+    let submitted = run(&database, &["submit", "linear_workflow/linear_arithmetic"]).out;
+    let task = submitted.trim();
+    assert!(run(&database, &["pause", task]).err.ends_with("is paused\n"));
+    run(&database, &["watch", task]).failed(1, "is paused", &format!("tasker resume {task}"));
+    let resolved = ["resolve", task, "arithmetic_step_1", "--result", "{"];
+    run(&database, &resolved).failed(2, "--result is no JSON", "tasker resolve --help");
+}
+
+#[test]
+fn doctor_finds_what_a_start_refuses() {
+    let (database, templates) = (fresh_sqlite(), tempfile::tempdir().unwrap());
+    let directory = templates.path().to_str().unwrap();
+    let unwired = "name: unwired\nsteps:\n  - name: linear_step_2\n";
+    std::fs::write(templates.path().join("unwired.yaml"), unwired).unwrap();
+    let refused = run(&database, &["run", "unwired", "--templates", directory]);
+    refused.failed(2, "handlers and templates do not fit together", "tasker doctor");
+    let found = run(&database, &["doctor", "--templates", directory]);
+    let told = "wrong  wiring     handlers and templates do not fit together:\n\
+                template `default/unwired`, step `linear_step_2`: ";
+    assert!(found.code == 1 && found.out.contains(told), "{}", found.out);
+
+    let foreign = "name: foreign\nsteps:\n  - name: done_elsewhere\n";
+    std::fs::write(templates.path().join("unwired.yaml"), foreign).unwrap();
+    let partial = tasker(&database, &["doctor", "--templates", directory])
+        .env("TASKER_HANDLERS_PARTIAL", "true")
+        .output()
+        .unwrap();
+    let partial = Ran::from(partial);
+    assert_eq!(partial.code, 0, "{}", partial.out);
+    assert!(partial.out.contains("no handler is called `done_elsewhere`"), "{}", partial.out);
+}
+
 #[test]
 fn graph_draws_a_tree_and_a_flowchart() {
     let database = fresh_sqlite();

@@ -87,11 +87,11 @@ impl Show {
 /// So many batches of one worker are shown; of more, those that are not complete come first.
 const MOST_BATCHES: usize = 20;
 
-/// The steps that people want to see, and how many batches are left out.
+/// The steps and the compensations that people want to see, and how many batches are left out.
 fn readable(report: &TaskReport) -> (Vec<&StepReport>, usize) {
     let (mut shown, mut left_out, mut of_worker) = (Vec::new(), 0, 0);
     let mut many = false;
-    for step in &report.steps {
+    for step in report.all() {
         if step.batch_of.is_none() {
             (many, of_worker) =
                 (step.batches.is_some_and(|batches| batches.total as usize > MOST_BATCHES), 0);

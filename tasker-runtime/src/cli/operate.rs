@@ -4,7 +4,10 @@ use clap::Args;
 use uuid::Uuid;
 
 use super::{Context, Done, Failure, inspect, output};
-use crate::{api::AskError, model::Command};
+use crate::{
+    api::AskError,
+    model::{Command, TaskState},
+};
 
 /// Allow failed steps a new round of attempts.
 #[derive(Debug, Args)]
@@ -51,7 +54,7 @@ impl Retry {
 
 impl Resolve {
     pub(crate) async fn run(self, context: Context) -> Done {
-        let result = super::run::read_input(&self.result)?.to_value();
+        let result = super::run::read_input(&self.result, "--result", "resolve")?.to_value();
         ask(context, self.task, Command::Resolve { step: self.step, result }).await
     }
 }
@@ -84,7 +87,18 @@ async fn ask(context: Context, task: Uuid, command: Command) -> Done {
     tasker.stop().await?;
     match form {
         super::Form::Table => {
-            eprintln!("{}: {} is {}", command.verb(), task, output::task_state(report.state));
+            let (verb, state) = (command.verb(), output::task_state(report.state));
+            match report.state {
+                TaskState::InProgress => {
+                    eprintln!(
+                        "{verb}: asked for; {task} is {state}, and who holds it follows within a second"
+                    );
+                }
+                TaskState::Pending | TaskState::Compensating => {
+                    eprintln!("{verb}: {task} is {state}, until `tasker serve` or `tasker resume {task}`");
+                }
+                _ => eprintln!("{verb}: {task} is {state}"),
+            }
             Ok(())
         }
         form => output::json(&report, form),

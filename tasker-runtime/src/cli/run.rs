@@ -34,7 +34,7 @@ struct Order {
 impl Order {
     fn submission(&self) -> Result<Submission, Failure> {
         let submission = Submission::to(&self.template)
-            .json(read_input(&self.input)?)
+            .json(read_input(&self.input, "--input", "run")?)
             .priority(self.priority)
             .delay(Duration::from_secs(self.delay));
         Ok(match &self.idempotency_key {
@@ -226,25 +226,28 @@ fn conclude(report: &TaskReport, form: Form) -> Done {
     }
     let failed = report.all().filter(|step| step.state == StepState::Error);
     let lines: Vec<String> = failed
-        .map(|step| {
-            let error = step.error.as_ref();
-            let (code, message) = error.map_or(("", ""), |error| (error.code(), error.message()));
-            format!(
-                "step `{}` failed for good after {} of {} attempts: {code}: {message}",
+        .map(|step| match (&step.error, step.batches) {
+            (Some(error), _) => format!(
+                "step `{}` failed for good after {} of {} attempts: {error}",
                 step.name, step.attempts, step.max_attempts
-            )
+            ),
+            (None, Some(batches)) => format!("step `{}` failed for good: {batches}", step.name),
+            (None, None) => format!("step `{}` failed for good", step.name),
         })
         .collect();
     let why = if lines.is_empty() {
-        format!("task {} is {}: {}", report.task_id, report.state, report.cause.clone().unwrap_or_default())
+        let cause = report.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
+        format!("task {} is {}{cause}", report.task_id, report.state)
     } else {
         lines.join("\n       ")
     };
-    Err(Failure::run(why).try_this(format!("tasker show {}", report.task_id)))
+    let next = if report.state == TaskState::Paused { "resume" } else { "show" };
+    Err(Failure::run(why).try_this(format!("tasker {next} {}", report.task_id)))
 }
 
-/// JSON given as text, as `@file` or as `-`.
-pub(crate) fn read_input(input: &str) -> Result<Json, Failure> {
+/// JSON given as text, as `@file` or as `-`, with this option of this command.
+pub(crate) fn read_input(input: &str, option: &str, command: &str) -> Result<Json, Failure> {
+    let no_input = |message| Failure::usage(message).try_this(format!("tasker {command} --help"));
     let (name, text) = match input.strip_prefix('@') {
         Some(path) => {
             let text = std::fs::read_to_string(Path::new(path))
@@ -258,11 +261,7 @@ pub(crate) fn read_input(input: &str) -> Result<Json, Failure> {
                 .map_err(|error| no_input(format!("cannot read standard input: {error}")))?;
             ("standard input".to_owned(), text)
         }
-        None => ("--input".to_owned(), input.to_owned()),
+        None => (option.to_owned(), input.to_owned()),
     };
     Json::from_text(text.trim()).map_err(|error| no_input(format!("{name} is no JSON: {error}")))
-}
-
-fn no_input(message: String) -> Failure {
-    Failure::usage(message).try_this("tasker run --help")
 }
