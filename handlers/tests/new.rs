@@ -135,5 +135,15 @@ fn scaffolds_are_printed_where_no_file_is_named() {
         (Some("empty"), Some("Cargo.toml"))
     );
     let manifest = fs::read_to_string(place.path().join("empty/Cargo.toml")).unwrap();
+    assert!(!manifest.contains("[workspace]"), "{manifest}");
     assert!(manifest.contains(&format!("tasker-runtime = \"{}\"", env!("CARGO_PKG_VERSION"))), "{manifest}");
+}
+
+#[test]
+fn a_project_below_another_package_stands_alone() {
+    let place = tempfile::tempdir().unwrap();
+    fs::write(place.path().join("Cargo.toml"), "[workspace]\n").unwrap();
+    written(place.path(), &["new", "packages/inner"]);
+    let manifest = fs::read_to_string(place.path().join("packages/inner/Cargo.toml")).unwrap();
+    assert!(manifest.ends_with("\n[workspace]\n"), "{manifest}");
 }

@@ -70,6 +70,9 @@ struct Written {
 
 const MANIFEST: &str = include_str!("project/manifest.toml");
 
+/// For a package below another one, which cargo would take for a member of that workspace.
+const ALONE: &str = "\n# Not a part of the workspace around it.\n[workspace]\n";
+
 const FILES: [(&str, &str); 5] = [
     ("src/main.rs", include_str!("project/main.rs")),
     ("src/handlers.rs", include_str!("project/handlers.rs")),
@@ -90,9 +93,12 @@ impl Project {
         // Under its real name, which `.` does not tell.
         let real = directory.canonicalize().map_err(|error| unwritten(&directory, &error))?;
         let package = names::package(&real.file_name().unwrap_or_default().to_string_lossy());
-        let manifest = MANIFEST
+        let mut manifest = MANIFEST
             .replace("\"new-project\"", &quoted(&package))
             .replace("tasker-runtime = \"0.1\"", &format!("tasker-runtime = {runtime}"));
+        if real.ancestors().skip(1).any(|above| above.join("Cargo.toml").exists()) {
+            manifest.push_str(ALONE);
+        }
         let mut files = vec!["Cargo.toml"];
         write_new(&directory.join("Cargo.toml"), &manifest)?;
         for (file, text) in FILES {
