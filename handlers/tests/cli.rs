@@ -326,6 +326,26 @@ fn doctor_finds_what_a_start_refuses() {
 }
 
 #[test]
+fn checks_follow_the_aliases_of_the_settings() {
+    let (database, place) = (fresh_sqlite(), tempfile::tempdir().unwrap());
+    let (settings, templates) = (place.path().join("tasker.toml"), place.path().join("tasks"));
+    std::fs::create_dir(&templates).unwrap();
+    std::fs::write(&settings, "[handlers.aliases]\n\"sums.start\" = \"arithmetic_step_1\"\n").unwrap();
+    let renamed = "name: renamed\nsteps:\n  - { name: first, handler: sums.start }\n";
+    std::fs::write(templates.join("renamed.yaml"), renamed).unwrap();
+    let directory = templates.to_str().unwrap();
+    for arguments in [
+        &["template", "check", directory] as &[&str],
+        &["doctor", "--templates", directory],
+        &["run", "renamed", "--templates", directory],
+    ] {
+        let ran = tasker(&database, arguments).env("TASKER_CONFIG_PATH", &settings).output().unwrap();
+        let ran = Ran::from(ran);
+        assert_eq!(ran.code, 0, "{arguments:?}: {}{}", ran.out, ran.err);
+    }
+}
+
+#[test]
 fn graph_draws_a_tree_and_a_flowchart() {
     let database = fresh_sqlite();
     let tree = run(&database, &["graph", "diamond_workflow/diamond_pattern"]);

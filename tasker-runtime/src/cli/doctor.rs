@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{Context, Done, Failure, Form, output};
-use crate::{api::Catalog, registry::Registry, store};
+use crate::{api::Catalog, store};
 
 /// Check that everything a run needs is there.
 #[derive(Debug, Args)]
@@ -30,7 +30,7 @@ impl Doctor {
     pub(crate) async fn run(self, context: Context) -> Done {
         let form = context.global.output;
         let mut findings = Findings(Vec::new());
-        let registry = Registry::discover();
+        let registry = context.registry();
         findings.note("handlers", true, format!("{} linked", registry.handlers().len()));
         let directory = context.directory();
         let all_here = !context.config.flag("handlers.partial");

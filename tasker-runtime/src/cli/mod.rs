@@ -22,7 +22,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::{api::Builder, config::Config};
+use crate::{api::Builder, config::Config, registry::Registry};
 
 /// Durable workflows: submit, run and look at tasks.
 #[derive(Debug, Parser)]
@@ -264,6 +264,11 @@ impl Context {
 
     pub(crate) fn database(&self) -> String {
         self.global.database.clone().unwrap_or_else(|| self.config.text("database.url").to_owned())
+    }
+
+    /// The handlers that are linked, under all names the settings give them.
+    pub(crate) fn registry(&self) -> Registry {
+        Registry::discover().with_aliases(self.config.aliases().clone())
     }
 
     /// The builder with everything the settings and the command line say.

@@ -8,7 +8,6 @@ use serde::Serialize;
 use super::{Context, Done, Failure, Form, new, output};
 use crate::{
     api::{Catalog, catalog},
-    registry::Registry,
     template::{self, Loaded, Verdict},
 };
 
@@ -59,7 +58,7 @@ impl Command {
 
 impl Check {
     fn run(self, context: &Context) -> Done {
-        let registry = Registry::discover();
+        let registry = context.registry();
         let registry = (!self.no_handlers).then_some(&registry);
         let with = |read: &dyn Fn(&template::Options<'_>) -> Vec<Loaded>| catalog::read_with(registry, read);
         let paths = if self.paths.is_empty() { vec![context.directory()] } else { self.paths };
