@@ -63,7 +63,12 @@ pub fn fresh_sqlite() -> TestDatabase {
 
 /// A new database on the server of [`postgres`].
 pub async fn fresh_postgres() -> TestDatabase {
-    let server = PgConnectOptions::from_str(postgres().await).expect("the URL of a PostgreSQL server");
+    fresh_on(postgres().await).await
+}
+
+/// A new database on the PostgreSQL server with this URL.
+pub async fn fresh_on(server: &str) -> TestDatabase {
+    let server = PgConnectOptions::from_str(server).expect("the URL of a PostgreSQL server");
     let name = format!("tasker_test_{}", uuid::Uuid::now_v7().simple());
     let mut connection = server.connect().await.expect("a connection to the PostgreSQL server");
     let create = AssertSqlSafe(format!("create database {name}"));

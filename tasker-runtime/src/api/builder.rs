@@ -1,29 +1,18 @@
 //! Puts a [`Tasker`] together and checks that its parts fit.
 
-use std::{
-    any::Any,
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{any::Any, collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use super::{Catalog, StartError, Tasker, catalog::full_name, tasker::Inner};
+use super::{Catalog, StartError, Tasker, prepared::Prepared};
 #[cfg(feature = "http")]
 use crate::handler::api::ApiClient;
 use crate::{
     clock::Clock,
     config::Config,
     dispatch::{
-        Engine,
-        announce::Announcer,
-        engine::{Parts, Plans, Settings, Wake},
+        engine::{Settings, Wake},
         queues::Served,
     },
     handler::{Registration, States},
-    orchestration::{
-        plan::Defaults,
-        templates::{self, Kept},
-    },
     registry::{Problem, Registry},
     store::{self, Store},
     template::Template,
@@ -206,7 +195,7 @@ impl Builder {
     /// When handlers, templates and state do not fit together, a template changed, or the database does
     /// not answer.
     pub async fn start(self) -> Result<Tasker, StartError> {
-        self.with_client().build(true, true).await
+        self.prepare()?.start().await
     }
 
     /// Opens the database without running anything: for submitting and looking.
@@ -214,7 +203,7 @@ impl Builder {
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn connect(self) -> Result<Tasker, StartError> {
-        self.build(false, false).await
+        self.parts(false, false)?.start().await
     }
 
     /// As [`connect`](Self::connect), with the checks of a start.
@@ -222,7 +211,15 @@ impl Builder {
     /// # Errors
     /// As [`start`](Self::start).
     pub(crate) async fn connect_checked(self) -> Result<Tasker, StartError> {
-        self.with_client().build(true, false).await
+        self.with_client().parts(true, false)?.start().await
+    }
+
+    /// Makes the checks of a start that need no database.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), without those of a database.
+    pub(crate) fn prepare(self) -> Result<Prepared, StartError> {
+        self.with_client().parts(true, true)
     }
 
     /// One client for all handlers, where the program gave none.
@@ -274,48 +271,26 @@ impl Builder {
         Ok((registry, catalog))
     }
 
-    async fn build(mut self, checked: bool, run: bool) -> Result<Tasker, StartError> {
-        let (registry, mut catalog) = self.gather()?;
+    /// Puts the parts together, and asks no database yet.
+    fn parts(mut self, checked: bool, run: bool) -> Result<Prepared, StartError> {
+        let (registry, catalog) = self.gather()?;
         let warnings =
             if checked { check(&registry, &catalog, &self.states, self.partial)? } else { Vec::new() };
-        let registry = Arc::new(registry);
-        let store = match self.store {
-            Some(store) => store,
-            None => {
-                let url = self.url.or_else(|| std::env::var("DATABASE_URL").ok());
-                Store::open(url.as_deref().unwrap_or("sqlite://tasker.db"), self.options).await?
-            }
-        };
-        let clock = self.clock.unwrap_or_else(Clock::system);
-        let asked = clock.now();
-        if let Some(time) = store.now().await? {
-            clock.follow(time, asked);
-        }
-        let defaults = Defaults { timeout: self.settings.step_timeout };
-        let plans = || Plans::new(store.clone(), registry.clone(), defaults);
-        let (running, viewing) = (plans(), plans());
-        keep_templates(&store, &clock, &mut catalog, self.replace, [&running, &viewing]).await?;
-        let announcer = Announcer::start(&store, self.settings.wake.listens());
-        let engine = if run {
-            let queues = catalog.iter().map(|template| template.namespace());
-            let queues: BTreeSet<&str> = queues.filter(|queue| self.served.has(queue)).collect();
-            let parts = Parts {
-                store: store.clone(),
-                registry: registry.clone(),
-                states: Arc::new(self.states),
-                plans: running,
-                queues: queues.into_iter().map(str::to_owned).collect(),
-                served: self.served,
-                settings: self.settings,
-                clock: clock.clone(),
-                announcer: announcer.clone(),
-            };
-            Some(Engine::start(parts).await?)
-        } else {
-            None
-        };
-        let inner = Inner { store, clock, catalog, registry, plans: viewing, engine, announcer, warnings };
-        Ok(Tasker { inner: Arc::new(inner) })
+        let url = self.url.or_else(|| std::env::var("DATABASE_URL").ok());
+        Ok(Prepared {
+            store: self.store,
+            url: url.unwrap_or_else(|| "sqlite://tasker.db".to_owned()),
+            options: self.options,
+            clock: self.clock,
+            registry: Arc::new(registry),
+            catalog,
+            replace: self.replace,
+            states: Arc::new(self.states),
+            served: self.served,
+            settings: self.settings,
+            warnings,
+            run,
+        })
     }
 }
 
@@ -336,29 +311,4 @@ fn check(
     }
     let warnings = checked.warnings.iter().map(ToString::to_string);
     Ok(warnings.chain(elsewhere.iter().map(ToString::to_string)).collect())
-}
-
-async fn keep_templates(
-    store: &Store,
-    clock: &Clock,
-    catalog: &mut Catalog,
-    replace: bool,
-    plans: [&Plans; 2],
-) -> Result<(), StartError> {
-    let mut connection = store.writer().await?;
-    for known in catalog.known_mut() {
-        match templates::keep(&mut connection, &known.template, clock.now(), replace).await? {
-            Kept::As(number) => known.number = number,
-            Kept::Differs => {
-                return Err(StartError::Changed {
-                    name: full_name(&known.template),
-                    version: known.template.version().to_string(),
-                });
-            }
-        }
-        for plans in plans {
-            plans.add(known.number, known.template.clone());
-        }
-    }
-    Ok(())
 }

@@ -3,6 +3,7 @@
 mod builder;
 pub(crate) mod catalog;
 mod error;
+mod prepared;
 mod report;
 pub(crate) mod rest;
 mod submission;
@@ -11,6 +12,7 @@ mod tasker;
 pub use builder::Builder;
 pub use catalog::{Catalog, UnknownTemplate};
 pub use error::{AskError, StartError, SubmitError, WaitError};
+pub(crate) use prepared::Prepared;
 pub use report::{BatchCounts, DeadLetterSummary, StepReport, TaskReport, TaskSummary, WorkerSummary};
 pub use submission::Submission;
 pub use tasker::{Stats, Tasker, Watch};

@@ -68,7 +68,7 @@ enum Command {
     Run(run::Run),
     /// Submit a task for others to run, and print its id
     Submit(run::Submit),
-    /// Run tasks until SIGINT or SIGTERM
+    /// Run tasks until SIGINT or SIGTERM; waits for a database that is away
     Serve(serve::Serve),
     /// Take up a task that was interrupted or paused and run it to its end
     Resume(run::Resume),

@@ -1,5 +1,7 @@
 //! What a database can refuse.
 
+use sqlx::migrate::MigrateError;
+
 use super::db::Statement;
 
 /// What the store returns.
@@ -28,7 +30,7 @@ pub enum Error {
     #[error("the tables could not be brought up to date: {source}")]
     Migration {
         /// What went wrong.
-        source: sqlx::migrate::MigrateError,
+        source: MigrateError,
     },
     /// The database refused a statement.
     #[error("the database refused to {purpose}: {source}")]
@@ -78,6 +80,25 @@ impl Error {
                     || matches!(code.parse::<i32>(), Ok(sqlite) if matches!(sqlite & 0xff, 5 | 6) && code.len() < 5)
             }),
             _ => false,
+        }
+    }
+
+    /// Whether the database is away for a while, as one that is being started or restarted is: nobody answers
+    /// at its address, or it says that it takes no connections yet. A refused password or an unknown database
+    /// is not that.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        use std::io::ErrorKind::{InvalidInput, PermissionDenied};
+        let source = match self {
+            Self::Unreachable { source } => source,
+            Self::Migration { source: MigrateError::Execute(source) } => source,
+            _ => return self.is_transient(),
+        };
+        match source {
+            sqlx::Error::Io(error) => !matches!(error.kind(), InvalidInput | PermissionDenied),
+            sqlx::Error::PoolTimedOut => true,
+            // Too many connections; shut down by an operator, after a crash, or not yet up.
+            _ => code(source).is_some_and(|code| ["53300", "57P01", "57P02", "57P03"].contains(&&*code)),
         }
     }
 

@@ -7,7 +7,7 @@ use sqlx::{
     migrate::{MigrateError, Migration, MigrationType, Migrator},
 };
 
-use super::{Backend, Error, Result, Store, sql};
+use super::{Backend, Error, Result, Store, connect, sql};
 
 macro_rules! migrations {
     ($store:literal: $($version:literal $name:literal),+ $(,)?) => {
@@ -23,7 +23,7 @@ macro_rules! migrations {
 
 /// Applies what is missing. Processes that start at once wait for one another.
 pub(super) async fn run(store: &Store) -> Result<()> {
-    if is_current(store).await {
+    if is_current(store).await? {
         return Ok(());
     }
     let done = match &store.backend {
@@ -62,15 +62,23 @@ fn for_sqlite() -> Vec<Migration> {
 }
 
 /// Whether every migration was applied as it stands here; then nothing is locked and no right to create
-/// anything is needed.
-async fn is_current(store: &Store) -> bool {
-    let Ok(mut connection) = store.writer().await else { return false };
-    let Ok(rows) = connection.fetch(&sql::APPLIED_MIGRATIONS, &[]).await else { return false };
+/// anything is needed. The first word with the database: it says at once when that does not answer.
+async fn is_current(store: &Store) -> Result<bool> {
+    let mut connection = match &store.backend {
+        Backend::Postgres { options, .. } => super::Connection::Postgres(Box::new(connect(options).await?)),
+        Backend::Sqlite { .. } => store.writer().await?,
+    };
+    let rows = match connection.fetch(&sql::APPLIED_MIGRATIONS, &[]).await {
+        Ok(rows) => rows,
+        Err(error) if error.is_transient() => return Err(error),
+        // There is no such table yet.
+        Err(_) => return Ok(false),
+    };
     let known = if store.is_postgres() { for_postgres() } else { for_sqlite() };
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    rows.len() == known.len()
+    Ok(rows.len() == known.len()
         && rows.iter().zip(&known).all(|(row, known)| {
             row.int(0).is_ok_and(|version| version == known.version)
                 && row.text(1).is_ok_and(|checksum| checksum == hex(&known.checksum))
-        })
+        }))
 }

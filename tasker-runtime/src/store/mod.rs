@@ -23,7 +23,7 @@ use std::{str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
     ConnectOptions, Connection as _, Executor, SqlitePool,
-    postgres::{PgConnectOptions, PgPool, PgPoolOptions},
+    postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -72,6 +72,7 @@ impl Default for Options {
     }
 }
 
+/// How long a database may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Store {
@@ -225,7 +226,7 @@ impl Session {
             return Ok(connection);
         }
         let Backend::Postgres { options, .. } = &self.store.backend else { return self.store.writer().await };
-        let mut connection = options.connect().await.map_err(|source| Error::Unreachable { source })?;
+        let mut connection = connect(options).await?;
         connection.execute(PINNED_PLANS).await.map_err(|source| Error::Unreachable { source })?;
         Ok(Connection::Postgres(Box::new(connection)))
     }
@@ -236,6 +237,15 @@ impl Session {
             self.kept = Some(connection);
         }
     }
+}
+
+/// A connection beside the pool. It fails at once where the pool would go on trying until its patience ends.
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection> {
+    let connected = match tokio::time::timeout(PATIENCE, options.connect()).await {
+        Ok(connected) => connected,
+        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+    };
+    connected.map_err(|source| Error::Unreachable { source })
 }
 
 /// `url` without its password.
