@@ -143,7 +143,7 @@ pub struct TaskSummary {
     pub namespace: String,
     /// The version of its template.
     pub version: String,
-    /// Where it stands.
+    /// Where it stands, as the database keeps it: a held task that waits for a near retry is in progress here.
     pub state: TaskState,
     /// When it was submitted.
     pub created_at: Timestamp,
@@ -221,7 +221,14 @@ impl TaskSummary {
 }
 
 impl TaskReport {
-    pub(super) fn new(task: StoredTask, history: &History, plan: &Plan, on_offer: &[OnOffer]) -> Self {
+    /// The task as it stands at the time `now`.
+    pub(super) fn new(
+        task: StoredTask,
+        history: &History,
+        plan: &Plan,
+        on_offer: &[OnOffer],
+        now: Timestamp,
+    ) -> Self {
         let progress = history.replay(plan.rules.clone());
         let over = task.state.is_final();
         let mut steps: Vec<StepReport> =
@@ -229,24 +236,27 @@ impl TaskReport {
         count_batches(&progress, &mut steps);
         let compensations =
             progress.undos().map(|(no, slot)| step(&progress, no, slot, history, over)).collect();
-        let undo_at = match progress.verdict() {
-            Verdict::Waiting(at) if task.state == TaskState::Compensating => Some(at),
-            _ => None,
+        // Who holds a task keeps near retries to itself: the journal has them.
+        let (state, next_at) = match (task.state, progress.verdict()) {
+            (TaskState::InProgress, Verdict::Waiting(at)) if at > now => (TaskState::Waiting, Some(at)),
+            (TaskState::Compensating, Verdict::Waiting(at)) => (task.state, Some(at)),
+            (TaskState::Waiting, _) => (task.state, Some(task.run_at)),
+            (TaskState::Pending, _) if task.cause.is_some() => (task.state, Some(task.run_at)),
+            _ => (task.state, None),
         };
-        let waits = matches!(task.state, TaskState::Waiting | TaskState::Pending) && task.cause.is_some();
         Self {
             task_id: task.uuid,
             template: task.name,
             namespace: task.namespace,
             version: task.version,
-            state: task.state,
-            result: if task.state == TaskState::Complete { result(plan, &steps) } else { Value::Null },
+            state,
+            result: if state == TaskState::Complete { result(plan, &steps) } else { Value::Null },
             steps,
             compensations,
             cause: task.cause.or_else(|| waits_for_worker(plan, on_offer)),
             created_at: task.created_at,
             finished_at: task.finished_at,
-            next_at: (task.state == TaskState::Waiting || waits).then_some(task.run_at).or(undo_at),
+            next_at,
             context: task.context.to_value(),
             queue: task.queue,
             priority: task.priority,

@@ -391,7 +391,7 @@ impl Tasker {
         };
         drop(connection);
         match self.inner.plans.get(task.template).await {
-            Ok(plan) => Ok(Some(TaskReport::new(task, &history, &plan, &on_offer))),
+            Ok(plan) => Ok(Some(TaskReport::new(task, &history, &plan, &on_offer, self.inner.clock.now()))),
             Err(crate::dispatch::engine::PlanError::Store(error)) => Err(error),
             Err(problem) => Err(store::Error::Corrupt { what: problem.to_string() }),
         }

@@ -12,7 +12,7 @@ use crate::{
 /// List tasks, newest first.
 #[derive(Debug, Args)]
 pub(crate) struct List {
-    /// Only tasks in this state
+    /// Only tasks in this state; one that its process keeps for a near retry is in_progress here
     #[arg(long, value_parser = state)]
     state: Option<TaskState>,
     /// Only tasks of this namespace

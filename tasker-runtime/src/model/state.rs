@@ -69,6 +69,10 @@ states! {
         /// A process holds it and runs its steps.
         InProgress = 1, "in_progress";
         /// Nothing can run before the next retry time.
+        ///
+        /// For a retry within five seconds the task stays with the process that holds it, without a word to
+        /// the database. A report of the one task finds that in its journal; a list of tasks, and the table
+        /// itself, call it in progress.
         Waiting = 2, "waiting";
         /// A step failed for good and nothing else can run: an operator decides.
         BlockedByFailures = 3, "blocked_by_failures";

@@ -119,6 +119,38 @@ async fn delay_the_failure_asks_for_goes_before_the_policy() {
 }
 
 #[tokio::test]
+async fn held_task_waits_while_nothing_can_run_before_a_near_retry() {
+    let flaky = retried(step("flaky", &[]), plain(2));
+    let template = template("near", [flaky, step("beside", &[])]);
+    for world in worlds().await {
+        let beside = world.stage.gate("beside");
+        world.stage.on("flaky", |_| async {
+            Err(StepError::retryable("BUSY", "come back").after(Duration::from_secs(3)))
+        });
+        let tasker = world.start(&template).await;
+        let task = tasker.submit(Submission::to("test/near")).await.unwrap();
+        let at = failed(&tasker, task, "flaky", 1).await.retry_at.unwrap();
+        let stands = || async {
+            let report = report(&tasker, task).await;
+            (report.state, report.next_at)
+        };
+        let in_progress = (TaskState::InProgress, None);
+        assert_eq!(stands().await, in_progress, "{}: another step runs", world.database);
+        beside.add_permits(1);
+        let waits = || async { (stands().await == (TaskState::Waiting, Some(at))).then_some(()) };
+        eventually("the task to wait", waits).await;
+        let held = world.count("select count(*) from tasker.runs where owner is not null").await;
+        assert_eq!(held, 1, "{}", world.database);
+        let retry = world.stage.gate("flaky");
+        world.clock.advance(at.since(world.clock.now()));
+        assert_eq!(stands().await, in_progress, "{}: its time has come", world.database);
+        world.stage.wait_for("flaky", 2).await;
+        retry.add_permits(1);
+        assert_eq!(settled(&tasker, task).await.state, TaskState::Complete, "{}", world.database);
+    }
+}
+
+#[tokio::test]
 async fn task_that_waits_for_a_far_retry_is_given_back_and_taken_at_its_time() {
     let template = template("far", [step("a", &[]), retried(step("b", &["a"]), plain(2))]);
     for world in worlds().await {
