@@ -64,7 +64,8 @@ impl Submission {
         self
     }
 
-    /// Not before this much time has passed.
+    /// Not before this much time has passed. Processes that heard of the submission, or have looked at the queue
+    /// since, start it at that time; the others see it at their next poll.
     #[must_use]
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;

@@ -1,6 +1,7 @@
 //! The loop that takes tasks from the queues, as many as there is room for.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -12,6 +13,7 @@ use super::{
     hold::Message,
 };
 use crate::{
+    model::Timestamp,
     orchestration::claim::{self, Claimed},
     store::Session,
 };
@@ -23,6 +25,8 @@ pub(crate) struct Take {
     holds: Vec<UnboundedSender<Message>>,
     /// Queues somebody says have work.
     hints: UnboundedReceiver<String>,
+    /// When queues have tasks that are due next, as far as was seen at the last look.
+    due: BTreeMap<String, Timestamp>,
 }
 
 impl Take {
@@ -31,12 +35,13 @@ impl Take {
         holds: Vec<UnboundedSender<Message>>,
         hints: UnboundedReceiver<String>,
     ) -> Self {
-        Self { session: shared.store.session(), shared, holds, hints }
+        Self { session: shared.store.session(), shared, holds, hints, due: BTreeMap::new() }
     }
 
     pub(crate) async fn run(mut self) {
         let stopping = self.shared.stopping.clone();
         let mut queues = self.shared.queues.clone();
+        let mut poll = self.next_poll();
         while !stopping.is_cancelled() {
             if self.shared.unsure.swap(false, Ordering::Relaxed) && self.look_after().await.is_err() {
                 // Taking will not do either, and says why.
@@ -48,15 +53,34 @@ impl Take {
                 self.room().await;
                 continue;
             }
+            let next = self.due.values().copied().fold(poll, Timestamp::min);
             queues = tokio::select! {
                 () = stopping.cancelled() => break,
                 hint = self.hints.recv() => match hint {
                     Some(hint) => self.hinted(hint),
                     None => break,
                 },
-                () = self.shared.clock.sleep(pause(&self.shared)) => self.shared.queues.clone(),
+                () = self.shared.clock.sleep_until(next) => {
+                    let now = self.shared.clock.now();
+                    if now >= poll {
+                        poll = self.next_poll();
+                        self.shared.queues.clone()
+                    } else {
+                        self.due_at(now)
+                    }
+                }
             };
         }
+    }
+
+    /// When every queue is looked at, whatever is known of them.
+    fn next_poll(&self) -> Timestamp {
+        self.shared.clock.now() + pause(&self.shared)
+    }
+
+    /// The queues that have tasks that are due at `now`.
+    fn due_at(&self, now: Timestamp) -> Vec<String> {
+        self.due.iter().filter(|(_, at)| **at <= now).map(|(queue, _)| queue.clone()).collect()
     }
 
     /// The hinted queue and all others that were hinted meanwhile.
@@ -87,6 +111,7 @@ impl Take {
     async fn take_from(&mut self, queues: &[String]) -> Vec<String> {
         let mut more = Vec::new();
         for queue in queues {
+            self.due.remove(queue);
             let settings = &self.shared.settings;
             let room = settings.window.saturating_sub(self.shared.held.load(Ordering::Relaxed));
             let limit = room.min(settings.claim);
@@ -94,12 +119,17 @@ impl Take {
                 more.push(queue.clone());
                 continue;
             }
-            match self.claim(queue, limit).await {
+            let now = self.shared.clock.now();
+            match self.claim(queue, now, limit).await {
                 Ok(tasks) => {
-                    if tasks.len() == limit {
+                    let all = tasks.len() < limit;
+                    self.hand_over(tasks);
+                    if all {
+                        self.look_ahead(queue, now).await;
+                    } else {
                         more.push(queue.clone());
                     }
-                    self.hand_over(tasks);
+                    self.shared.counters.claims.fetch_add(1, Ordering::Relaxed);
                 }
                 Err(error) => {
                     // They may be taken all the same.
@@ -111,12 +141,29 @@ impl Take {
         more
     }
 
-    async fn claim(&mut self, queue: &str, limit: usize) -> crate::store::Result<Vec<Claimed>> {
+    /// Notes when the queue's next task is due after `now`, so that it need not wait for a poll.
+    async fn look_ahead(&mut self, queue: &str, now: Timestamp) {
+        let next = async {
+            let mut connection = self.session.open().await?;
+            let next = claim::next_due(&mut connection, queue, now).await?;
+            self.session.keep(connection);
+            crate::store::Result::Ok(next)
+        };
+        match next.await {
+            Ok(next) => self.due.extend(next.map(|next| (queue.to_owned(), next))),
+            Err(error) => tracing::debug!(%error, queue, "what is due next waits for a poll"),
+        }
+    }
+
+    async fn claim(
+        &mut self,
+        queue: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> crate::store::Result<Vec<Claimed>> {
         let mut connection = self.session.open().await?;
-        let now = self.shared.clock.now();
         let tasks = claim::claim(&mut connection, self.shared.worker(), queue, now, limit).await?;
         self.session.keep(connection);
-        self.shared.counters.claims.fetch_add(1, Ordering::Relaxed);
         Ok(tasks)
     }
 

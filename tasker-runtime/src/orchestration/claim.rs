@@ -51,6 +51,17 @@ pub(crate) async fn claim(
     Ok(claimed)
 }
 
+/// When the next task of `queue` is due of those that were not at `now`; `None`: none ever is by itself.
+pub(crate) async fn next_due(
+    connection: &mut Connection,
+    queue: &str,
+    now: Timestamp,
+) -> Result<Option<Timestamp>> {
+    let row = connection.fetch_first(&sql::NEXT_DUE, values![queue, now.as_micros()]).await?;
+    let next = row.map_or(Ok(None), |row| row.maybe_int(0))?.map(Timestamp::from_micros);
+    Ok(next.filter(|next| *next < Timestamp::NEVER))
+}
+
 /// The leases `worker` has, as the store knows them.
 pub(crate) async fn held_by(connection: &mut Connection, worker: WorkerId) -> Result<Vec<Lease>> {
     let rows = connection.fetch(&sql::HELD_BY, values![worker.0]).await?;

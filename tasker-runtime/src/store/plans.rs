@@ -32,6 +32,7 @@ fn hot() -> Vec<Case> {
     let failures = "ints, ints, ints, ints, ints, ints, ints, texts, 1";
     vec![
         case("claim", &sql::CLAIM, "'test', 1, 1, 500", &["runs_queue", "runs_pkey", "tasks_pkey"]),
+        case("next_due", &sql::NEXT_DUE, "'test', 1", &["runs_queue"]),
         case("record", &sql::RECORD, record, RUNS),
         case("record_failures", &sql::RECORD_FAILURES, failures, RUNS),
         case("record_one", &sql::RECORD_ONE, "1, 1, 1, 0, 1, 0, 1, 1, '1'", RUNS),

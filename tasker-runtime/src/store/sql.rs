@@ -53,6 +53,7 @@ statements! {
     RESOLVE_DEAD_LETTER = shared "resolve_dead_letter";
     AUDIT = twin "audit";
     CLAIM = twin "claim";
+    NEXT_DUE = shared "next_due";
     HELD_BY = shared "held_by";
     LET_GO = shared "let_go";
     BORROWED = shared "borrowed";

@@ -92,3 +92,91 @@ async fn work_flows_at_the_poll_where_no_news_ever_arrive() {
         }
     }
 }
+
+/// Two queues; the first has tasks of several priorities.
+fn queues() -> [Template; 2] {
+    let other = Template::builder("other").namespace("other").step(step("b", &[])).build();
+    [single(), other.unwrap()]
+}
+
+/// A worker that has seen both queues empty; the next poll is at least 800 ms away.
+async fn looking(world: &World, settings: &[(&str, &str)]) -> Tasker {
+    let [single, other] = queues();
+    let worker = world.builder(settings).template(single).template(other).start().await.unwrap();
+    claimed(&worker, 2).await;
+    worker
+}
+
+async fn claimed(worker: &Tasker, claims: u64) {
+    let looked = || async { (worker.stats().claims >= claims).then_some(()) };
+    eventually("the worker to look", looked).await;
+}
+
+fn in_millis(template: &str, priority: i16, millis: u64) -> Submission {
+    Submission::to(template).priority(priority).delay(Duration::from_millis(millis))
+}
+
+#[tokio::test]
+async fn delayed_tasks_start_at_exactly_their_times() {
+    for world in worlds().await {
+        let worker = looking(&world, &[]).await;
+        let start = world.clock.now();
+        let order = [
+            ("test/single", 0, 300),
+            ("test/single", 5, 500),
+            ("other/other", -5, 100),
+            ("test/single", 9, 10_000),
+        ];
+        for (template, priority, millis) in order {
+            let before = worker.stats().claims;
+            worker.submit(in_millis(template, priority, millis)).await.unwrap();
+            claimed(&worker, before + 1).await;
+        }
+        for (name, calls, millis) in [("b", 1, 100_u64), ("a", 1, 300), ("a", 2, 500)] {
+            let at = start + Duration::from_millis(millis);
+            let to_go = at.since(world.clock.now());
+            world.clock.advance(to_go - Duration::from_micros(1));
+            let before = worker.stats().claims;
+            worker.submit(Submission::to("test/single").delay(Duration::from_secs(3600))).await.unwrap();
+            claimed(&worker, before + 1).await;
+            assert_eq!(world.stage.times(name).len(), calls - 1, "{}: too early", world.database);
+            world.clock.advance(Duration::from_micros(1));
+            world.stage.wait_for(name, calls).await;
+            assert_eq!(world.stage.times(name)[calls - 1], at, "{}", world.database);
+        }
+    }
+}
+
+#[tokio::test]
+async fn delayed_task_of_another_process_is_seen_at_a_poll_and_started_at_its_time() {
+    for world in worlds().await {
+        let worker = looking(&world, &[("worker.wake", "polling_only")]).await;
+        let at = world.clock.now() + Duration::from_secs(10);
+        let office = world.connect(&single()).await;
+        office.submit(in_millis("test/single", 0, 10_000)).await.unwrap();
+        let before = worker.stats().claims;
+        world.clock.advance(Duration::from_millis(9_500));
+        // The poll, which finds nothing that is due; the next one is at least 800 ms away.
+        claimed(&worker, before + 2).await;
+        assert!(world.stage.called().is_empty(), "{}", world.database);
+        world.clock.advance(Duration::from_millis(500));
+        world.stage.wait_for("a", 1).await;
+        assert_eq!(world.stage.times("a"), [at], "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn delayed_task_of_another_process_is_heard_of_and_started_at_its_time() {
+    for world in telling().await {
+        let worker = looking(&world, &[("worker.wake", "event_driven_only")]).await;
+        listener(&world, None).await;
+        let at = world.clock.now() + Duration::from_millis(300);
+        let before = worker.stats().claims;
+        let office = world.connect(&single()).await;
+        office.submit(in_millis("test/single", 0, 300)).await.unwrap();
+        claimed(&worker, before + 1).await;
+        world.clock.advance(Duration::from_millis(300));
+        world.stage.wait_for("a", 1).await;
+        assert_eq!(world.stage.times("a"), [at]);
+    }
+}
