@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{engine::Shared, hold::Message};
+use super::{announce::News, engine::Shared, hold::Message};
 use crate::orchestration::{
     commands::{self, Asked},
     recover,
@@ -20,16 +20,24 @@ pub(crate) async fn run(shared: Arc<Shared>, holds: Vec<UnboundedSender<Message>
     if let Err(error) = beat(&shared).await {
         tracing::warn!(%error, "the lease could not be renewed");
     }
+    let mut next = shared.clock.now() + period;
     loop {
         tokio::select! {
             () = shared.stopping.cancelled() => break,
-            () = shared.clock.sleep(period) => {}
+            () = shared.met.notified() => {
+                if let Err(error) = look_around(&shared).await {
+                    tracing::debug!(%error, "the next beat sees who else is there");
+                }
+                continue;
+            }
+            () = shared.clock.sleep_until(next) => {}
         }
         match beat(&shared).await {
             Ok(true) => {}
             Ok(false) => replace_worker(&shared, &holds).await,
             Err(error) => tracing::warn!(%error, "the lease could not be renewed"),
         }
+        next = shared.clock.now() + period;
     }
 }
 
@@ -87,13 +95,19 @@ async fn beat(shared: &Shared) -> crate::store::Result<bool> {
     let mut freed = recover::take_back_expired(&mut connection, now).await?;
     drop(connection);
     freed += recover::take_back_gone(&shared.store, now).await?;
-    let others = recover::live(&mut shared.store.reader().await?).await?;
-    shared.set_company(others.iter().filter(|other| other.id != shared.worker()).count());
+    look_around(shared).await?;
     if freed > 0 {
         tracing::info!(tasks = freed, "freed the tasks of a process that is gone");
         shared.hint_all();
     }
     Ok(alive)
+}
+
+/// Notes how many other workers there are to lend steps to.
+async fn look_around(shared: &Shared) -> crate::store::Result<()> {
+    let others = recover::live(&mut shared.store.reader().await?).await?;
+    shared.set_company(others.iter().filter(|other| other.id != shared.worker()).count());
+    Ok(())
 }
 
 /// This process was taken for dead: others have its tasks. It forgets them and goes on as a new worker.
@@ -107,7 +121,10 @@ async fn replace_worker(shared: &Shared, holds: &[UnboundedSender<Message>]) {
         recover::register(&mut connection, &shared.about(), shared.clock.now(), shared.settings.lease).await
     };
     match registered.await {
-        Ok(worker) => shared.become_worker(worker),
+        Ok(worker) => {
+            shared.become_worker(worker);
+            shared.announcer.tell(News::Company);
+        }
         Err(error) => tracing::error!(%error, "could not register anew"),
     }
 }

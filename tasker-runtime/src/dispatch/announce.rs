@@ -27,6 +27,8 @@ pub(crate) enum News {
     Offer,
     /// A step this worker lent came back.
     Returned(i64),
+    /// A worker came or went.
+    Company,
 }
 
 impl News {
@@ -36,6 +38,7 @@ impl News {
             Self::Command => "command".to_owned(),
             Self::Offer => "offer".to_owned(),
             Self::Returned(worker) => format!("returned {worker}"),
+            Self::Company => "company".to_owned(),
         }
     }
 
@@ -45,6 +48,7 @@ impl News {
             Some(("returned", worker)) => worker.parse().ok().map(Self::Returned),
             None if text == "command" => Some(Self::Command),
             None if text == "offer" => Some(Self::Offer),
+            None if text == "company" => Some(Self::Company),
             _ => None,
         }
     }

@@ -151,6 +151,8 @@ pub(crate) struct Shared {
     pub announcer: Announcer,
     /// This process's sign of life, under its number as a worker.
     presence: Mutex<Presence>,
+    /// Says that a worker came or went.
+    pub met: Notify,
     /// Other workers that live.
     company: AtomicUsize,
     /// The steps this process has lent.
@@ -324,6 +326,7 @@ impl Engine {
             unsure: AtomicBool::new(false),
             announcer,
             presence: Mutex::new(Presence::show(&store, worker)),
+            met: Notify::new(),
             company: AtomicUsize::new(0),
             lent: Lent::default(),
             offered: Notify::new(),
@@ -343,6 +346,7 @@ impl Engine {
             served,
             hints,
         });
+        shared.announcer.tell(News::Company);
         let (mut holds, mut hold_loops) = (Vec::new(), Vec::new());
         for _ in 0..shared.settings.holds.max(1) {
             let (sender, receiver) = unbounded_channel();
@@ -408,7 +412,9 @@ impl Engine {
         shared.announcer.flush().await;
         let mut connection = shared.store.writer().await?;
         // What slipped in between is freed as well.
-        recover::take_back(&mut connection, shared.worker(), shared.clock.now()).await.map(drop)
+        recover::take_back(&mut connection, shared.worker(), shared.clock.now()).await?;
+        shared.announcer.tell(News::Company);
+        Ok(())
     }
 }
 

@@ -35,7 +35,9 @@ async fn listen(shared: &Shared) -> crate::store::Result<()> {
     };
     // What was announced before now was not heard.
     shared.hint_all();
-    shared.asked.notify_one();
+    for news in [&shared.asked, &shared.offered, &shared.returned, &shared.met] {
+        news.notify_one();
+    }
     loop {
         match tokio::time::timeout(SILENCE, listener.next()).await {
             Ok(text) => hear(shared, &text?),
@@ -53,6 +55,7 @@ fn hear(shared: &Shared, text: &str) {
             News::Offer => shared.offered.notify_one(),
             News::Returned(worker) if worker == shared.worker().0 => shared.returned.notify_one(),
             News::Returned(_) => {}
+            News::Company => shared.met.notify_one(),
         }
     }
 }

@@ -180,3 +180,23 @@ async fn delayed_task_of_another_process_is_heard_of_and_started_at_its_time() {
         assert_eq!(world.stage.times("a"), [at]);
     }
 }
+
+#[tokio::test]
+async fn process_that_starts_later_is_lent_steps_without_a_heartbeat() {
+    let template = template("wide", [step("a", &[]), step("b", &[])]);
+    for world in telling().await {
+        let _closed = [world.stage.gate("a"), world.stage.gate("b")];
+        let builder = || world.builder(&[("worker.concurrency", "1")]).template(template.clone());
+        let first = builder().start().await.unwrap();
+        let former = listener(&world, None).await;
+        let _later = builder().start().await.unwrap();
+        listener(&world, Some(&former)).await;
+        // Time stands still, so that nobody's heart beats. What waited for its turn before goes on doing so.
+        let lent = || async {
+            first.submit(Submission::to("test/wide")).await.unwrap();
+            (world.stage.calls().len() == 2).then_some(())
+        };
+        eventually("the other process to run a step", lent).await;
+        assert_eq!(world.count("select count(*) from tasker.offers where taker = 2").await, 1);
+    }
+}
