@@ -375,7 +375,9 @@ async fn a_paused_rollback_goes_on_when_it_is_resumed() {
         let task = submit(&tasker).await;
         world.stage.wait_for("undo b", 1).await;
         tasker.ask(task, &Command::Pause).await.unwrap();
-        let asked = || async { world.count("select count(*) from tasker.commands").await == 0 };
+        // One that changes nothing, and is seen after the pause.
+        tasker.ask(task, &Command::Retry { steps: Vec::new() }).await.unwrap();
+        let asked = || async { world.count("select count(*) from tasker.commands").await == 1 };
         eventually("the command to be seen", || async { asked().await.then_some(()) }).await;
         gate.add_permits(1);
         let report = seen(&tasker, task, |report| report.state == TaskState::Paused).await;

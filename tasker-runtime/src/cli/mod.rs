@@ -70,7 +70,7 @@ enum Command {
     Submit(run::Submit),
     /// Run tasks until SIGINT or SIGTERM; waits for a database that is away
     Serve(serve::Serve),
-    /// Take up a task that was interrupted or paused and run it to its end
+    /// Take up a task that was interrupted or paused, or is to be paused, and run it to its end
     Resume(run::Resume),
     /// Watch a task that others run until it is over
     Watch(run::Watching),

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::{Context, Done, Failure, Form, inspect, live::Live, output};
 use crate::{
-    api::{Submission, SubmitError, TaskReport, Tasker, UnknownTemplate, WaitError, Watch},
-    model::{Command, Json, StepState, TaskState},
+    api::{AskError, Submission, SubmitError, TaskReport, Tasker, UnknownTemplate, WaitError, Watch},
+    model::{Command, CommandError, Json, StepState, TaskState},
     template::Template,
 };
 
@@ -100,7 +100,8 @@ pub(crate) struct Run {
     timeout: Option<u64>,
 }
 
-/// Take up a task that was interrupted and run it to its end.
+/// Take up a task that was interrupted or paused and run it to its end; a pause that is still to come is taken
+/// back.
 #[derive(Debug, Args)]
 pub(crate) struct Resume {
     /// The id of the task
@@ -138,8 +139,11 @@ impl Resume {
         let ended = async {
             let watch = tasker.watch(self.task);
             let report = tasker.show(self.task).await?.ok_or_else(|| inspect::unknown_task(self.task))?;
-            if report.state == TaskState::Paused {
-                tasker.ask(self.task, &Command::Resume).await.map_err(Failure::run)?;
+            match tasker.ask(self.task, &Command::Resume).await {
+                // Nobody paused it: it was interrupted.
+                Ok(()) | Err(AskError::Refused(CommandError::NotPaused(_) | CommandError::Over(_))) => {}
+                Err(AskError::Store(error)) => return Err(error.into()),
+                Err(error) => return Err(Failure::run(error)),
             }
             let name = format!("{}/{}", report.namespace, report.template);
             let template = tasker.catalog().find(&name).map_err(unknown_template)?.clone();

@@ -6,7 +6,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::{announce::News, engine::Shared, hold::Message};
 use crate::orchestration::{
-    commands::{self, Asked},
+    commands::{self, Asked, Refused},
     recover,
 };
 
@@ -67,19 +67,20 @@ async fn pass_commands(shared: &Shared, holds: &[UnboundedSender<Message>]) -> c
             continue;
         }
         let mut connection = shared.store.writer().await?;
-        if !command.over {
-            let rules = |template| shared.plans.rules(template);
-            let now = shared.clock.now();
-            match commands::ask(&mut connection, command.uuid, &command.command, None, now, rules).await {
-                Ok(Some(Asked::Done(_))) => shared.hint_all(),
-                // Somebody took it meanwhile and gets the new command.
-                Ok(_) => {}
-                Err(problem) => {
-                    tracing::warn!(task = %command.uuid, %problem, "an operator's command does not fit any more");
-                }
-            }
+        if command.over {
+            commands::drop_command(&mut connection, command.id).await?;
+            continue;
         }
-        commands::drop_command(&mut connection, command.id).await?;
+        let rules = |template| shared.plans.rules(template);
+        match commands::follow_left(&mut connection, &command, shared.clock.now(), rules).await {
+            Ok(Some(Asked::Done(_))) => shared.hint_all(),
+            // Somebody took the task meanwhile, or has seen to it.
+            Ok(_) => {}
+            Err(Refused::Command(problem)) => {
+                tracing::warn!(task = %command.uuid, %problem, "an operator's command does not fit any more");
+            }
+            Err(Refused::Store(error)) => return Err(error),
+        }
     }
     Ok(())
 }

@@ -42,7 +42,7 @@ pub enum Command {
     Cancel,
     /// Start no more steps until it is resumed.
     Pause,
-    /// Go on after a pause.
+    /// Go on after a pause, or take back one that still waits for steps that run.
     Resume,
 }
 
@@ -106,7 +106,7 @@ pub enum CommandError {
         /// What was to be done to it.
         verb: &'static str,
     },
-    /// Only a paused task can be resumed.
+    /// Only a task that is paused, or is to be, can be resumed.
     #[error("the task is {0}, not paused")]
     NotPaused(TaskState),
     /// The given result is not one the step may have.

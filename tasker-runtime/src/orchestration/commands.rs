@@ -94,6 +94,35 @@ pub(crate) async fn ask<F: Future<Output = Result<Arc<Rules>>>>(
     }
 }
 
+/// Follows a command that was left to a holder, for a task nobody holds any more. `None`: it is not there any
+/// more, because somebody followed it or took it back.
+pub(crate) async fn follow_left<F: Future<Output = Result<Arc<Rules>>>>(
+    connection: &mut Connection,
+    waiting: &Waiting,
+    now: Timestamp,
+    rules: impl FnOnce(i64) -> F,
+) -> std::result::Result<Option<Asked>, Refused> {
+    connection.begin().await?;
+    let followed = async {
+        let Some(locked) = lock(connection, waiting.uuid).await? else { return Ok(None) };
+        if locked.held {
+            return Ok(Some(Asked::Passed));
+        }
+        if connection.execute(&sql::DROP_COMMAND, values![waiting.id]).await? == 0 {
+            return Ok(None);
+        }
+        let rules = rules(locked.template).await?;
+        follow(connection, locked, rules, &waiting.command, now).await.map(Some)
+    }
+    .await;
+    match followed {
+        // What is refused has changed nothing but that it is not asked any more.
+        Ok(_) | Err(Refused::Command(_)) => connection.commit().await?,
+        Err(Refused::Store(_)) => connection.roll_back().await,
+    }
+    followed
+}
+
 /// Follows `command` for a locked task nobody holds, or leaves it to the holder. The transaction is still
 /// to be committed.
 async fn follow(
@@ -111,8 +140,15 @@ async fn follow(
     }
     let history = journal::read(connection, &[locked.task]).await?.remove(&locked.task).unwrap_or_default();
     let progress = history.replay(rules);
-    if *command == Command::Resume && locked.state != TaskState::Paused {
-        return Err(CommandError::NotPaused(locked.state).into());
+    if *command == Command::Resume {
+        let taken_back = take_back(connection, locked.task, &Command::Pause).await?;
+        match locked.state {
+            TaskState::Paused => {}
+            state if !taken_back => return Err(CommandError::NotPaused(state).into()),
+            state if !locked.held => return Ok(Asked::Done(state)),
+            // Its holder may know of the pause already.
+            _ => {}
+        }
     }
     if locked.held {
         // What the steps of a held task allow, its holder knows best; which there are, everybody knows.
@@ -162,6 +198,12 @@ async fn take_up(
     write_facts(connection, locked.task, &facts, now).await?;
     connection.execute(&sql::REOPEN_RUN, values![locked.task.0, now.as_micros()]).await?;
     Ok(Asked::Done(TaskState::Pending))
+}
+
+/// Takes back a command that nobody has followed yet; false: there is none.
+async fn take_back(connection: &mut Connection, task: TaskNo, command: &Command) -> Result<bool> {
+    let text = serde_json::to_string(command).unwrap_or_default();
+    Ok(connection.execute(&sql::TAKE_BACK_COMMAND, values![task.0, &*text]).await? > 0)
 }
 
 /// Whether a task was set aside and no operator has taken it up since.

@@ -50,6 +50,7 @@ statements! {
     ADD_COMMAND = twin "add_command";
     COMMANDS = shared "commands";
     DROP_COMMAND = shared "drop_command";
+    TAKE_BACK_COMMAND = shared "take_back_command";
     RESOLVE_DEAD_LETTER = shared "resolve_dead_letter";
     AUDIT = twin "audit";
     CLAIM = twin "claim";

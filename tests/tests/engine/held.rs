@@ -23,6 +23,21 @@ fn look(world: &World) {
     world.clock.advance(Duration::from_secs(1));
 }
 
+/// Waits until so many commands are still to be followed.
+async fn waiting(world: &World, commands: u64) {
+    let left =
+        || async { (world.count("select count(*) from tasker.commands").await == commands).then_some(()) };
+    eventually(&format!("{commands} commands to wait"), left).await;
+}
+
+/// Has the holder of the task see the one command that was asked of it and stays until it is followed: another
+/// one, which changes nothing, is seen after it.
+async fn seen(world: &World, office: &Tasker, task: Uuid) {
+    office.ask(task, &retry(&[])).await.unwrap();
+    look(world);
+    waiting(world, 1).await;
+}
+
 #[tokio::test]
 async fn cancel_of_a_held_task_tells_its_handlers_and_refuses_what_they_return() {
     let template = template("stopped", [step("a", &[]), step("b", &["a"])]);
@@ -85,14 +100,12 @@ async fn pause_of_a_held_task_lets_what_runs_come_to_an_end() {
         let task = holder.submit(Submission::to("test/breath")).await.unwrap();
         world.stage.wait_for("a", 1).await;
         office.ask(task, &Command::Pause).await.unwrap();
-        look(&world);
-        let followed =
-            || async { (world.count("select count(*) from tasker.commands").await == 0).then_some(()) };
-        eventually("the command to be followed", followed).await;
+        seen(&world, &office, task).await;
         gate.add_permits(1);
         let report = in_state(&office, task, TaskState::Paused).await;
         assert_eq!(report.step("a").unwrap().state, StepState::Complete, "{}", world.database);
         assert_eq!(world.stage.called(), ["a 1"], "{}", world.database);
+        waiting(&world, 0).await;
         holder.ask(task, &Command::Resume).await.unwrap();
         assert_eq!(
             in_state(&office, task, TaskState::Complete).await.result,
@@ -101,6 +114,64 @@ async fn pause_of_a_held_task_lets_what_runs_come_to_an_end() {
             world.database
         );
         assert_eq!(world.stage.called(), ["a 1", "b 1"], "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn pause_that_waits_for_what_runs_is_taken_back_by_resume() {
+    let template = template("regret", [step("a", &[]), step("b", &["a"])]);
+    for world in worlds().await {
+        for known_to_the_holder in [false, true] {
+            let gate = world.stage.gate("a");
+            let holder = world.start(&template).await;
+            let office = world.connect(&template).await;
+            let task = holder.submit(Submission::to("test/regret")).await.unwrap();
+            world.stage.wait_for("a", 1 + usize::from(known_to_the_holder)).await;
+            assert_eq!(
+                refusal(&office, task, Command::Resume).await,
+                "the task is in_progress, not paused",
+                "{}",
+                world.database
+            );
+            office.ask(task, &Command::Pause).await.unwrap();
+            if known_to_the_holder {
+                seen(&world, &office, task).await;
+            }
+            office.ask(task, &Command::Resume).await.unwrap();
+            look(&world);
+            waiting(&world, 0).await;
+            gate.add_permits(1);
+            assert_eq!(settled(&holder, task).await.state, TaskState::Complete, "{}", world.database);
+            let audit = "select action from tasker.audit where action <> 'retry' order by id desc limit 2";
+            assert_eq!(world.column(audit).await, ["resume", "pause"], "{}", world.database);
+            holder.stop().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn pause_outlives_the_process_that_was_to_make_it() {
+    let template = template("heir", [step("a", &[]), step("b", &["a"])]);
+    for world in worlds().await {
+        let gate = world.stage.gate("a");
+        let process = world.process(&template).await;
+        let task = process.submit(Submission::to("test/heir")).await;
+        world.stage.wait_for("a", 1).await;
+        let office = world.connect(&template).await;
+        office.ask(task, &Command::Pause).await.unwrap();
+        seen(&world, &office, task).await;
+        process.kill();
+        world.clock.advance(Duration::from_secs(16));
+        // It looks for commands only when time goes on.
+        let heir = world.builder(&[("worker.wake", "polling_only")]).template(template.clone());
+        let heir = heir.start().await.unwrap();
+        world.stage.wait_for("a", 2).await;
+        seen(&world, &office, task).await;
+        gate.add_permits(1);
+        in_state(&office, task, TaskState::Paused).await;
+        heir.ask(task, &Command::Resume).await.unwrap();
+        in_state(&office, task, TaskState::Complete).await;
+        assert_eq!(world.stage.called(), ["a 1", "a 1", "b 1"], "{}", world.database);
     }
 }
 

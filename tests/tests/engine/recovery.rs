@@ -110,7 +110,9 @@ async fn stop_waits_for_what_runs_and_records_it() {
     let template = template("drain", [step("a", &[]), step("b", &["a"])]);
     for world in worlds().await {
         let gate = world.stage.gate("a");
-        let tasker = world.start(&template).await;
+        // One that looks once and then, while time stands still, no more.
+        let tasker = world.builder(&[("worker.wake", "polling_only")]).template(template.clone());
+        let tasker = tasker.start().await.unwrap();
         let task = tasker.submit(Submission::to("test/drain")).await.unwrap();
         world.stage.wait_for("a", 1).await;
         let idle = || async { (tasker.stats().claims > 0).then_some(()) };

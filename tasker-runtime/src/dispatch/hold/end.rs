@@ -54,6 +54,10 @@ impl Hold {
     pub(super) fn let_go(&mut self, task: TaskNo, state: TaskState) {
         if let Some(held) = self.forget(task) {
             held.cancel.cancel();
+            if held.wanted.is_some() {
+                // What was asked has come about and is to be asked no more.
+                self.shared.asked.notify_one();
+            }
             self.shared.watchers.tell(held.facts.id, || Update::Left { state });
         }
     }

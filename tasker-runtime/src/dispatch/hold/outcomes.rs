@@ -104,9 +104,19 @@ impl Hold {
 
     pub(super) async fn asked(&mut self, waiting: Waiting) {
         let Some(held) = self.held.get_mut(&waiting.task) else { return };
+        let wanted = match waiting.command {
+            Command::Cancel => Some(Wanted::Cancelled),
+            Command::Pause => Some(Wanted::Paused),
+            _ => None,
+        };
+        if wanted.is_some() {
+            // It stays on record until the task has come to that, whoever holds it by then.
+            held.wanted = wanted;
+            self.touched.push(waiting.task);
+            return;
+        }
         match waiting.command {
-            Command::Cancel => held.wanted = Some(Wanted::Cancelled),
-            Command::Pause => held.wanted = Some(Wanted::Paused),
+            Command::Cancel | Command::Pause => {}
             Command::Resume => held.wanted = None,
             Command::Retry { .. } | Command::Resolve { .. } | Command::Skip { .. } => {
                 match waiting.command.facts(&held.progress) {

@@ -306,6 +306,26 @@ async fn takeover_after_a_command_leaves_the_command() {
 }
 
 #[tokio::test]
+async fn command_that_was_taken_back_is_followed_by_nobody_who_has_read_it() {
+    for database in databases().await {
+        let (scene, lease) = Scene::held(database).await;
+        assert_eq!(scene.ask(&Command::Pause).await.unwrap(), Some(Asked::Passed), "{}", scene.database);
+        let mut connection = scene.store.writer().await.unwrap();
+        let read = commands::waiting(&mut connection, scene.two.0).await.unwrap();
+        drop(connection);
+        assert_eq!(read.len(), 0, "{}: it is for the holder", scene.database);
+        assert!(scene.record(scene.one, &ends(lease, TaskState::Pending)).await.stale.is_empty());
+        let mut connection = scene.store.writer().await.unwrap();
+        let read = commands::waiting(&mut connection, scene.two.0).await.unwrap().remove(0);
+        drop(connection);
+        let resumed = scene.ask(&Command::Resume).await.unwrap();
+        assert_eq!(resumed, Some(Asked::Done(TaskState::Pending)), "{}", scene.database);
+        assert_eq!(scene.follow_left(&read).await.unwrap(), None, "{}", scene.database);
+        assert_eq!(scene.state().await, TaskState::Pending, "{}", scene.database);
+    }
+}
+
+#[tokio::test]
 async fn of_two_operators_the_second_meets_what_the_first_did() {
     for database in databases().await {
         let scene = Scene::open(database).await;

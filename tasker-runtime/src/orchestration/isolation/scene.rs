@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::super::{
     claim::{self, Claimed},
-    commands::{self, Asked, Refused},
+    commands::{self, Asked, Refused, Waiting},
     record::{self, Batch, Done, End, Exceptions, Failed},
     recover::{self, About},
     submit::{self, NewTask},
@@ -93,6 +93,11 @@ impl Scene {
     pub(super) async fn ask(&self, command: &Command) -> Result<Option<Asked>, Refused> {
         let mut connection = self.store.writer().await.unwrap();
         commands::ask(&mut connection, self.task, command, None, T0, |_| async { Ok(rules()) }).await
+    }
+
+    pub(super) async fn follow_left(&self, waiting: &Waiting) -> Result<Option<Asked>, Refused> {
+        let mut connection = self.store.writer().await.unwrap();
+        commands::follow_left(&mut connection, waiting, T0, |_| async { Ok(rules()) }).await
     }
 
     pub(super) async fn take_over(&self) -> u64 {
