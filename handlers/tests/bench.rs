@@ -160,3 +160,22 @@ fn table_has_machine_settings_and_a_line_for_each_measure() {
         assert!(table.contains(wanted), "no {wanted}:\n{table}");
     }
 }
+
+#[test]
+fn bench_takes_its_database_from_the_command_line_alone_and_says_so() {
+    let tasker = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tasker"));
+        command
+            .args(arguments)
+            .env("DATABASE_URL", "mysql://nowhere/at_all")
+            .env_remove("TASKER_CONFIG_PATH");
+        command.stdin(Stdio::null()).output().unwrap()
+    };
+    let help = String::from_utf8(tasker(&["bench", "--help"]).stdout).unwrap();
+    assert!(help.contains("--database <URL>") && !help.contains("DATABASE_URL"), "{help}");
+    let memory = "sqlite::memory:";
+    for arguments in [["bench", "--database", memory], ["--database", memory, "bench"]] {
+        let refused = String::from_utf8(tasker(&arguments).stderr).unwrap();
+        assert!(refused.contains("a database in memory is not what tasks run on"), "{refused}");
+    }
+}

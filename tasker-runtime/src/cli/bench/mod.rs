@@ -38,6 +38,10 @@ pub(crate) struct Bench {
     only: Vec<Part>,
     #[command(flatten)]
     sizes: Sizes,
+    // Instead of what every command takes, which follows the environment.
+    /// The database to measure on, which keeps the tasks [default: a SQLite file that is removed again]
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
     /// Be one of the benchmark's own processes
     #[arg(long, hide = true)]
     child: bool,
@@ -118,7 +122,7 @@ impl Bench {
             let fan_out = self.slow.then_some(FanOut { width: self.sizes.fan_out, slow: true });
             return child::serve(fan_out).await;
         }
-        let scratch = Scratch::new(context.global.database.as_deref())?;
+        let scratch = Scratch::new(self.database.as_deref())?;
         let store = scratch.open().await?;
         let is_postgres = store.is_postgres();
         if !is_postgres && self.only.contains(&Part::Processes) {
