@@ -15,6 +15,9 @@ pub(crate) fn read(
     known: &[&str],
     errors: &mut Errors,
 ) -> Vec<(String, Meta)> {
+    if tokens.is_empty() {
+        return Vec::new();
+    }
     let list = Punctuated::<Meta, Token![,]>::parse_terminated.parse2(tokens);
     let list = errors.take(list.map_err(|error| {
         syn::Error::new(error.span(), format!("{owner} takes options with commas between: `key = value`"))

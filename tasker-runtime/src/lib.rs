@@ -80,8 +80,7 @@ pub mod store;
 pub mod testing;
 
 #[doc(hidden)]
-#[path = "private.rs"]
-pub mod __private;
+pub mod rules;
 
 pub use api::Tasker;
 pub use cli::{main, main_with};

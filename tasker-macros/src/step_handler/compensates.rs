@@ -67,10 +67,11 @@ pub(super) fn fact(handler: &Handler) -> Option<TokenStream> {
 }
 
 /// The trait, and the check of every parameter that reads the context.
-pub(super) fn implement(handler: &Handler) -> TokenStream {
-    let Some(compensates) = &handler.compensates else { return quote!() };
+pub(super) fn implement(handler: &Handler) -> Option<TokenStream> {
     let marker = handler.marker();
-    let Name::Path(path) = compensates else { return quote!(impl __tasker::Compensating for #marker {}) };
+    let Name::Path(path) = handler.compensates.as_ref()? else {
+        return Some(quote!(impl __tasker::Compensating for #marker {}));
+    };
     let name = handler.name();
     let written =
         path.segments.iter().map(|segment| segment.ident.to_string()).collect::<Vec<_>>().join("::");
@@ -85,8 +86,8 @@ pub(super) fn implement(handler: &Handler) -> TokenStream {
         };
         quote_spanned!(ty.span()=> const _: () = __tasker::marked::<#undone>(#name, #written, #same);)
     });
-    quote! {
+    Some(quote! {
         impl __tasker::Compensating for #marker {}
         #(#marked)*
-    }
+    })
 }

@@ -1,9 +1,9 @@
 //! From a handler to code.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
+use syn::Type;
 use syn::spanned::Spanned as _;
-use syn::{Path, Type};
 
 use super::check::impl_trait;
 use super::compensates;
@@ -17,33 +17,25 @@ use crate::errors::Errors;
 ///
 /// Every constant and every function costs whoever compiles it, so there are as few as will do.
 pub(super) fn whole(handler: &Handler) -> TokenStream {
-    let (function, marker_type) = (function(handler), marker(handler));
-    let cfgs = cfgs(handler);
-    let tasker = alias(&handler.options);
-    let params = params(handler);
-    let contexts = one_context(handler);
-    let api = api(handler);
-    let step_fn = step_fn(handler, &handler.returns(), &facts(handler), &body(handler));
-    let unique = unique(handler);
-    let shape = shape::items(handler);
-    let compensating = compensates::implement(handler);
     let marker = handler.marker();
-    quote! {
-        #function
-        #marker_type
-        #cfgs
-        const _: () = {
-            #tasker
-            #params
-            #contexts
-            #api
-            #step_fn
-            #shape
-            #compensating
-            __tasker::inventory::submit! { <#marker as __tasker::StepFn>::ENTRY }
-            #unique
-        };
-    }
+    let inside = join([
+        Some(alias(&handler.options)),
+        params(handler),
+        one_context(handler),
+        api(handler),
+        Some(step_fn(handler, &handler.returns(), &about(handler), &body(handler))),
+        shape::items(handler),
+        compensates::implement(handler),
+        Some(quote!(__tasker::inventory::submit! { __tasker::Linked(__tasker::entry::<#marker>) })),
+        unique(handler),
+    ]);
+    let beside = quote!(const _: () = { #inside };);
+    join([Some(function(handler)), Some(self::marker(handler)), cfgs(handler), Some(beside)])
+}
+
+/// One stream of several, which costs less than to put each into the next.
+fn join<const N: usize>(parts: [Option<TokenStream>; N]) -> TokenStream {
+    parts.into_iter().flatten().collect()
 }
 
 /// The code of a handler that breaks a rule: the function and the type beside it, so that whoever
@@ -59,8 +51,7 @@ pub(super) fn mistaken(handler: &Handler, errors: &Errors) -> TokenStream {
     let tasker = alias(&handler.options);
     let returns = handler.returns();
     let named = if impl_trait(&returns).is_some() { syn::parse_quote!(()) } else { returns };
-    let facts = quote!(__tasker::Facts::new());
-    let step_fn = step_fn(handler, &named, &facts, &quote!(__tasker::never_called()));
+    let step_fn = step_fn(handler, &named, &quote!(), &quote!(__tasker::never_called()));
     quote! {
         #function
         #marker_type
@@ -76,14 +67,16 @@ pub(super) fn mistaken(handler: &Handler, errors: &Errors) -> TokenStream {
 /// may have are our rules, so nobody is told to change that.
 fn function(handler: &Handler) -> TokenStream {
     let Function { attrs, vis, sig, .. } = &handler.function;
-    let body = shape::with_routes(handler, &krate(&handler.options));
+    let body = shape::body(handler);
     quote!(#(#attrs)* #[allow(clippy::unused_async, clippy::too_many_arguments)] #vis #sig #body)
 }
 
 /// The conditions of the function, which hold for all that stands beside it.
-fn cfgs(handler: &Handler) -> TokenStream {
-    let cfgs = handler.function.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
-    quote!(#(#cfgs)*)
+fn cfgs(handler: &Handler) -> Option<TokenStream> {
+    let mut cfgs =
+        handler.function.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).peekable();
+    cfgs.peek()?;
+    Some(quote!(#(#cfgs)*))
 }
 
 /// The type beside the function. Its name is the user's, its style is not theirs to answer for.
@@ -100,36 +93,41 @@ fn marker(handler: &Handler) -> TokenStream {
     }
 }
 
-fn krate(options: &Options) -> Path {
-    options.krate.clone().unwrap_or_else(|| syn::parse_quote!(::tasker_runtime))
-}
-
 fn alias(options: &Options) -> TokenStream {
-    let krate = krate(options);
-    quote!(use #krate::__private as __tasker;)
+    match &options.krate {
+        Some(path) => quote!(use #path::rules as __tasker;),
+        None => quote!(
+            use ::tasker_runtime::rules as __tasker;
+        ),
+    }
 }
 
-fn param_name(index: usize) -> proc_macro2::Ident {
-    format_ident!("__P{index}")
+fn param_name(index: usize) -> Ident {
+    format_ident!("PARAMETER_{}", index + 1)
 }
 
 /// A constant for each parameter, which checks its type and knows how to read it.
-fn params(handler: &Handler) -> TokenStream {
-    let by_type = if handler.api.is_some() { quote!(by_type_or_api) } else { quote!(by_type) };
-    let constants = handler.params.iter().enumerate().map(|(index, Param { source, ty })| {
+fn params(handler: &Handler) -> Option<TokenStream> {
+    let by_type = match (&handler.api, &handler.shape) {
+        (None, Shape::Worker) => quote!(by_type_of_batch),
+        (Some(_), Shape::Worker) => quote!(by_type_of_all),
+        (Some(_), _) => quote!(by_type_of_api),
+        (None, _) => quote!(by_type),
+    };
+    let constants = handler.params.iter().enumerate().filter_map(|(index, Param { source, ty })| {
         let name = param_name(index);
         let by = match source {
-            Source::Step | Source::Mistaken => return quote!(),
+            Source::Step | Source::Mistaken => return None,
             // These two say so themselves, and what is wrong with them is said of what they hold.
             Source::Type if is_one_of(ty, &["State", "Config"]) && has_arguments(ty) => {
-                quote_spanned!(ty.span()=> __tasker::Param::<#ty>::by_type::<true>())
+                quote_spanned!(ty.span()=> __tasker::Parameter::<#ty>::by_type::<true>())
             }
             Source::Type => {
                 let import = quote!(
                     use __tasker::Fallback as _;
                 );
                 let extractor = quote_spanned!(ty.span()=> { #import __tasker::Kind::<#ty>::YES });
-                quote_spanned!(ty.span()=> __tasker::Param::<#ty>::#by_type::<#extractor>())
+                quote_spanned!(ty.span()=> __tasker::Parameter::<#ty>::#by_type::<#extractor>())
             }
             Source::Output(path) => {
                 // In parentheses it can only be a type, and a function is refused in plain words.
@@ -142,13 +140,13 @@ fn params(handler: &Handler) -> TokenStream {
                     true => quote!(false),
                     false => quote!({ use __tasker::Fallback as _; __tasker::Gathers::<#ty>::YES }),
                 };
-                quote_spanned!(ty.span()=> __tasker::Param::<#ty>::depends_on_name::<#gathers>(#step, #optional))
+                quote_spanned!(ty.span()=> __tasker::Parameter::<#ty>::depends_on_name::<#gathers>(#step, #optional))
             }
-            Source::Field(path) => quote_spanned!(ty.span()=> __tasker::Param::<#ty>::input(#path)),
+            Source::Field(path) => quote_spanned!(ty.span()=> __tasker::Parameter::<#ty>::input(#path)),
         };
-        quote!(const #name: __tasker::Param<#ty> = #by;)
+        Some(quote!(const #name: __tasker::Parameter<#ty> = #by;))
     });
-    quote!(#(#constants)*)
+    (!handler.params.is_empty()).then(|| constants.collect())
 }
 
 fn last(ty: &Type) -> Option<&syn::PathSegment> {
@@ -170,30 +168,32 @@ fn has_arguments(ty: &Type) -> bool {
 fn needs(handler: &Handler) -> TokenStream {
     let needs = handler.params.iter().enumerate().filter_map(|(index, param)| {
         let name = param_name(index);
-        (!matches!(param.source, Source::Step)).then(|| quote!(#name.need()))
+        (!matches!(param.source, Source::Step)).then(|| quote!(#name.need))
     });
     quote!(&[#(#needs),*])
 }
 
 /// Of several parameters that only their type explains, at most one is the context.
-fn one_context(handler: &Handler) -> TokenStream {
+fn one_context(handler: &Handler) -> Option<TokenStream> {
     let by_type: Vec<&Type> = handler
         .params
         .iter()
         .filter(|param| matches!(param.source, Source::Type))
         .map(|param| &param.ty)
         .collect();
-    let [_, .., last] = by_type.as_slice() else { return quote!() };
-    let (name, needs) = (handler.name(), needs(handler));
-    quote_spanned!(last.span()=> const _: () = __tasker::one_context(#name, #needs);)
+    let [_, .., last] = by_type.as_slice() else { return None };
+    let (name, marker) = (handler.name(), handler.marker());
+    let needs = quote!(<#marker as __tasker::StepFn>::NEEDS);
+    Some(quote_spanned!(last.span()=> const _: () = __tasker::one_context(#name, #needs);))
 }
 
 /// The API that is called.
-fn api(handler: &Handler) -> TokenStream {
-    let Some(api) = &handler.api else { return quote!() };
-    let (marker, name, needs, endpoint) = (handler.marker(), handler.name(), needs(handler), api.endpoint());
+fn api(handler: &Handler) -> Option<TokenStream> {
+    let api = handler.api.as_ref()?;
+    let (marker, name, endpoint) = (handler.marker(), handler.name(), api.endpoint());
+    let needs = quote!(<#marker as __tasker::StepFn>::NEEDS);
     let check = quote_spanned!(api.attribute.span()=> const _: () = __tasker::some_api(#name, #needs););
-    quote! {
+    Some(quote! {
         const __API: &__tasker::Endpoint = &#endpoint;
         impl __tasker::ApiCapable for #marker {
             fn endpoint(&self) -> &'static __tasker::Endpoint {
@@ -201,7 +201,7 @@ fn api(handler: &Handler) -> TokenStream {
             }
         }
         #check
-    }
+    })
 }
 
 /// The call: every parameter in turn, the function, the result.
@@ -227,13 +227,26 @@ fn body(handler: &Handler) -> TokenStream {
         Shape::Decision(_) | Shape::Analyzer(_) => quote!(run_with_step),
         Shape::Plain | Shape::Worker => quote!(run),
     };
-    let lent = if handler.params.is_empty() { quote!(_) } else { quote!(step) };
     // Where the name stands, but with names of the expansion's own: a handler that another macro writes
     // may have its name from elsewhere.
     let place = ident.span().resolved_at(Span::call_site());
+    if let Some(call) = plain_call(handler) {
+        let params = (0..handler.params.len()).map(param_name);
+        return quote_spanned!(place=> __tasker::#call(step, #ident, #(&#params,)* #finish));
+    }
+    let lent = if handler.params.is_empty() { quote!(_) } else { quote!(step) };
     quote_spanned! {place=>
         __tasker::#run(step, |#lent| __tasker::Ok(#ident(#(#arguments),*)), #finish)
     }
+}
+
+/// What calls a function that takes nothing but values that can be read beforehand.
+fn plain_call(handler: &Handler) -> Option<Ident> {
+    const MOST: usize = 6;
+    let plain = handler.api.is_none() && matches!(handler.shape, Shape::Plain | Shape::Worker);
+    let lends = handler.params.iter().any(|param| matches!(param.source, Source::Step));
+    let count = handler.params.len();
+    (plain && !lends && count <= MOST).then(|| format_ident!("call_{count}"))
 }
 
 /// Whether a return type is a `Result`: by its form where that is enough, else by asking the type.
@@ -242,7 +255,7 @@ pub(super) fn how(returns: &Type) -> TokenStream {
         _ if is_one_of(returns, &["Result"]) => quote!(__tasker::Fallible),
         Type::Tuple(_) | Type::Array(_) | Type::Reference(_) => quote!(__tasker::Plain),
         _ => quote!(
-            __tasker::Is<
+            __tasker::IsResult<
                 {
                     use __tasker::Fallback as _;
                     __tasker::Returned::<__Return>::YES
@@ -252,12 +265,12 @@ pub(super) fn how(returns: &Type) -> TokenStream {
     }
 }
 
-/// What the options and the parameters say, as one constant.
-fn facts(handler: &Handler) -> TokenStream {
+/// What the parameters need, and what the options and attributes say, where they say anything.
+fn about(handler: &Handler) -> TokenStream {
     let Options { namespace, version, description, retry, timeout, queue, concurrency, .. } =
         &handler.options;
-    let mut facts = quote!(__tasker::Facts::new());
-    let mut say = |option: Option<TokenStream>| facts.extend(option);
+    let mut said = Vec::new();
+    let mut say = |option: Option<TokenStream>| said.extend(option);
     say(namespace.as_ref().map(|text| quote!(.namespace(#text))));
     say(version.as_ref().map(|text| quote!(.version(#text))));
     say(description.as_ref().map(|text| quote!(.description(#text))));
@@ -269,16 +282,24 @@ fn facts(handler: &Handler) -> TokenStream {
     say(queue.as_ref().map(|text| quote!(.queue(#text))));
     say(concurrency.map(|number| quote!(.concurrency(#number))));
     say(handler.api.as_ref().map(|_| quote!(.api(__API))));
-    say(Some(shape::facts(&handler.shape)));
+    say(shape::facts(&handler.shape));
     say(compensates::fact(handler));
     let needs = needs(handler);
-    quote!(#facts.needs(#needs))
+    let needs = quote!(const NEEDS: &'static [__tasker::Need] = #needs;);
+    if said.is_empty() {
+        return needs;
+    }
+    let said: TokenStream = said.into_iter().collect();
+    quote! {
+        #needs
+        const FACTS: __tasker::Facts = __tasker::Facts::new()#said.needs(Self::NEEDS);
+    }
 }
 
-fn step_fn(handler: &Handler, returns: &Type, facts: &TokenStream, body: &TokenStream) -> TokenStream {
+fn step_fn(handler: &Handler, returns: &Type, about: &TokenStream, body: &TokenStream) -> TokenStream {
     let (marker, name, how) = (handler.marker(), handler.name(), how(returns));
     // With the place of the name, so that it is the line of the function and not of the attribute.
-    let line = quote_spanned!(handler.function.sig.ident.span()=> __tasker::core::line!());
+    let here = quote_spanned!(handler.function.sig.ident.span()=> __tasker::here());
     let plain = quote!(<__Return as __tasker::StepReturn<#how>>::Output);
     let output = match handler.shape {
         Shape::Worker => quote!(__tasker::Batches<#plain>),
@@ -286,24 +307,23 @@ fn step_fn(handler: &Handler, returns: &Type, facts: &TokenStream, body: &TokenS
     };
     let namespace = handler.options.namespace.as_ref().map(|text| {
         quote! {
-            const NAMESPACE: __tasker::core::option::Option<&'static __tasker::core::primitive::str> =
+            const NAMESPACE: __tasker::core::option::Option<&'static __tasker::str> =
                 __tasker::core::option::Option::Some(#text);
         }
     });
     let compensates = handler.compensates.as_ref().map(|_| {
         quote!(
-            const COMPENSATES: __tasker::core::primitive::bool = true;
+            const COMPENSATES: __tasker::bool = true;
         )
     });
     quote! {
         type __Return = #returns;
         impl __tasker::StepFn for #marker {
-            const NAME: &'static __tasker::core::primitive::str = #name;
+            const NAME: &'static __tasker::str = #name;
             #namespace
             #compensates
-            const PLACE: __tasker::Place =
-                (__tasker::core::file!(), #line, __tasker::core::module_path!());
-            const FACTS: __tasker::Facts = #facts;
+            const PLACE: __tasker::Place = #here;
+            #about
             type Output = #output;
             fn call(step: &__tasker::TaskSequenceStep) -> __tasker::Call<'_> {
                 #body
@@ -313,25 +333,31 @@ fn step_fn(handler: &Handler, returns: &Type, facts: &TokenStream, body: &TokenS
 }
 
 /// A symbol that only one handler of this name can define, so that the linker refuses a second one.
-fn unique(handler: &Handler) -> TokenStream {
+fn unique(handler: &Handler) -> Option<TokenStream> {
     if !cfg!(feature = "unique-names") {
-        return quote!();
+        return None;
     }
     let mut symbol = "two_step_handlers_are_called__".to_owned();
     if let Some(namespace) = &handler.options.namespace {
         symbol.push_str(&namespace.value());
         symbol.push('.');
     }
-    for letter in handler.name().chars() {
-        if letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.') {
-            symbol.push(letter);
-        } else {
-            // Linkers read symbols in scripts of their own, where other characters have meanings.
-            symbol.push_str(&format!("${:x}$", u32::from(letter)));
+    let name = handler.name();
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.');
+    if handler.options.name.is_none() && name.is_ascii() {
+        symbol.push_str(&name);
+    } else {
+        for letter in name.chars() {
+            if plain(letter) {
+                symbol.push(letter);
+            } else {
+                // Linkers read symbols in scripts of their own, where other characters have meanings.
+                symbol.push_str(&format!("${:x}$", u32::from(letter)));
+            }
         }
     }
-    quote! {
+    Some(quote! {
         #[unsafe(export_name = #symbol)]
-        static __UNIQUE: __tasker::core::primitive::u8 = 0;
-    }
+        static __UNIQUE: __tasker::u8 = 0;
+    })
 }

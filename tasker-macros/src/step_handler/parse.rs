@@ -85,6 +85,13 @@ pub(super) fn handler(attribute: TokenStream, item: &TokenStream, errors: &mut E
             return None;
         }
     };
+    function.attrs.retain(|attribute| {
+        let again = attribute.path().segments.last().is_some_and(|last| last.ident == "step_handler");
+        if again {
+            errors.at(attribute, "`#[step_handler]` is given twice: keep one, with the options of both");
+        }
+        !again
+    });
     let capabilities = capability::take(&mut function.attrs);
     let api = capabilities.iter().find(|capability| capability.name == "api");
     let api = api.map(|capability| api::read(&capability.attribute, errors));

@@ -175,10 +175,12 @@ fn output(returns: &Type) -> &Type {
     returns
 }
 
-/// Puts a value for each route before the body of a decision. A parameter of the same name stays.
-pub(super) fn with_routes(handler: &Handler, tasker: &Path) -> TokenStream {
+/// The body of the function. That of a decision begins with a value for each route; a parameter of the same
+/// name stays.
+pub(super) fn body(handler: &Handler) -> TokenStream {
     let body = &handler.function.body;
     let Shape::Decision(routes) = &handler.shape else { return body.clone() };
+    let tasker = handler.options.krate.clone().unwrap_or_else(|| syn::parse_quote!(::tasker_runtime));
     let taken = |name: &syn::Ident| {
         handler.function.sig.inputs.iter().any(|input| match input {
             FnArg::Typed(input) => matches!(&*input.pat, Pat::Ident(pattern) if pattern.ident == *name),
@@ -191,7 +193,7 @@ pub(super) fn with_routes(handler: &Handler, tasker: &Path) -> TokenStream {
         (!taken(name)).then(|| {
             quote! {
                 #[allow(unused_variables, non_snake_case)]
-                let #name = #tasker::__private::Route::of::<#marker>(#index);
+                let #name = #tasker::rules::Route::of::<#marker>(#index);
             }
         })
     });
@@ -212,27 +214,27 @@ pub(super) fn with_routes(handler: &Handler, tasker: &Path) -> TokenStream {
 pub(super) fn finish(handler: &Handler, how: &TokenStream) -> TokenStream {
     let span = handler.returns().span();
     match handler.shape {
-        Shape::Decision(_) => quote_spanned!(span=> __tasker::finish_decision::<#how, _, _>),
-        Shape::Analyzer(_) => quote_spanned!(span=> __tasker::finish_plan::<#how, _, _>),
-        Shape::Plain | Shape::Worker => quote_spanned!(span=> __tasker::finish::<#how, _, _>),
+        Shape::Decision(_) => quote_spanned!(span=> __tasker::decision_result::<#how, _, _>),
+        Shape::Analyzer(_) => quote_spanned!(span=> __tasker::plan_result::<#how, _, _>),
+        Shape::Plain | Shape::Worker => quote_spanned!(span=> __tasker::step_result::<#how, _, _>),
     }
 }
 
 /// What the facts say of it.
-pub(super) fn facts(shape: &Shape) -> TokenStream {
+pub(super) fn facts(shape: &Shape) -> Option<TokenStream> {
     match shape {
-        Shape::Plain | Shape::Analyzer(None) => quote!(),
-        Shape::Decision(routes) => quote!(.decision(&[#(<(#routes) as __tasker::StepFn>::NAME),*])),
-        Shape::Analyzer(Some(worker)) => quote!(.batch_analyzer(<(#worker) as __tasker::StepFn>::NAME)),
-        Shape::Worker => quote!(.batch_worker()),
+        Shape::Plain | Shape::Analyzer(None) => None,
+        Shape::Decision(routes) => Some(quote!(.decision(&[#(<(#routes) as __tasker::StepFn>::NAME),*]))),
+        Shape::Analyzer(Some(worker)) => Some(quote!(.batch_analyzer(<(#worker) as __tasker::StepFn>::NAME))),
+        Shape::Worker => Some(quote!(.batch_worker())),
     }
 }
 
 /// The capability's trait, and what is checked of types.
-pub(super) fn items(handler: &Handler) -> TokenStream {
+pub(super) fn items(handler: &Handler) -> Option<TokenStream> {
     let marker = handler.marker();
     let capable = match &handler.shape {
-        Shape::Plain => quote!(),
+        Shape::Plain => return None,
         Shape::Decision(routes) => quote! {
             impl __tasker::DecisionCapable for #marker {
                 fn routes(&self) -> &'static [&'static __tasker::core::primitive::str] {
@@ -249,49 +251,17 @@ pub(super) fn items(handler: &Handler) -> TokenStream {
         }
         _ => quote!(),
     };
-    let fits = if may_misfit(handler) { fits(handler) } else { quote!() };
-    quote!(#capable #worker #fits)
+    let takes = if matches!(handler.shape, Shape::Worker) { takes_its_batch(handler) } else { quote!() };
+    Some(quote!(#capable #worker #takes))
 }
 
-/// Types that nobody calls anything else.
-const PLAIN: [&str; 17] = [
-    "String", "Value", "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "u8", "u16", "u32",
-    "u64", "u128", "usize",
-];
-
-/// Whether types have to be asked if the capability fits. Every constant costs whoever compiles it, and most
-/// handlers show by their form that they have nothing to do with decisions and batches.
-fn may_misfit(handler: &Handler) -> bool {
-    let hidden =
-        |ty: &Type| match ty {
-            Type::Path(path) => path.path.segments.last().is_some_and(|last| {
-                last.arguments.is_empty() && !PLAIN.iter().any(|plain| last.ident == plain)
-            }),
-            _ => false,
-        };
-    matches!(handler.shape, Shape::Worker)
-        || (matches!(handler.shape, Shape::Plain)
-            && (hidden(output(&handler.returns()))
-                || handler
-                    .params
-                    .iter()
-                    .any(|param| matches!(param.source, Source::Type) && hidden(&param.ty))))
-}
-
-fn fits(handler: &Handler) -> TokenStream {
-    let (marker, name) = (handler.marker(), handler.name());
-    let knows_all = handler.params.iter().any(|param| matches!(param.source, Source::Step));
+/// A worker takes its batch, unless it takes the whole step.
+fn takes_its_batch(handler: &Handler) -> TokenStream {
+    if handler.params.iter().any(|param| matches!(param.source, Source::Step)) {
+        return quote!();
+    }
+    let (name, marker) = (handler.name(), handler.marker());
+    let needs = quote!(<#marker as __tasker::StepFn>::NEEDS);
     let span = handler.function.sig.ident.span().resolved_at(Span::call_site());
-    let how = super::expand::how(&handler.returns());
-    quote_spanned!(span=>
-        const _: () = __tasker::capability_fits(
-            #name,
-            {
-                use __tasker::NoWants as _;
-                __tasker::Wants::<<__Return as __tasker::StepReturn<#how>>::Output>::TEXT
-            },
-            &<#marker as __tasker::StepFn>::FACTS,
-            #knows_all,
-        );
-    )
+    quote_spanned!(span=> const _: () = __tasker::takes_its_batch(#name, #needs);)
 }

@@ -31,8 +31,8 @@ pub(super) fn whole(input: &Input, file: &File) -> TokenStream {
         #doc
         #(#attrs)*
         #[allow(non_upper_case_globals)]
-        #vis const #ident: #krate::__private::Workflow = {
-            use #krate::__private as __tasker;
+        #vis const #ident: #krate::rules::Workflow = {
+            use #krate::rules as __tasker;
             // Including it makes the compiler look again when it changes.
             __tasker::Workflow::of_yaml(
                 #name,
@@ -45,7 +45,7 @@ pub(super) fn whole(input: &Input, file: &File) -> TokenStream {
     };
     let register = quote! {
         const _: () = {
-            use #krate::__private as __tasker;
+            use #krate::rules as __tasker;
             __tasker::inventory::submit! { #ident }
         };
     };
@@ -62,15 +62,15 @@ pub(super) fn mistaken(input: &Input, file: Option<&File>, errors: &Errors) -> T
     let krate = krate(input);
     let tie = file.map(|file| {
         let full = file.full.to_string_lossy();
-        quote!(const _: &[#krate::__private::core::primitive::u8] = #krate::__private::core::include_bytes!(#full);)
+        quote!(const _: &[#krate::rules::core::primitive::u8] = #krate::rules::core::include_bytes!(#full);)
     });
     let constant = input.ident.is_some().then(|| {
         let (ident, vis) = (ident(input), &input.vis);
         quote! {
             #[doc(hidden)]
             #[allow(non_upper_case_globals, dead_code)]
-            #vis const #ident: #krate::__private::Workflow =
-                #krate::__private::Workflow::of_yaml("", "", "", "", 0);
+            #vis const #ident: #krate::rules::Workflow =
+                #krate::rules::Workflow::of_yaml("", "", "", "", 0);
         }
     });
     quote!(#constant #tie #errors)
@@ -118,10 +118,10 @@ fn checks(input: &Input, file: &File, template: &Template) -> TokenStream {
     });
     let (namespace, handlers) = (template.namespace(), input.handlers.to_text());
     let check = quote_spanned! {input.path.span()=>
-        __tasker::check_template::<#count>(#namespace, #handlers, &__STEPS)
+        __tasker::check_template::<#count>(#namespace, #handlers, &STEPS)
     };
     let steps_and_check = quote! {
-        const __STEPS: [__tasker::Wanted; #count] = [#(#wanted),*];
+        const STEPS: [__tasker::Wanted; #count] = [#(#wanted),*];
         #[allow(long_running_const_eval)]
         const _: () = #check;
     };
@@ -130,14 +130,14 @@ fn checks(input: &Input, file: &File, template: &Template) -> TokenStream {
         Handlers::List(list) => {
             let length = list.len();
             quote! {
-                const __LIST: [__tasker::Listed; #length] = [#(__tasker::listed::<(#list)>()),*];
+                const __LIST: [__tasker::Listed; #length] = [#(__tasker::workflow_step::<(#list)>()),*];
                 #steps_and_check
             }
         }
     };
     quote! {
         const _: () = {
-            use #krate::__private as __tasker;
+            use #krate::rules as __tasker;
             #body
         };
     }
@@ -151,7 +151,7 @@ fn in_module(module: &Path, names: &BTreeSet<String>, code: &TokenStream) -> Tok
         Some(quote! {
             #[allow(non_camel_case_types, dead_code)]
             struct #ident;
-            impl __tasker::Bound for #ident {
+            impl __tasker::TemplateStep for #ident {
                 const FOUND: __tasker::Option<__tasker::Listed> = __tasker::Option::None;
             }
         })
@@ -176,7 +176,7 @@ fn function(callable: &str) -> Option<Ident> {
 fn find(input: &Input, callable: &str) -> TokenStream {
     match &input.handlers {
         Handlers::Module(_) => match function(callable) {
-            Some(ident) => quote!(__tasker::bound::<#ident>()),
+            Some(ident) => quote!(__tasker::template_step::<#ident>()),
             None => quote!(__tasker::Option::None),
         },
         Handlers::List(_) => quote!(__tasker::pick(&__LIST, #callable)),

@@ -19,9 +19,9 @@ pub(super) fn whole(workflow: &Workflow) -> TokenStream {
     let count = steps.len();
     let slots = (2 * count).next_power_of_two();
     // In parentheses each can only be a type, and a function is refused in plain words.
-    let listed = steps.iter().map(|step| quote!(__tasker::listed::<(#step)>()));
+    let listed = steps.iter().map(|step| quote!(__tasker::workflow_step::<(#step)>()));
     let check = quote_spanned! {workflow.ident.span()=>
-        __tasker::check_workflow::<#count, #slots>(#name, &__STEPS)
+        __tasker::check_workflow::<#count, #slots>(#name, &STEPS)
     };
     let line = quote_spanned!(workflow.ident.span()=> __tasker::core::line!());
     let settings = settings(workflow);
@@ -33,15 +33,15 @@ pub(super) fn whole(workflow: &Workflow) -> TokenStream {
         #doc
         #(#attrs)*
         #[allow(non_upper_case_globals)]
-        #vis const #ident: #krate::__private::Workflow = {
-            use #krate::__private as __tasker;
-            const __STEPS: [__tasker::Listed; #count] = [#(#listed),*];
+        #vis const #ident: #krate::rules::Workflow = {
+            use #krate::rules as __tasker;
+            const STEPS: [__tasker::Listed; #count] = [#(#listed),*];
             #[allow(long_running_const_eval)]
             const _: () = #check;
-            __tasker::Workflow::of_steps(#name, &__STEPS, #settings, __tasker::core::file!(), #line)
+            __tasker::Workflow::of_steps(#name, &STEPS, #settings, __tasker::core::file!(), #line)
         };
         const _: () = {
-            use #krate::__private as __tasker;
+            use #krate::rules as __tasker;
             __tasker::inventory::submit! { #ident }
         };
     }
@@ -56,8 +56,8 @@ pub(super) fn mistaken(workflow: &Workflow, errors: &Errors) -> TokenStream {
     quote! {
         #[doc(hidden)]
         #[allow(non_upper_case_globals, dead_code)]
-        #vis const #ident: #krate::__private::Workflow = #krate::__private::Workflow::of_steps(
-            "", &[], #krate::__private::Settings::DEFAULT, "", 0,
+        #vis const #ident: #krate::rules::Workflow = #krate::rules::Workflow::of_steps(
+            "", &[], #krate::rules::Settings::DEFAULT, "", 0,
         );
         #errors
     }

@@ -1,14 +1,21 @@
 //! What `#[step_handler]` writes for a function.
 
+use std::any::type_name;
 use std::marker::PhantomData;
+use std::panic::Location;
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::{Facts, Registration, StepHandler, TaskSequenceStep};
+use super::param::Parameter;
+use super::{Facts, Need, Registration, StepHandler, TaskSequenceStep};
 use crate::model::{Json, StepError};
 
-/// A call that is under way.
-pub type Call<'a> = Pin<Box<dyn Future<Output = Result<Json, StepError>> + Send + 'a>>;
+/// The future of a call.
+type Calling<'a> = Pin<Box<dyn Future<Output = Result<Json, StepError>> + Send + 'a>>;
+
+/// A call that is under way. A type of its own, since every handler names it and the compiler looks through
+/// an alias each time.
+pub struct Call<'a>(pub(crate) Calling<'a>);
 
 /// A function with `#[step_handler]`, known by the type beside it.
 #[diagnostic::on_unimplemented(
@@ -25,11 +32,13 @@ pub trait StepFn: Sized + Send + Sync + 'static {
     const COMPENSATES: bool = false;
     /// Where it is written.
     const PLACE: Place;
+    /// What its parameters need.
+    const NEEDS: &'static [Need] = &[];
     /// What is known about it; what it returns is added later.
-    const FACTS: Facts;
+    const FACTS: Facts = Facts::new().needs(Self::NEEDS);
     /// The handler and its place in the source.
     const ENTRY: Registration =
-        Registration::new(&Annotated::<Self>(PhantomData), Self::PLACE.0, Self::PLACE.1, Self::PLACE.2);
+        Registration::at(&Annotated::<Self>(PhantomData), Self::PLACE, type_name::<Self>);
     /// What it returns when all is well.
     type Output: 'static;
 
@@ -37,8 +46,15 @@ pub trait StepFn: Sized + Send + Sync + 'static {
     fn call(step: &TaskSequenceStep) -> Call<'_>;
 }
 
-/// File, line and module.
-pub type Place = (&'static str, u32, &'static str);
+/// File and line.
+pub type Place = &'static Location<'static>;
+
+/// Where this is called.
+#[must_use]
+#[track_caller]
+pub const fn here() -> Place {
+    Location::caller()
+}
 
 /// The handler that an annotated function is.
 struct Annotated<F>(PhantomData<F>);
@@ -49,13 +65,13 @@ impl<F: StepFn> StepHandler for Annotated<F> {
     }
 
     // As `async_trait` writes it, without its box around ours.
-    fn call<'this, 'step, 'call>(&'this self, step: &'step TaskSequenceStep) -> Call<'call>
+    fn call<'this, 'step, 'call>(&'this self, step: &'step TaskSequenceStep) -> Calling<'call>
     where
         'this: 'call,
         'step: 'call,
         Self: 'call,
     {
-        F::call(step)
+        F::call(step).0
     }
 
     fn facts(&self) -> &Facts {
@@ -73,7 +89,7 @@ where
     R: 'a,
     F: Future<Output = R> + Send + 'a,
 {
-    Box::pin(async move { finish(start(step)?.await) })
+    Call(Box::pin(async move { finish(start(step)?.await) }))
 }
 
 /// As [`run`], where the end of the call asks the step too.
@@ -86,7 +102,39 @@ where
     R: 'a,
     F: Future<Output = R> + Send + 'a,
 {
-    Box::pin(async move { finish(step, start(step)?.await) })
+    Call(Box::pin(async move { finish(step, start(step)?.await) }))
+}
+
+/// A call of a function with so many parameters. Generic code instead of a closure for each handler, since
+/// whoever uses the crate compiles that one again and again.
+macro_rules! calls {
+    ($($name:ident($($param:ident: $ty:ident),*);)+) => {
+        $(
+            /// Reads every parameter, calls the function, and ends with its result.
+            #[allow(clippy::too_many_arguments)]
+            pub fn $name<'a, R: 'a, F, $($ty: 'a),*>(
+                step: &'a TaskSequenceStep,
+                function: fn($($ty),*) -> F,
+                $($param: &'static Parameter<$ty>,)*
+                finish: fn(R) -> Result<Json, StepError>,
+            ) -> Call<'a>
+            where
+                F: Future<Output = R> + Send + 'a,
+            {
+                run(step, move |_step| Ok(function($($param.read(_step)?),*)), finish)
+            }
+        )+
+    };
+}
+
+calls! {
+    call_0();
+    call_1(a: A);
+    call_2(a: A, b: B);
+    call_3(a: A, b: B, c: C);
+    call_4(a: A, b: B, c: C, d: D);
+    call_5(a: A, b: B, c: C, d: D, e: E);
+    call_6(a: A, b: B, c: C, d: D, e: E, g: G);
 }
 
 /// The handler `S` and its place in the source.
@@ -109,5 +157,5 @@ pub const fn millis(millis: u64) -> Duration {
 /// The call of a handler that did not compile.
 #[must_use]
 pub fn never_called<'a>() -> Call<'a> {
-    Box::pin(std::future::pending())
+    Call(Box::pin(std::future::pending()))
 }

@@ -115,6 +115,7 @@ pub trait Compensating: Send + Sync + 'static {
 /// # Panics
 /// When the handler is a compensation itself, which is while the program is compiled.
 #[must_use]
+#[track_caller]
 pub const fn compensates<S: StepFn>() -> Compensates {
     if S::COMPENSATES {
         let mut text = Text::<512>::new();
@@ -140,6 +141,7 @@ impl<A, B> Fallback for Same<A, B> {}
 ///
 /// # Panics
 /// When it is refused, which is while the program is compiled.
+#[track_caller]
 pub const fn marked<S: StepFn>(handler: &str, written: &str, same: bool) {
     if same {
         let mut text = Text::<512>::new();

@@ -5,7 +5,6 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::annotated::StepFn;
-use super::returned::StepOutput;
 use super::{Capability, TaskSequenceStep, spelling};
 use crate::model::{DecisionOutcome, Json, StepError};
 
@@ -148,12 +147,6 @@ pub(super) fn unwritten(problem: &str) -> StepError {
 impl<'de> Deserialize<'de> for Decision {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         Ok(Self { outcome: DecisionOutcome::deserialize(from)?, problem: None })
-    }
-}
-
-impl StepOutput for Decision {
-    fn write(&self) -> Result<Json, StepError> {
-        Err(StepError::permanent("INVALID_OUTPUT", "a `Decision` is returned without `#[decision]`"))
     }
 }
 

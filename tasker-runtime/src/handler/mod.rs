@@ -40,7 +40,7 @@ pub use facts::{Capability, Facts, Need, TypeFacts};
 #[doc(hidden)]
 pub use param::{OutputOf, Readable, StepInput};
 pub use plan::{BatchPlan, Slice};
-pub use registration::Registration;
+pub use registration::{Linked, Registration};
 #[doc(hidden)]
 pub use returned::{StepFailure, StepOutput};
 pub use states::States;

@@ -12,33 +12,56 @@ use super::{FromStep, Need, TaskSequenceStep, TypeFacts, Upstream, explain, fiel
 use crate::model::{Json, StepError};
 
 /// One parameter: what it needs and how it is read.
-pub struct Param<T> {
+pub struct Parameter<T> {
     read: fn(&TaskSequenceStep, &'static str) -> Result<T, StepError>,
     text: &'static str,
-    need: Need,
+    /// What must be there.
+    pub need: Need,
 }
 
-impl<T> Param<T> {
+impl<T> Parameter<T> {
     /// A parameter that its type explains: an extractor or else the context.
     ///
-    /// Refuses one that calls an API, since nothing says which.
+    /// Refuses one that belongs to an attribute which the handler does not have.
     #[must_use]
+    #[track_caller]
     pub const fn by_type<const EXTRACTOR: bool>() -> Self
     where
         T: StepInput<EXTRACTOR>,
     {
-        if has_api(&[T::NEED]) {
-            let mut text = Text::<512>::new();
-            text.push("this parameter calls an API and nothing says which: ");
-            text.push("add `#[api(base_url = \"https://…\")]` or `#[api(config = \"name\")]` beside `#[step_handler]`");
-            text.panic();
+        if matches!(T::NEED, Need::Api | Need::Batch(_) | Need::All(_)) {
+            refuse_api(T::NEED);
+            refuse_batch(T::NEED);
         }
-        Self::by_type_or_api()
+        Self { read: |step, _| T::take(step), text: "", need: T::NEED }
     }
 
     /// The same, beside `#[api]`.
     #[must_use]
-    pub const fn by_type_or_api<const EXTRACTOR: bool>() -> Self
+    #[track_caller]
+    pub const fn by_type_of_api<const EXTRACTOR: bool>() -> Self
+    where
+        T: StepInput<EXTRACTOR>,
+    {
+        refuse_batch(T::NEED);
+        Self::by_type_of_all()
+    }
+
+    /// The same, beside `#[batch_worker]`.
+    #[must_use]
+    #[track_caller]
+    pub const fn by_type_of_batch<const EXTRACTOR: bool>() -> Self
+    where
+        T: StepInput<EXTRACTOR>,
+    {
+        refuse_api(T::NEED);
+        Self::by_type_of_all()
+    }
+
+    /// The same, beside both.
+    #[must_use]
+    #[track_caller]
+    pub const fn by_type_of_all<const EXTRACTOR: bool>() -> Self
     where
         T: StepInput<EXTRACTOR>,
     {
@@ -64,12 +87,6 @@ impl<T> Param<T> {
         Self { read: |step, path| T::field(step.context_json(), path), text: path, need: Need::Input(path) }
     }
 
-    /// What must be there.
-    #[must_use]
-    pub const fn need(&self) -> Need {
-        self.need
-    }
-
     /// Takes the value.
     ///
     /// # Errors
@@ -84,7 +101,8 @@ impl<T> Param<T> {
 /// # Panics
 /// When the handler is no step, which is while the program is compiled.
 #[must_use]
-pub const fn depends_on<S, T>() -> Param<T>
+#[track_caller]
+pub const fn depends_on<S, T>() -> Parameter<T>
 where
     S: StepFn,
     T: OutputOf<S::Output>,
@@ -100,11 +118,12 @@ where
         exact: Some(TypeFacts::of::<S::Output>()),
         optional: <T as OutputOf<S::Output>>::OPTIONAL,
     };
-    Param { read: exact::<T, S::Output>, text: S::NAME, need }
+    Parameter { read: exact::<T, S::Output>, text: S::NAME, need }
 }
 
 /// Refuses a handler that reads the context twice, which is nearly always an upstream that nobody
 /// declared.
+#[track_caller]
 pub const fn one_context(handler: &str, needs: &[Need]) {
     let mut contexts = 0;
     let mut at = 0;
@@ -125,6 +144,7 @@ pub const fn one_context(handler: &str, needs: &[Need]) {
 }
 
 /// Refuses `#[api]` where no parameter calls anything.
+#[track_caller]
 pub const fn some_api(handler: &str, needs: &[Need]) {
     if !has_api(needs) {
         let mut text = Text::<512>::new();
@@ -145,6 +165,44 @@ const fn has_api(needs: &[Need]) -> bool {
         at += 1;
     }
     false
+}
+
+#[track_caller]
+const fn refuse_api(need: Need) {
+    if has_api(&[need]) {
+        let mut text = Text::<512>::new();
+        text.push("this parameter calls an API and nothing says which: ");
+        text.push(
+            "add `#[api(base_url = \"https://…\")]` or `#[api(config = \"name\")]` beside `#[step_handler]`",
+        );
+        text.panic();
+    }
+}
+
+#[track_caller]
+const fn refuse_batch(need: Need) {
+    if let Some(taken) = batch_need(&[need]) {
+        let mut text = Text::<512>::new();
+        text.push("this parameter takes a `").push(taken).push("`, which belongs to a batch: ");
+        text.push("add `#[batch_worker]` beside `#[step_handler]`").panic();
+    }
+}
+
+/// The extractor that needs a batch, if one of these does.
+pub(super) const fn batch_need(needs: &[Need]) -> Option<&'static str> {
+    let mut at = 0;
+    while at < needs.len() {
+        let found = match needs[at] {
+            Need::Batch(name) => Some(name),
+            Need::All(more) => batch_need(more),
+            _ => None,
+        };
+        if found.is_some() {
+            return found;
+        }
+        at += 1;
+    }
+    None
 }
 
 /// Whether a type is an extractor; [`Fallback`] answers for all that are not.

@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use super::TaskSequenceStep;
 use super::decision::{data, unwritten};
-use super::returned::StepOutput;
 use crate::model::{BatchOutcome, CursorConfig, Json, StepError, StepNo};
 
 /// The most batches one analyzer may make.
@@ -285,12 +284,6 @@ impl<'de> Deserialize<'de> for BatchPlan {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let BatchOutcome { batches, reason, data } = BatchOutcome::deserialize(from)?;
         Ok(Self { reason, data, ..Self::new(Cut::Cursors(batches)) })
-    }
-}
-
-impl StepOutput for BatchPlan {
-    fn write(&self) -> Result<Json, StepError> {
-        Err(StepError::permanent("INVALID_OUTPUT", "a `BatchPlan` is returned without `#[batch_analyzer]`"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! A handler and where it stands in the source.
 
 use std::fmt;
+use std::panic::Location;
 
 use super::StepHandler;
 
@@ -13,7 +14,15 @@ pub struct Registration {
     handler: &'static dyn StepHandler,
     file: &'static str,
     line: u32,
-    module: &'static str,
+    module: Module,
+}
+
+/// How the module is known.
+#[derive(Clone, Copy)]
+enum Module {
+    Path(&'static str),
+    /// The path of a type in it.
+    Of(fn() -> &'static str),
 }
 
 impl Registration {
@@ -25,12 +34,21 @@ impl Registration {
         line: u32,
         module: &'static str,
     ) -> Self {
-        Self { handler, file, line, module }
+        Self { handler, file, line, module: Module::Path(module) }
+    }
+
+    /// A handler at a place, in the module of the type whose path `of` says.
+    pub(crate) const fn at(
+        handler: &'static dyn StepHandler,
+        place: &'static Location<'static>,
+        of: fn() -> &'static str,
+    ) -> Self {
+        Self { handler, file: place.file(), line: place.line(), module: Module::Of(of) }
     }
 
     /// Every handler that is linked into the program, in no particular order.
     pub(crate) fn linked() -> impl Iterator<Item = Self> {
-        inventory::iter::<Self>.into_iter().copied()
+        inventory::iter::<Linked>.into_iter().map(|linked| (linked.0)())
     }
 
     /// The handler.
@@ -58,7 +76,10 @@ impl Registration {
     /// The path of the module it is written in.
     #[must_use]
     pub fn module(&self) -> &'static str {
-        self.module
+        match self.module {
+            Module::Path(path) => path,
+            Module::Of(of) => of().rsplit_once("::").map_or("", |(module, _)| module),
+        }
     }
 }
 
@@ -68,7 +89,12 @@ impl fmt::Debug for Registration {
     }
 }
 
-inventory::collect!(Registration);
+/// What is collected at link time. A function, so that nothing of it is worked out while a program is
+/// compiled.
+#[derive(Clone, Copy)]
+pub struct Linked(pub fn() -> Registration);
+
+inventory::collect!(Linked);
 
 /// Puts a handler that is written by hand into the registry.
 ///
@@ -78,10 +104,10 @@ inventory::collect!(Registration);
 macro_rules! register_handler {
     ($handler:expr $(,)?) => {
         const _: () = {
-            use $crate::__private as __tasker;
+            use $crate::rules as __tasker;
 
             static HANDLER: &dyn __tasker::StepHandler = __tasker::by_hand(&$handler);
-            __tasker::inventory::submit! {
+            fn registration() -> __tasker::Registration {
                 __tasker::Registration::new(
                     HANDLER,
                     __tasker::core::file!(),
@@ -89,6 +115,7 @@ macro_rules! register_handler {
                     __tasker::core::module_path!(),
                 )
             }
+            __tasker::inventory::submit! { __tasker::Linked(registration) }
         };
     };
 }
@@ -101,6 +128,6 @@ macro_rules! register_handler {
 #[macro_export]
 macro_rules! handlers {
     ($($handler:path),* $(,)?) => {
-        [$($crate::__private::entry::<$handler>()),*]
+        [$($crate::rules::entry::<$handler>()),*]
     };
 }

@@ -7,11 +7,11 @@ use std::marker::PhantomData;
 use serde::Serialize;
 
 use super::annotated::StepFn;
-use super::decision::{Decision, IsDecision};
-use super::param::Fallback;
-use super::plan::{BatchPlan, IsPlan};
+use super::decision::IsDecision;
+use super::param::{Fallback, batch_need};
+use super::plan::IsPlan;
 use super::text::Text;
-use super::{Capability, Facts, Need, TaskSequenceStep, explain};
+use super::{Capability, Need, TaskSequenceStep, explain};
 use crate::model::{Json, StepError, chain};
 
 /// Whether a type is a `Result`, under whatever name; [`Fallback`] answers for all that are not.
@@ -25,40 +25,16 @@ impl<T, E> Returned<Result<T, E>> {
 
 impl<T> Fallback for Returned<T> {}
 
-/// What is wrong with a handler without capability that returns a type; [`NoWants`] answers for most.
-#[derive(Debug)]
-pub struct Wants<T>(PhantomData<T>);
-
-impl Wants<Decision> {
-    /// The end of a sentence about the handler.
-    pub const TEXT: &'static str =
-        "returns a `Decision` without `#[decision]`: add `#[decision(routes = [..])]` to it";
-}
-
-impl Wants<BatchPlan> {
-    /// The end of a sentence about the handler.
-    pub const TEXT: &'static str =
-        "returns a `BatchPlan` without `#[batch_analyzer]`: add `#[batch_analyzer(worker = ..)]` to it";
-}
-
-/// The answer of a type that is plain data.
-pub trait NoWants {
-    /// Nothing is wrong.
-    const TEXT: &'static str = "";
-}
-
-impl<T> NoWants for Wants<T> {}
-
 /// How a return type is taken: as a `Result` or as plain data.
 ///
 /// The two implementations of [`StepReturn`] overlap on `Result`, since that can be serialized as well.
 /// Expanded code says which one is meant and asks [`Returned`] where the form does not tell, so that a
 /// `Result` is never taken for data.
-pub struct Is<const FALLIBLE: bool>;
+pub struct IsResult<const FALLIBLE: bool>;
 /// As a `Result`.
-pub type Fallible = Is<true>;
+pub type Fallible = IsResult<true>;
 /// As plain data.
-pub type Plain = Is<false>;
+pub type Plain = IsResult<false>;
 
 /// The return type of a handler.
 #[diagnostic::on_unimplemented(
@@ -100,7 +76,7 @@ impl<T> StepReturn<Plain> for T {
 ///
 /// # Errors
 /// The failure of the handler, or that its result does not serialize.
-pub fn finish<How, R, Into>(returned: R) -> Result<Json, StepError>
+pub fn step_result<How, R, Into>(returned: R) -> Result<Json, StepError>
 where
     R: StepReturn<How>,
     R::Output: StepOutput,
@@ -116,7 +92,7 @@ where
 ///
 /// # Errors
 /// The failure of the handler, or that its decision does not serialize.
-pub fn finish_decision<How, R, Into>(step: &TaskSequenceStep, returned: R) -> Result<Json, StepError>
+pub fn decision_result<How, R, Into>(step: &TaskSequenceStep, returned: R) -> Result<Json, StepError>
 where
     R: StepReturn<How>,
     R::Output: IsDecision,
@@ -129,7 +105,7 @@ where
 ///
 /// # Errors
 /// The failure of the handler, or that its plan is impossible.
-pub fn finish_plan<How, R, Into>(step: &TaskSequenceStep, returned: R) -> Result<Json, StepError>
+pub fn plan_result<How, R, Into>(step: &TaskSequenceStep, returned: R) -> Result<Json, StepError>
 where
     R: StepReturn<How>,
     R::Output: IsPlan,
@@ -138,45 +114,20 @@ where
     returned.split().map_err(StepFailure::into_step_error)?.plan().write(step)
 }
 
-/// Refuses a handler whose parameters or output belong to a capability that it does not have, and one that
-/// does not use the capability it has. `knows_all` is whether it takes the step itself.
-pub const fn capability_fits(handler: &str, output: &str, facts: &Facts, knows_all: bool) {
-    let mut text = Text::<512>::new();
-    let worker = matches!(facts.capability, Capability::BatchWorker);
-    let batch = batch_need(facts.needs);
-    if !output.is_empty() && matches!(facts.capability, Capability::Standard | Capability::BatchWorker) {
-        text.push("handler `").push(handler).push("` ").push(output);
-    } else if let (Some(taken), false) = (batch, worker) {
-        text.push("handler `").push(handler).push("` takes a `").push(taken);
-        text.push("` without `#[batch_worker]`: add that attribute to it");
-    } else if worker && batch.is_none() && !knows_all {
+/// Refuses a batch worker that does not take its batch.
+#[track_caller]
+pub const fn takes_its_batch(handler: &str, needs: &[Need]) {
+    if batch_need(needs).is_none() {
+        let mut text = Text::<512>::new();
         text.push("handler `")
             .push(handler)
             .push("` has `#[batch_worker]` but does not take its batch: add a ");
-        text.push("parameter `cursor: Cursor<u64>`, or remove the attribute");
+        text.push("parameter `cursor: Cursor<u64>`, or remove the attribute").panic();
     }
-    if !text.is_empty() {
-        text.panic();
-    }
-}
-
-const fn batch_need(needs: &[Need]) -> Option<&'static str> {
-    let mut at = 0;
-    while at < needs.len() {
-        let found = match needs[at] {
-            Need::Batch(name) => Some(name),
-            Need::All(more) => batch_need(more),
-            _ => None,
-        };
-        if found.is_some() {
-            return found;
-        }
-        at += 1;
-    }
-    None
 }
 
 /// Refuses an analyzer whose worker is none.
+#[track_caller]
 pub const fn is_worker<S: StepFn>(analyzer: &str) {
     if !matches!(S::FACTS.capability, Capability::BatchWorker) {
         let mut text = Text::<512>::new();
@@ -189,7 +140,7 @@ pub const fn is_worker<S: StepFn>(analyzer: &str) {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a step output: it does not implement `serde::Serialize`",
     label = "cannot be written as JSON",
-    note = "add `#[derive(serde::Serialize)]` to `{Self}`"
+    note = "add `#[derive(serde::Serialize)]` to `{Self}`; a `Decision` belongs to `#[decision(routes = [..])]`, a `BatchPlan` to `#[batch_analyzer(worker = ..)]`"
 )]
 pub trait StepOutput {
     /// The JSON text.

@@ -34,6 +34,7 @@ impl<const N: usize> Text<N> {
     /// # Panics
     /// Always: that is how a constant says that a program is wrong. Never called while it runs.
     #[allow(clippy::panic)]
+    #[track_caller]
     pub(crate) const fn panic(&self) -> ! {
         let mut used = self.used;
         // What was cut may have been cut inside a character.

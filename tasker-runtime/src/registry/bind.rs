@@ -13,19 +13,19 @@ use crate::handler::annotated::StepFn;
     message = "`{Self}` is not a function with `#[step_handler]`, and the template calls it",
     note = "add `#[step_handler]` to an async fn of this name"
 )]
-pub trait Bound {
+pub trait TemplateStep {
     /// The handler; `None` where there is none of that name.
     const FOUND: Option<Listed>;
 }
 
 #[diagnostic::do_not_recommend]
-impl<S: StepFn> Bound for S {
-    const FOUND: Option<Listed> = Some(super::compile::listed::<S>());
+impl<S: StepFn> TemplateStep for S {
+    const FOUND: Option<Listed> = Some(super::compile::workflow_step::<S>());
 }
 
 /// The handler that the name stands for.
 #[must_use]
-pub const fn bound<B: Bound>() -> Option<Listed> {
+pub const fn template_step<B: TemplateStep>() -> Option<Listed> {
     B::FOUND
 }
 
@@ -63,6 +63,7 @@ pub struct Wanted {
 ///
 /// # Panics
 /// When the template is refused, which is while the program is compiled.
+#[track_caller]
 pub const fn check_template<const N: usize>(namespace: &str, handlers: &str, steps: &[Wanted; N]) {
     let mut text = Message::new();
     let mut at = 0;

@@ -51,7 +51,8 @@ impl Listed {
 /// # Panics
 /// When it is no step, which is while the program is compiled.
 #[must_use]
-pub const fn listed<S: StepFn>() -> Listed {
+#[track_caller]
+pub const fn workflow_step<S: StepFn>() -> Listed {
     if S::COMPENSATES {
         let mut text = Message::new();
         text.push("`").push(S::NAME).push("` compensates another handler and is no step of a workflow: ");
@@ -60,7 +61,7 @@ pub const fn listed<S: StepFn>() -> Listed {
     Listed {
         name: S::NAME,
         namespace: S::FACTS.namespace,
-        needs: S::FACTS.needs,
+        needs: S::NEEDS,
         capability: S::FACTS.capability,
         entry: S::ENTRY,
     }
@@ -71,6 +72,7 @@ pub const fn listed<S: StepFn>() -> Listed {
 ///
 /// # Panics
 /// When the workflow is refused, which is while the program is compiled.
+#[track_caller]
 pub const fn check_workflow<const N: usize, const SLOTS: usize>(workflow: &str, steps: &[Listed; N]) {
     let mut text = Message::new();
     let names = index_names::<N, SLOTS>(workflow, steps, &mut text);

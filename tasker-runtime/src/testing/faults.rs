@@ -1,6 +1,6 @@
 //! Failures that a test asks for, in place of calls of a handler.
 
-use std::{collections::HashMap, marker::PhantomData};
+use std::{any::type_name, collections::HashMap, marker::PhantomData};
 
 use async_trait::async_trait;
 
@@ -26,8 +26,7 @@ impl Faults {
     /// place.
     pub(super) fn add<S: StepFn>(&mut self, attempts: u32, error: StepError) -> Registration {
         self.0.insert((S::NAMESPACE, S::NAME), Fault { attempts, error });
-        let (file, line, module) = S::PLACE;
-        Registration::new(const { &Faulty::<S>(PhantomData) }, file, line, module)
+        Registration::at(const { &Faulty::<S>(PhantomData) }, S::PLACE, type_name::<S>)
     }
 
     fn of<S: StepFn>(&self, attempt: u32) -> Option<StepError> {
@@ -49,7 +48,7 @@ impl<S: StepFn> StepHandler for Faulty<S> {
         let faults = step.parts().states.get::<Faults>();
         match faults.and_then(|faults| faults.of::<S>(step.attempt())) {
             Some(error) => Err(error),
-            None => S::call(step).await,
+            None => S::call(step).0.await,
         }
     }
 

@@ -1,0 +1,38 @@
+//! What expanded code names, and nobody else. Not part of the interface, though the compiler may name it: the
+//! names say which rule is broken.
+
+pub use core;
+pub use core::option::Option::{self, Some};
+pub use core::primitive::{bool, str, u8};
+pub use core::result::Result::Ok;
+pub use std::boxed::Box;
+
+pub use inventory;
+pub use serde_json;
+pub use tasker_template::{Backoff, OnFailure};
+
+pub use crate::handler::annotated::{
+    Call, Place, StepFn, by_hand, call_0, call_1, call_2, call_3, call_4, call_5, call_6, entry, here,
+    millis, never_called, run, run_with_step,
+};
+#[cfg(feature = "http")]
+pub use crate::handler::api::ApiCapable;
+pub use crate::handler::compensating::{Same, compensates, marked};
+pub use crate::handler::decision::{AsRoute, IsDecision, Route};
+pub use crate::handler::param::{
+    Fallback, Gathers, Kind, OutputOf, Parameter, Readable, StepInput, depends_on, one_context, some_api,
+};
+pub use crate::handler::plan::IsPlan;
+pub use crate::handler::returned::{
+    Fallible, IsResult, Plain, Returned, StepFailure, StepOutput, StepReturn, decision_result, is_worker,
+    plan_result, step_result, takes_its_batch,
+};
+pub use crate::handler::{
+    BatchableCapable, Batches, Compensates, Compensating, DecisionCapable, Endpoint, Facts, Linked, Need,
+    Registration, StepHandler, TaskSequenceStep,
+};
+pub use crate::model::{Classified, Derived, StepError, classified};
+pub use crate::registry::Workflow;
+pub use crate::registry::bind::{TemplateStep, Wanted, check_template, pick, template_step};
+pub use crate::registry::compile::{Listed, check_workflow, workflow_step};
+pub use crate::registry::workflow::Settings;
