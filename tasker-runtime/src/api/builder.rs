@@ -2,7 +2,9 @@
 
 use std::{any::Any, collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use super::{Catalog, StartError, Tasker, prepared::Prepared};
+use uuid::Uuid;
+
+use super::{Catalog, StartError, Tasker, Watch, broken::Broken, prepared::Prepared};
 #[cfg(feature = "http")]
 use crate::handler::api::ApiClient;
 use crate::{
@@ -36,6 +38,8 @@ pub struct Builder {
     replace: bool,
     partial: bool,
     aliases: BTreeMap<String, String>,
+    wanted: Option<String>,
+    kept_only: bool,
 }
 
 impl Builder {
@@ -189,6 +193,22 @@ impl Builder {
         self
     }
 
+    /// Only this template is needed: files that are broken, or have changed without a new version, and are
+    /// about others are left out.
+    #[must_use]
+    pub(crate) fn wanting(mut self, template: &str) -> Self {
+        self.wanted = Some(template.to_owned());
+        self
+    }
+
+    /// No templates but those the tasks started with, which the database keeps: for looking at tasks, and for
+    /// what operators ask of them.
+    #[must_use]
+    pub(crate) fn kept_only(mut self) -> Self {
+        self.kept_only = true;
+        self
+    }
+
     /// Opens the database, checks everything and starts to run tasks.
     ///
     /// # Errors
@@ -204,6 +224,24 @@ impl Builder {
     /// As [`start`](Self::start).
     pub async fn connect(self) -> Result<Tasker, StartError> {
         self.parts(false, false)?.start().await
+    }
+
+    /// Starts to run tasks of the queue of `task`, which is watched from the first moment and needs no
+    /// template but its own; `None` when there is no such task.
+    ///
+    /// # Errors
+    /// When the handlers do not fit the template the task started with, or the database does not answer.
+    pub(crate) async fn resume(self, task: Uuid) -> Result<Option<(Tasker, Watch)>, StartError> {
+        let partial = self.partial;
+        self.kept_only().with_client().parts(false, true)?.resume(task, partial).await
+    }
+
+    /// The templates, without a database.
+    ///
+    /// # Errors
+    /// When templates have mistakes.
+    pub(crate) fn templates(mut self) -> Result<Catalog, StartError> {
+        self.gather().map(|gathered| gathered.catalog)
     }
 
     /// As [`connect`](Self::connect), with the checks of a start.
@@ -241,8 +279,8 @@ impl Builder {
     /// # Errors
     /// As [`start`](Self::start), without those of a database.
     pub(crate) fn check(mut self) -> Result<Vec<String>, StartError> {
-        let (registry, catalog) = self.gather()?;
-        check(&registry, &catalog, &self.states, self.partial)
+        let Gathered { registry, catalog, .. } = self.gather()?;
+        check(&registry, catalog.iter().map(AsRef::as_ref), &self.states, self.partial)
     }
 
     /// Says that a program will give a value of type `T` to its handlers.
@@ -251,14 +289,20 @@ impl Builder {
         self
     }
 
-    /// The handlers and the templates, out of which everything is made.
-    fn gather(&mut self) -> Result<(Registry, Catalog), StartError> {
+    /// Finds handlers and templates.
+    fn gather(&mut self) -> Result<Gathered, StartError> {
         let discovered = self.registry.is_none() && !self.undiscovered;
         let linked = discovered.then(Registration::linked).into_iter().flatten();
         let handlers = std::mem::take(&mut self.handlers);
         let registry = self.registry.take().unwrap_or_else(|| Registry::of(linked.chain(handlers)));
         let registry = registry.with_aliases(std::mem::take(&mut self.aliases));
-        let (mut catalog, mut reports) = Catalog::load(self.directory.as_deref(), None);
+        if self.kept_only {
+            return Ok(Gathered { registry, catalog: Catalog::default(), left_out: Vec::new() });
+        }
+        let (mut catalog, broken) = Catalog::read(self.directory.as_deref(), None);
+        let in_the_way = |file: &Broken| self.wanted.as_ref().is_none_or(|wanted| file.may_be(wanted));
+        let (in_the_way, passed_over): (Vec<_>, Vec<_>) = broken.into_iter().partition(in_the_way);
+        let mut reports: Vec<String> = in_the_way.into_iter().map(|file| file.report).collect();
         if discovered {
             reports.extend(catalog.add_linked());
         }
@@ -268,14 +312,17 @@ impl Builder {
         for template in std::mem::take(&mut self.templates) {
             catalog.add(template);
         }
-        Ok((registry, catalog))
+        Ok(Gathered { registry, catalog, left_out: passed_over.iter().map(Broken::left_out).collect() })
     }
 
     /// Puts the parts together, and asks no database yet.
     fn parts(mut self, checked: bool, run: bool) -> Result<Prepared, StartError> {
-        let (registry, catalog) = self.gather()?;
-        let warnings =
-            if checked { check(&registry, &catalog, &self.states, self.partial)? } else { Vec::new() };
+        let Gathered { registry, catalog, left_out } = self.gather()?;
+        let warnings = if checked {
+            check(&registry, catalog.iter().map(AsRef::as_ref), &self.states, self.partial)?
+        } else {
+            Vec::new()
+        };
         let url = self.url.or_else(|| std::env::var("DATABASE_URL").ok());
         Ok(Prepared {
             store: self.store,
@@ -289,20 +336,30 @@ impl Builder {
             served: self.served,
             settings: self.settings,
             warnings,
+            left_out,
+            wanted: self.wanted,
             run,
         })
     }
 }
 
+/// The handlers and the templates, out of which everything is made.
+struct Gathered {
+    registry: Registry,
+    catalog: Catalog,
+    /// Template files that are passed over, each in one line.
+    left_out: Vec<String>,
+}
+
 /// Holds handlers, templates and state against each other; what is not wrong but may not be meant is
 /// returned.
-fn check(
+pub(super) fn check<'a>(
     registry: &Registry,
-    catalog: &Catalog,
+    templates: impl IntoIterator<Item = &'a Template>,
     states: &States,
     partial: bool,
 ) -> Result<Vec<String>, StartError> {
-    let checked = registry.check(catalog.iter().map(AsRef::as_ref), states);
+    let checked = registry.check(templates, states);
     let elsewhere = |problem: &Problem| partial && matches!(problem, Problem::NoHandler { .. });
     let (elsewhere, problems): (Vec<_>, Vec<_>) = checked.problems.into_iter().partition(elsewhere);
     let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use jsonschema::Validator;
 use serde_json::Value;
 
+use super::broken::Broken;
 use crate::{
     model::Json,
     registry::{NotFound, Registration, Registry, Workflow},
@@ -47,16 +48,22 @@ impl Catalog {
     /// directory that does not exist has none. With a registry, handlers must be linked.
     #[must_use]
     pub fn load(directory: Option<&Path>, registry: Option<&Registry>) -> (Self, Vec<String>) {
-        let (mut catalog, mut reports) = (Self::default(), Vec::new());
+        let (catalog, broken) = Self::read(directory, registry);
+        (catalog, broken.into_iter().map(|file| file.report).collect())
+    }
+
+    /// As [`load`](Self::load), with the files that have mistakes.
+    pub(crate) fn read(directory: Option<&Path>, registry: Option<&Registry>) -> (Self, Vec<Broken>) {
+        let (mut catalog, mut broken) = (Self::default(), Vec::new());
         if let Some(directory) = directory.filter(|directory| directory.exists()) {
             for file in read_with(registry, |options| template::load_tree(directory, options)) {
                 match file.result {
                     Ok(parsed) => catalog.add(parsed.template),
-                    Err(report) => reports.push(report.to_string()),
+                    Err(report) => broken.push(Broken { report: report.to_string(), path: file.path }),
                 }
             }
         }
-        (catalog, reports)
+        (catalog, broken)
     }
 
     /// Adds the workflows that are written in code and linked; returns the reports of those with mistakes.
@@ -86,6 +93,11 @@ impl Catalog {
     /// The templates, by namespace and name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Template>> {
         self.by_name.values().map(|known| &known.template)
+    }
+
+    /// Leaves out a template.
+    pub(crate) fn remove(&mut self, template: &Template) {
+        self.by_name.remove(&(template.namespace().to_owned(), template.name().to_owned()));
     }
 
     pub(crate) fn known_mut(&mut self) -> impl Iterator<Item = &mut Known> {

@@ -1,5 +1,6 @@
 //! The library: build a [`Tasker`], submit tasks to it, wait for them, look at them.
 
+mod broken;
 mod builder;
 pub(crate) mod catalog;
 mod error;

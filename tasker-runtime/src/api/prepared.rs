@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{Catalog, StartError, Tasker, catalog::full_name, tasker::Inner};
+use uuid::Uuid;
+
+use super::{Catalog, StartError, Tasker, Watch, builder, catalog::full_name, tasker::Inner};
 use crate::{
     clock::Clock,
     dispatch::{
@@ -10,11 +12,13 @@ use crate::{
         announce::Announcer,
         engine::{Parts, Plans, Settings},
         queues::Served,
+        watch::Watchers,
     },
     handler::States,
     orchestration::{
         plan::Defaults,
         templates::{self, Kept},
+        view,
     },
     registry::Registry,
     store::{self, Store},
@@ -34,8 +38,24 @@ pub(crate) struct Prepared {
     pub served: Served,
     pub settings: Settings,
     pub warnings: Vec<String>,
+    /// Template files that are passed over, each in one line.
+    pub left_out: Vec<String>,
+    /// The one template that is needed; all, when none is named.
+    pub wanted: Option<String>,
     /// Whether tasks are run, and not only submitted and looked at.
     pub run: bool,
+}
+
+/// A database that answers, and what is known of the templates in it.
+struct Opened {
+    store: Store,
+    clock: Clock,
+    catalog: Catalog,
+    /// For the engine.
+    running: Plans,
+    /// For looking at tasks.
+    viewing: Plans,
+    left_out: Vec<String>,
 }
 
 impl Prepared {
@@ -44,6 +64,33 @@ impl Prepared {
     /// # Errors
     /// When a template changed, or the database does not do its part.
     pub(crate) async fn start(&self) -> Result<Tasker, StartError> {
+        let opened = self.open().await?;
+        let queues = opened.catalog.iter().map(|template| template.namespace().to_owned()).collect();
+        self.launch(opened, queues, Watchers::default()).await
+    }
+
+    /// Opens the database and starts for the queue of `task`, which is watched from the first moment; `None`
+    /// when there is no such task.
+    ///
+    /// # Errors
+    /// When the handlers do not fit the template of the task, or the database does not do its part.
+    pub(crate) async fn resume(
+        &self,
+        task: Uuid,
+        partial: bool,
+    ) -> Result<Option<(Tasker, Watch)>, StartError> {
+        let opened = self.open().await?;
+        let found = view::find(&mut opened.store.reader().await?, task).await?;
+        let Some((stored, _)) = found else { return Ok(None) };
+        let plan = opened.viewing.kept(stored.template).await?;
+        builder::check(&self.registry, [&*plan.template], &self.states, partial)?;
+        let watchers = Watchers::default();
+        let watch = Watch::new(task, Some(watchers.add(task)));
+        let tasker = self.launch(opened, BTreeSet::from([stored.queue]), watchers).await?;
+        Ok(Some((tasker, watch)))
+    }
+
+    async fn open(&self) -> Result<Opened, StartError> {
         let store = match &self.store {
             Some(store) => store.clone(),
             None => Store::open(&self.url, self.options).await?,
@@ -56,54 +103,69 @@ impl Prepared {
         let defaults = Defaults { timeout: self.settings.step_timeout };
         let plans = || Plans::new(store.clone(), self.registry.clone(), defaults);
         let (running, viewing) = (plans(), plans());
-        let catalog = self.keep_templates(&store, &clock, [&running, &viewing]).await?;
+        let (catalog, left_out) = (self.catalog.clone(), self.left_out.clone());
+        let mut opened = Opened { store, clock, catalog, running, viewing, left_out };
+        self.keep_templates(&mut opened).await?;
+        Ok(opened)
+    }
+
+    async fn launch(
+        &self,
+        opened: Opened,
+        queues: BTreeSet<String>,
+        watchers: Watchers,
+    ) -> Result<Tasker, StartError> {
+        let Opened { store, clock, catalog, running, viewing, left_out } = opened;
         let announcer = Announcer::start(&store, self.settings.wake.listens());
         let engine = if self.run {
-            let queues = catalog.iter().map(|template| template.namespace());
-            let queues: BTreeSet<&str> = queues.filter(|queue| self.served.has(queue)).collect();
             let parts = Parts {
                 store: store.clone(),
                 registry: self.registry.clone(),
                 states: self.states.clone(),
                 plans: running,
-                queues: queues.into_iter().map(str::to_owned).collect(),
+                queues: queues.into_iter().filter(|queue| self.served.has(queue)).collect(),
                 served: self.served.clone(),
                 settings: self.settings.clone(),
                 clock: clock.clone(),
                 announcer: announcer.clone(),
+                watchers,
             };
             Some(Engine::start(parts).await?)
         } else {
             None
         };
         let (registry, warnings) = (self.registry.clone(), self.warnings.clone());
-        let inner = Inner { store, clock, catalog, registry, plans: viewing, engine, announcer, warnings };
+        let plans = viewing;
+        let inner = Inner { store, clock, catalog, registry, plans, engine, announcer, warnings, left_out };
         Ok(Tasker { inner: Arc::new(inner) })
     }
 
-    /// Keeps the templates in the database; the catalog that is returned knows their numbers there.
-    async fn keep_templates(
-        &self,
-        store: &Store,
-        clock: &Clock,
-        plans: [&Plans; 2],
-    ) -> Result<Catalog, StartError> {
-        let mut catalog = self.catalog.clone();
-        let mut connection = store.writer().await?;
-        for known in catalog.known_mut() {
-            match templates::keep(&mut connection, &known.template, clock.now(), self.replace).await? {
-                Kept::As(number) => known.number = number,
+    /// Keeps the templates in the database; the catalog then knows their numbers there. One that changed is
+    /// left out where another one is wanted.
+    async fn keep_templates(&self, opened: &mut Opened) -> Result<(), StartError> {
+        let wanted = self.wanted.as_ref().and_then(|wanted| self.catalog.find(wanted).ok());
+        let mut changed = Vec::new();
+        let mut connection = opened.store.writer().await?;
+        let now = opened.clock.now();
+        for known in opened.catalog.known_mut() {
+            match templates::keep(&mut connection, &known.template, now, self.replace).await? {
+                Kept::As(number) => {
+                    known.number = number;
+                    opened.running.add(number, known.template.clone());
+                    opened.viewing.add(number, known.template.clone());
+                }
                 Kept::Differs => {
-                    return Err(StartError::Changed {
-                        name: full_name(&known.template),
-                        version: known.template.version().to_string(),
-                    });
+                    let (name, version) = (full_name(&known.template), known.template.version().to_string());
+                    let error = StartError::Changed { name, version };
+                    if wanted.is_none_or(|wanted| Arc::ptr_eq(wanted, &known.template)) {
+                        return Err(error);
+                    }
+                    opened.left_out.push(error.to_string());
+                    changed.push(known.template.clone());
                 }
             }
-            for plans in plans {
-                plans.add(known.number, known.template.clone());
-            }
         }
-        Ok(catalog)
+        changed.iter().for_each(|template| opened.catalog.remove(template));
+        Ok(())
     }
 }

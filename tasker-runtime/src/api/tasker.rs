@@ -33,6 +33,7 @@ use crate::{
     },
     registry::Registry,
     store::{self, CallerTransaction, Store},
+    template::Template,
 };
 
 /// Runs plans, or talks to the database that others run them from.
@@ -53,6 +54,7 @@ pub(super) struct Inner {
     pub engine: Option<Engine>,
     pub announcer: Announcer,
     pub warnings: Vec<String>,
+    pub left_out: Vec<String>,
 }
 
 /// What a process has done since it started.
@@ -78,6 +80,10 @@ pub struct Watch {
 }
 
 impl Watch {
+    pub(super) fn new(task: Uuid, updates: Option<UnboundedReceiver<Update>>) -> Self {
+        Self { task, updates }
+    }
+
     /// The task.
     #[must_use]
     pub fn task(&self) -> Uuid {
@@ -122,6 +128,11 @@ impl Tasker {
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.inner.warnings
+    }
+
+    /// Templates that are not known because their files are broken or have changed, each in one line.
+    pub(crate) fn left_out(&self) -> &[String] {
+        &self.inner.left_out
     }
 
     /// The database.
@@ -233,8 +244,10 @@ impl Tasker {
                 }
             }
             Ok(Some(Asked::Done(_))) => {
-                for template in self.inner.catalog.iter() {
-                    self.say_due(template.namespace());
+                let found = async { view::find(&mut self.inner.store.reader().await?, task).await };
+                // It is done: who cannot be told finds it with the next poll.
+                if let Ok(Some((task, _))) = found.await {
+                    self.say_due(&task.queue);
                 }
             }
             Err(Refused::Command(problem)) => return Err(AskError::Refused(problem)),
@@ -351,7 +364,7 @@ impl Tasker {
     #[must_use]
     pub fn watch(&self, task: Uuid) -> Watch {
         let updates = self.inner.engine.as_ref().map(|engine| engine.shared.watchers.add(task));
-        Watch { task, updates }
+        Watch::new(task, updates)
     }
 
     /// Waits until a task is over or cannot go on by itself, whichever process has it.
@@ -383,6 +396,14 @@ impl Tasker {
     /// # Errors
     /// When the database does not answer.
     pub async fn show(&self, task: Uuid) -> store::Result<Option<TaskReport>> {
+        Ok(self.show_with_template(task).await?.map(|(report, _)| report))
+    }
+
+    /// A task with the template it started with, whatever files say now.
+    pub(crate) async fn show_with_template(
+        &self,
+        task: Uuid,
+    ) -> store::Result<Option<(TaskReport, Arc<Template>)>> {
         let mut connection = self.inner.store.reader().await?;
         let Some((task, history)) = view::find(&mut connection, task).await? else { return Ok(None) };
         let on_offer = match task.state {
@@ -390,11 +411,9 @@ impl Tasker {
             _ => Vec::new(),
         };
         drop(connection);
-        match self.inner.plans.get(task.template).await {
-            Ok(plan) => Ok(Some(TaskReport::new(task, &history, &plan, &on_offer, self.inner.clock.now()))),
-            Err(crate::dispatch::engine::PlanError::Store(error)) => Err(error),
-            Err(problem) => Err(store::Error::Corrupt { what: problem.to_string() }),
-        }
+        let plan = self.inner.plans.kept(task.template).await?;
+        let report = TaskReport::new(task, &history, &plan, &on_offer, self.inner.clock.now());
+        Ok(Some((report, plan.template.clone())))
     }
 
     /// At most `limit` tasks, newest first, in this state and of this namespace where these are given.

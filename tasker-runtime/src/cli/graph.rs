@@ -30,13 +30,19 @@ enum Drawing {
 
 impl Graph {
     pub(crate) async fn run(self, context: Context) -> Done {
-        let tasker = context.builder().connect().await?;
-        let report = match self.what.parse() {
-            Ok(task) => Some(tasker.show(task).await?.ok_or_else(|| inspect::unknown_task(task))?),
-            Err(_) => None,
+        let (report, template) = match self.what.parse() {
+            Ok(task) => {
+                let tasker = context.builder().kept_only().connect().await?;
+                let found = tasker.show_with_template(task).await?;
+                let (report, template) = found.ok_or_else(|| inspect::unknown_task(task))?;
+                (Some(report), template)
+            }
+            Err(_) => {
+                let templates = context.builder().wanting(&self.what).templates()?;
+                (None, templates.find(&self.what).map_err(super::run::unknown_template)?.clone())
+            }
         };
-        let name = report.as_ref().map_or(self.what, |task| format!("{}/{}", task.namespace, task.template));
-        let template = tasker.catalog().find(&name).map_err(super::run::unknown_template)?;
+        let template = &template;
         let text = match self.form {
             Drawing::Tree => {
                 let steps = tree(template, |step| note(template, step, report.as_ref()));

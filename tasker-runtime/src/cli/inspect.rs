@@ -44,7 +44,7 @@ pub(crate) fn unknown_task(task: Uuid) -> Failure {
 impl List {
     pub(crate) async fn run(self, context: Context) -> Done {
         let form = context.global.output;
-        let tasker = context.builder().connect().await?;
+        let tasker = context.builder().kept_only().connect().await?;
         let tasks = tasker.list(self.state, self.namespace.as_deref(), self.limit as usize).await?;
         output::list(&tasks, form, &["task", "template", "state", "created", "took", "note"], |task| {
             vec![
@@ -62,7 +62,7 @@ impl List {
 impl Show {
     pub(crate) async fn run(self, context: Context) -> Done {
         let form = context.global.output;
-        let tasker = context.builder().connect().await?;
+        let tasker = context.builder().kept_only().connect().await?;
         let report = tasker.show(self.task).await?.ok_or_else(|| unknown_task(self.task))?;
         if form != Form::Table {
             return output::json(&report, form);
@@ -171,7 +171,7 @@ impl Workers {
     pub(crate) async fn run(self, context: Context) -> Done {
         let Self::List = self;
         let form = context.global.output;
-        let workers = context.builder().connect().await?.workers().await?;
+        let workers = context.builder().kept_only().connect().await?.workers().await?;
         output::list(&workers, form, &["worker", "name", "started", "seen", "handlers", "queues"], |worker| {
             vec![
                 worker.worker.to_string(),
@@ -196,7 +196,7 @@ impl DeadLetters {
     pub(crate) async fn run(self, context: Context) -> Done {
         let Self::List = self;
         let form = context.global.output;
-        let letters = context.builder().connect().await?.dead_letters(1000).await?;
+        let letters = context.builder().kept_only().connect().await?.dead_letters(1000).await?;
         output::list(&letters, form, &["task", "template", "since", "reason"], |letter| {
             vec![
                 letter.task_id.to_string(),

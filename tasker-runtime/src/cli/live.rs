@@ -1,14 +1,17 @@
 //! Shows a task while it runs: a tree that is drawn again on a terminal, lines elsewhere.
 
 use std::{
+    collections::HashMap,
     io::{IsTerminal, Write, stderr},
     sync::Arc,
     time::Duration,
 };
 
+use serde_json::Value;
+
 use super::output;
 use crate::{
-    api::{TaskReport, Update},
+    api::{StepReport, TaskReport, Update},
     model::{StepNo, StepState},
     template::Template,
 };
@@ -20,6 +23,9 @@ const MOST_LINES: usize = 20;
 /// Lets a terminal cut lines that are longer than it is wide. Wrapped, they would be more than were counted.
 const CUT: &str = "\x1b[?7l";
 const WRAP: &str = "\x1b[?7h";
+
+/// What the names of compensations begin with.
+const UNDO: &str = "undo ";
 
 /// What is known of a step on the screen.
 struct Line {
@@ -37,6 +43,18 @@ impl Line {
         Self { state, attempt, took: None, note, complete: 0, failed: 0 }
     }
 
+    /// What a report says of a step.
+    fn reported(step: &StepReport) -> Self {
+        let note = match (&step.error, &step.result) {
+            (Some(error), _) => shorten(&format!("{}: {}", error.code(), error.message())),
+            (None, Value::Null) => String::new(),
+            (None, result) => shorten(&result.to_string()),
+        };
+        let ran = step.started_at.zip(step.finished_at).filter(|_| step.state == StepState::Complete);
+        let took = ran.map(|(start, end)| end.since(start));
+        Self { took, ..Self::new(step.state, step.attempts, note) }
+    }
+
     /// One of its batches came to this state.
     fn count(&mut self, state: StepState) {
         self.state = StepState::InProgress;
@@ -50,12 +68,22 @@ impl Line {
     }
 }
 
+/// How far a step has come. What is told and what is read may come in any order; only what leads on is shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Known {
+    /// Two for each attempt that ended, and one for an attempt that runs.
+    place: u32,
+    state: StepState,
+}
+
 /// The picture of a running task.
 pub(crate) struct Live {
     template: Arc<Template>,
     lines: Vec<Line>,
     /// What is undone, in the order it is.
-    undos: Vec<(StepNo, Line)>,
+    undos: Vec<(String, Line)>,
+    /// How far each step has come, by name.
+    known: HashMap<String, Known>,
     drawn: usize,
     tree: bool,
     silent: bool,
@@ -67,7 +95,8 @@ impl Live {
         let line = |_| Line::new(StepState::Pending, 0, String::new());
         let lines: Vec<Line> = template.steps().iter().map(line).collect();
         let tree = stderr().is_terminal() && lines.len() <= MOST_LINES;
-        let mut live = Self { template, lines, undos: Vec::new(), drawn: 0, tree, silent };
+        let mut live =
+            Self { template, lines, undos: Vec::new(), known: HashMap::new(), drawn: 0, tree, silent };
         live.draw();
         live
     }
@@ -92,14 +121,14 @@ impl Live {
             }
             Update::Left { .. } => return,
         };
-        if !self.tree && !self.silent {
-            eprintln!("{}", self.line(no, &line));
+        let name = self.name(no);
+        let place = (line.attempt * 2).saturating_sub(u32::from(line.state == StepState::InProgress));
+        if !self.advance(&name, Known { place, state: line.state }) {
+            return;
         }
+        self.say(&name, &line);
         if no.undoes().is_some() {
-            match self.undos.iter_mut().find(|(known, _)| *known == no) {
-                Some((_, known)) => *known = line,
-                None => self.undos.push((no, line)),
-            }
+            self.put_undo(&name, line);
         } else if let Some(known) = self.lines.get_mut(no.step() as usize) {
             match no.index() {
                 None => *known = line,
@@ -109,17 +138,53 @@ impl Live {
         self.draw();
     }
 
-    /// Shows the end.
-    pub(crate) fn finish(&mut self, report: &TaskReport) {
-        for (line, step) in
-            self.lines.iter_mut().zip(report.steps.iter().filter(|step| step.batch_of.is_none()))
-        {
-            line.state = step.state;
+    /// Whether nothing is shown.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.silent
+    }
+
+    /// Notes how far a step has come; `false` when that is known.
+    fn advance(&mut self, name: &str, now: Known) -> bool {
+        let before = self.known.get(name).copied();
+        let news = before.is_none_or(|before| now.place >= before.place && now != before);
+        if news {
+            self.known.insert(name.to_owned(), now);
+        }
+        news
+    }
+
+    /// Shows what the report says beyond what is known.
+    pub(crate) fn look(&mut self, report: &TaskReport) {
+        let mut number = 0;
+        for step in report.all() {
+            let place = number;
+            number += usize::from(step.batch_of.is_none());
+            if !self.advance(&step.name, Known { place: step.attempts * 2, state: step.state }) {
+                continue;
+            }
+            let line = Line::reported(step);
+            if is_told(step) {
+                self.say(&step.name, &line);
+            }
+            if step.name.starts_with(UNDO) {
+                self.put_undo(&step.name, line);
+            } else if let Some(known) = self.lines.get_mut(place).filter(|_| step.batch_of.is_none()) {
+                *known = line;
+            }
+        }
+        let workers = report.steps.iter().filter(|step| step.batch_of.is_none());
+        for (line, step) in self.lines.iter_mut().zip(workers) {
             if let Some(batches) = step.batches {
+                (line.complete, line.failed) = (batches.complete, batches.failed);
                 line.note = batches.to_string();
             }
         }
         self.draw();
+    }
+
+    /// Shows the end.
+    pub(crate) fn finish(&mut self, report: &TaskReport) {
+        self.look(report);
         if self.silent {
             return;
         }
@@ -128,11 +193,25 @@ impl Live {
         eprintln!("{} {}{}", report.task_id, output::task_state(report.state), took.unwrap_or_default());
     }
 
-    fn line(&self, no: StepNo, line: &Line) -> String {
-        let undo = if no.undoes().is_some() { "undo " } else { "" };
+    fn name(&self, no: StepNo) -> String {
+        let undo = if no.undoes().is_some() { UNDO } else { "" };
         let name = self.template.step(no.step()).map_or("", |step| &step.name);
         let instance = no.index().map(|index| format!("_{:03}", index + 1)).unwrap_or_default();
-        format!("{undo}{name}{instance}{}", describe(line))
+        format!("{undo}{name}{instance}")
+    }
+
+    /// One line of what happened, where there is no tree.
+    fn say(&self, name: &str, line: &Line) {
+        if !self.tree && !self.silent {
+            eprintln!("{name}{}", describe(line));
+        }
+    }
+
+    fn put_undo(&mut self, name: &str, line: Line) {
+        match self.undos.iter_mut().find(|(known, _)| known == name) {
+            Some((_, known)) => *known = line,
+            None => self.undos.push((name.to_owned(), line)),
+        }
     }
 
     fn draw(&mut self) {
@@ -144,9 +223,8 @@ impl Live {
             text.push_str(&format!("\x1b[{}A\x1b[J", self.drawn));
         }
         let mut tree = super::graph::tree(&self.template, |step| describe(&self.lines[step as usize]));
-        for (no, line) in &self.undos {
-            tree.push_str(&self.line(*no, line));
-            tree.push('\n');
+        for (name, line) in &self.undos {
+            tree.push_str(&format!("{name}{}\n", describe(line)));
         }
         self.drawn = tree.lines().count();
         text.push_str(&tree);
@@ -154,6 +232,12 @@ impl Live {
         // A terminal that went away takes the picture with it.
         let _ = stderr().lock().write_all(text.as_bytes());
     }
+}
+
+/// Whether a report of this step is worth a line: something became of it, and not of its batches only.
+fn is_told(step: &StepReport) -> bool {
+    use StepState::{Complete, Error, ResolvedManually, WaitingForRetry};
+    step.batches.is_none() && matches!(step.state, Complete | Error | ResolvedManually | WaitingForRetry)
 }
 
 fn describe(line: &Line) -> String {

@@ -77,7 +77,7 @@ impl Whole {
 
 async fn ask(context: Context, task: Uuid, command: Command) -> Done {
     let form = context.global.output;
-    let tasker = context.builder().connect().await?;
+    let tasker = context.builder().kept_only().connect().await?;
     tasker.ask(task, &command).await.map_err(|error| match error {
         AskError::Store(error) => error.into(),
         AskError::UnknownTask(task) => inspect::unknown_task(task),

@@ -55,7 +55,8 @@ impl Submit {
     pub(crate) async fn run(self, context: Context) -> Done {
         let form = context.global.output;
         let submission = self.order.submission()?;
-        let tasker = context.builder().connect().await?;
+        let tasker = context.builder().wanting(&self.order.template).connect().await?;
+        tell_left_out(&tasker);
         let template =
             tasker.catalog().find(&self.order.template).map_err(|error| refused(error.into(), None))?.clone();
         let task = tasker.submit(submission).await.map_err(|error| refused(error, Some(&template)))?;
@@ -80,12 +81,11 @@ pub(crate) struct Watching {
 impl Watching {
     pub(crate) async fn run(self, context: Context) -> Done {
         let form = context.global.output;
-        let tasker = context.builder().connect().await?;
-        let report = tasker.show(self.task).await?.ok_or_else(|| inspect::unknown_task(self.task))?;
-        let name = format!("{}/{}", report.namespace, report.template);
-        let template = tasker.catalog().find(&name).map_err(unknown_template)?.clone();
-        let watch = tasker.watch(self.task);
-        let report = follow(&tasker, watch, template, form, self.timeout).await?;
+        let tasker = context.builder().kept_only().connect().await?;
+        let (report, template) = seen(&tasker, self.task).await?;
+        let mut live = Live::new(template, form != Form::Table);
+        live.look(&report);
+        let report = follow(&tasker, tasker.watch(self.task), live, self.timeout).await?;
         conclude(&report, form)
     }
 }
@@ -115,7 +115,8 @@ impl Run {
     pub(crate) async fn run(self, context: Context) -> Done {
         let submission = self.order.submission()?;
         let form = context.global.output;
-        let tasker = context.builder().start().await?;
+        let tasker = context.builder().wanting(&self.order.template).start().await?;
+        tell_left_out(&tasker);
         let ended = async {
             let template = tasker
                 .catalog()
@@ -124,7 +125,8 @@ impl Run {
                 .clone();
             let watch =
                 tasker.submit_watched(submission).await.map_err(|error| refused(error, Some(&template)))?;
-            follow(&tasker, watch, template, form, self.timeout).await
+            let live = Live::new(template, form != Form::Table);
+            follow(&tasker, watch, live, self.timeout).await
         }
         .await;
         tasker.stop().await?;
@@ -132,22 +134,34 @@ impl Run {
     }
 }
 
+/// Says which templates are not known.
+fn tell_left_out(tasker: &Tasker) {
+    for warning in tasker.left_out() {
+        eprintln!("{} {warning}", output::yellow("warning:"));
+    }
+}
+
+/// A task as it stands, and the template it started with.
+async fn seen(tasker: &Tasker, task: Uuid) -> Result<(TaskReport, Arc<Template>), Failure> {
+    tasker.show_with_template(task).await?.ok_or_else(|| inspect::unknown_task(task))
+}
+
 impl Resume {
     pub(crate) async fn run(self, context: Context) -> Done {
         let form = context.global.output;
-        let tasker = context.builder().start().await?;
+        let started = context.builder().resume(self.task).await?;
+        let (tasker, watch) = started.ok_or_else(|| inspect::unknown_task(self.task))?;
         let ended = async {
-            let watch = tasker.watch(self.task);
-            let report = tasker.show(self.task).await?.ok_or_else(|| inspect::unknown_task(self.task))?;
+            let (report, template) = seen(&tasker, self.task).await?;
+            let mut live = Live::new(template, form != Form::Table);
+            live.look(&report);
             match tasker.ask(self.task, &Command::Resume).await {
                 // Nobody paused it: it was interrupted.
                 Ok(()) | Err(AskError::Refused(CommandError::NotPaused(_) | CommandError::Over(_))) => {}
                 Err(AskError::Store(error)) => return Err(error.into()),
                 Err(error) => return Err(Failure::run(error)),
             }
-            let name = format!("{}/{}", report.namespace, report.template);
-            let template = tasker.catalog().find(&name).map_err(unknown_template)?.clone();
-            follow(&tasker, watch, template, form, self.timeout).await
+            follow(&tasker, watch, live, self.timeout).await
         }
         .await;
         tasker.stop().await?;
@@ -170,16 +184,17 @@ fn refused(error: SubmitError, template: Option<&Arc<Template>>) -> Failure {
     }
 }
 
+/// How often the report is looked at while this process hears nothing of the task: another one may have it.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// Shows the task until it comes to rest.
 async fn follow(
     tasker: &Tasker,
     mut watch: Watch,
-    template: Arc<Template>,
-    form: Form,
+    mut live: Live,
     timeout: Option<u64>,
 ) -> Result<TaskReport, Failure> {
     let task = watch.task();
-    let mut live = Live::new(template, form != Form::Table);
     let mut rest = std::pin::pin!(tasker.wait(task));
     let mut limit = std::pin::pin!(async {
         match timeout {
@@ -192,6 +207,12 @@ async fn follow(
         tokio::select! {
             biased;
             Some(update) = watch.next() => live.show(&update),
+            () = tokio::time::sleep(LOOK), if !live.is_silent() => {
+                // A database that is away for a moment is waited for below.
+                if let Ok(Some(report)) = tasker.show(task).await {
+                    live.look(&report);
+                }
+            }
             report = &mut rest => {
                 while let Some(update) = watch.pending() {
                     live.show(&update);

@@ -263,11 +263,15 @@ impl Plans {
 impl Plans {
     /// The rules of the template with this number.
     pub(crate) async fn rules(&self, number: i64) -> store::Result<Arc<Rules>> {
-        match self.get(number).await {
-            Ok(plan) => Ok(plan.rules.clone()),
-            Err(PlanError::Store(error)) => Err(error),
-            Err(problem) => Err(store::Error::Corrupt { what: problem.to_string() }),
-        }
+        self.kept(number).await.map(|plan| plan.rules.clone())
+    }
+
+    /// As [`get`](Self::get), for those to whom a plan that is not there is a fault of the database.
+    pub(crate) async fn kept(&self, number: i64) -> store::Result<Arc<Plan>> {
+        self.get(number).await.map_err(|problem| match problem {
+            PlanError::Store(error) => error,
+            problem => store::Error::Corrupt { what: problem.to_string() },
+        })
     }
 }
 
@@ -282,6 +286,8 @@ pub(crate) struct Parts {
     pub settings: Settings,
     pub clock: Clock,
     pub announcer: Announcer,
+    /// Who looks on from the first moment.
+    pub watchers: Watchers,
 }
 
 /// A running engine.
@@ -296,7 +302,8 @@ pub(crate) struct Engine {
 impl Engine {
     /// Registers this process as a worker and starts its loops.
     pub(crate) async fn start(parts: Parts) -> store::Result<Self> {
-        let Parts { store, registry, states, plans, queues, served, settings, clock, announcer } = parts;
+        let Parts { store, registry, states, plans, queues, served, settings, clock, announcer, watchers } =
+            parts;
         let name = format!("{}@{}", std::process::id(), host());
         let steps = registry.handlers().iter().map(|registration| registration.handler());
         let handler_names: Vec<String> = steps.clone().map(|handler| handler.name().to_owned()).collect();
@@ -333,7 +340,7 @@ impl Engine {
             returned: Notify::new(),
             asked: Notify::new(),
             stopping: CancellationToken::new(),
-            watchers: Watchers::default(),
+            watchers,
             counters: Counters::default(),
             store,
             clock,

@@ -1,59 +1,18 @@
 //! What the command line promises: exit codes, what goes where, and that nothing is lost by a kill.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod following;
+mod ran;
+mod templates;
+
 use std::{
     io::{BufRead, BufReader, Write},
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
 };
 
+use ran::{Ran, last_task, run, tasker};
 use serde_json::{Value, json};
-use support::{TestDatabase, databases, fresh_sqlite};
-
-/// `tasker` on this database, with the examples.
-fn tasker(database: &TestDatabase, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tasker"));
-    command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).args(arguments);
-    command.env("DATABASE_URL", &database.url).env_remove("TASKER_CONFIG_PATH").env_remove("RUST_LOG");
-    command.stdin(Stdio::null());
-    command
-}
-
-/// What a command left behind.
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl From<Output> for Ran {
-    fn from(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Self { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
-    }
-}
-
-impl Ran {
-    /// The one JSON document on standard output.
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {:?} {}", self.out, self.err))
-    }
-
-    /// Failed with this code, nothing on standard output, and on standard error a way out at the end.
-    fn failed(&self, code: i32, message: &str, hint: &str) {
-        assert_eq!((self.code, &*self.out), (code, ""), "{}", self.err);
-        let lines: Vec<&str> = self.err.lines().collect();
-        assert!(
-            lines.iter().any(|line| line.starts_with("error: ") && line.contains(message)),
-            "{}",
-            self.err
-        );
-        assert_eq!(lines.last().copied(), Some(&*format!("try: {hint}")), "{}", self.err);
-    }
-}
-
-fn run(database: &TestDatabase, arguments: &[&str]) -> Ran {
-    tasker(database, arguments).output().unwrap().into()
-}
+use support::{databases, fresh_sqlite};
 
 #[tokio::test]
 async fn finished_run_exits_0_with_the_result_alone_on_standard_output() {
@@ -93,7 +52,7 @@ fn failed_run_exits_1_and_says_which_step_why_and_what_to_try() {
     let database = fresh_sqlite();
     let order = ["run", "linear_workflow/mathematical_sequence", "--input", r#"{"even_number": 7}"#];
     let ran = run(&database, &order);
-    let task = run(&database, &["list", "-o", "json"]).json()[0]["task_id"].as_str().unwrap().to_owned();
+    let task = last_task(&database);
     let why = "step `linear_step_1` failed for good after 1 of 3 attempts: VALIDATION_ERROR";
     ran.failed(1, why, &format!("tasker show {task}"));
     let ran = run(&database, &[&order[..], &["-o", "json"]].concat());
@@ -152,7 +111,7 @@ fn store_that_does_not_answer_exits_4() {
 fn run_that_takes_too_long_exits_5_and_says_how_to_come_back() {
     let database = fresh_sqlite();
     let ran = run(&database, &["run", "diamond_workflow/parallel_processing", "--timeout", "0"]);
-    let task = run(&database, &["list", "-o", "json"]).json()[0]["task_id"].as_str().unwrap().to_owned();
+    let task = last_task(&database);
     ran.failed(5, "is not over after 0 s; it stays", &format!("tasker resume {task}"));
     let resumed = run(&database, &["resume", &task, "-o", "json"]);
     assert_eq!((resumed.code, &resumed.json()["result"]["final_result"]), (0, &json!(180)));
@@ -193,7 +152,7 @@ async fn killed_run_is_taken_up_where_it_was_and_nothing_recorded_is_done_again(
         child.kill().unwrap();
         child.wait().unwrap();
 
-        let task = run(&database, &["list", "-o", "json"]).json()[0]["task_id"].as_str().unwrap().to_owned();
+        let task = last_task(&database);
         let before = run(&database, &["show", &task, "-o", "json"]).json();
         assert_eq!(before["steps"][0]["state"], "complete", "{database}");
         assert_eq!(before["steps"][3]["state"], "pending", "{database}: it was killed in the middle");
@@ -217,7 +176,7 @@ async fn operators_commands_move_a_task_and_refuse_what_does_not_fit() {
     for database in databases().await {
         let order = r#"{"even_number": 7}"#;
         run(&database, &["run", "linear_workflow/mathematical_sequence", "--input", order]);
-        let task = run(&database, &["list", "-o", "json"]).json()[0]["task_id"].as_str().unwrap().to_owned();
+        let task = last_task(&database);
         let mistaken = run(&database, &["skip", &task, "linear_step_9"]);
         mistaken.failed(
             1,
@@ -268,7 +227,7 @@ const DECLINED: &str = r#"{"customer": {"id": 1, "email": "ada@example.org"},
 fn rolled_back_task_shows_what_was_undone() {
     let database = fresh_sqlite();
     run(&database, &["run", "order_fulfillment/business_workflow", "--input", DECLINED]);
-    let task = run(&database, &["list", "-o", "json"]).json()[0]["task_id"].as_str().unwrap().to_owned();
+    let task = last_task(&database);
     let shown = run(&database, &["show", &task]).out;
     let undo: Vec<&str> = shown.lines().filter(|line| line.trim_start().starts_with("undo ")).collect();
     assert!(undo.len() == 1 && undo[0].contains("undo reserve_inventory  complete"), "{shown}");
@@ -366,7 +325,7 @@ fn graph_draws_a_tree_and_a_flowchart() {
 fn graph_of_a_task_shows_the_states_of_its_steps() {
     let database = fresh_sqlite();
     run(&database, &["run", "linear_workflow/mathematical_sequence", "--input", r#"{"even_number": 7}"#]);
-    let task = run(&database, &["list", "-o", "json"]).json()[0]["task_id"].as_str().unwrap().to_owned();
+    let task = last_task(&database);
     let tree = run(&database, &["graph", &task]).out;
     assert!(tree.contains("linear_step_1  ✗ error") && tree.contains("linear_step_4  · pending"), "{tree}");
 }

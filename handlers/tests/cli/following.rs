@@ -1,0 +1,60 @@
+//! What is seen of a task while it runs.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::Stdio,
+};
+
+use support::databases;
+
+use crate::ran::{Folder, run, tasker};
+
+const WAITS: &str = "\
+name: waits
+namespace: t
+steps:
+  - { name: first, handler: { callable: fail_n_times, initialization: { fail_count: 0 } } }
+  - name: second
+    handler: always_fail
+    depends_on: [first]
+    retry: { max_attempts: 2, backoff: linear, backoff_base_ms: 600000, max_backoff_ms: 600000 }
+";
+
+#[tokio::test]
+async fn resume_tells_of_every_step_from_the_first() {
+    for database in databases().await {
+        let submitted = run(&database, &["submit", "diamond_workflow/parallel_processing"]).out;
+        let ran = run(&database, &["resume", submitted.trim()]);
+        let steps = ["parallel_start", "parallel_branch_b", "parallel_branch_c", "parallel_end"]
+            .map(|step| (step, "●"));
+        for (step, sign) in steps.into_iter().chain(steps.map(|(step, _)| (step, "✓"))) {
+            let told = ran.err.lines().filter(|line| line.starts_with(&format!("{step}  {sign}"))).count();
+            assert_eq!(told, 1, "{database}, {step} {sign}: {}", ran.err);
+        }
+    }
+}
+
+#[tokio::test]
+async fn watch_shows_what_another_process_does_while_it_does_it() {
+    for database in databases().await {
+        let folder = Folder::new();
+        folder.put("waits.yaml", WAITS);
+        let submitted = folder.run(&database, &["submit", "t/waits"]).out;
+        let task = submitted.trim();
+        let mut watch = tasker(&database, &["watch", task, "--timeout", "60"]);
+        let mut watch = watch.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let resumed = folder.run(&database, &["resume", task, "--timeout", "1"]);
+        assert_eq!(resumed.code, 5, "{database}: {}", resumed.err);
+        let mut seen = Vec::new();
+        for line in BufReader::new(watch.stderr.take().unwrap()).lines().map(Result::unwrap) {
+            seen.push(line);
+            if seen.len() == 2 {
+                break;
+            }
+        }
+        watch.kill().unwrap();
+        watch.wait().unwrap();
+        assert!(seen[0].starts_with("first  ✓ complete"), "{database}: {seen:?}");
+        assert!(seen[1].starts_with("second  ↻ waiting_for_retry INJECTED"), "{database}: {seen:?}");
+    }
+}
