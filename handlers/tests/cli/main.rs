@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod following;
+mod graph;
 mod ran;
 mod templates;
 
@@ -33,7 +34,8 @@ async fn json_output_is_exactly_one_object_with_the_agreed_fields() {
         let ran = run(&database, &["run", "diamond_workflow/parallel_processing", "-o", "json"]);
         let report = ran.json();
         let fields = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
-        assert_eq!(fields(&report), "task_id template namespace version state result steps", "{database}");
+        let agreed = "task_id template namespace version state result steps cause input";
+        assert_eq!(fields(&report), agreed, "{database}");
         assert_eq!(report["state"], "complete", "{database}");
         assert_eq!(report["result"]["final_result"], 180, "{database}");
         let steps = report["steps"].as_array().unwrap();
@@ -302,32 +304,6 @@ fn checks_follow_the_aliases_of_the_settings() {
         let ran = Ran::from(ran);
         assert_eq!(ran.code, 0, "{arguments:?}: {}{}", ran.out, ran.err);
     }
-}
-
-#[test]
-fn graph_draws_a_tree_and_a_flowchart() {
-    let database = fresh_sqlite();
-    let tree = run(&database, &["graph", "diamond_workflow/diamond_pattern"]);
-    let expected = "diamond_workflow/diamond_pattern 1.0.0\n\
-                    └─ diamond_start\n   \
-                       ├─ diamond_branch_b\n   │  \
-                       └─ diamond_end (also after diamond_branch_c)\n   \
-                       └─ diamond_branch_c\n";
-    assert_eq!(tree.out, expected);
-    let flowchart = run(&database, &["graph", "diamond_workflow/diamond_pattern", "--form", "mermaid"]);
-    let expected = "flowchart TD\n    s0[\"diamond_start\"]\n    s1[\"diamond_branch_b\"]\n    \
-                    s2[\"diamond_branch_c\"]\n    s3[\"diamond_end\"]\n    \
-                    s0 --> s1\n    s0 --> s2\n    s1 --> s3\n    s2 --> s3\n";
-    assert_eq!(flowchart.out, expected);
-}
-
-#[test]
-fn graph_of_a_task_shows_the_states_of_its_steps() {
-    let database = fresh_sqlite();
-    run(&database, &["run", "linear_workflow/mathematical_sequence", "--input", r#"{"even_number": 7}"#]);
-    let task = last_task(&database);
-    let tree = run(&database, &["graph", &task]).out;
-    assert!(tree.contains("linear_step_1  ✗ error") && tree.contains("linear_step_4  · pending"), "{tree}");
 }
 
 const MISTAKEN: &str = "\

@@ -236,12 +236,12 @@ impl Builder {
         self.kept_only().with_client().parts(false, true)?.resume(task, partial).await
     }
 
-    /// The templates, without a database.
+    /// The handlers and the templates, without a database.
     ///
     /// # Errors
     /// When templates have mistakes.
-    pub(crate) fn templates(mut self) -> Result<Catalog, StartError> {
-        self.gather().map(|gathered| gathered.catalog)
+    pub(crate) fn templates(mut self) -> Result<(Registry, Catalog), StartError> {
+        self.gather().map(|gathered| (gathered.registry, gathered.catalog))
     }
 
     /// As [`connect`](Self::connect), with the checks of a start.

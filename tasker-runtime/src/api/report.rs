@@ -38,7 +38,6 @@ pub struct TaskReport {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub compensations: Vec<StepReport>,
     /// Why it is where it is, in words.
-    #[serde(skip)]
     pub cause: Option<String>,
     /// When it was submitted.
     #[serde(skip)]
@@ -50,7 +49,7 @@ pub struct TaskReport {
     #[serde(skip)]
     pub next_at: Option<Timestamp>,
     /// Its context.
-    #[serde(skip)]
+    #[serde(rename = "input")]
     pub context: Value,
     /// The queue it waits in.
     #[serde(skip)]
