@@ -2,6 +2,7 @@
 
 mod api;
 mod network;
+mod variables;
 
 pub use api::ApiSection;
 pub use network::{Network, NotANetwork};
@@ -230,6 +231,17 @@ pub enum ConfigError {
         /// What was written.
         value: String,
     },
+    /// There is no setting that this variable could be about.
+    #[error("there is no variable `{name}`{}", nearest.as_ref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
+    UnknownVariable {
+        /// The variable.
+        name: String,
+        /// The name that is nearest.
+        nearest: Option<String>,
+    },
+    /// Several mistakes, all there are.
+    #[error("{}", lines(.0))]
+    Several(Vec<ConfigError>),
     /// A section `[api.<name>]` has a mistake.
     #[error("{place}: [api.{section}]: {problem}")]
     Api {
@@ -247,13 +259,15 @@ impl Config {
     /// if there is one; then `TASKER_…` variables (`TASKER_WORKER_CONCURRENCY`) and `DATABASE_URL`.
     ///
     /// # Errors
-    /// When a file or a value cannot be used. All values of one place are checked against their ranges.
+    /// When a file or a value cannot be used, or a variable is named like a setting that is not there. Says
+    /// everything that is wrong at once.
     pub fn load() -> Result<Self, ConfigError> {
         let path = match env::var_os("TASKER_CONFIG_PATH") {
             Some(path) => Some(PathBuf::from(path)),
             None => env::current_dir().ok().and_then(|here| find_upward(&here)),
         };
-        Self::from_parts(path.as_deref(), |name| env::var(name).ok())
+        let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        Self::read(path.as_deref(), |name| env::var(name).ok(), variables::unknown(names).collect())
     }
 
     /// The settings of this file, if any, with these variables over it.
@@ -264,6 +278,14 @@ impl Config {
         file: Option<&Path>,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
+        Self::read(file, variable, Vec::new())
+    }
+
+    fn read(
+        file: Option<&Path>,
+        variable: impl Fn(&str) -> Option<String>,
+        mut problems: Vec<ConfigError>,
+    ) -> Result<Self, ConfigError> {
         let default = |key: &Key| (key.name, (key.default.to_owned(), Source::Default));
         let mut config = Self {
             values: KEYS.iter().map(default).collect(),
@@ -272,22 +294,24 @@ impl Config {
             file: None,
         };
         if let Some(path) = file {
-            config.read_file(path)?;
+            config.read_file(path, &mut problems)?;
         }
-        for key in KEYS {
-            let name = format!("TASKER_{}", key.name.replace('.', "_").to_uppercase());
-            if let Some(value) = variable(&name) {
-                config.set(&name, key.name, value, Source::Variable(name.clone()))?;
+        let names = KEYS.iter().map(|key| (key.name, variables::of(key)));
+        for (key, name) in names.chain([("database.url", "DATABASE_URL".to_owned())]) {
+            // An empty URL is how scripts say that there is none.
+            let value = variable(&name).filter(|value| key != "database.url" || !value.is_empty());
+            if let Some(value) = value {
+                problems.extend(config.set(&name, key, value, Source::Variable(name.clone())).err());
             }
         }
-        if let Some(url) = variable("DATABASE_URL") {
-            let source = Source::Variable("DATABASE_URL".to_owned());
-            config.set("DATABASE_URL", "database.url", url, source)?;
+        match problems.len() {
+            0 => Ok(config),
+            1 => Err(problems.remove(0)),
+            _ => Err(ConfigError::Several(problems)),
         }
-        Ok(config)
     }
 
-    fn read_file(&mut self, path: &Path) -> Result<(), ConfigError> {
+    fn read_file(&mut self, path: &Path, problems: &mut Vec<ConfigError>) -> Result<(), ConfigError> {
         let text = fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| ConfigError::Syntax {
@@ -298,41 +322,40 @@ impl Config {
         let place = path.display().to_string();
         for (section, values) in table {
             let toml::Value::Table(values) = values else {
-                return Err(unknown(&place, section));
+                problems.push(unknown(&place, section));
+                continue;
             };
             for (name, value) in values {
-                let key = format!("{section}.{name}");
                 match value {
-                    toml::Value::Table(aliases) if key == "handlers.aliases" => {
-                        for (from, to) in aliases {
-                            self.aliases.insert(from, to.as_str().unwrap_or_default().to_owned());
-                        }
+                    toml::Value::Table(aliases) if section == "handlers" && name == "aliases" => {
+                        self.read_aliases(&place, aliases, problems);
                     }
                     toml::Value::Table(api) if section == "api" => {
-                        let api = ApiSection::read(path, &name, api)?;
+                        let api = ApiSection::read(path, &name, api, problems);
                         self.apis.insert(name, api);
                     }
-                    toml::Value::String(text) => {
-                        self.set(&place, &key, text, Source::File(path.to_owned()))?;
-                    }
-                    toml::Value::Integer(number) => {
-                        self.set(&place, &key, number.to_string(), Source::File(path.to_owned()))?;
-                    }
-                    toml::Value::Boolean(flag) => {
-                        self.set(&place, &key, flag.to_string(), Source::File(path.to_owned()))?;
-                    }
-                    other => {
-                        self.set(
-                            &place,
-                            &key,
-                            format!("a {}", other.type_str()),
-                            Source::File(path.to_owned()),
-                        )?;
+                    value => {
+                        let (key, source) = (format!("{section}.{name}"), Source::File(path.to_owned()));
+                        problems.extend(self.set(&place, &key, written(value), source).err());
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    fn read_aliases(&mut self, place: &str, aliases: toml::Table, problems: &mut Vec<ConfigError>) {
+        for (from, to) in aliases {
+            match to {
+                toml::Value::String(to) => drop(self.aliases.insert(from, to)),
+                other => problems.push(ConfigError::Value {
+                    place: place.to_owned(),
+                    key: "handlers.aliases",
+                    expected: format!("names of handlers in quotes, `\"{from}\" = \"a_handler\"`"),
+                    value: written(other),
+                }),
+            }
+        }
     }
 
     fn set(&mut self, place: &str, name: &str, value: String, source: Source) -> Result<(), ConfigError> {
@@ -393,6 +416,11 @@ impl Config {
         &self.apis
     }
 
+    /// The file that was read, if there was one.
+    pub(crate) fn file(&self) -> Option<&Source> {
+        self.file.as_ref()
+    }
+
     /// Where a section `[api.<name>]` came from.
     #[must_use]
     pub fn api_source(&self, name: &str) -> Option<&Source> {
@@ -417,6 +445,20 @@ impl Config {
     pub(crate) fn millis(&self, name: &str) -> Duration {
         Duration::from_millis(self.number(name))
     }
+}
+
+/// A value of the file as text. What no setting may be is named by its type.
+fn written(value: toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text,
+        toml::Value::Integer(number) => number.to_string(),
+        toml::Value::Boolean(flag) => flag.to_string(),
+        other => format!("a {}", other.type_str()),
+    }
+}
+
+fn lines(problems: &[ConfigError]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// What stands between the commas.

@@ -5,6 +5,7 @@ mod following;
 mod graph;
 mod ran;
 mod templates;
+mod texts;
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -56,7 +57,7 @@ fn failed_run_exits_1_and_says_which_step_why_and_what_to_try() {
     let ran = run(&database, &order);
     let task = last_task(&database);
     let why = "step `linear_step_1` failed for good after 1 of 3 attempts: VALIDATION_ERROR";
-    ran.failed(1, why, &format!("tasker show {task}"));
+    ran.failed(1, why, &format!("tasker show {task}, then tasker retry {task}"));
     let ran = run(&database, &[&order[..], &["-o", "json"]].concat());
     let report = ran.json();
     assert_eq!((ran.code, &report["state"]), (1, &json!("blocked_by_failures")));

@@ -323,7 +323,7 @@ impl Builder {
         } else {
             Vec::new()
         };
-        let url = self.url.or_else(|| std::env::var("DATABASE_URL").ok());
+        let url = self.url.or_else(|| std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty()));
         Ok(Prepared {
             store: self.store,
             url: url.unwrap_or_else(|| "sqlite://tasker.db".to_owned()),
@@ -360,7 +360,9 @@ pub(super) fn check<'a>(
     partial: bool,
 ) -> Result<Vec<String>, StartError> {
     let checked = registry.check(templates, states);
-    let elsewhere = |problem: &Problem| partial && matches!(problem, Problem::NoHandler { .. });
+    let elsewhere = |problem: &Problem| {
+        partial && matches!(problem, Problem::NoHandler { .. } | Problem::BadAlias { .. })
+    };
     let (elsewhere, problems): (Vec<_>, Vec<_>) = checked.problems.into_iter().partition(elsewhere);
     let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     if !problems.is_empty() {

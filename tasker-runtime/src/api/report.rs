@@ -1,5 +1,7 @@
 //! A task as people and programs see it.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -204,7 +206,7 @@ impl DeadLetterSummary {
 }
 
 impl TaskSummary {
-    pub(super) fn new(line: TaskLine) -> Self {
+    pub(super) fn new(line: TaskLine, on_offer: &[OnOffer]) -> Self {
         Self {
             task_id: line.uuid,
             template: line.name,
@@ -214,7 +216,7 @@ impl TaskSummary {
             created_at: line.created_at,
             finished_at: line.finished_at,
             due_at: (line.state == TaskState::Waiting).then_some(line.run_at),
-            cause: line.cause,
+            cause: line.cause.or_else(|| waits_for_handlers(on_offer)),
         }
     }
 }
@@ -273,6 +275,14 @@ impl TaskReport {
     pub fn all(&self) -> impl Iterator<Item = &StepReport> {
         self.steps.iter().chain(&self.compensations)
     }
+}
+
+/// The handlers a task waits for, in short.
+fn waits_for_handlers(on_offer: &[OnOffer]) -> Option<String> {
+    let waiting = on_offer.iter().filter(|offer| !offer.taken);
+    let handlers: BTreeSet<String> = waiting.map(|offer| format!("`{}`", offer.handler)).collect();
+    let handlers: Vec<String> = handlers.into_iter().collect();
+    (!handlers.is_empty()).then(|| format!("waits for a worker with handler {}", handlers.join(", ")))
 }
 
 /// What a task waits for whose steps are offered and taken by nobody.

@@ -428,7 +428,15 @@ impl Tasker {
     ) -> store::Result<Vec<TaskSummary>> {
         let mut connection = self.inner.store.reader().await?;
         let lines = view::list(&mut connection, state, namespace, None, limit).await?;
-        Ok(lines.into_iter().map(TaskSummary::new).collect())
+        let mut tasks = Vec::with_capacity(lines.len());
+        for line in lines {
+            let on_offer = match line.state {
+                TaskState::InProgress => share::on_offer(&mut connection, line.task).await?,
+                _ => Vec::new(),
+            };
+            tasks.push(TaskSummary::new(line, &on_offer));
+        }
+        Ok(tasks)
     }
 
     /// The processes that run tasks on this database.

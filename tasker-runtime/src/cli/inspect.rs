@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use uuid::Uuid;
 
-use super::{Context, Done, Failure, Form, output};
+use super::{Context, Done, Failure, Form, output, task_id};
 use crate::{
     api::{StepReport, TaskReport},
     model::{StepState, TaskState, Timestamp},
@@ -27,6 +27,7 @@ pub(crate) struct List {
 #[derive(Debug, Args)]
 pub(crate) struct Show {
     /// The id of the task
+    #[arg(value_parser = task_id)]
     task: Uuid,
 }
 

@@ -21,6 +21,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
+use uuid::Uuid;
 
 use crate::{api::Builder, config::Config, registry::Registry};
 
@@ -32,6 +33,14 @@ struct Cli {
     global: Global,
     #[command(subcommand)]
     command: Command,
+}
+
+/// The id of a task, as a command takes it.
+pub(crate) fn task_id(text: &str) -> Result<Uuid, String> {
+    text.parse().map_err(|_| {
+        "a task id looks like 0198c1c0-5b7e-7a31-9c2d-1f4e6a8b0c3d; `tasker list` shows which there are"
+            .to_owned()
+    })
 }
 
 /// What every command takes.

@@ -3,7 +3,7 @@
 use clap::Args;
 use uuid::Uuid;
 
-use super::{Context, Done, Failure, inspect, output};
+use super::{Context, Done, Failure, inspect, output, task_id};
 use crate::{
     api::AskError,
     model::{Command, TaskState},
@@ -13,6 +13,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct Retry {
     /// The id of the task
+    #[arg(value_parser = task_id)]
     task: Uuid,
     /// Failed steps [default: all that failed for good]
     steps: Vec<String>,
@@ -22,6 +23,7 @@ pub(crate) struct Retry {
 #[derive(Debug, Args)]
 pub(crate) struct Resolve {
     /// The id of the task
+    #[arg(value_parser = task_id)]
     task: Uuid,
     /// The step
     step: String,
@@ -34,6 +36,7 @@ pub(crate) struct Resolve {
 #[derive(Debug, Args)]
 pub(crate) struct Skip {
     /// The id of the task
+    #[arg(value_parser = task_id)]
     task: Uuid,
     /// The step
     step: String,
@@ -43,6 +46,7 @@ pub(crate) struct Skip {
 #[derive(Debug, Args)]
 pub(crate) struct Whole {
     /// The id of the task
+    #[arg(value_parser = task_id)]
     task: Uuid,
 }
 

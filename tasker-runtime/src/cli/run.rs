@@ -5,7 +5,7 @@ use std::{io::Read, path::Path, sync::Arc, time::Duration};
 use clap::Args;
 use uuid::Uuid;
 
-use super::{Context, Done, Failure, Form, inspect, live::Live, output};
+use super::{Context, Done, Failure, Form, inspect, live::Live, output, task_id};
 use crate::{
     api::{AskError, Submission, SubmitError, TaskReport, Tasker, UnknownTemplate, WaitError, Watch},
     model::{Command, CommandError, Json, StepState, TaskState},
@@ -72,6 +72,7 @@ impl Submit {
 #[derive(Debug, Args)]
 pub(crate) struct Watching {
     /// The id of the task
+    #[arg(value_parser = task_id)]
     task: Uuid,
     /// Give up watching after this many seconds; the task goes on
     #[arg(long, value_name = "SECONDS")]
@@ -105,6 +106,7 @@ pub(crate) struct Run {
 #[derive(Debug, Args)]
 pub(crate) struct Resume {
     /// The id of the task
+    #[arg(value_parser = task_id)]
     task: Uuid,
     /// Give up waiting after this many seconds; the task stays
     #[arg(long, value_name = "SECONDS")]
@@ -171,7 +173,11 @@ impl Resume {
 
 /// What to say where a template is not there.
 pub(super) fn unknown_template(error: UnknownTemplate) -> Failure {
-    Failure::not_found(error).try_this("tasker template list")
+    let message = match &error.nearest {
+        Some(_) => error.to_string(),
+        None => format!("there is no template `{}`", error.name),
+    };
+    Failure::not_found(message).try_this("tasker template list")
 }
 
 fn refused(error: SubmitError, template: Option<&Arc<Template>>) -> Failure {
@@ -266,8 +272,12 @@ fn conclude(report: &TaskReport, form: Form) -> Done {
     } else {
         lines.join("\n       ")
     };
-    let next = if report.state == TaskState::Paused { "resume" } else { "show" };
-    Err(Failure::run(why).try_this(format!("tasker {next} {}", report.task_id)))
+    let task = report.task_id;
+    Err(Failure::run(why).try_this(match report.state {
+        TaskState::Paused => format!("tasker resume {task}"),
+        TaskState::BlockedByFailures => format!("tasker show {task}, then tasker retry {task}"),
+        _ => format!("tasker show {task}"),
+    }))
 }
 
 /// JSON given as text, as `@file` or as `-`, with this option of this command.

@@ -38,11 +38,21 @@ impl Command {
             source: config.source(key.name).map(ToString::to_string).unwrap_or_default(),
             about: key.about,
         };
-        let lines: Vec<Line> = KEYS.iter().map(line).chain(apis(&context.config)).collect();
+        let lines: Vec<Line> = KEYS.iter().map(line).chain(aliases(config)).chain(apis(config)).collect();
         output::list(&lines, context.global.output, &["setting", "value", "source"], |line| {
             vec![line.setting.clone(), line.value.clone(), line.source.clone()]
         })
     }
+}
+
+/// A line for each other name of a handler.
+fn aliases(config: &Config) -> impl Iterator<Item = Line> {
+    config.aliases().iter().map(|(alias, handler)| Line {
+        setting: format!("handlers.aliases.{alias}"),
+        value: handler.clone(),
+        source: config.file().map(ToString::to_string).unwrap_or_default(),
+        about: "the handler that is meant where templates write this",
+    })
 }
 
 /// A line for each value of each section `[api.<name>]`. Of headers only the names, because their values may

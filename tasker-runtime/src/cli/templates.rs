@@ -72,6 +72,10 @@ impl Check {
                 return Err(Failure::not_found(format!("there is no file or folder {}", path.display())));
             }
         }
+        if loaded.is_empty() {
+            let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+            eprintln!("there are no templates in {}", paths.join(", "));
+        }
         report(&loaded, context.global.output)?;
         let wrong = loaded.iter().filter(|file| file.report().verdict() == Verdict::Error).count();
         if wrong > 0 { Err(Failure::quiet(1)) } else { Ok(()) }
@@ -135,10 +139,14 @@ fn list(context: &Context) -> Done {
 
 fn show(context: &Context, name: &str) -> Done {
     let catalog = load(context)?;
-    let template =
-        catalog.find(name).map_err(|error| Failure::not_found(error).try_this("tasker template list"))?;
+    let template = catalog.find(name).map_err(super::run::unknown_template)?;
     match context.global.output {
         Form::Table => output::print(template.to_yaml().trim_end()),
-        _ => output::print(&template.to_canonical()),
+        Form::Jsonl => output::print(&template.to_canonical()),
+        form => {
+            let value: serde_json::Value =
+                serde_json::from_str(&template.to_canonical()).map_err(Failure::run)?;
+            output::json(&value, form)
+        }
     }
 }

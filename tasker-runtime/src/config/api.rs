@@ -35,8 +35,8 @@ pub struct ApiSection {
 }
 
 impl ApiSection {
-    /// Reads section `name` of `file`.
-    pub(super) fn read(file: &Path, name: &str, table: toml::Table) -> Result<Self, ConfigError> {
+    /// Reads section `name` of `file`; what is wrong with it goes to `problems`.
+    pub(super) fn read(file: &Path, name: &str, table: toml::Table, problems: &mut Vec<ConfigError>) -> Self {
         let wrong = |problem: String| ConfigError::Api {
             place: file.display().to_string(),
             section: name.to_owned(),
@@ -44,33 +44,35 @@ impl ApiSection {
         };
         let mut section = Self::default();
         for (key, value) in table {
-            match (key.as_str(), value) {
-                ("base_url", toml::Value::String(url)) => section.base_url = Some(url),
-                ("timeout_seconds", value) => {
-                    let seconds = number(&key, &value, 86_400).map_err(wrong)?;
-                    section.timeout = Some(Duration::from_secs(seconds));
-                }
-                ("max_response_bytes", value) => {
-                    section.max_response_bytes = Some(number(&key, &value, MOST_BYTES).map_err(wrong)?);
-                }
-                ("headers", toml::Value::Table(headers)) => {
-                    for (header, value) in headers {
-                        let toml::Value::String(value) = value else {
-                            return Err(wrong(format!("header `{header}` must be text")));
-                        };
-                        section.headers.insert(header, value);
-                    }
-                }
-                ("base_url", _) => return Err(wrong("`base_url` must be text".to_owned())),
-                ("headers", _) => {
-                    return Err(wrong(
-                        "`headers` must be a table: `headers = { Accept = \"text/csv\" }`".to_owned(),
-                    ));
-                }
-                _ => return Err(wrong(unknown(&key))),
-            }
+            problems.extend(section.set(&key, value).err().map(wrong));
         }
-        Ok(section)
+        section
+    }
+
+    fn set(&mut self, key: &str, value: toml::Value) -> Result<(), String> {
+        match (key, value) {
+            ("base_url", toml::Value::String(url)) => self.base_url = Some(url),
+            ("timeout_seconds", value) => {
+                self.timeout = Some(Duration::from_secs(number(key, &value, 86_400)?));
+            }
+            ("max_response_bytes", value) => {
+                self.max_response_bytes = Some(number(key, &value, MOST_BYTES)?);
+            }
+            ("headers", toml::Value::Table(headers)) => {
+                for (header, value) in headers {
+                    let toml::Value::String(value) = value else {
+                        return Err(format!("header `{header}` must be text"));
+                    };
+                    self.headers.insert(header, value);
+                }
+            }
+            ("base_url", _) => return Err("`base_url` must be text".to_owned()),
+            ("headers", _) => {
+                return Err("`headers` must be a table: `headers = { Accept = \"text/csv\" }`".to_owned());
+            }
+            _ => return Err(unknown(key)),
+        }
+        Ok(())
     }
 }
 
@@ -100,8 +102,10 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<ApiSection, String> {
-        let read = ApiSection::read(Path::new("tasker.toml"), "payments", text.parse().unwrap());
-        read.map_err(|error| error.to_string())
+        let mut problems = Vec::new();
+        let read =
+            ApiSection::read(Path::new("tasker.toml"), "payments", text.parse().unwrap(), &mut problems);
+        problems.first().map_or(Ok(read), |problem| Err(problem.to_string()))
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub(crate) struct StoredTask {
 /// One line of a list of tasks.
 #[derive(Clone, Debug)]
 pub(crate) struct TaskLine {
+    pub task: TaskNo,
     pub uuid: Uuid,
     pub created_at: Timestamp,
     pub state: TaskState,
@@ -98,6 +99,7 @@ pub(crate) async fn list(
     rows.iter()
         .map(|row| {
             Ok(TaskLine {
+                task: TaskNo(row.int(0)?),
                 uuid: row.uuid(1)?,
                 created_at: Timestamp::from_micros(row.int(2)?),
                 state: task_state(row, 3)?,

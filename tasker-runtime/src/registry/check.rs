@@ -119,6 +119,14 @@ pub enum Problem {
         /// The other one.
         second: String,
     },
+    /// An alias of the settings stands for a handler that is not linked into the program.
+    #[error("[handlers.aliases] in the settings: `{alias}` stands for a handler that is not there: {reason}")]
+    BadAlias {
+        /// What templates write.
+        alias: String,
+        /// What is there instead.
+        reason: NotFound,
+    },
     /// A handler undoes one that is not linked into the program.
     #[error("`{compensator}` at {place} compensates `{handler}`, and no handler is called so{near}")]
     NothingToCompensate {
@@ -239,6 +247,7 @@ impl Registry {
             Check { registry: self, states, used: HashSet::new(), compensating: Vec::new(), found };
         check.duplicates();
         check.compensators();
+        check.aliases();
         for template in templates {
             check.template(template);
             check.rollback(template);
@@ -271,6 +280,19 @@ impl Check<'_> {
                     first: first.place(),
                     second: second.place(),
                 });
+            }
+        }
+    }
+
+    /// Each alias leads to a handler, in one namespace at least.
+    fn aliases(&mut self) {
+        for (alias, handler) in &self.registry.aliases {
+            let named = |known: &Registration| known.handler().name() == handler;
+            match self.registry.locate("", handler) {
+                Err(reason) if !self.registry.handlers.iter().any(named) => {
+                    self.found.problems.push(Problem::BadAlias { alias: alias.clone(), reason });
+                }
+                _ => {}
             }
         }
     }
@@ -312,7 +334,7 @@ impl Check<'_> {
                     }
                 }
                 Err(unwired) => {
-                    let reason = reason(template, name, unwired);
+                    let reason = reason(template, number, name, unwired);
                     self.found.problems.push(Problem::NotWired {
                         template: title(template),
                         step: step_name(template, number),
@@ -425,7 +447,7 @@ fn step_name(template: &Template, number: u32) -> String {
     template.step(number).map(|step| step.name.to_string()).unwrap_or_default()
 }
 
-fn reason(template: &Template, name: &str, unwired: Unwired) -> String {
+fn reason(template: &Template, number: u32, name: &str, unwired: Unwired) -> String {
     match unwired {
         Unwired::NotBefore(other) => {
             let other = step_name(template, other);
@@ -437,7 +459,9 @@ fn reason(template: &Template, name: &str, unwired: Unwired) -> String {
             format!("which {} call: give one of them the name `{name}`", names.join(" and "))
         }
         Unwired::Unknown => {
-            let near = template.steps().iter().filter_map(|step| {
+            // Nobody reads their own result.
+            let others = (0..).zip(template.steps()).filter(|(other, _)| *other != number);
+            let near = others.filter_map(|(_, step)| {
                 let distance = strsim::damerau_levenshtein(&step.name, name);
                 (distance <= name.chars().count().div_ceil(3)).then_some((distance, &step.name))
             });

@@ -147,7 +147,7 @@ impl<'t> Reading<'t> {
                 Err(why) => {
                     let message =
                         format!("this number {why}: a template keeps numbers exactly or not at all");
-                    let help = Some("put it in quotes to make it text".to_owned());
+                    let help = Some("write another number, or text in quotes where text is meant".to_owned());
                     self.found.mistake(Found { span, code: Code::InexactNumber, message, help });
                     Content::Broken
                 }

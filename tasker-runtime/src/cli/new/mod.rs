@@ -109,12 +109,11 @@ impl Project {
         if form != Form::Table {
             return output::json(&written, form);
         }
-        let shown = written.directory.display();
         for file in &written.files {
             output::print(&written.directory.join(file).display().to_string())?;
         }
         let input = r#"'{"item": "book", "cents": 1250}'"#;
-        eprintln!("{} cd {shown}", output::dim("next:"));
+        eprintln!("{} cd {}", output::dim("next:"), in_shell(&written.directory.to_string_lossy()));
         for command in ["cargo build", "cargo test", &format!("cargo run -- run checkout --input {input}")] {
             eprintln!("{} {command}", output::dim("next:"));
         }
@@ -184,6 +183,15 @@ fn runtime_at(path: &Path) -> Result<String, Failure> {
 /// A text as TOML writes it, which is how JSON does.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
+}
+
+/// A text as a shell takes it for one word.
+fn in_shell(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%".contains(c);
+    if text.chars().all(plain) && !text.starts_with('-') {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 fn write_new(file: &Path, text: &str) -> Done {
