@@ -1,8 +1,8 @@
+-- In the schema `tasker`, which is there.
+--
 -- Points in time are microseconds since 1970-01-01 UTC (bigint), so that both stores and the engine
 -- share one form; the views turn them into timestamps. The hot tables carry no foreign keys: each would
 -- cost a lookup and a row lock per row, and nothing but `db prune` ever deletes.
-
-create schema if not exists tasker;
 
 -- What a task pins: never changed, only added.
 create table tasker.templates (

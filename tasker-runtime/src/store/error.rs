@@ -27,7 +27,7 @@ pub enum Error {
         source: sqlx::Error,
     },
     /// The tables could not be created or brought up to date.
-    #[error("the tables could not be brought up to date: {source}")]
+    #[error("the tables could not be brought up to date: {}", why(source))]
     Migration {
         /// What went wrong.
         source: MigrateError,
@@ -111,6 +111,22 @@ impl Error {
         }
     }
 }
+
+/// What went wrong, and what to do where a right is missing.
+fn why(source: &MigrateError) -> String {
+    let MigrateError::Execute(error) = source else { return source.to_string() };
+    match error.as_database_error() {
+        Some(refused) if refused.code().is_some_and(|code| code == INSUFFICIENT_PRIVILEGE) => format!(
+            "{}; the role needs the right CREATE on the database for that, or the owner of the database makes it \
+             a schema: create schema tasker authorization the_role",
+            refused.message()
+        ),
+        _ => source.to_string(),
+    }
+}
+
+/// PostgreSQL's code for a right that a role does not have.
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
 fn is_connection(error: &sqlx::Error) -> bool {
     use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Protocol, Tls, WorkerCrashed};

@@ -29,12 +29,18 @@ pub(super) async fn run(store: &Store) -> Result<()> {
     let done = match &store.backend {
         Backend::Postgres { pool, .. } => {
             let mut migrator = Migrator::with_migrations(for_postgres());
-            migrator.create_schema("tasker");
             migrator.dangerous_set_table_name("tasker.migrations");
             let mut connection = pool.acquire().await.map_err(|source| Error::Unreachable { source })?;
             // That something is there already is nothing to tell.
             let quiet = connection.execute("set client_min_messages = warning").await;
             quiet.map_err(|source| Error::Unreachable { source })?;
+            // PostgreSQL asks for the right to create it even where it is there already.
+            let there = sqlx::query_scalar("select to_regnamespace('tasker') is not null");
+            let there: bool =
+                there.fetch_one(&mut *connection).await.map_err(|source| Error::Unreachable { source })?;
+            if !there {
+                migrator.create_schema("tasker");
+            }
             migrator.run_direct(None, &mut *connection, false).await
         }
         Backend::Sqlite { writer, .. } => {

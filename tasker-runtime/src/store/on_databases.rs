@@ -1,6 +1,7 @@
 //! Every statement is one both databases understand, whatever their tables hold.
 
-use support::{TestDatabase, databases};
+use sqlx::{AssertSqlSafe, ConnectOptions, Executor, postgres::PgConnectOptions};
+use support::{TestDatabase, cluster::Cluster, databases, fresh_on};
 
 use super::{Options, Statement, Store, sql, values};
 
@@ -78,4 +79,25 @@ async fn opening_again_changes_nothing() {
         let kept = second.reader().await.unwrap().fetch(&sql::TEMPLATE_VERSIONS, of_version).await.unwrap();
         assert_eq!(kept.len(), 1, "{database}");
     }
+}
+
+#[tokio::test]
+async fn role_that_may_not_create_a_schema_is_told_so_and_takes_one_that_was_made_for_it() {
+    // Of its own, because nobody may withhold a right from the superuser that a given server may be used by.
+    let cluster = Cluster::start(false).unwrap();
+    let database = fresh_on(cluster.url()).await;
+    let options: PgConnectOptions = database.url.parse().unwrap();
+    let (name, role) = (options.get_database().unwrap(), options.get_username());
+    let mut connection = options.connect().await.unwrap();
+    let withhold = format!("revoke create on database {name} from {role}");
+    connection.execute(AssertSqlSafe(withhold.clone())).await.unwrap();
+    let refused = Store::open(&database.url, Options::default()).await.unwrap_err().to_string();
+    let told = format!(
+        "the tables could not be brought up to date: permission denied for database {name}; the role needs the \
+         right CREATE on the database"
+    );
+    assert!(refused.starts_with(&told) && !refused.contains(" at line "), "{refused}");
+    let made = format!("grant create on database {name} to {role}; create schema tasker; {withhold}");
+    sqlx::raw_sql(AssertSqlSafe(made)).execute(&mut connection).await.unwrap();
+    Store::open(&database.url, Options::default()).await.unwrap();
 }
