@@ -110,6 +110,7 @@ fn run_leaves_out_files_with_mistakes_that_are_about_other_templates() {
     }
     folder.run(&database, &["run", "x"]).failed(2, "templates have mistakes", "tasker template check");
     assert_eq!(folder.run(&database, &["run", "t/moved"]).code, 2, "its own content changed");
+    assert_eq!(folder.run(&database, &["run", "t/nothing"]).code, 3, "what is not there has not changed");
     for strict in [&["serve"] as &[&str], &["doctor"]] {
         assert_ne!(folder.run(&database, strict).code, 0, "{strict:?}");
     }

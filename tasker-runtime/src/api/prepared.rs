@@ -22,6 +22,7 @@ use crate::{
     },
     registry::Registry,
     store::{self, Store},
+    template::Template,
 };
 
 /// Everything a [`Tasker`] is made of but its database. What fits together without one was checked.
@@ -143,7 +144,10 @@ impl Prepared {
     /// Keeps the templates in the database; the catalog then knows their numbers there. One that changed is
     /// left out where another one is wanted.
     async fn keep_templates(&self, opened: &mut Opened) -> Result<(), StartError> {
-        let wanted = self.wanted.as_ref().and_then(|wanted| self.catalog.find(wanted).ok());
+        let wanted = |template: &Arc<Template>| {
+            let is = |name: &String| self.catalog.find(name).is_ok_and(|found| Arc::ptr_eq(found, template));
+            self.wanted.as_ref().is_none_or(is)
+        };
         let mut changed = Vec::new();
         let mut connection = opened.store.writer().await?;
         let now = opened.clock.now();
@@ -157,7 +161,7 @@ impl Prepared {
                 Kept::Differs => {
                     let (name, version) = (full_name(&known.template), known.template.version().to_string());
                     let error = StartError::Changed { name, version };
-                    if wanted.is_none_or(|wanted| Arc::ptr_eq(wanted, &known.template)) {
+                    if wanted(&known.template) {
                         return Err(error);
                     }
                     opened.left_out.push(error.to_string());
