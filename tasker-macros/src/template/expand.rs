@@ -101,7 +101,7 @@ fn checks(input: &Input, file: &File, template: &Template) -> TokenStream {
         let (name, callable) = (&*step.name, &step.handler.callable);
         let depends_on = template.dependencies(number).iter().map(|&number| number as usize);
         let found = find(input, callable);
-        let near = match near(input, step, steps) {
+        let near = match near(input, step) {
             Some(near) => find(input, &near),
             None => quote!(__tasker::Option::None),
         };
@@ -183,16 +183,13 @@ fn find(input: &Input, callable: &str) -> TokenStream {
     }
 }
 
-/// What may be meant by a callable that is not there: something else that the file or the list names.
-fn near(input: &Input, step: &Step, steps: &[Step]) -> Option<String> {
+/// What may be meant by a callable that is not there: the name of its step, or something else in the list.
+/// Among what else the file names it is looked for where the handler is missed, since files are long.
+fn near(input: &Input, step: &Step) -> Option<String> {
     let callable = step.handler.callable.as_str();
     let mut known: Vec<String> = vec![step.name.to_string()];
-    match &input.handlers {
-        Handlers::Module(_) => known.extend(steps.iter().map(|step| step.handler.callable.clone())),
-        Handlers::List(list) => {
-            known
-                .extend(list.iter().filter_map(|path| Some(path.segments.last()?.ident.unraw().to_string())));
-        }
+    if let Handlers::List(list) = &input.handlers {
+        known.extend(list.iter().filter_map(|path| Some(path.segments.last()?.ident.unraw().to_string())));
     }
     known.retain(|name| name != callable);
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
@@ -204,7 +201,7 @@ fn names(input: &Input, steps: &[Step]) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for step in steps {
         names.extend(function(&step.handler.callable).map(|name| name.to_string()));
-        let near = near(input, step, steps);
+        let near = near(input, step);
         names.extend(near.and_then(|near| function(&near)).map(|name| name.to_string()));
     }
     names

@@ -17,6 +17,15 @@ type Calling<'a> = Pin<Box<dyn Future<Output = Result<Json, StepError>> + Send +
 /// an alias each time.
 pub struct Call<'a>(pub(crate) Calling<'a>);
 
+impl<'a> Call<'a> {
+    #[inline(always)]
+    fn of(future: impl Future<Output = Result<Json, StepError>> + Send + 'a) -> Self {
+        // What is pinned has one type for all handlers: less code than to box each one pinned.
+        let boxed: Box<dyn Future<Output = Result<Json, StepError>> + Send + 'a> = Box::new(future);
+        Self(boxed.into())
+    }
+}
+
 /// A function with `#[step_handler]`, known by the type beside it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a function with `#[step_handler]`",
@@ -89,7 +98,7 @@ where
     R: 'a,
     F: Future<Output = R> + Send + 'a,
 {
-    Call(Box::pin(async move { finish(start(step)?.await) }))
+    Call::of(async move { finish(start(step)?.await) })
 }
 
 /// As [`run`], where the end of the call asks the step too.
@@ -102,7 +111,7 @@ where
     R: 'a,
     F: Future<Output = R> + Send + 'a,
 {
-    Call(Box::pin(async move { finish(step, start(step)?.await) }))
+    Call::of(async move { finish(step, start(step)?.await) })
 }
 
 /// A call of a function with so many parameters. Generic code instead of a closure for each handler, since
@@ -111,7 +120,7 @@ macro_rules! calls {
     ($($name:ident($($param:ident: $ty:ident),*);)+) => {
         $(
             /// Reads every parameter, calls the function, and ends with its result.
-            #[allow(clippy::too_many_arguments)]
+            #[allow(clippy::too_many_arguments, unused_variables)]
             pub fn $name<'a, R: 'a, F, $($ty: 'a),*>(
                 step: &'a TaskSequenceStep,
                 function: fn($($ty),*) -> F,
@@ -121,7 +130,10 @@ macro_rules! calls {
             where
                 F: Future<Output = R> + Send + 'a,
             {
-                run(step, move |_step| Ok(function($($param.read(_step)?),*)), finish)
+                Call::of(async move {
+                    let future = function($($param.read(step)?),*);
+                    finish(future.await)
+                })
             }
         )+
     };
@@ -157,5 +169,5 @@ pub const fn millis(millis: u64) -> Duration {
 /// The call of a handler that did not compile.
 #[must_use]
 pub fn never_called<'a>() -> Call<'a> {
-    Call(Box::pin(std::future::pending()))
+    Call::of(std::future::pending())
 }

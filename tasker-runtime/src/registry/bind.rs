@@ -55,7 +55,7 @@ pub struct Wanted {
     pub depends_on: &'static [usize],
     /// The handler.
     pub found: Option<Listed>,
-    /// A handler of a similar name.
+    /// The handler that is called as the step is, where the names are similar, or one of a list.
     pub near: Option<Listed>,
 }
 
@@ -69,7 +69,7 @@ pub const fn check_template<const N: usize>(namespace: &str, handlers: &str, ste
     let mut at = 0;
     while at < N {
         match &steps[at].found {
-            None => tell_missing(handlers, &steps[at], &mut text),
+            None => tell_missing(handlers, steps, at, &mut text),
             Some(handler) => {
                 check_name(namespace, &steps[at], handler, &mut text);
                 check_needs(steps, at, handler, &mut text);
@@ -82,12 +82,74 @@ pub const fn check_template<const N: usize>(namespace: &str, handlers: &str, ste
     }
 }
 
-const fn tell_missing(handlers: &str, step: &Wanted, text: &mut Message) {
+const fn tell_missing<const N: usize>(handlers: &str, steps: &[Wanted; N], at: usize, text: &mut Message) {
+    let step = &steps[at];
     problem(step, text).push("there is no handler `").push(step.callable).push("` in ").push(handlers);
-    match &step.near {
-        Some(near) => text.push("; did you mean `").push(near.name).push("`?"),
+    let near = match &step.near {
+        Some(near) => Some(near.name),
+        None => nearest(steps, step.callable),
+    };
+    match near {
+        Some(name) => text.push("; did you mean `").push(name).push("`?"),
         None => text.push(": is it `pub`, and has it `#[step_handler]`?"),
     };
+}
+
+/// The name of a handler that other steps call, and which is like `written`.
+const fn nearest<const N: usize>(steps: &[Wanted; N], written: &str) -> Option<&'static str> {
+    let (mut best, mut name) = (written.len().div_ceil(3), None);
+    let mut at = 0;
+    while at < N {
+        if let Some(handler) = &steps[at].found {
+            let distance = distance(written.as_bytes(), handler.name.as_bytes());
+            if distance < best || distance == best && name.is_none() {
+                (best, name) = (distance, Some(handler.name));
+            }
+        }
+        at += 1;
+    }
+    name
+}
+
+/// The longest name that is compared.
+const LONG: usize = 64;
+
+/// How many letters are to be changed, added, left out or swapped with their neighbours; many, where a name
+/// is long.
+const fn distance(one: &[u8], other: &[u8]) -> usize {
+    if one.len() > LONG || other.len() > LONG {
+        return usize::MAX;
+    }
+    let mut rows = [[0; LONG + 1]; 3];
+    let mut column = 0;
+    while column <= other.len() {
+        rows[0][column] = column;
+        column += 1;
+    }
+    let mut row = 1;
+    while row <= one.len() {
+        let (now, before) = (row % 3, (row + 2) % 3);
+        rows[now][0] = row;
+        let mut column = 1;
+        while column <= other.len() {
+            let differs = one[row - 1] != other[column - 1];
+            let mut least = rows[before][column - 1] + differs as usize;
+            least = smaller(least, rows[before][column] + 1);
+            least = smaller(least, rows[now][column - 1] + 1);
+            if row > 1 && column > 1 && one[row - 1] == other[column - 2] && one[row - 2] == other[column - 1]
+            {
+                least = smaller(least, rows[(row + 1) % 3][column - 2] + 1);
+            }
+            rows[now][column] = least;
+            column += 1;
+        }
+        row += 1;
+    }
+    rows[one.len() % 3][other.len()]
+}
+
+const fn smaller(one: usize, other: usize) -> usize {
+    if one < other { one } else { other }
 }
 
 /// A function may be registered under another name than its own, and the file must use that.
@@ -230,4 +292,26 @@ const fn problem<'t>(step: &Wanted, text: &'t mut Message) -> &'t mut Message {
         text.push("\n");
     }
     text.push(step.place).push(": step `").push(step.step).push("`: ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_count_letters_and_swaps() {
+        for (one, other, letters) in [
+            ("", "", 0),
+            ("charge", "charge", 0),
+            ("chrage", "charge", 1),
+            ("chage", "charge", 1),
+            ("charges", "charge", 1),
+            ("refund", "charge", 6),
+            ("", "abc", 3),
+            ("abc", "", 3),
+        ] {
+            assert_eq!(distance(one.as_bytes(), other.as_bytes()), letters, "{one} {other}");
+        }
+        assert_eq!(distance(&[b'a'; LONG + 1], b"a"), usize::MAX);
+    }
 }
