@@ -33,7 +33,7 @@ impl Tasker {
         if matches!(task.state, TaskState::Pending | TaskState::Waiting) && task.run_at > now {
             return Ok(Some(Rest::Until(task.run_at)));
         }
-        let rules = self.inner.plans.rules(task.template).await?;
+        let rules = self.inner.plans.known(task.template).await?.rules;
         Ok(Some(match history.replay(rules).verdict() {
             Verdict::Waiting(at) if at > now => Rest::Until(at),
             _ => Rest::Working,

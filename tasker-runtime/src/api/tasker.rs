@@ -230,10 +230,10 @@ impl Tasker {
     /// When there is no such task, the command does not fit its state, or the database does not answer.
     pub async fn ask(&self, task: Uuid, command: &Command) -> Result<(), AskError> {
         let mut connection = self.inner.store.writer().await?;
-        let rules = |template| self.inner.plans.rules(template);
+        let known = |template| self.inner.plans.known(template);
         let actor = std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned());
         let now = self.inner.clock.now();
-        let asked = commands::ask(&mut connection, task, command, Some(&actor), now, rules).await;
+        let asked = commands::ask(&mut connection, task, command, Some(&actor), now, known).await;
         drop(connection);
         match asked {
             Ok(None) => return Err(AskError::UnknownTask(task)),

@@ -91,6 +91,8 @@ enum Command {
     Skip(operate::Skip),
     /// End a task
     Cancel(operate::Whole),
+    /// End a task that is blocked by failures as failed
+    GiveUp(operate::Whole),
     /// Start no more steps of a task until it is resumed
     Pause(operate::Whole),
     /// List tasks, newest first
@@ -239,6 +241,7 @@ fn run_command(cli: Cli, builder: Builder) -> Done {
             Command::Resolve(command) => command.run(context).await,
             Command::Skip(command) => command.run(context).await,
             Command::Cancel(command) => command.cancel(context).await,
+            Command::GiveUp(command) => command.give_up(context).await,
             Command::Pause(command) => command.pause(context).await,
             Command::List(command) => command.run(context).await,
             Command::Show(command) => command.run(context).await,

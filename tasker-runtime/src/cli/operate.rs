@@ -74,6 +74,10 @@ impl Whole {
         ask(context, self.task, Command::Cancel).await
     }
 
+    pub(crate) async fn give_up(self, context: Context) -> Done {
+        ask(context, self.task, Command::GiveUp).await
+    }
+
     pub(crate) async fn pause(self, context: Context) -> Done {
         ask(context, self.task, Command::Pause).await
     }

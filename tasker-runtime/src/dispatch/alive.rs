@@ -71,8 +71,8 @@ async fn pass_commands(shared: &Shared, holds: &[UnboundedSender<Message>]) -> c
             commands::drop_command(&mut connection, command.id).await?;
             continue;
         }
-        let rules = |template| shared.plans.rules(template);
-        match commands::follow_left(&mut connection, &command, shared.clock.now(), rules).await {
+        let known = |template| shared.plans.known(template);
+        match commands::follow_left(&mut connection, &command, shared.clock.now(), known).await {
             Ok(Some(Asked::Done(_))) => shared.hint_all(),
             // Somebody took the task meanwhile, or has seen to it.
             Ok(_) => {}

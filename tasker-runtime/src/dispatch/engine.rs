@@ -31,9 +31,10 @@ use super::{
 use crate::{
     clock::Clock,
     handler::{States, StepHandler},
-    model::{Rules, WorkerId},
+    model::WorkerId,
     orchestration::{
         claim::Claimed,
+        commands::Known,
         plan::{Defaults, Plan},
         recover::{self, About},
         templates,
@@ -261,9 +262,12 @@ impl Plans {
 }
 
 impl Plans {
-    /// The rules of the template with this number.
-    pub(crate) async fn rules(&self, number: i64) -> store::Result<Arc<Rules>> {
-        self.kept(number).await.map(|plan| plan.rules.clone())
+    /// What is known here of the template with this number.
+    pub(crate) async fn known(&self, number: i64) -> store::Result<Known> {
+        self.kept(number).await.map(|plan| {
+            let whole = plan.handlers.iter().all(Option::is_some);
+            Known { rules: plan.rules.clone(), whole }
+        })
     }
 
     /// As [`get`](Self::get), for those to whom a plan that is not there is a fault of the database.

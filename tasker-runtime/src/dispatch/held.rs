@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::batch::{self, BatchResults};
 use crate::{
     handler::{Instance, Results, TaskFacts, Upstream},
-    model::{Event, Fact, Json, Lease, Progress, Rules, StepError, StepNo, StepState, Timestamp},
+    model::{Fact, Json, Lease, Progress, Rules, StepError, StepNo, StepState, Timestamp},
     orchestration::{
         claim::Claimed,
         journal::{History, Kind},
@@ -87,17 +87,12 @@ impl Held {
 
     /// Adds a fact an operator's command led to, recorded at the time `at`.
     pub(crate) fn accept(&mut self, fact: Fact, at: Timestamp) {
-        let (no, event) = match fact {
-            Fact::Reopened(no) => (no, Event::Reopened),
-            Fact::Skipped(no) => {
-                self.results.left_out(no);
-                (no, Event::Skipped)
-            }
-            Fact::Resolved(no, result) => {
-                self.results.complete(no, result.clone());
-                (no, Event::Resolved { result })
-            }
-        };
+        let (no, event) = fact.event();
+        match fact {
+            Fact::Reopened(_) => {}
+            Fact::Skipped(no) => self.results.left_out(no),
+            Fact::Resolved(no, result) => self.results.complete(no, result),
+        }
         // A result that cannot be followed was refused before it became a fact.
         let _ = self.progress.apply_at(no, &event, at);
     }

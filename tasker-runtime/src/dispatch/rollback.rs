@@ -39,35 +39,11 @@ pub(super) fn shown(held: &mut Held) -> Option<End> {
         return None;
     }
     held.rollback_shown = true;
-    let (state, cause) = (TaskState::Compensating, failures(held));
+    let (state, cause) = (TaskState::Compensating, held.progress.failures());
     Some(End { lease: held.lease, state, run_at: None, finished_at: None, cause })
 }
 
 /// Why a task is being rolled back, for people; `None` when it is not.
 pub(super) fn cause(held: &Held) -> Option<String> {
-    held.progress.rolling_back().then(|| failures(held)).flatten()
-}
-
-/// So many failed steps are named in the cause of a task.
-const MOST_NAMED: usize = 10;
-
-/// Which steps failed for good, for people; and which compensation, where a rollback cannot go on.
-pub(super) fn failures(held: &Held) -> Option<String> {
-    let name = |no| held.progress.rules().name(no).to_string();
-    let failed = held.progress.slots().filter(|(_, slot)| slot.state() == StepState::Error);
-    let failed: Vec<_> = failed.map(|(no, _)| no).collect();
-    let mut names: Vec<String> = failed.iter().take(MOST_NAMED).map(|no| name(*no)).collect();
-    if failed.len() > MOST_NAMED {
-        names.push(format!("and {} more", failed.len() - MOST_NAMED));
-    }
-    let steps = (!names.is_empty()).then(|| format!("failed for good: {}", names.join(", ")));
-    let mut undos = held.progress.undos();
-    match undos.find(|(_, slot)| slot.state() == StepState::Error) {
-        Some((no, _)) => Some(format!(
-            "the rollback cannot go on: `{}` failed for good{}",
-            name(no),
-            steps.map(|steps| format!(" (rolled back because these {steps})")).unwrap_or_default()
-        )),
-        None => steps,
-    }
+    held.progress.rolling_back().then(|| held.progress.failures()).flatten()
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tasker_template::FailureStrategy;
 
-use super::{Json, Progress, StepNo, StepState, TaskState, Verdict};
+use super::{Event, Json, Progress, StepNo, StepState, TaskState, Verdict};
 
 /// What an operator asks of a task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +40,9 @@ pub enum Command {
     /// End the task; running handlers are told and then dropped. Nothing is undone, and what a rollback has
     /// not undone yet stays.
     Cancel,
+    /// End a task that is blocked by failures as failed: it is `error` then, for the reason it was blocked.
+    /// Nothing is undone.
+    GiveUp,
     /// Start no more steps until it is resumed.
     Pause,
     /// Go on after a pause, or take back one that still waits for steps that run.
@@ -55,6 +58,18 @@ pub enum Fact {
     Resolved(StepNo, Json),
     /// The step is left out.
     Skipped(StepNo),
+}
+
+impl Fact {
+    /// What happens to which step.
+    #[must_use]
+    pub fn event(&self) -> (StepNo, Event) {
+        match self {
+            Self::Reopened(no) => (*no, Event::Reopened),
+            Self::Resolved(no, result) => (*no, Event::Resolved { result: result.clone() }),
+            Self::Skipped(no) => (*no, Event::Skipped),
+        }
+    }
 }
 
 /// Why a command cannot be followed. Nothing has changed.
@@ -106,6 +121,9 @@ pub enum CommandError {
         /// What was to be done to it.
         verb: &'static str,
     },
+    /// Only a task that is blocked by failures can be given up.
+    #[error("the task is {0}, not blocked_by_failures: cancel it instead of giving it up")]
+    NotBlocked(TaskState),
     /// Only a task that is paused, or is to be, can be resumed.
     #[error("the task is {0}, not paused")]
     NotPaused(TaskState),
@@ -152,7 +170,7 @@ impl Command {
                 Ok(vec![Fact::Resolved(no, result)])
             }
             Self::Skip { step } => Ok(vec![Fact::Skipped(open(progress, step, "skipped")?)]),
-            Self::Cancel | Self::Pause | Self::Resume => Ok(Vec::new()),
+            Self::Cancel | Self::GiveUp | Self::Pause | Self::Resume => Ok(Vec::new()),
         }
     }
 
@@ -164,6 +182,7 @@ impl Command {
             Self::Resolve { .. } => "resolve",
             Self::Skip { .. } => "skip",
             Self::Cancel => "cancel",
+            Self::GiveUp => "give_up",
             Self::Pause => "pause",
             Self::Resume => "resume",
         }

@@ -3,6 +3,7 @@
 //! The same fold serves a task that runs and one that is read back after a crash: what was recorded
 //! goes in, which steps may run comes out. Nothing here is stored.
 
+mod cause;
 mod rollback;
 
 use std::{

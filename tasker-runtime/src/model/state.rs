@@ -100,7 +100,8 @@ impl TaskState {
             Pending, Waiting,
         };
         match self {
-            Pending => &[InProgress, Paused, Cancelled], // claim; an operator
+            // Claim; an operator, who may also end it by what they do to its steps.
+            Pending => &[InProgress, BlockedByFailures, Compensating, Paused, Complete, Error, Cancelled],
             InProgress => &[
                 Pending, // given back
                 Waiting,
@@ -111,11 +112,20 @@ impl TaskState {
                 Error,
                 Cancelled,
             ],
-            Waiting => &[InProgress, Paused, Cancelled], // claim, once the time has come; an operator
-            BlockedByFailures => &[Pending, InProgress, Compensating, Paused, Error, Cancelled], // an operator
+            // Claim, once the time has come; an operator.
+            Waiting => {
+                &[InProgress, Pending, BlockedByFailures, Compensating, Paused, Complete, Error, Cancelled]
+            }
+            // An operator.
+            BlockedByFailures => {
+                &[Pending, InProgress, Compensating, Paused, Complete, Error, Cancelled, Compensated]
+            }
             // There is no way back to the steps; given back and claimed, it stays what it is.
             Compensating => &[BlockedByFailures, Paused, Compensated, Cancelled],
-            Paused => &[Pending, Waiting, BlockedByFailures, Compensating, Cancelled], // an operator
+            // An operator.
+            Paused => {
+                &[Pending, Waiting, BlockedByFailures, Compensating, Complete, Error, Cancelled, Compensated]
+            }
             Complete => &[Pending], // an operator retries batches that failed in isolation
             Error | Cancelled | Compensated => &[],
         }

@@ -9,17 +9,34 @@ use uuid::Uuid;
 
 use super::journal::{self, Kind};
 use crate::{
-    model::{Command, CommandError, Fact, Rules, TaskNo, TaskState, Timestamp},
+    model::{Command, CommandError, Fact, Progress, Rules, TaskNo, TaskState, Timestamp},
     store::{self, Connection, Result, Session, sql, values},
 };
 
 /// The run of a task, locked until the transaction ends.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Locked {
     task: TaskNo,
     template: i64,
     state: TaskState,
     held: bool,
+    cause: Option<String>,
+}
+
+/// What a process knows of a template.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub rules: Arc<Rules>,
+    /// It has all its handlers, so it knows everything that is to be undone.
+    pub whole: bool,
+}
+
+/// Where a task that nobody holds is moved to.
+#[derive(Debug)]
+struct Moved {
+    state: TaskState,
+    due: Timestamp,
+    cause: Option<String>,
 }
 
 /// Why a command was not followed.
@@ -61,26 +78,27 @@ async fn lock(connection: &mut Connection, uuid: Uuid) -> Result<Option<Locked>>
         template: row.int(1)?,
         state: TaskState::from_code(code).unwrap_or(TaskState::Error),
         held: row.maybe_int(3)?.is_some(),
+        cause: row.maybe_text(5)?.map(str::to_owned),
     }))
 }
 
 /// Follows `command` for the task `uuid`, or leaves it to its holder, in a transaction of its own.
-/// `rules` reads the rules of a template by its number. `None`: there is no such task.
-pub(crate) async fn ask<F: Future<Output = Result<Arc<Rules>>>>(
+/// `known` says what is known of a template by its number. `None`: there is no such task.
+pub(crate) async fn ask<F: Future<Output = Result<Known>>>(
     connection: &mut Connection,
     uuid: Uuid,
     command: &Command,
     actor: Option<&str>,
     now: Timestamp,
-    rules: impl FnOnce(i64) -> F,
+    known: impl FnOnce(i64) -> F,
 ) -> std::result::Result<Option<Asked>, Refused> {
     connection.begin().await?;
     let asked = async {
         let Some(locked) = lock(connection, uuid).await? else { return Ok(None) };
-        let rules = rules(locked.template).await?;
-        let asked = follow(connection, locked, rules, command, now).await?;
+        let (known, task) = (known(locked.template).await?, locked.task);
+        let asked = follow(connection, locked, known, command, now).await?;
         if let Some(actor) = actor {
-            audit(connection, locked.task, now, actor, command).await?;
+            audit(connection, task, now, actor, command).await?;
         }
         Ok(Some(asked))
     }
@@ -96,11 +114,11 @@ pub(crate) async fn ask<F: Future<Output = Result<Arc<Rules>>>>(
 
 /// Follows a command that was left to a holder, for a task nobody holds any more. `None`: it is not there any
 /// more, because somebody followed it or took it back.
-pub(crate) async fn follow_left<F: Future<Output = Result<Arc<Rules>>>>(
+pub(crate) async fn follow_left<F: Future<Output = Result<Known>>>(
     connection: &mut Connection,
     waiting: &Waiting,
     now: Timestamp,
-    rules: impl FnOnce(i64) -> F,
+    known: impl FnOnce(i64) -> F,
 ) -> std::result::Result<Option<Asked>, Refused> {
     connection.begin().await?;
     let followed = async {
@@ -111,8 +129,8 @@ pub(crate) async fn follow_left<F: Future<Output = Result<Arc<Rules>>>>(
         if connection.execute(&sql::DROP_COMMAND, values![waiting.id]).await? == 0 {
             return Ok(None);
         }
-        let rules = rules(locked.template).await?;
-        follow(connection, locked, rules, &waiting.command, now).await.map(Some)
+        let known = known(locked.template).await?;
+        follow(connection, locked, known, &waiting.command, now).await.map(Some)
     }
     .await;
     match followed {
@@ -128,18 +146,21 @@ pub(crate) async fn follow_left<F: Future<Output = Result<Arc<Rules>>>>(
 async fn follow(
     connection: &mut Connection,
     locked: Locked,
-    rules: Arc<Rules>,
+    known: Known,
     command: &Command,
     now: Timestamp,
 ) -> std::result::Result<Asked, Refused> {
     if locked.state == TaskState::Complete && matches!(command, Command::Retry { .. }) {
-        return take_up(connection, locked, rules, command, now).await;
+        return take_up(connection, locked, known.rules, command, now).await;
     }
     if locked.state.is_final() {
         return Err(CommandError::Over(locked.state).into());
     }
+    if *command == Command::GiveUp && (locked.held || locked.state != TaskState::BlockedByFailures) {
+        return Err(CommandError::NotBlocked(locked.state).into());
+    }
     let history = journal::read(connection, &[locked.task]).await?.remove(&locked.task).unwrap_or_default();
-    let progress = history.replay(rules);
+    let mut progress = history.replay(known.rules);
     if *command == Command::Resume {
         let taken_back = take_back(connection, locked.task, &Command::Pause).await?;
         match locked.state {
@@ -151,34 +172,66 @@ async fn follow(
         }
     }
     if locked.held {
-        // What the steps of a held task allow, its holder knows best; which there are, everybody knows.
-        if let Err(unknown @ CommandError::UnknownStep { .. }) = command.facts(&progress) {
-            return Err(unknown.into());
-        }
-        let text = serde_json::to_string(command).unwrap_or_default();
-        let values = values![locked.task.0, now.as_micros(), &*text];
-        connection.execute(&sql::ADD_COMMAND, values).await?;
-        return Ok(Asked::Passed);
+        return pass(connection, locked.task, &progress, command, now).await;
     }
     let facts = match command.facts(&progress) {
         // No step of a task that was set aside need have failed: the task as a whole is tried again.
         Err(CommandError::NothingFailed) if is_set_aside(connection, locked.task).await? => Vec::new(),
         facts => facts?,
     };
-    write_facts(connection, locked.task, &facts, progress.after_all(now)).await?;
-    let (state, due, owner, finished) = match command {
-        Command::Cancel => (TaskState::Cancelled, Timestamp::NEVER, Some(0), Some(now.as_micros())),
-        Command::Pause => (TaskState::Paused, Timestamp::NEVER, None, None),
-        _ if locked.state == TaskState::Paused && *command != Command::Resume => {
-            (TaskState::Paused, Timestamp::NEVER, None, None)
-        }
-        _ if progress.rolling_back() => (TaskState::Compensating, now, None, None),
-        _ => (TaskState::Pending, now, None, None),
-    };
-    let code = i64::from(state.code());
-    connection.execute(&sql::SET_RUN, values![locked.task.0, code, due.as_micros(), owner, finished]).await?;
+    let at = progress.after_all(now);
+    write_facts(connection, locked.task, &facts, at).await?;
+    for (no, event) in facts.iter().map(Fact::event) {
+        // A result that cannot be followed was refused before it became a fact.
+        let _ = progress.apply_at(no, &event, at);
+    }
+    let moved = moved(&locked, known.whole, command, &progress, now);
+    let (state, due) = (moved.state, moved.due.as_micros());
+    let (code, over) = (i64::from(state.code()), state.is_final());
+    let (owner, finished) = (over.then_some(0), over.then_some(now.as_micros()));
+    let values = values![locked.task.0, code, due, owner, finished, moved.cause.as_deref()];
+    connection.execute(&sql::SET_RUN, values).await?;
     connection.execute(&sql::RESOLVE_DEAD_LETTER, values![locked.task.0, now.as_micros()]).await?;
     Ok(Asked::Done(state))
+}
+
+/// Leaves `command` to the holder of the task.
+async fn pass(
+    connection: &mut Connection,
+    task: TaskNo,
+    progress: &Progress,
+    command: &Command,
+    now: Timestamp,
+) -> std::result::Result<Asked, Refused> {
+    // What the steps of a held task allow, its holder knows best; which there are, everybody knows.
+    if let Err(unknown @ CommandError::UnknownStep { .. }) = command.facts(progress) {
+        return Err(unknown.into());
+    }
+    let text = serde_json::to_string(command).unwrap_or_default();
+    connection.execute(&sql::ADD_COMMAND, values![task.0, now.as_micros(), &*text]).await?;
+    Ok(Asked::Passed)
+}
+
+/// Where a task is moved to that nobody holds and that stands at `progress` after `command`. What is over is
+/// ended here and now; what cannot go on waits for an operator again; only the rest needs a process.
+fn moved(locked: &Locked, whole: bool, command: &Command, progress: &Progress, now: Timestamp) -> Moved {
+    let for_good = |state, cause| Moved { state, due: Timestamp::NEVER, cause };
+    match (command, progress.state()) {
+        (Command::Cancel, _) => for_good(TaskState::Cancelled, None),
+        (Command::GiveUp, _) => for_good(TaskState::Error, locked.cause.clone()),
+        (Command::Pause, _) => for_good(TaskState::Paused, None),
+        // Without all handlers it is not known here whether that was everything.
+        (_, TaskState::Compensated) if !whole => {
+            Moved { state: TaskState::Compensating, due: now, cause: None }
+        }
+        (_, state) if state.is_final() => for_good(state, progress.failures()),
+        (command, _) if locked.state == TaskState::Paused && *command != Command::Resume => {
+            for_good(TaskState::Paused, None)
+        }
+        (_, state @ TaskState::BlockedByFailures) => for_good(state, progress.failures()),
+        _ if progress.rolling_back() => Moved { state: TaskState::Compensating, due: now, cause: None },
+        _ => Moved { state: TaskState::Pending, due: now, cause: None },
+    }
 }
 
 /// Takes up a task that is complete but for batches that failed in isolation. The steps after the batch are

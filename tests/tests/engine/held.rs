@@ -118,6 +118,23 @@ async fn pause_of_a_held_task_lets_what_runs_come_to_an_end() {
 }
 
 #[tokio::test]
+async fn task_whose_last_step_ends_while_it_is_to_be_paused_is_over() {
+    let template = template("end", [step("a", &[])]);
+    for world in worlds().await {
+        let gate = world.stage.gate("a");
+        let holder = world.start(&template).await;
+        let office = world.connect(&template).await;
+        let task = holder.submit(Submission::to("test/end")).await.unwrap();
+        world.stage.wait_for("a", 1).await;
+        office.ask(task, &Command::Pause).await.unwrap();
+        seen(&world, &office, task).await;
+        gate.add_permits(1);
+        assert_eq!(settled(&office, task).await.state, TaskState::Complete, "{}", world.database);
+        waiting(&world, 0).await;
+    }
+}
+
+#[tokio::test]
 async fn pause_that_waits_for_what_runs_is_taken_back_by_resume() {
     let template = template("regret", [step("a", &[]), step("b", &["a"])]);
     for world in worlds().await {

@@ -11,7 +11,7 @@ use tasker_runtime::{
     StepError, Tasker,
     api::{Submission, TaskReport},
     model::{Command, StepState, TaskState},
-    template::{RetryOptions, Template},
+    template::{OnFailure, RetryOptions, Template},
 };
 use uuid::Uuid;
 
@@ -126,6 +126,110 @@ async fn skipped_step_and_what_needs_it_are_left_out() {
             world.database
         );
         assert_eq!(report.result, json!({"after": null, "aside": "aside"}), "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn task_whose_last_open_step_is_settled_is_over_at_once_with_nobody_to_take_it() {
+    let template = template("last", [once("bad", &[])]);
+    for (command, result) in [(resolve("bad", json!(1)), json!(1)), (skip("bad"), json!(null))] {
+        for pause in [false, true] {
+            for world in worlds().await {
+                let (tasker, task) = blocked(&world, &template).await;
+                tasker.stop().await.unwrap();
+                let office = world.connect(&template).await;
+                if pause {
+                    office.ask(task, &Command::Pause).await.unwrap();
+                }
+                office.ask(task, &command).await.unwrap();
+                let report = office.show(task).await.unwrap().unwrap();
+                assert_eq!(report.state, TaskState::Complete, "{}: {command:?}", world.database);
+                assert_eq!((&report.result, &report.cause), (&result, &None), "{}", world.database);
+                assert_eq!(report.finished_at, Some(world.clock.now()), "{}", world.database);
+                assert_eq!(world.count("select count(*) from tasker.runs where owner is null").await, 0);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn task_that_stays_blocked_says_so_at_once_with_nobody_to_take_it() {
+    let template = template("two", [once("bad", &[]), once("worse", &[])]);
+    for world in worlds().await {
+        world.stage.on("worse", |_| async { Err(StepError::permanent("NO", "never")) });
+        let (tasker, task) = blocked(&world, &template).await;
+        tasker.stop().await.unwrap();
+        let office = world.connect(&template).await;
+        office.ask(task, &resolve("bad", json!(1))).await.unwrap();
+        let report = office.show(task).await.unwrap().unwrap();
+        assert_eq!(report.state, TaskState::BlockedByFailures, "{}", world.database);
+        assert_eq!(report.cause.as_deref(), Some("failed for good: worse"), "{}", world.database);
+        office.ask(task, &Command::Pause).await.unwrap();
+        office.ask(task, &Command::Resume).await.unwrap();
+        let report = office.show(task).await.unwrap().unwrap();
+        assert_eq!(report.state, TaskState::BlockedByFailures, "{}: after a pause", world.database);
+    }
+}
+
+#[tokio::test]
+async fn task_that_fails_by_its_template_does_so_at_once_when_its_last_hope_is_skipped() {
+    let far = RetryOptions { base: Some(Duration::from_secs(600)), ..RetryOptions::default() };
+    let far = RetryOptions { max: Some(Duration::from_secs(600)), ..far };
+    let steps = [once("bad", &[]), retried(step("slow", &[]), far)];
+    let builder = Template::builder("strict").namespace("test").on_failure(OnFailure::Fail);
+    let template = steps.into_iter().fold(builder, |builder, step| builder.step(step)).build().unwrap();
+    for world in worlds().await {
+        for step in ["bad", "slow"] {
+            world.stage.on(step, |_| async { Err(StepError::retryable("DOWN", "no answer")) });
+        }
+        let tasker = world.start(&template).await;
+        let task = tasker.submit(Submission::to("test/strict")).await.unwrap();
+        in_state(&tasker, task, TaskState::Waiting).await;
+        tasker.stop().await.unwrap();
+        let office = world.connect(&template).await;
+        office.ask(task, &skip("slow")).await.unwrap();
+        let report = office.show(task).await.unwrap().unwrap();
+        assert_eq!(report.state, TaskState::Error, "{}", world.database);
+        assert_eq!(report.cause.as_deref(), Some("failed for good: bad"), "{}", world.database);
+        assert_eq!(report.finished_at, Some(world.clock.now()), "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn blocked_task_that_is_given_up_is_an_error_at_once_for_the_same_reason() {
+    for world in worlds().await {
+        let (tasker, task) = blocked(&world, &broken()).await;
+        let cause = tasker.show(task).await.unwrap().unwrap().cause;
+        assert!(cause.is_some(), "{}", world.database);
+        tasker.ask(task, &Command::GiveUp).await.unwrap();
+        let report = tasker.show(task).await.unwrap().unwrap();
+        assert_eq!((report.state, report.cause), (TaskState::Error, cause), "{}", world.database);
+        assert_eq!(report.finished_at, Some(world.clock.now()), "{}", world.database);
+        assert_eq!(world.column("select action from tasker.audit").await, ["give_up"], "{}", world.database);
+        let reason = refusal(&tasker, task, Command::GiveUp).await;
+        assert_eq!(reason, "the task is error: nothing can change it any more", "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn only_a_blocked_task_can_be_given_up() {
+    let template = template("fine", [step("a", &[])]);
+    for world in worlds().await {
+        let gate = world.stage.gate("a");
+        let office = world.connect(&template).await;
+        let task = office.submit(Submission::to("test/fine")).await.unwrap();
+        let no = |state: &str| {
+            format!("the task is {state}, not blocked_by_failures: cancel it instead of giving it up")
+        };
+        assert_eq!(refusal(&office, task, Command::GiveUp).await, no("pending"), "{}", world.database);
+        office.ask(task, &Command::Pause).await.unwrap();
+        assert_eq!(refusal(&office, task, Command::GiveUp).await, no("paused"), "{}", world.database);
+        office.ask(task, &Command::Resume).await.unwrap();
+        let tasker = world.start(&template).await;
+        world.stage.wait_for("a", 1).await;
+        assert_eq!(refusal(&office, task, Command::GiveUp).await, no("in_progress"), "{}", world.database);
+        gate.add_permits(1);
+        assert_eq!(settled(&tasker, task).await.state, TaskState::Complete, "{}", world.database);
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Hold, NEAR};
 use crate::{
     dispatch::{
         held::{Held, Wanted},
-        rollback::{self, failures},
+        rollback,
         watch::Update,
     },
     model::{TaskNo, TaskState, Timestamp, Verdict},
@@ -76,7 +76,8 @@ pub(super) fn end_of(held: &Held, now: Timestamp, draining: bool) -> Option<End>
                 cause: None,
             });
         }
-        Some(Wanted::Paused) if held.running == 0 => {
+        // What is over without it has nothing left to pause.
+        Some(Wanted::Paused) if held.running == 0 && !held.progress.state().is_final() => {
             let run_at = Some(Timestamp::NEVER);
             return Some(End {
                 lease: held.lease,
@@ -98,10 +99,10 @@ pub(super) fn end_of(held: &Held, now: Timestamp, draining: bool) -> Option<End>
         Verdict::Working if draining && held.running == 0 => Some(given_back(held, now)),
         Verdict::Working | Verdict::Waiting(_) => None,
         Verdict::Complete | Verdict::Failed | Verdict::Compensated if state.is_final() => {
-            end(None, Some(now), failures(held))
+            end(None, Some(now), held.progress.failures())
         }
         Verdict::Complete | Verdict::Failed | Verdict::Compensated => {
-            end(Some(Timestamp::NEVER), None, failures(held))
+            end(Some(Timestamp::NEVER), None, held.progress.failures())
         }
     }
 }

@@ -116,7 +116,8 @@ impl Hold {
             return;
         }
         match waiting.command {
-            Command::Cancel | Command::Pause => {}
+            // The former two were seen to above; the last is for tasks nobody holds and is never left to a holder.
+            Command::Cancel | Command::Pause | Command::GiveUp => {}
             Command::Resume => held.wanted = None,
             Command::Retry { .. } | Command::Resolve { .. } | Command::Skip { .. } => {
                 match waiting.command.facts(&held.progress) {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::super::{
     claim::{self, Claimed},
-    commands::{self, Asked, Refused, Waiting},
+    commands::{self, Asked, Known, Refused, Waiting},
     record::{self, Batch, Done, End, Exceptions, Failed},
     recover::{self, About},
     submit::{self, NewTask},
@@ -92,12 +92,12 @@ impl Scene {
 
     pub(super) async fn ask(&self, command: &Command) -> Result<Option<Asked>, Refused> {
         let mut connection = self.store.writer().await.unwrap();
-        commands::ask(&mut connection, self.task, command, None, T0, |_| async { Ok(rules()) }).await
+        commands::ask(&mut connection, self.task, command, None, T0, |_| async { Ok(known()) }).await
     }
 
     pub(super) async fn follow_left(&self, waiting: &Waiting) -> Result<Option<Asked>, Refused> {
         let mut connection = self.store.writer().await.unwrap();
-        commands::follow_left(&mut connection, waiting, T0, |_| async { Ok(rules()) }).await
+        commands::follow_left(&mut connection, waiting, T0, |_| async { Ok(known()) }).await
     }
 
     pub(super) async fn take_over(&self) -> u64 {
@@ -127,6 +127,10 @@ impl Scene {
         let (_, history) = view::find(&mut connection, self.task).await.unwrap().unwrap();
         history.entries.iter().map(|entry| entry.result.as_str().to_owned()).collect()
     }
+}
+
+fn known() -> Known {
+    Known { rules: rules(), whole: true }
 }
 
 pub(super) fn rules() -> Arc<Rules> {
@@ -231,7 +235,7 @@ pub(super) async fn cancelling(scene: &Scene) -> Connection {
     let run = connection.fetch_first(&sql::LOCK_RUN, values![scene.task]).await.unwrap().unwrap();
     let (task, now) = (run.int(0).unwrap(), T0.as_micros());
     let state = i64::from(TaskState::Cancelled.code());
-    let over = values![task, state, i64::MAX, Some(0), Some(now)];
+    let over = values![task, state, i64::MAX, Some(0), Some(now), None::<&str>];
     assert_eq!(connection.execute(&sql::SET_RUN, over).await.unwrap(), 1, "{}", scene.database);
     connection
 }
