@@ -11,6 +11,7 @@ use std::{
 };
 
 use tokio::sync::{Semaphore, mpsc::UnboundedSender};
+use tokio_util::sync::CancellationToken;
 
 use super::hold::{Message, Over};
 use crate::{
@@ -27,6 +28,8 @@ pub(crate) struct Call {
     /// Which loan this is, of a step that was lent to this process; 0 where the task itself is held.
     pub loan: u64,
     pub step: TaskSequenceStep,
+    /// Its result is no longer wanted: the handler, which hears of it too, is dropped after its grace.
+    pub cancel: CancellationToken,
     pub handler: &'static dyn StepHandler,
     pub timeout: Option<Duration>,
     /// How long a cancelled handler may take to come to an end.
@@ -60,6 +63,7 @@ impl Call {
             },
         };
         let started_at = self.clock.now();
+        // Told to stop before it began.
         let outcome = if self.step.parts().cancel.is_cancelled() { None } else { self.outcome().await };
         let over = Over {
             lease: self.lease,
@@ -80,7 +84,7 @@ impl Call {
         let call = pin!(async { self.handler.call(&self.step).await });
         let handler = Caught(call);
         let cancelled = async {
-            self.step.parts().cancel.cancelled().await;
+            self.cancel.cancelled().await;
             self.clock.sleep(self.grace).await;
         };
         tokio::select! {

@@ -27,8 +27,11 @@ pub(crate) struct Held {
     pub plan: Arc<Plan>,
     pub progress: Progress,
     pub results: Arc<TaskResults>,
-    /// Tells the handlers that this process no longer wants their results.
+    /// This process no longer wants the results of the handlers.
     pub cancel: CancellationToken,
+    /// Tells the handlers to stop: what they return is wanted all the same until `cancel` says otherwise,
+    /// which tells them as well.
+    pub stop: CancellationToken,
     /// Attempts that have been started and not come back.
     pub running: u32,
     /// What an operator wants the whole task to come to.
@@ -50,6 +53,7 @@ impl Held {
     pub(crate) fn new(claimed: Claimed, plan: Arc<Plan>) -> Self {
         let progress = claimed.history.replay(plan.rules.clone());
         let results = Self::results_of(&plan, &progress, &claimed.history);
+        let cancel = CancellationToken::new();
         Self {
             lease: claimed.lease,
             takeovers: claimed.takeovers,
@@ -58,7 +62,8 @@ impl Held {
             plan,
             progress,
             results,
-            cancel: CancellationToken::new(),
+            stop: cancel.child_token(),
+            cancel,
             running: 0,
             wanted: None,
             rollback_shown: false,

@@ -48,7 +48,7 @@ pub(crate) enum Message {
     Due(TaskNo, Timestamp),
     /// An operator asks something of this task.
     Asked(Waiting),
-    /// Start no more steps; give back every task whose steps have come back.
+    /// Tell what runs to stop, start no more steps; give back every task whose steps have come back.
     Drain,
     /// Give back everything at once; what still runs is dropped.
     GiveBack,
@@ -175,6 +175,7 @@ impl Hold {
             Message::Asked(waiting) => self.asked(waiting).await,
             Message::Drain => {
                 self.draining = true;
+                self.held.values().for_each(|held| held.stop.cancel());
                 self.touched.extend(self.held.keys());
             }
             Message::GiveBack => {

@@ -130,6 +130,8 @@ struct Borrowed {
     /// one comes to is not wanted any more.
     loan: u64,
     cancel: CancellationToken,
+    /// Tells the handler to stop, as that of a held task.
+    stop: CancellationToken,
 }
 
 /// Runs what others offer.
@@ -165,6 +167,7 @@ impl Borrow {
                 () = self.shared.clock.sleep(take::pause(&self.shared)) => self.take().await,
             }
         }
+        self.borrowed.values().for_each(|borrowed| borrowed.stop.cancel());
         let limit = tokio::time::sleep(self.shared.settings.drain);
         let mut limit = std::pin::pin!(limit);
         while !self.borrowed.is_empty() {
@@ -244,6 +247,7 @@ impl Borrow {
         let rule = &plan.rules.steps[place];
         let spent = progress.slot(no).map_or(0, |slot| slot.spent());
         let cancel = CancellationToken::new();
+        let stop = cancel.child_token();
         let results = Held::results_of(&plan, &progress, &taken.history);
         let step = TaskSequenceStep::new(StepParts {
             task: facts_of(taken.uuid, taken.correlation_id, &plan, taken.context.clone(), taken.created_at),
@@ -257,7 +261,7 @@ impl Borrow {
             results,
             undoes: None,
             states: self.shared.states.clone(),
-            cancel: cancel.clone(),
+            cancel: stop.clone(),
         });
         self.loans += 1;
         let loan = self.loans;
@@ -267,6 +271,7 @@ impl Borrow {
             attempt: taken.attempt,
             loan,
             step,
+            cancel: cancel.clone(),
             handler,
             timeout: rule.timeout,
             grace: self.shared.settings.cancel_grace,
@@ -276,7 +281,7 @@ impl Borrow {
             patience: None,
             done: self.sender.clone(),
         };
-        if let Some(former) = self.borrowed.insert((task, no), Borrowed { taken, loan, cancel }) {
+        if let Some(former) = self.borrowed.insert((task, no), Borrowed { taken, loan, cancel, stop }) {
             // Lent anew since: what the earlier loan comes to is refused.
             former.cancel.cancel();
         }

@@ -204,7 +204,11 @@ impl FromStep for IdempotencyKey {
 }
 
 /// A future that is ready when the handler should stop: the task was cancelled, its lease was lost or
-/// the program ends. What the handler returns after that is dropped.
+/// the program ends.
+///
+/// What the handler returns after the first two is dropped. A program that ends still records it, as long
+/// as the handler returns within `worker.drain_seconds`; one that does not is dropped, and called again
+/// elsewhere.
 ///
 /// ```
 /// use tasker_runtime::prelude::*;

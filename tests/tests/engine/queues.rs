@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::recovery::listens;
 use serde_json::json;
 use support::{
     stage::{step, template},
@@ -48,6 +49,26 @@ async fn step_of_another_queue_waits_for_a_process_that_serves_it() {
         let queues: Vec<_> = workers.iter().map(|worker| worker.queues.clone().unwrap_or_default()).collect();
         assert_eq!(queues, [vec!["test".to_owned()], vec!["other".to_owned(), "slow".to_owned()]]);
         there.stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn process_that_stops_tells_the_handlers_of_borrowed_steps_and_records_what_they_return() {
+    for world in worlds().await {
+        listens(&world, "b");
+        let here = world.builder(&[("worker.queues", "test")]).template(mixed()).start().await.unwrap();
+        let there = world.builder(&[("worker.queues", "slow")]).template(mixed()).start().await.unwrap();
+        let task = here.submit(Submission::to("test/mixed")).await.unwrap();
+        let called = || async {
+            world.clock.advance(Duration::from_millis(300));
+            (!world.stage.times("b").is_empty()).then_some(())
+        };
+        eventually("the call of `b`", called).await;
+        there.stop().await.unwrap();
+        assert_eq!(runners(&world, 1).await, ["2"], "{}", world.database);
+        let report = settled(&here, task).await;
+        assert_eq!(report.step("b").unwrap().result, json!("stopped early"), "{}", world.database);
+        assert_eq!(world.stage.called(), ["a 1", "b 1", "c 1"], "{}", world.database);
     }
 }
 

@@ -11,6 +11,7 @@ use tasker_runtime::{
     StepError, Tasker,
     api::Submission,
     model::{StepState, TaskState},
+    prelude::{Cancelled, FromStep},
     template::RetryOptions,
 };
 
@@ -129,6 +130,47 @@ async fn stop_waits_for_what_runs_and_records_it() {
         assert_eq!(report.step("a").unwrap().state, StepState::Complete, "{}", world.database);
         assert_eq!((report.state, held(&world).await), (TaskState::Pending, 0), "{}", world.database);
         assert_eq!(world.stage.called(), ["a 1"], "{}: nothing new was started", world.database);
+    }
+}
+
+/// From now on `step` returns a word once it is told to stop.
+pub(crate) fn listens(world: &World, step: &str) {
+    world.stage.on(step, |step| async move {
+        Cancelled::from_step(&step)?.await;
+        Ok(json!("stopped early"))
+    });
+}
+
+#[tokio::test]
+async fn stop_tells_handlers_and_records_what_they_return() {
+    let template = template("told", [step("a", &[]), step("b", &["a"])]);
+    for world in worlds().await {
+        listens(&world, "a");
+        let tasker = world.start(&template).await;
+        let task = tasker.submit(Submission::to("test/told")).await.unwrap();
+        world.stage.wait_for("a", 1).await;
+        tasker.stop().await.unwrap();
+        let next = world.start(&template).await;
+        let report = settled(&next, task).await;
+        assert_eq!(report.step("a").unwrap().result, json!("stopped early"), "{}", world.database);
+        assert_eq!(world.stage.called(), ["a 1", "b 1"], "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn stop_does_not_start_what_still_waits_for_a_permit() {
+    let template = template("queue", [step("a", &[]), step("b", &[])]);
+    for world in worlds().await {
+        listens(&world, "a");
+        listens(&world, "b");
+        let tasker = world.builder(&[("worker.concurrency", "1")]).template(template.clone());
+        let tasker = tasker.start().await.unwrap();
+        tasker.submit(Submission::to("test/queue")).await.unwrap();
+        let called = || async { (!world.stage.calls().is_empty()).then_some(()) };
+        eventually("the first call", called).await;
+        tasker.stop().await.unwrap();
+        assert_eq!(world.stage.calls().len(), 1, "{}", world.database);
+        assert_eq!(world.count("select count(*) from tasker.steps").await, 1, "{}", world.database);
     }
 }
 

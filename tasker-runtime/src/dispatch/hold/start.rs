@@ -84,7 +84,7 @@ pub(super) fn start(shared: &Arc<Shared>, me: &UnboundedSender<Message>, held: &
         results: held.results.clone(),
         undoes: held.progress.undone(no).cloned(),
         states: shared.states.clone(),
-        cancel: held.cancel.clone(),
+        cancel: held.stop.clone(),
     });
     held.running += 1;
     let call = Call {
@@ -93,6 +93,7 @@ pub(super) fn start(shared: &Arc<Shared>, me: &UnboundedSender<Message>, held: &
         attempt,
         loan: 0,
         step,
+        cancel: held.cancel.clone(),
         own_permits: shared.own_permits(handler),
         patience: (no.undoes().is_none() && shared.has_company()).then_some(PATIENCE),
         handler,
