@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::{
     model::{Progress, Slot, StepNo, StepState, TaskState, Timestamp, Verdict},
     orchestration::{
+        activity::Running,
         journal::{Entry, Failure, History},
         plan::Plan,
         recover::Worker,
@@ -69,7 +70,9 @@ pub struct TaskReport {
 pub struct StepReport {
     /// Its name.
     pub name: String,
-    /// Where it stands.
+    /// Where it stands. That it is in progress is known of steps that run in the process that looks, and of
+    /// those that have run elsewhere for longer than a heartbeat (a third of `worker.lease_seconds`), unless
+    /// more than a hundred others have run there for longer; until then they are ready.
     pub state: StepState,
     /// Attempts that have come to an end.
     pub attempts: u32,
@@ -262,6 +265,21 @@ impl TaskReport {
             queue: task.queue,
             priority: task.priority,
             correlation_id: task.correlation_id,
+        }
+    }
+
+    /// Says of steps that are to be called next that they run.
+    pub(super) fn show_running(&mut self, running: &[Running]) {
+        for step in self.steps.iter_mut().chain(&mut self.compensations) {
+            let next = |running: &&Running| running.step == step.name && running.attempt == step.attempts + 1;
+            let waits = matches!(
+                step.state,
+                StepState::Pending | StepState::Ready | StepState::WaitingForRetry | StepState::InProgress
+            );
+            let Some(running) = running.iter().find(next).filter(|_| waits) else { continue };
+            step.state = StepState::InProgress;
+            step.started_at = Some(Timestamp::from_micros(running.since));
+            (step.finished_at, step.retry_at) = (None, None);
         }
     }
 

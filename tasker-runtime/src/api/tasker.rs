@@ -24,6 +24,7 @@ use crate::{
     },
     model::{Command, Json, Lease, StepNo, TaskState},
     orchestration::{
+        activity,
         claim::Claimed,
         commands::{self, Asked, Refused},
         journal::History,
@@ -410,9 +411,20 @@ impl Tasker {
             TaskState::InProgress => share::on_offer(&mut connection, task.task).await?,
             _ => Vec::new(),
         };
+        let now = self.inner.clock.now();
+        let running = match task.state {
+            TaskState::InProgress | TaskState::Compensating => {
+                let mut running = activity::of(&mut connection, task.uuid, now).await?;
+                running
+                    .extend(self.inner.engine.iter().flat_map(|engine| engine.shared.running.of(task.uuid)));
+                running
+            }
+            _ => Vec::new(),
+        };
         drop(connection);
         let plan = self.inner.plans.kept(task.template).await?;
-        let report = TaskReport::new(task, &history, &plan, &on_offer, self.inner.clock.now());
+        let mut report = TaskReport::new(task, &history, &plan, &on_offer, now);
+        report.show_running(&running);
         Ok(Some((report, plan.template.clone())))
     }
 

@@ -145,6 +145,9 @@ fn what(step: &StepReport) -> String {
     if let Some(batches) = step.batches {
         return batches.to_string();
     }
+    if let (StepState::InProgress, Some(start)) = (step.state, step.started_at) {
+        return format!("since {}", seconds(start));
+    }
     let text = if step.result.is_null() { String::new() } else { step.result.to_string() };
     match text.char_indices().nth(100) {
         Some((end, _)) => format!("{}…", &text[..end]),

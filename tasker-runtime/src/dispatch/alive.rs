@@ -5,9 +5,12 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{announce::News, engine::Shared, hold::Message};
-use crate::orchestration::{
-    commands::{self, Asked, Refused},
-    recover,
+use crate::{
+    model::Timestamp,
+    orchestration::{
+        commands::{self, Asked, Refused},
+        recover,
+    },
 };
 
 /// How long a command waits at most until the holder of its task sees it.
@@ -16,8 +19,9 @@ const LOOK_FOR_COMMANDS: Duration = Duration::from_secs(1);
 /// Beats until the engine stops, at a third of the lease.
 pub(crate) async fn run(shared: Arc<Shared>, holds: Vec<UnboundedSender<Message>>) {
     let period = shared.settings.lease / 3;
+    let mut told = Told::new(&shared);
     // The first beat only looks around: who else is there?
-    if let Err(error) = beat(&shared).await {
+    if let Err(error) = beat(&shared, &mut told).await {
         tracing::warn!(%error, "the lease could not be renewed");
     }
     let mut next = shared.clock.now() + period;
@@ -32,9 +36,12 @@ pub(crate) async fn run(shared: Arc<Shared>, holds: Vec<UnboundedSender<Message>
             }
             () = shared.clock.sleep_until(next) => {}
         }
-        match beat(&shared).await {
+        match beat(&shared, &mut told).await {
             Ok(true) => {}
-            Ok(false) => replace_worker(&shared, &holds).await,
+            Ok(false) => {
+                replace_worker(&shared, &holds).await;
+                told = Told::new(&shared);
+            }
             Err(error) => tracing::warn!(%error, "the lease could not be renewed"),
         }
         next = shared.clock.now() + period;
@@ -85,14 +92,32 @@ async fn pass_commands(shared: &Shared, holds: &[UnboundedSender<Message>]) -> c
     Ok(())
 }
 
-async fn beat(shared: &Shared) -> crate::store::Result<bool> {
+/// What others know of what runs here.
+struct Told {
+    activity: String,
+    /// When they were told.
+    at: Timestamp,
+}
+
+impl Told {
+    /// A new worker: nothing is known of it.
+    fn new(shared: &Shared) -> Self {
+        Self { activity: "[]".to_owned(), at: shared.clock.now() }
+    }
+}
+
+async fn beat(shared: &Shared, told: &mut Told) -> crate::store::Result<bool> {
     let asked = shared.clock.now();
     if let Some(time) = shared.store.now().await? {
         shared.clock.follow(time, asked);
     }
     let mut connection = shared.store.writer().await?;
     let now = shared.clock.now();
-    let alive = recover::heartbeat(&mut connection, shared.worker(), now, shared.settings.lease).await?;
+    let news = shared.running.news(told.at, &told.activity);
+    let (worker, lease) = (shared.worker(), shared.settings.lease);
+    let alive = recover::heartbeat(&mut connection, worker, now, lease, news.as_deref()).await?;
+    told.activity = news.unwrap_or_else(|| std::mem::take(&mut told.activity));
+    told.at = now;
     let mut freed = recover::take_back_expired(&mut connection, now).await?;
     drop(connection);
     freed += recover::take_back_gone(&shared.store, now).await?;

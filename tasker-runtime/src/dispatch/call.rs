@@ -13,11 +13,14 @@ use std::{
 use tokio::sync::{Semaphore, mpsc::UnboundedSender};
 use tokio_util::sync::CancellationToken;
 
-use super::hold::{Message, Over};
+use super::{
+    hold::{Message, Over},
+    running::Running,
+};
 use crate::{
     clock::Clock,
-    handler::{StepHandler, TaskSequenceStep},
-    model::{Json, Lease, StepError, StepNo},
+    handler::{StepHandler, StepParts, TaskSequenceStep},
+    model::{Json, Lease, StepError, StepNo, Timestamp},
 };
 
 /// One attempt, ready to run.
@@ -36,6 +39,8 @@ pub(crate) struct Call {
     pub grace: Duration,
     pub clock: Clock,
     pub permits: Arc<Semaphore>,
+    /// Where it is noted while its handler runs.
+    pub running: Arc<Running>,
     /// The handler's own limit, on top.
     pub own_permits: Option<Arc<Semaphore>>,
     /// After waiting this long for a permit the attempt is lent to others; `None`: it waits.
@@ -64,7 +69,8 @@ impl Call {
         };
         let started_at = self.clock.now();
         // Told to stop before it began.
-        let outcome = if self.step.parts().cancel.is_cancelled() { None } else { self.outcome().await };
+        let outcome =
+            if self.step.parts().cancel.is_cancelled() { None } else { self.outcome(started_at).await };
         let over = Over {
             lease: self.lease,
             no: self.no,
@@ -79,11 +85,14 @@ impl Call {
     }
 
     /// `None` when the handler was dropped because its result is no longer wanted.
-    async fn outcome(&self) -> Option<Result<Json, StepError>> {
+    async fn outcome(&self, started_at: Timestamp) -> Option<Result<Json, StepError>> {
         // A handler may panic before its first await as well as after it.
         let call = pin!(async { self.handler.call(&self.step).await });
         let handler = Caught(call);
         let cancelled = async {
+            // Only a handler that is not done at once is waited for.
+            let StepParts { task, name, .. } = self.step.parts();
+            let _noted = self.running.note(task.id, name.clone(), self.attempt, started_at);
             self.cancel.cancelled().await;
             self.clock.sleep(self.grace).await;
         };

@@ -24,6 +24,7 @@ use super::{
     hold::{Hold, Message},
     listen,
     queues::Served,
+    running::Running,
     share::{self, Borrow, Lent},
     take::Take,
     watch::Watchers,
@@ -133,6 +134,8 @@ pub(crate) struct Shared {
     pub watchers: Watchers,
     pub counters: Counters,
     pub permits: Arc<Semaphore>,
+    /// The handlers that run now.
+    pub running: Arc<Running>,
     own_permits: HashMap<String, Arc<Semaphore>>,
     /// This worker's number; it changes when others took the process for dead.
     pub worker: AtomicI64,
@@ -330,6 +333,7 @@ impl Engine {
         let (hints, hinted) = unbounded_channel();
         let shared = Arc::new(Shared {
             permits: Arc::new(Semaphore::new(settings.concurrency.max(1))),
+            running: Arc::default(),
             own_permits,
             worker: AtomicI64::new(worker.0),
             held: AtomicUsize::new(0),

@@ -15,6 +15,7 @@ pub(crate) mod hold;
 pub(crate) mod listen;
 pub(crate) mod queues;
 mod rollback;
+pub(crate) mod running;
 pub(crate) mod share;
 pub(crate) mod take;
 pub(crate) mod watch;

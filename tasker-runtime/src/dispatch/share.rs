@@ -277,6 +277,7 @@ impl Borrow {
             grace: self.shared.settings.cancel_grace,
             clock: self.shared.clock.clone(),
             permits: self.shared.permits.clone(),
+            running: self.shared.running.clone(),
             own_permits: self.shared.own_permits(handler),
             patience: None,
             done: self.sender.clone(),

@@ -3,6 +3,7 @@
 //! Every function here is one transaction or one read. None of them calls handlers, waits for time to
 //! pass or keeps anything in memory; that is [`dispatch`](crate::dispatch).
 
+pub(crate) mod activity;
 pub(crate) mod checkpoint;
 pub(crate) mod claim;
 pub(crate) mod commands;

@@ -47,15 +47,16 @@ pub(crate) async fn register(
     rows.first().map_or(Ok(0), |row| row.int(0)).map(WorkerId)
 }
 
-/// Lets the worker's leases live for `lease` from `now` on. False: it was given up, and all it held with it.
+/// Lets the worker's leases live for `lease` from `now` on, and says what it has running where `activity` does. False: it was given up, and all it held with it.
 pub(crate) async fn heartbeat(
     connection: &mut Connection,
     worker: WorkerId,
     now: Timestamp,
     lease: Duration,
+    activity: Option<&str>,
 ) -> Result<bool> {
-    let until = (now + lease).as_micros();
-    Ok(connection.fetch_first(&sql::HEARTBEAT, values![worker.0, now.as_micros(), until]).await?.is_some())
+    let values = values![worker.0, now.as_micros(), (now + lease).as_micros(), activity];
+    Ok(connection.fetch_first(&sql::HEARTBEAT, values).await?.is_some())
 }
 
 /// Frees what workers hold whose leases ran out before `now`; says how many tasks that were.

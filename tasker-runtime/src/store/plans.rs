@@ -47,7 +47,7 @@ fn pooled() -> Vec<Case> {
     let case =
         |name, statement, values: &str, indexes| Case { name, statement, values: values.to_owned(), indexes };
     vec![
-        case("heartbeat", &sql::HEARTBEAT, "1, 1, 1", &[]),
+        case("heartbeat", &sql::HEARTBEAT, "1, 1, 1, null", &[]),
         case("commands", &sql::COMMANDS, "1", &["runs_pkey"]),
         case("take_back", &sql::TAKE_BACK, "1, 1", &["runs_owner"]),
     ]

@@ -71,7 +71,8 @@ statements! {
     TEMPLATE_VERSIONS = shared "template_versions";
     TEMPLATE_CONTENT = shared "template_content";
     ADD_WORKER = twin "add_worker";
-    HEARTBEAT = shared "heartbeat";
+    HEARTBEAT = twin "heartbeat";
+    ACTIVITY = shared "activity";
     EXPIRED_WORKERS = twin "expired_workers";
     LIVE_WORKERS = shared "live_workers";
     TAKE_BACK = shared "take_back";

@@ -1,6 +1,7 @@
 //! What the engine promises, held on both stores.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod activity;
 mod code_first;
 mod decisions;
 mod failures;

@@ -101,6 +101,7 @@ pub(super) fn start(shared: &Arc<Shared>, me: &UnboundedSender<Message>, held: &
         grace: shared.settings.cancel_grace,
         clock: shared.clock.clone(),
         permits: shared.permits.clone(),
+        running: shared.running.clone(),
         done: me.clone(),
     };
     tokio::spawn(call.run());

@@ -82,7 +82,7 @@ async fn takeover_during_a_renewal_leaves_the_worker_alone() {
     for database in databases().await {
         let (scene, _) = Scene::held(database).await;
         let mut first = begin(&scene).await;
-        assert!(recover::heartbeat(&mut first, scene.one, T0 + LEASE, LEASE).await.unwrap());
+        assert!(recover::heartbeat(&mut first, scene.one, T0 + LEASE, LEASE, None).await.unwrap());
         assert_eq!(overlapping(&scene, first, scene.take_over()).await, 0, "{}", scene.database);
         assert!(scene.is_held().await, "{}", scene.database);
     }
@@ -103,7 +103,7 @@ async fn renewal_and_record_do_not_wait_for_each_other() {
     for database in databases().await {
         let (scene, lease) = Scene::held(database).await;
         let mut first = begin(&scene).await;
-        recover::heartbeat(&mut first, scene.one, T0, LEASE).await.unwrap();
+        recover::heartbeat(&mut first, scene.one, T0, LEASE, None).await.unwrap();
         let batch = result(lease, "1");
         let exceptions = overlapping(&scene, first, scene.record(scene.one, &batch)).await;
         assert!(untouched(&exceptions, lease), "{}", scene.database);

@@ -107,7 +107,7 @@ impl Scene {
 
     pub(super) async fn heartbeat(&self, worker: WorkerId) -> bool {
         let mut connection = self.store.writer().await.unwrap();
-        recover::heartbeat(&mut connection, worker, T0 + LEASE, LEASE).await.unwrap()
+        recover::heartbeat(&mut connection, worker, T0 + LEASE, LEASE, None).await.unwrap()
     }
 
     pub(super) async fn state(&self) -> TaskState {

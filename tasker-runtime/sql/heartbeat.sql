@@ -1,8 +1,0 @@
--- keep a worker alive
--- Worker $1, seen at $2, alive until $3. No row: it was given up, and its leases with it.
-update tasker.workers
-set seen_at = $2,
-    expires_at = $3
-where id = $1
-  and stopped_at is null
-returning id

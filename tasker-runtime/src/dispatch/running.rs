@@ -1,0 +1,113 @@
+//! Which handlers run in this process, and since when.
+//!
+//! A handler that is done at once is never noted here, so short steps cost nothing.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use uuid::Uuid;
+
+use crate::{model::Timestamp, orchestration::activity};
+
+/// So many attempts are told to other processes, the oldest first.
+const MOST_TOLD: usize = 100;
+
+/// The handlers that run in this process.
+#[derive(Debug, Default)]
+pub(crate) struct Running(Mutex<Calls>);
+
+#[derive(Debug, Default)]
+struct Calls {
+    /// The oldest first; the second part of the key tells apart what was called at the same time.
+    by_age: BTreeMap<(Timestamp, u64), Call>,
+    next: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Call {
+    task: Uuid,
+    step: Arc<str>,
+    attempt: u32,
+}
+
+/// A handler runs as long as this is there.
+#[derive(Debug)]
+pub(crate) struct Noted<'a> {
+    running: &'a Running,
+    key: (Timestamp, u64),
+}
+
+impl Drop for Noted<'_> {
+    fn drop(&mut self) {
+        self.running.lock().by_age.remove(&self.key);
+    }
+}
+
+impl Running {
+    /// Notes an attempt that was called at `since`.
+    pub(crate) fn note(&self, task: Uuid, step: Arc<str>, attempt: u32, since: Timestamp) -> Noted<'_> {
+        let mut calls = self.lock();
+        let key = (since, calls.next);
+        calls.next += 1;
+        calls.by_age.insert(key, Call { task, step, attempt });
+        Noted { running: self, key }
+    }
+
+    /// What runs of `task`.
+    pub(crate) fn of(&self, task: Uuid) -> Vec<activity::Running> {
+        let calls = self.lock();
+        calls.by_age.iter().filter(|(_, call)| call.task == task).map(told).collect()
+    }
+
+    /// What has run since before `time`, for other processes to read; `None` where it is what `told` says
+    /// they know.
+    pub(crate) fn news(&self, time: Timestamp, told_before: &str) -> Option<String> {
+        let calls = self.lock();
+        let long: Vec<_> = calls.by_age.range(..(time, 0)).take(MOST_TOLD).map(told).collect();
+        drop(calls);
+        let text = serde_json::to_string(&long).unwrap_or_default();
+        (text != told_before).then_some(text)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Calls> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn told((key, call): (&(Timestamp, u64), &Call)) -> activity::Running {
+    let Call { task, step, attempt } = call;
+    activity::Running { task: *task, step: step.to_string(), attempt: *attempt, since: key.0.as_micros() }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_micros(second * 1_000_000)
+    }
+
+    fn since(text: &str) -> Vec<i64> {
+        let running: Vec<activity::Running> = serde_json::from_str(text).unwrap();
+        running.iter().map(|running| running.since / 1_000_000).collect()
+    }
+
+    #[test]
+    fn only_what_changed_among_the_hundred_oldest_is_told() {
+        let running = Running::default();
+        assert_eq!(running.news(at(9), "[]"), None);
+        let mut noted: Vec<_> =
+            (0..150).rev().map(|second| running.note(Uuid::nil(), "a".into(), 1, at(second))).collect();
+        let text = running.news(at(120), "[]").unwrap();
+        assert_eq!(since(&text), (0..100).collect::<Vec<_>>());
+        assert_eq!(running.news(at(130), &text), None, "the younger ones are not told");
+        assert_eq!(since(&running.news(at(5), &text).unwrap()), [0, 1, 2, 3, 4]);
+        noted.pop();
+        assert_eq!(since(&running.news(at(120), &text).unwrap()), (1..101).collect::<Vec<_>>());
+        noted.clear();
+        assert_eq!(running.news(at(120), &text).unwrap(), "[]");
+    }
+}
