@@ -128,6 +128,15 @@ async fn completed_steps_are_undone_last_first_with_their_own_results() {
         let printed = serde_json::to_value(&report).unwrap();
         assert_eq!(printed["compensations"][1]["name"], json!("undo a"));
         assert_eq!(printed["steps"].as_array().unwrap().len(), 3);
+        let view = "select step, state from tasker.step_states";
+        let view: Vec<String> = world
+            .rows(view)
+            .await
+            .iter()
+            .map(|row| row.iter().flatten().cloned().collect::<Vec<_>>().join(" "))
+            .collect();
+        let steps = ["a complete", "b complete", "c error", "undo a complete", "undo b complete"];
+        assert_eq!(view, steps, "{}", world.database);
     }
 }
 

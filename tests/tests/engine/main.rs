@@ -11,6 +11,7 @@ mod operators;
 mod queues;
 mod recovery;
 mod retries;
+mod step_states;
 mod submission;
 mod unanswered;
 mod waking;
