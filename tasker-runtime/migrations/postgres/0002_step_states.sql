@@ -60,7 +60,8 @@ cross join lateral (
     from (
         select number, (number & 1073741823) >> 14 as batch
         from (
-            select generate_series(0, json_array_length(p.content -> 'steps') - 1) as number
+            select (e.place - 1)::integer as number
+            from json_array_elements(p.content -> 'steps') with ordinality e (content, place)
             union
             select step from tasker.steps where task_id = t.id
             union

@@ -62,6 +62,9 @@ pub enum SubmitError {
         /// What it asks for.
         reason: String,
     },
+    /// The idempotency key is empty.
+    #[error("an idempotency key must have at least one character")]
+    EmptyKey,
     /// The idempotency key was used with another context.
     #[error("the idempotency key `{key}` was used for task {task} with another input")]
     KeyReused {

@@ -73,7 +73,8 @@ impl Submission {
     }
 
     /// A key that makes the submission idempotent: the same key with the same context gives the task that
-    /// is there already, with another context it is refused. Keys belong to their template.
+    /// is there already, with another context it is refused. The order of fields, white space and the way texts
+    /// are escaped make no other context. Keys belong to their template and are not empty.
     #[must_use]
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = Some(key.into());

@@ -281,6 +281,9 @@ impl Tasker {
 
     async fn submit_as(&self, id: Uuid, submission: Submission) -> Result<Uuid, SubmitError> {
         let key = submission.idempotency_key.clone();
+        if key.as_deref().is_some_and(str::is_empty) {
+            return Err(SubmitError::EmptyKey);
+        }
         let due = submission.delay.is_zero();
         let (task, known) = self.new_task(id, submission)?;
         if let Some(key) = key {

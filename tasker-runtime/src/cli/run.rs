@@ -186,6 +186,9 @@ fn refused(error: SubmitError, template: Option<&Arc<Template>>) -> Failure {
     match error {
         SubmitError::Store(error) => error.into(),
         SubmitError::UnknownTemplate(error) => unknown_template(error),
+        error @ SubmitError::KeyReused { task, .. } => {
+            Failure::usage(error).try_this(format!("tasker show {task}"))
+        }
         error => Failure { hint: show, ..Failure::usage(error) },
     }
 }

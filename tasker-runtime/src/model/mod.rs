@@ -1,6 +1,7 @@
 //! The rules of the engine, as pure data and functions: no clock, no database, no runtime.
 
 mod batch;
+mod canonical;
 mod command;
 mod error;
 mod id;

@@ -57,7 +57,7 @@ pub(crate) async fn submit_once(
 
 async fn submit_keyed(connection: &mut Connection, task: &NewTask, key: Key<'_>) -> Result<Option<Used>> {
     let Key { namespace, template, key } = key;
-    let digest = super::templates::digest(task.context.as_str());
+    let digest = super::templates::digest(&task.context.canonical());
     let values = values![namespace, template, key, task.uuid, &*digest, task.created_at.as_micros()];
     if connection.execute(&sql::ADD_KEY, values).await? == 1 {
         let rows = rows(std::slice::from_ref(task));

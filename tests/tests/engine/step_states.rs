@@ -17,8 +17,10 @@ use tasker_runtime::{
 use super::operators::{resolve, skip};
 
 /// `step state attempts error` of the one task, in the order of the view.
-pub(crate) async fn lines(world: &World) -> Vec<String> {
-    let sql = "select step, state, cast(attempts as text), error_code from tasker.step_states";
+async fn lines(world: &World) -> Vec<String> {
+    // As people ask: of one task, which goes by its index.
+    let sql = "select step, state, cast(attempts as text), error_code from tasker.step_states
+        where task_id = (select uuid from tasker.tasks)";
     let rows = world.rows(sql).await;
     rows.into_iter().map(|row| row.into_iter().flatten().collect::<Vec<_>>().join(" ")).collect()
 }

@@ -11,7 +11,7 @@ use support::{
 use tasker_runtime::{
     Tasker,
     api::{Submission, SubmitError},
-    model::TaskState,
+    model::{Json, TaskState},
     template::Template,
 };
 use uuid::Uuid;
@@ -85,6 +85,32 @@ async fn same_key_and_input_give_the_same_task_and_other_input_is_refused() {
             other => panic!("{other}"),
         }
         assert_eq!((tasks(&world).await, world.stage.calls().len()), (1, 1), "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn same_input_in_other_words_gives_the_same_task() {
+    for world in worlds().await {
+        let office = world.connect(&plain()).await;
+        let order = |text: &str| {
+            Submission::to("test/plain").json(Json::from_text(text).unwrap()).idempotency_key("k")
+        };
+        let first = office.submit(order(r#"{"n":1,"to":{"a":"é","b":[]}}"#)).await.unwrap();
+        let again = order("{ \"to\": {\"b\": [ ], \"a\": \"\\u00e9\"},\n \"n\": 1 }");
+        assert_eq!(office.submit(again).await.unwrap(), first, "{}", world.database);
+        let other = office.submit(order(r#"{"n":1,"to":{"a":"é","b":[1]}}"#)).await.unwrap_err();
+        assert!(matches!(other, SubmitError::KeyReused { .. }), "{}: {other}", world.database);
+        assert_eq!(tasks(&world).await, 1, "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn empty_key_is_refused() {
+    for world in worlds().await {
+        let office = world.connect(&plain()).await;
+        let refused = office.submit(Submission::to("test/plain").idempotency_key("")).await.unwrap_err();
+        assert_eq!(refused.to_string(), "an idempotency key must have at least one character");
+        assert_eq!(tasks(&world).await, 0, "{}", world.database);
     }
 }
 
