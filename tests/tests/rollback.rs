@@ -407,7 +407,7 @@ async fn a_paused_rollback_goes_on_when_it_is_resumed() {
         world.stage.wait_for("undo b", 1).await;
         tasker.ask(task, &Command::Pause).await.unwrap();
         // One that changes nothing, and is seen after the pause.
-        tasker.ask(task, &Command::Retry { steps: Vec::new() }).await.unwrap();
+        tasker.ask(task, &Command::Retry { steps: Vec::new() }).await.unwrap_err();
         let asked = || async { world.count("select count(*) from tasker.commands").await == 1 };
         eventually("the command to be seen", || async { asked().await.then_some(()) }).await;
         gate.add_permits(1);

@@ -202,6 +202,26 @@ async fn operators_commands_move_a_task_and_refuse_what_does_not_fit() {
 }
 
 #[tokio::test]
+async fn blocked_task_that_is_given_up_is_an_error() {
+    for database in databases().await {
+        let order = r#"{"even_number": 7}"#;
+        run(&database, &["run", "linear_workflow/mathematical_sequence", "--input", order]);
+        let task = run(&database, &["list", "-o", "json"]).json()[0]["task_id"].as_str().unwrap().to_owned();
+        let given_up = run(&database, &["give-up", &task]);
+        assert_eq!(
+            (given_up.code, &*given_up.err),
+            (0, &*format!("give_up: {task} is error\n")),
+            "{database}"
+        );
+        let shown = run(&database, &["show", &task]).out;
+        assert!(shown.contains("cause     failed for good: linear_step_1"), "{database}: {shown}");
+        let again = run(&database, &["give-up", &task]);
+        let over = "the task is error: nothing can change it any more";
+        again.failed(1, over, &format!("tasker show {task}"));
+    }
+}
+
+#[tokio::test]
 async fn submitted_task_waits_for_who_runs_it_and_its_key_makes_it_one() {
     for database in databases().await {
         let order = ["submit", "diamond_workflow/diamond_pattern", "--input", r#"{"even_number": 2}"#];
@@ -209,6 +229,10 @@ async fn submitted_task_waits_for_who_runs_it_and_its_key_makes_it_one() {
         let first = run(&database, &order);
         assert_eq!(first.code, 0, "{database}: {}", first.err);
         assert_eq!(run(&database, &order).out, first.out, "{database}");
+        let other = ["submit", "diamond_workflow/diamond_pattern", "--input", r#"{ "even_number":4 }"#];
+        let other = run(&database, &[&other[..], &["--idempotency-key", "k"]].concat());
+        let first_task = first.out.trim();
+        other.failed(2, "with another input", &format!("tasker show {first_task}"));
         let tasks = run(&database, &["list", "-o", "json"]).json();
         assert_eq!(tasks.as_array().unwrap().len(), 1, "{database}");
         assert_eq!(

@@ -1,3 +1,4 @@
 -- ask the holder of task $1 at $2 to follow the command $3
-insert into tasker.commands (task_id, created_at, command)
-values ($1, $2, $3::json)
+-- It stands in line $4 of the audit trail, or in none.
+insert into tasker.commands (task_id, created_at, command, audit_id)
+values ($1, $2, $3::json, $4)

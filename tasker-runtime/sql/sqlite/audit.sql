@@ -2,3 +2,4 @@
 -- To task $1 at $2: actor $3, action $4, detail $5.
 insert into audit (task_id, created_at, actor, action, detail)
 values ($1, $2, $3, $4, $5)
+returning id

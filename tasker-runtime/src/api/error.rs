@@ -121,6 +121,12 @@ pub enum AskError {
     /// The command does not fit the state of the task.
     #[error(transparent)]
     Refused(#[from] crate::model::CommandError),
+    /// The process that holds the task found that the command does not fit.
+    #[error("{reason}")]
+    RefusedByHolder {
+        /// Why, in words.
+        reason: String,
+    },
     /// The database did not do its part.
     #[error(transparent)]
     Store(#[from] store::Error),

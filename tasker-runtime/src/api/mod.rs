@@ -1,5 +1,6 @@
 //! The library: build a [`Tasker`], submit tasks to it, wait for them, look at them.
 
+mod ask;
 mod broken;
 mod builder;
 pub(crate) mod catalog;
@@ -10,6 +11,7 @@ pub(crate) mod rest;
 mod submission;
 mod tasker;
 
+pub use ask::Answer;
 pub use builder::Builder;
 pub use catalog::{Catalog, UnknownTemplate};
 pub use error::{AskError, StartError, SubmitError, WaitError};

@@ -11,8 +11,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use uuid::Uuid;
 
 use super::{
-    AskError, Builder, Catalog, DeadLetterSummary, Submission, SubmitError, TaskReport, TaskSummary, Update,
-    WaitError, WorkerSummary,
+    Builder, Catalog, DeadLetterSummary, Submission, SubmitError, TaskReport, TaskSummary, Update, WaitError,
+    WorkerSummary,
     catalog::{Known, full_name, unsupported},
 };
 use crate::{
@@ -22,11 +22,10 @@ use crate::{
         announce::{Announcer, News},
         engine::Plans,
     },
-    model::{Command, Json, Lease, StepNo, TaskState},
+    model::{Json, Lease, StepNo, TaskState},
     orchestration::{
         activity,
         claim::Claimed,
-        commands::{self, Asked, Refused},
         journal::History,
         recover, share,
         submit::{self, NewTask},
@@ -224,41 +223,8 @@ impl Tasker {
         Ok(task.uuid)
     }
 
-    /// Asks something of a task: at once where nobody holds it, through its holder otherwise, which sees
-    /// it within a second.
-    ///
-    /// # Errors
-    /// When there is no such task, the command does not fit its state, or the database does not answer.
-    pub async fn ask(&self, task: Uuid, command: &Command) -> Result<(), AskError> {
-        let mut connection = self.inner.store.writer().await?;
-        let known = |template| self.inner.plans.known(template);
-        let actor = std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned());
-        let now = self.inner.clock.now();
-        let asked = commands::ask(&mut connection, task, command, Some(&actor), now, known).await;
-        drop(connection);
-        match asked {
-            Ok(None) => return Err(AskError::UnknownTask(task)),
-            Ok(Some(Asked::Passed)) => {
-                self.inner.announcer.tell(News::Command);
-                if let Some(engine) = &self.inner.engine {
-                    engine.shared.asked.notify_one();
-                }
-            }
-            Ok(Some(Asked::Done(_))) => {
-                let found = async { view::find(&mut self.inner.store.reader().await?, task).await };
-                // It is done: who cannot be told finds it with the next poll.
-                if let Ok(Some((task, _))) = found.await {
-                    self.say_due(&task.queue);
-                }
-            }
-            Err(Refused::Command(problem)) => return Err(AskError::Refused(problem)),
-            Err(Refused::Store(error)) => return Err(AskError::Store(error)),
-        }
-        Ok(())
-    }
-
     /// Says here and elsewhere that a queue has work.
-    fn say_due(&self, queue: &str) {
+    pub(super) fn say_due(&self, queue: &str) {
         self.inner.announcer.tell(News::Queue(queue.to_owned()));
         if let Some(engine) = &self.inner.engine {
             engine.shared.hint(queue);

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{Context, Done, Failure, inspect, output, task_id};
 use crate::{
-    api::AskError,
+    api::{Answer, AskError},
     model::{Command, TaskState},
 };
 
@@ -86,29 +86,23 @@ impl Whole {
 async fn ask(context: Context, task: Uuid, command: Command) -> Done {
     let form = context.global.output;
     let tasker = context.builder().kept_only().connect().await?;
-    tasker.ask(task, &command).await.map_err(|error| match error {
+    let answer = tasker.ask(task, &command).await.map_err(|error| match error {
         AskError::Store(error) => error.into(),
         AskError::UnknownTask(task) => inspect::unknown_task(task),
         error => Failure::run(error).try_this(format!("tasker show {task}")),
     })?;
     let report = tasker.show(task).await?.ok_or_else(|| inspect::unknown_task(task))?;
     tasker.stop().await?;
-    match form {
-        super::Form::Table => {
-            let (verb, state) = (command.verb(), output::task_state(report.state));
-            match report.state {
-                TaskState::InProgress => {
-                    eprintln!(
-                        "{verb}: asked for; {task} is {state}, and who holds it follows within a second"
-                    );
-                }
-                TaskState::Pending | TaskState::Compensating => {
-                    eprintln!("{verb}: {task} is {state}, until `tasker serve` or `tasker resume {task}`");
-                }
-                _ => eprintln!("{verb}: {task} is {state}"),
-            }
-            Ok(())
+    let (verb, state) = (command.verb(), output::task_state(report.state));
+    match (answer, report.state) {
+        (Answer::Asked, _) => {
+            eprintln!("{verb}: asked, not yet followed: {task} is {state}, and who holds it sees to it");
         }
-        form => output::json(&report, form),
+        (Answer::Followed, TaskState::Pending | TaskState::Compensating) if form == super::Form::Table => {
+            eprintln!("{verb}: {task} is {state}, until `tasker serve` or `tasker resume {task}`");
+        }
+        _ if form == super::Form::Table => eprintln!("{verb}: {task} is {state}"),
+        _ => {}
     }
+    if form == super::Form::Table { Ok(()) } else { output::json(&report, form) }
 }

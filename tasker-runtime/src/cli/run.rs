@@ -159,7 +159,7 @@ impl Resume {
             live.look(&report);
             match tasker.ask(self.task, &Command::Resume).await {
                 // Nobody paused it: it was interrupted.
-                Ok(()) | Err(AskError::Refused(CommandError::NotPaused(_) | CommandError::Over(_))) => {}
+                Ok(_) | Err(AskError::Refused(CommandError::NotPaused(_) | CommandError::Over(_))) => {}
                 Err(AskError::Store(error)) => return Err(error.into()),
                 Err(error) => return Err(Failure::run(error)),
             }

@@ -68,16 +68,12 @@ async fn pass_commands(shared: &Shared, holds: &[UnboundedSender<Message>]) -> c
     let waiting = commands::waiting(&mut connection, shared.worker().0).await?;
     drop(connection);
     for command in waiting {
-        if command.held && !command.over {
+        if command.held && command.over.is_none() {
             let hold = usize::try_from(command.task.0).unwrap_or_default() % holds.len();
             let _ = holds[hold].send(Message::Asked(command));
             continue;
         }
         let mut connection = shared.store.writer().await?;
-        if command.over {
-            commands::drop_command(&mut connection, command.id).await?;
-            continue;
-        }
         let known = |template| shared.plans.known(template);
         match commands::follow_left(&mut connection, &command, shared.clock.now(), known).await {
             Ok(Some(Asked::Done(_))) => shared.hint_all(),

@@ -53,8 +53,17 @@ pub(crate) enum Refused {
 pub(crate) enum Asked {
     /// It is followed.
     Done(TaskState),
-    /// The holder of the task will follow it.
-    Passed,
+    /// The holder of the task is to follow it; what it answers stands in this line of the audit trail.
+    Passed(Option<i64>),
+}
+
+/// What a command came to that was left to the holder of its task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answered {
+    NotYet,
+    Followed,
+    /// Because of this.
+    Refused(String),
 }
 
 /// A command that waits for somebody to follow it.
@@ -64,9 +73,12 @@ pub(crate) struct Waiting {
     pub task: TaskNo,
     pub uuid: Uuid,
     pub command: Command,
-    /// Somebody holds the task: this worker.
+    /// Somebody holds the task, or did when it ended: this worker.
     pub held: bool,
-    pub over: bool,
+    /// The task is over, in this state.
+    pub over: Option<TaskState>,
+    /// The line of the audit trail it stands in.
+    pub audit: Option<i64>,
 }
 
 /// Locks the run of a task; `None` when there is no such task. A transaction must be open.
@@ -96,11 +108,11 @@ pub(crate) async fn ask<F: Future<Output = Result<Known>>>(
     let asked = async {
         let Some(locked) = lock(connection, uuid).await? else { return Ok(None) };
         let (known, task) = (known(locked.template).await?, locked.task);
-        let asked = follow(connection, locked, known, command, now).await?;
-        if let Some(actor) = actor {
-            audit(connection, task, now, actor, command).await?;
-        }
-        Ok(Some(asked))
+        let line = match actor {
+            Some(actor) => audit(connection, task, now, actor, command).await?,
+            None => None,
+        };
+        follow(connection, locked, known, command, now, line).await.map(Some)
     }
     .await;
     match asked {
@@ -123,14 +135,22 @@ pub(crate) async fn follow_left<F: Future<Output = Result<Known>>>(
     connection.begin().await?;
     let followed = async {
         let Some(locked) = lock(connection, waiting.uuid).await? else { return Ok(None) };
-        if locked.held {
-            return Ok(Some(Asked::Passed));
+        if locked.held && !locked.state.is_final() {
+            return Ok(Some(Asked::Passed(waiting.audit)));
         }
         if connection.execute(&sql::DROP_COMMAND, values![waiting.id]).await? == 0 {
             return Ok(None);
         }
+        // It is what was asked for.
+        if locked.state == TaskState::Cancelled && waiting.command == Command::Cancel {
+            return Ok(Some(Asked::Done(locked.state)));
+        }
         let known = known(locked.template).await?;
-        follow(connection, locked, known, &waiting.command, now).await.map(Some)
+        let followed = follow(connection, locked, known, &waiting.command, now, waiting.audit).await;
+        if let Err(Refused::Command(problem)) = &followed {
+            note_refusal(connection, waiting.audit, problem).await?;
+        }
+        followed.map(Some)
     }
     .await;
     match followed {
@@ -149,6 +169,7 @@ async fn follow(
     known: Known,
     command: &Command,
     now: Timestamp,
+    line: Option<i64>,
 ) -> std::result::Result<Asked, Refused> {
     if locked.state == TaskState::Complete && matches!(command, Command::Retry { .. }) {
         return take_up(connection, locked, known.rules, command, now).await;
@@ -172,7 +193,7 @@ async fn follow(
         }
     }
     if locked.held {
-        return pass(connection, locked.task, &progress, command, now).await;
+        return pass(connection, locked.task, &progress, command, now, line).await;
     }
     let facts = match command.facts(&progress) {
         // No step of a task that was set aside need have failed: the task as a whole is tried again.
@@ -195,21 +216,22 @@ async fn follow(
     Ok(Asked::Done(state))
 }
 
-/// Leaves `command` to the holder of the task.
+/// Leaves `command`, which stands in `line` of the audit trail, to the holder of the task.
 async fn pass(
     connection: &mut Connection,
     task: TaskNo,
     progress: &Progress,
     command: &Command,
     now: Timestamp,
+    line: Option<i64>,
 ) -> std::result::Result<Asked, Refused> {
     // What the steps of a held task allow, its holder knows best; which there are, everybody knows.
     if let Err(unknown @ CommandError::UnknownStep { .. }) = command.facts(progress) {
         return Err(unknown.into());
     }
     let text = serde_json::to_string(command).unwrap_or_default();
-    connection.execute(&sql::ADD_COMMAND, values![task.0, now.as_micros(), &*text]).await?;
-    Ok(Asked::Passed)
+    connection.execute(&sql::ADD_COMMAND, values![task.0, now.as_micros(), &*text, line]).await?;
+    Ok(Asked::Passed(line))
 }
 
 /// Where a task is moved to that nobody holds and that stands at `progress` after `command`. What is over is
@@ -264,22 +286,71 @@ async fn is_set_aside(connection: &mut Connection, task: TaskNo) -> Result<bool>
     Ok(connection.fetch_first(&sql::DEAD_LETTER, values![task.0]).await?.is_some())
 }
 
-/// Writes the facts a command leads to for a task this process holds.
+/// Writes the facts a command leads to for a task this process holds, and forgets the command. False: it is
+/// not there any more, because it was followed before or taken back.
 pub(crate) async fn record(
     session: &mut Session,
     waiting: &Waiting,
     facts: &[Fact],
     now: Timestamp,
-) -> Result<()> {
+) -> Result<bool> {
     let mut connection = session.open().await?;
     connection.begin().await?;
-    if let Err(error) = write_facts(&mut connection, waiting.task, facts, now).await {
-        connection.roll_back().await;
-        return Err(error);
+    let written = async {
+        if connection.execute(&sql::DROP_COMMAND, values![waiting.id]).await? == 0 {
+            return Ok(false);
+        }
+        write_facts(&mut connection, waiting.task, facts, now).await.map(|()| true)
     }
-    connection.commit().await?;
-    session.keep(connection);
-    Ok(())
+    .await;
+    end(session, connection, written).await
+}
+
+/// Forgets a command that cannot be followed and notes why, where it is still there.
+pub(crate) async fn refuse(session: &mut Session, waiting: &Waiting, problem: &CommandError) -> Result<bool> {
+    let mut connection = session.open().await?;
+    connection.begin().await?;
+    let written = async {
+        if connection.execute(&sql::DROP_COMMAND, values![waiting.id]).await? == 0 {
+            return Ok(false);
+        }
+        note_refusal(&mut connection, waiting.audit, problem).await.map(|()| true)
+    }
+    .await;
+    end(session, connection, written).await
+}
+
+/// Ends a transaction by what came of it.
+async fn end<T>(session: &mut Session, mut connection: Connection, written: Result<T>) -> Result<T> {
+    match written {
+        Ok(written) => {
+            connection.commit().await?;
+            session.keep(connection);
+            Ok(written)
+        }
+        Err(error) => {
+            connection.roll_back().await;
+            Err(error)
+        }
+    }
+}
+
+/// Writes into the audit trail why a command was not followed.
+async fn note_refusal(connection: &mut Connection, line: Option<i64>, problem: &CommandError) -> Result<()> {
+    let Some(line) = line else { return Ok(()) };
+    connection.execute(&sql::REFUSE, values![line, &*problem.to_string()]).await.map(drop)
+}
+
+/// What became of the command in this line of the audit trail.
+pub(crate) async fn answer(connection: &mut Connection, line: i64) -> Result<Answered> {
+    let Some(row) = connection.fetch_first(&sql::ANSWER, values![line]).await? else {
+        return Ok(Answered::Followed);
+    };
+    Ok(match (row.maybe_int(0)?, row.maybe_text(1)?) {
+        (Some(_), _) => Answered::NotYet,
+        (None, Some(problem)) => Answered::Refused(problem.to_owned()),
+        (None, None) => Answered::Followed,
+    })
 }
 
 /// Forgets a command that was followed.
@@ -312,17 +383,18 @@ async fn write_facts(
     Ok(())
 }
 
-/// Writes what an operator did into the audit trail.
+/// Writes what an operator did into the audit trail, and returns the line.
 async fn audit(
     connection: &mut Connection,
     task: TaskNo,
     now: Timestamp,
     actor: &str,
     command: &Command,
-) -> Result<()> {
+) -> Result<Option<i64>> {
     let detail = serde_json::to_string(command).unwrap_or_default();
     let values = values![task.0, now.as_micros(), actor, command.verb(), &*detail];
-    connection.execute(&sql::AUDIT, values).await.map(drop)
+    let line = connection.fetch_first(&sql::AUDIT, values).await?;
+    line.map(|row| row.int(0)).transpose()
 }
 
 /// The commands this process can do something about: for tasks `worker` or nobody holds, or that are over.
@@ -340,14 +412,18 @@ pub(crate) async fn waiting(connection: &mut Connection, worker: i64) -> Result<
             task: TaskNo(row.int(1)?),
             command,
             held: row.maybe_int(3)?.is_some(),
-            over: row.maybe_int(4)?.is_some(),
+            over: match row.maybe_int(4)? {
+                Some(_) => TaskState::from_code(i16::try_from(row.int(6)?).unwrap_or(-1)),
+                None => None,
+            },
             uuid: row.uuid(5)?,
+            audit: row.maybe_int(7)?,
         });
     }
     Ok(waiting)
 }
 
-/// Forgets a command that was followed or that nobody can follow any more.
-pub(crate) async fn drop_command(connection: &mut Connection, id: i64) -> Result<()> {
+/// Forgets a command that was followed or that nobody can read.
+async fn drop_command(connection: &mut Connection, id: i64) -> Result<()> {
     connection.execute(&sql::DROP_COMMAND, values![id]).await.map(drop)
 }

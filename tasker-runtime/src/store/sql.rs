@@ -53,6 +53,8 @@ statements! {
     TAKE_BACK_COMMAND = shared "take_back_command";
     RESOLVE_DEAD_LETTER = shared "resolve_dead_letter";
     AUDIT = twin "audit";
+    ANSWER = shared "answer";
+    REFUSE = shared "refuse";
     CLAIM = twin "claim";
     NEXT_DUE = shared "next_due";
     HELD_BY = shared "held_by";

@@ -85,7 +85,7 @@ impl Running {
     /// # Errors
     /// When it does not fit the state of the task.
     pub async fn ask(&self, command: &Command) -> Result<(), AskError> {
-        self.tasker.ask(self.task(), command).await
+        self.tasker.ask(self.task(), command).await.map(drop)
     }
 
     /// Waits for an attempt at this step to begin, unless one has since the last wait.

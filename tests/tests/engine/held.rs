@@ -9,7 +9,7 @@ use support::{
 };
 use tasker_runtime::{
     StepError, Tasker,
-    api::Submission,
+    api::{Answer, AskError, Submission},
     model::{Command, StepState, TaskState},
     template::RetryOptions,
 };
@@ -23,6 +23,26 @@ fn look(world: &World) {
     world.clock.advance(Duration::from_secs(1));
 }
 
+/// Asks something of a task that somebody holds, and does not wait for the answer.
+async fn pass(office: &Tasker, task: Uuid, command: &Command) {
+    match office.ask_within(task, command, Duration::ZERO).await {
+        // Where holders are told, one may have answered already.
+        Ok(_) | Err(AskError::RefusedByHolder { .. }) => {}
+        refused => panic!("{refused:?}"),
+    }
+}
+
+/// Asks something of a task that somebody holds while time passes, for long enough.
+async fn answered(world: &World, office: &Tasker, task: Uuid, command: &Command) -> Result<Answer, AskError> {
+    let mut asked = std::pin::pin!(office.ask_within(task, command, Duration::from_secs(86_400)));
+    loop {
+        tokio::select! {
+            answer = &mut asked => return answer,
+            () = tokio::time::sleep(Duration::from_millis(5)) => look(world),
+        }
+    }
+}
+
 /// Waits until so many commands are still to be followed.
 async fn waiting(world: &World, commands: u64) {
     let left =
@@ -33,7 +53,7 @@ async fn waiting(world: &World, commands: u64) {
 /// Has the holder of the task see the one command that was asked of it and stays until it is followed: another
 /// one, which changes nothing, is seen after it.
 async fn seen(world: &World, office: &Tasker, task: Uuid) {
-    office.ask(task, &retry(&[])).await.unwrap();
+    pass(office, task, &retry(&[])).await;
     look(world);
     waiting(world, 1).await;
 }
@@ -50,7 +70,7 @@ async fn cancel_of_a_held_task_tells_its_handlers_and_refuses_what_they_return()
         let office = world.connect(&template).await;
         let task = holder.submit(Submission::to("test/stopped")).await.unwrap();
         world.stage.wait_for("a", 1).await;
-        office.ask(task, &Command::Cancel).await.unwrap();
+        pass(&office, task, &Command::Cancel).await;
         look(&world);
         let report = in_state(&office, task, TaskState::Cancelled).await;
         assert_eq!(report.finished_at, Some(world.clock.now()), "{}", world.database);
@@ -99,7 +119,7 @@ async fn pause_of_a_held_task_lets_what_runs_come_to_an_end() {
         let office = world.connect(&template).await;
         let task = holder.submit(Submission::to("test/breath")).await.unwrap();
         world.stage.wait_for("a", 1).await;
-        office.ask(task, &Command::Pause).await.unwrap();
+        pass(&office, task, &Command::Pause).await;
         seen(&world, &office, task).await;
         gate.add_permits(1);
         let report = in_state(&office, task, TaskState::Paused).await;
@@ -126,7 +146,7 @@ async fn task_whose_last_step_ends_while_it_is_to_be_paused_is_over() {
         let office = world.connect(&template).await;
         let task = holder.submit(Submission::to("test/end")).await.unwrap();
         world.stage.wait_for("a", 1).await;
-        office.ask(task, &Command::Pause).await.unwrap();
+        pass(&office, task, &Command::Pause).await;
         seen(&world, &office, task).await;
         gate.add_permits(1);
         assert_eq!(settled(&office, task).await.state, TaskState::Complete, "{}", world.database);
@@ -150,11 +170,11 @@ async fn pause_that_waits_for_what_runs_is_taken_back_by_resume() {
                 "{}",
                 world.database
             );
-            office.ask(task, &Command::Pause).await.unwrap();
+            pass(&office, task, &Command::Pause).await;
             if known_to_the_holder {
                 seen(&world, &office, task).await;
             }
-            office.ask(task, &Command::Resume).await.unwrap();
+            pass(&office, task, &Command::Resume).await;
             look(&world);
             waiting(&world, 0).await;
             gate.add_permits(1);
@@ -175,7 +195,7 @@ async fn pause_outlives_the_process_that_was_to_make_it() {
         let task = process.submit(Submission::to("test/heir")).await;
         world.stage.wait_for("a", 1).await;
         let office = world.connect(&template).await;
-        office.ask(task, &Command::Pause).await.unwrap();
+        pass(&office, task, &Command::Pause).await;
         seen(&world, &office, task).await;
         process.kill();
         world.clock.advance(Duration::from_secs(16));
@@ -216,7 +236,7 @@ async fn failed_step_of_a_held_task_is_retried_while_others_run() {
     for world in worlds().await {
         let (_holder, office, task, gate) = busy(&world, only_once()).await;
         step_in_state(&office, task, "bad", StepState::Error).await;
-        office.ask(task, &retry(&[])).await.unwrap();
+        pass(&office, task, &retry(&[])).await;
         look(&world);
         step_in_state(&office, task, "after", StepState::Complete).await;
         gate.add_permits(1);
@@ -231,7 +251,7 @@ async fn failed_step_of_a_held_task_is_resolved_while_others_run() {
     for world in worlds().await {
         let (_holder, office, task, gate) = busy(&world, only_once()).await;
         step_in_state(&office, task, "bad", StepState::Error).await;
-        office.ask(task, &resolve("bad", json!("by hand"))).await.unwrap();
+        pass(&office, task, &resolve("bad", json!("by hand"))).await;
         look(&world);
         step_in_state(&office, task, "after", StepState::Complete).await;
         gate.add_permits(1);
@@ -248,7 +268,7 @@ async fn step_that_waits_for_a_retry_is_skipped_while_others_run() {
     for world in worlds().await {
         let (_holder, office, task, gate) = busy(&world, later.clone()).await;
         step_in_state(&office, task, "bad", StepState::WaitingForRetry).await;
-        office.ask(task, &skip("bad")).await.unwrap();
+        pass(&office, task, &skip("bad")).await;
         look(&world);
         step_in_state(&office, task, "after", StepState::Skipped).await;
         gate.add_permits(1);
@@ -258,6 +278,67 @@ async fn step_that_waits_for_a_retry_is_skipped_while_others_run() {
         let other: Value = office.show(task).await.unwrap().unwrap().result;
         assert_eq!(other, report.result, "{}", world.database);
         assert_eq!(world.stage.times("bad").len(), 1, "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn who_asks_hears_that_the_holder_followed() {
+    for world in worlds().await {
+        let (_holder, office, task, gate) = busy(&world, only_once()).await;
+        step_in_state(&office, task, "bad", StepState::Error).await;
+        let answer = answered(&world, &office, task, &resolve("bad", json!(1))).await.unwrap();
+        assert_eq!(answer, Answer::Followed, "{}", world.database);
+        let report = office.show(task).await.unwrap().unwrap();
+        assert_eq!(report.step("bad").unwrap().state, StepState::ResolvedManually, "{}", world.database);
+        gate.add_permits(1);
+    }
+}
+
+#[tokio::test]
+async fn who_asks_hears_why_the_holder_refused_and_the_audit_says_so() {
+    for world in worlds().await {
+        let (_holder, office, task, gate) = busy(&world, only_once()).await;
+        world.stage.wait_for("busy", 1).await;
+        let mut reasons = Vec::new();
+        for (command, verb) in [
+            (retry(&["busy"]), "retried"),
+            (resolve("busy", json!(1)), "resolved"),
+            (skip("busy"), "skipped"),
+        ] {
+            let refused = answered(&world, &office, task, &command).await.unwrap_err();
+            assert!(matches!(refused, AskError::RefusedByHolder { .. }), "{}: {refused:?}", world.database);
+            reasons.push(refused.to_string());
+            let reason = format!(
+                "step `busy` is in_progress: only a step that failed or waits for a retry can be {verb}"
+            );
+            assert_eq!(refused.to_string(), reason, "{}", world.database);
+        }
+        let audit = world.column("select refused from tasker.audit order by id").await;
+        assert_eq!(audit, reasons, "{}", world.database);
+        waiting(&world, 0).await;
+        gate.add_permits(1);
+    }
+}
+
+#[tokio::test]
+async fn command_whose_task_ended_before_its_holder_looked_is_refused() {
+    let template = template("gone", [step("a", &[])]);
+    for world in worlds().await {
+        let gate = world.stage.gate("a");
+        // It looks only when time goes on.
+        let holder = world.builder(&[("worker.wake", "polling_only")]).template(template.clone());
+        let holder = holder.start().await.unwrap();
+        let office = world.connect(&template).await;
+        let task = holder.submit(Submission::to("test/gone")).await.unwrap();
+        world.stage.wait_for("a", 1).await;
+        let answer = office.ask_within(task, &skip("a"), Duration::ZERO).await.unwrap();
+        assert_eq!(answer, Answer::Asked, "{}", world.database);
+        gate.add_permits(1);
+        settled(&office, task).await;
+        look(&world);
+        waiting(&world, 0).await;
+        let audit = world.column("select refused from tasker.audit").await;
+        assert_eq!(audit, ["the task is complete: nothing can change it any more"], "{}", world.database);
     }
 }
 

@@ -5,12 +5,13 @@ use std::sync::atomic::Ordering;
 use super::{Back, Hold, Over, start::offer_of};
 use crate::{
     dispatch::{held::Wanted, watch::Update},
-    model::{Command, Event, Lease, StepNo},
+    model::{Command, CommandError, Event, Lease, StepNo},
     orchestration::{
         commands::{self, Waiting},
         journal::{Entry, Failure},
         record::{Done, Failed},
     },
+    store,
 };
 
 impl Hold {
@@ -115,32 +116,43 @@ impl Hold {
             self.touched.push(waiting.task);
             return;
         }
-        match waiting.command {
-            // The former two were seen to above; the last is for tasks nobody holds and is never left to a holder.
-            Command::Cancel | Command::Pause | Command::GiveUp => {}
-            Command::Resume => held.wanted = None,
-            Command::Retry { .. } | Command::Resolve { .. } | Command::Skip { .. } => {
-                match waiting.command.facts(&held.progress) {
-                    Err(problem) => {
-                        tracing::warn!(task = %waiting.uuid, %problem, "an operator's command does not fit any more");
-                    }
-                    Ok(facts) => {
-                        let now = held.progress.after_all(self.shared.clock.now());
-                        if let Err(error) = commands::record(&mut self.session, &waiting, &facts, now).await {
-                            // It is still there and comes again.
-                            tracing::warn!(%error, "a command waits for the database");
-                            return;
-                        }
-                        facts.into_iter().for_each(|fact| held.accept(fact, now));
-                        // What a failed batch had cancelled may be due since.
-                        held.progress.wake(now);
-                    }
-                }
-            }
-        }
+        let followed = if waiting.command == Command::Resume {
+            held.wanted = None;
+            commands::forget(&mut self.session, waiting.id).await.map(|()| true)
+        } else {
+            self.follow(&waiting).await
+        };
         self.touched.push(waiting.task);
-        if let Err(error) = commands::forget(&mut self.session, waiting.id).await {
-            tracing::warn!(%error, "a followed command could not be dropped and comes again");
+        if let Err(error) = followed {
+            // It is still there and comes again.
+            tracing::warn!(%error, "a command waits for the database");
         }
+    }
+
+    /// Follows a command about steps of a held task, or refuses it; false: somebody has done so before.
+    async fn follow(&mut self, waiting: &Waiting) -> store::Result<bool> {
+        let Some(held) = self.held.get_mut(&waiting.task) else { return Ok(false) };
+        let facts = match waiting.command.facts(&held.progress) {
+            // Only tasks that nobody holds can be given up.
+            Ok(_) if waiting.command == Command::GiveUp => {
+                Err(CommandError::NotBlocked(held.progress.state()))
+            }
+            facts => facts,
+        };
+        let facts = match facts {
+            Ok(facts) => facts,
+            Err(problem) => {
+                tracing::warn!(task = %waiting.uuid, %problem, "an operator's command does not fit any more");
+                return commands::refuse(&mut self.session, waiting, &problem).await;
+            }
+        };
+        let now = held.progress.after_all(self.shared.clock.now());
+        let written = commands::record(&mut self.session, waiting, &facts, now).await?;
+        if written {
+            facts.into_iter().for_each(|fact| held.accept(fact, now));
+            // What a failed batch had cancelled may be due since.
+            held.progress.wake(now);
+        }
+        Ok(written)
     }
 }

@@ -37,7 +37,7 @@ async fn cancel_during_a_claim_goes_to_the_new_holder() {
         let mut first = begin(&scene).await;
         claim::claim(&mut first, scene.one, "test", T0, 10).await.unwrap();
         let asked = overlapping(&scene, first, scene.ask(&Command::Cancel)).await.unwrap();
-        assert_eq!(asked, Some(Asked::Passed), "{}", scene.database);
+        assert_eq!(asked, Some(Asked::Passed(None)), "{}", scene.database);
         let mut connection = scene.store.writer().await.unwrap();
         let waiting = commands::waiting(&mut connection, scene.one.0).await.unwrap();
         assert!(waiting.len() == 1 && waiting[0].held, "{}: {waiting:?}", scene.database);
@@ -309,7 +309,12 @@ async fn takeover_after_a_command_leaves_the_command() {
 async fn command_that_was_taken_back_is_followed_by_nobody_who_has_read_it() {
     for database in databases().await {
         let (scene, lease) = Scene::held(database).await;
-        assert_eq!(scene.ask(&Command::Pause).await.unwrap(), Some(Asked::Passed), "{}", scene.database);
+        assert_eq!(
+            scene.ask(&Command::Pause).await.unwrap(),
+            Some(Asked::Passed(None)),
+            "{}",
+            scene.database
+        );
         let mut connection = scene.store.writer().await.unwrap();
         let read = commands::waiting(&mut connection, scene.two.0).await.unwrap();
         drop(connection);
@@ -352,6 +357,10 @@ async fn retry_and_claim_and_cancel_come_one_after_the_other() {
         assert_eq!((done, refused), (1, 1), "{}: {one:?} {two:?}", scene.database);
         let claimed = scene.claim(scene.two).await;
         assert!(claimed.len() == 1 && claimed[0].history.failures[0].reopened, "{}", scene.database);
-        assert!(matches!(scene.ask(&Command::Cancel).await, Ok(Some(Asked::Passed))), "{}", scene.database);
+        assert!(
+            matches!(scene.ask(&Command::Cancel).await, Ok(Some(Asked::Passed(None)))),
+            "{}",
+            scene.database
+        );
     }
 }

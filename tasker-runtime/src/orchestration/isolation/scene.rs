@@ -244,7 +244,7 @@ pub(super) async fn cancelling(scene: &Scene) -> Connection {
 pub(super) async fn asking(scene: &Scene) -> Connection {
     let mut connection = begin(scene).await;
     let run = connection.fetch_first(&sql::LOCK_RUN, values![scene.task]).await.unwrap().unwrap();
-    let command = values![run.int(0).unwrap(), T0.as_micros(), "\"cancel\""];
+    let command = values![run.int(0).unwrap(), T0.as_micros(), "\"cancel\"", None::<i64>];
     connection.execute(&sql::ADD_COMMAND, command).await.unwrap();
     connection
 }
