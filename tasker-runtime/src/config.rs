@@ -85,6 +85,12 @@ pub const KEYS: &[Key] = &[
         form: Form::Flag,
     },
     Key {
+        name: "limits.max_decision_depth",
+        about: "how many decisions may be nested, one below the other on a path of a template",
+        default: "20",
+        form: Form::Number(1, 1000),
+    },
+    Key {
         name: "worker.concurrency",
         about: "attempts that run at once",
         default: "100",

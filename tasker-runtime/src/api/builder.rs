@@ -4,7 +4,9 @@ use std::{any::Any, collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use uuid::Uuid;
 
-use super::{Catalog, StartError, Tasker, Watch, broken::Broken, prepared::Prepared};
+use super::{
+    Catalog, StartError, Tasker, Watch, broken::Broken, catalog::full_name, prepared::Prepared,
+};
 #[cfg(feature = "http")]
 use crate::handler::api::ApiClient;
 use crate::{
@@ -23,6 +25,7 @@ use crate::{
 /// Builds a [`Tasker`].
 #[derive(Debug, Default)]
 pub struct Builder {
+    max_decision_depth: Option<u32>,
     url: Option<String>,
     store: Option<Store>,
     options: store::Options,
@@ -88,6 +91,7 @@ impl Builder {
         let size = |name| usize::try_from(config.number(name)).unwrap_or(usize::MAX);
         self.url = Some(config.text("database.url").to_owned());
         self.options.pool_size = u32::try_from(config.number("database.pool_size")).unwrap_or(8);
+        self.max_decision_depth = u32::try_from(config.number("limits.max_decision_depth")).ok();
         self.options.full_sync = config.flag("database.full_sync");
         self.directory = Some(config.text("templates.directory").into());
         self.partial = config.flag("handlers.partial");
@@ -312,6 +316,8 @@ impl Builder {
         for template in std::mem::take(&mut self.templates) {
             catalog.add(template);
         }
+        let most = self.max_decision_depth.unwrap_or(DECISIONS);
+        catalog.iter().try_for_each(|template| nested(template, most))?;
         Ok(Gathered { registry, catalog, left_out: passed_over.iter().map(Broken::left_out).collect() })
     }
 
@@ -349,6 +355,17 @@ struct Gathered {
     catalog: Catalog,
     /// Template files that are passed over, each in one line.
     left_out: Vec<String>,
+}
+
+/// How many decisions may be nested where no setting says so.
+const DECISIONS: u32 = 20;
+
+/// Refuses a template that nests more than `most` decisions.
+fn nested(template: &Template, most: u32) -> Result<(), StartError> {
+    let Some(chain) = template.decision_chain().filter(|chain| chain.length > most) else { return Ok(()) };
+    let name = |step: u32| template.step(step).map(|step| step.name.to_string()).unwrap_or_default();
+    let (first, last) = (name(chain.first), name(chain.last));
+    Err(StartError::Decisions { name: full_name(template), depth: chain.length, first, last, most })
 }
 
 /// Holds handlers, templates and state against each other; what is not wrong but may not be meant is

@@ -168,6 +168,7 @@ pub(crate) fn read_with<T>(registry: Option<&Registry>, read: impl FnOnce(&Optio
         environment: environment.as_deref(),
         schema_check: Some(&schemas),
         handler_check: Some(&handlers),
+        max_decision_depth: None,
     })
 }
 

@@ -21,6 +21,22 @@ pub enum StartError {
         /// The rendered report of each file.
         reports: Vec<String>,
     },
+    /// A template nests more decisions than `limits.max_decision_depth` allows.
+    #[error(
+        "template {name} nests {depth} decisions, from `{first}` to `{last}`, and at most {most} may be nested: split it, or raise limits.max_decision_depth"
+    )]
+    Decisions {
+        /// Namespace and name.
+        name: String,
+        /// How many follow one another.
+        depth: u32,
+        /// The first of them.
+        first: String,
+        /// The last of them.
+        last: String,
+        /// How many may.
+        most: u32,
+    },
     /// The same name and version is kept with other content, and tasks may be running with it.
     #[error(
         "template {name} {version} is kept with other content: give it a new version, or replace it with --replace"

@@ -60,7 +60,12 @@ impl Check {
     fn run(self, context: &Context) -> Done {
         let registry = context.registry();
         let registry = (!self.no_handlers).then_some(&registry);
-        let with = |read: &dyn Fn(&template::Options<'_>) -> Vec<Loaded>| catalog::read_with(registry, read);
+        let most = u32::try_from(context.config.number("limits.max_decision_depth")).ok();
+        let with = |read: &dyn Fn(&template::Options<'_>) -> Vec<Loaded>| {
+            catalog::read_with(registry, |options| {
+                read(&template::Options { max_decision_depth: most, ..*options })
+            })
+        };
         let paths = if self.paths.is_empty() { vec![context.directory()] } else { self.paths };
         let mut loaded = Vec::new();
         for path in &paths {

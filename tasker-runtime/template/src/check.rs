@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::graph::{Graph, number};
+use crate::nesting;
 use crate::read::Reader;
 use crate::report::Code;
 use crate::step::{Step, StepKind};
@@ -29,6 +30,7 @@ pub(crate) fn steps(reader: &mut Reader<'_>, steps: &[Step], places: &[Places]) 
     match Graph::new(&edges.lists) {
         Ok(graph) => {
             path(reader, &graph, places);
+            decisions(reader, steps, places, &graph);
             kinds(reader, steps, places, &graph, &edges);
             Some(graph)
         }
@@ -137,6 +139,19 @@ fn path(reader: &mut Reader<'_>, graph: &Graph, places: &[Places]) {
     let message = format!("a path may have {LONGEST_PATH} steps, and the longest one has {}", graph.depth());
     let help = Some("let steps run beside each other, or split the workflow".to_owned());
     reader.mistake(place.name.unwrap_or(place.step), Code::TooLongPath, message, help);
+}
+
+fn decisions(reader: &mut Reader<'_>, steps: &[Step], places: &[Places], graph: &Graph) {
+    let most = reader.options.max_decision_depth.unwrap_or(u32::MAX);
+    let Some(chain) = nesting::longest(steps, graph).filter(|chain| chain.length > most) else { return };
+    let [first, last] = [chain.first, chain.last].map(|step| shown(&steps[step as usize].name));
+    let place = &places[chain.last as usize];
+    let message = format!(
+        "{} decisions are nested, from `{first}` to `{last}`, and at most {most} may be",
+        chain.length
+    );
+    let help = Some("split the workflow, or raise `limits.max_decision_depth`".to_owned());
+    reader.mistake(place.name.unwrap_or(place.step), Code::TooManyDecisions, message, help);
 }
 
 fn kinds(reader: &mut Reader<'_>, steps: &[Step], places: &[Places], graph: &Graph, edges: &Edges) {

@@ -38,6 +38,8 @@ pub struct Options<'a> {
     pub schema_check: Option<SchemaCheck<'a>>,
     /// Called with the handler of every step. Absent: any callable is taken.
     pub handler_check: Option<HandlerCheck<'a>>,
+    /// How many decisions may follow one another on a path. Absent: as many as there are steps.
+    pub max_decision_depth: Option<u32>,
 }
 
 /// A template that passed, with what has no effect in it.

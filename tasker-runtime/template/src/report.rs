@@ -25,6 +25,8 @@ words! {
         NotUtf8 = "not_utf8",
         /// The file is no YAML.
         Syntax = "syntax",
+        /// More decisions nest than may.
+        TooManyDecisions = "too_many_decisions",
         /// Collections nest too deeply.
         TooDeep = "too_deep",
         /// The file holds too many values, aliases followed.

@@ -210,3 +210,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn decisions_that_nest_deeper_than_may_be_are_a_mistake() {
+    let text = "\
+name: nest
+steps:
+  - {name: a, type: decision}
+  - {name: b, type: decision, depends_on: [a]}
+  - {name: beside, type: decision, depends_on: [a]}
+  - {name: c, type: decision, depends_on: [b]}
+  - {name: end, depends_on: [c, beside]}
+";
+    let read = |most| {
+        let options = Options { max_decision_depth: Some(most), ..Options::default() };
+        Template::parse("nest.yaml", text, &options)
+    };
+    assert!(read(3).is_ok());
+    let report = read(2).unwrap_err();
+    let mistake = &report.mistakes[0];
+    assert_eq!((report.mistakes.len(), mistake.code), (1, Code::TooManyDecisions));
+    assert_eq!(mistake.message, "3 decisions are nested, from `a` to `c`, and at most 2 may be");
+    assert_eq!(mistake.position.as_ref().unwrap().line, 6);
+}

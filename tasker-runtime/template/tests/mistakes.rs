@@ -20,6 +20,7 @@ const ELSEWHERE: &[Code] = &[
     Code::TooManyValues,
     Code::TooManySteps,
     Code::TooLongPath,
+    Code::TooManyDecisions,
     Code::DuplicateTemplate,
 ];
 

@@ -58,6 +58,32 @@ async fn only_what_the_nested_decisions_take_is_run_and_the_rest_is_skipped() {
 }
 
 #[tokio::test]
+async fn template_that_nests_more_decisions_than_may_be_is_refused_at_the_start() {
+    let names: Vec<String> = (1..=21).map(|depth| format!("choice_{depth}")).collect();
+    let mut steps = vec![step(&names[0], &[]).kind(StepKind::Decision)];
+    for pair in names.windows(2) {
+        // What is only in between does not count.
+        let between = format!("after_{}", pair[0]);
+        steps.push(step(&between, &[&pair[0]]));
+        steps.push(step(&pair[1], &[&between]).kind(StepKind::Decision));
+    }
+    steps.push(step("end", &["choice_21"]));
+    let deep = template("deep", steps);
+    for world in worlds().await {
+        for (settings, most) in [(&[][..], 20), (&[("limits.max_decision_depth", "7")], 7)] {
+            let refused = world.builder(settings).template(deep.clone()).connect().await.err().unwrap();
+            let message = format!(
+                "template test/deep nests 21 decisions, from `choice_1` to `choice_21`, and at most {most} may be \
+                 nested: split it, or raise limits.max_decision_depth"
+            );
+            assert_eq!(refused.to_string(), message, "{}", world.database);
+        }
+        let settings = [("limits.max_decision_depth", "21")];
+        assert!(world.builder(&settings).template(deep.clone()).start().await.is_ok(), "{}", world.database);
+    }
+}
+
+#[tokio::test]
 async fn convergence_is_skipped_where_nothing_was_taken() {
     for world in worlds().await {
         world.stage.on("choose", |_| async { Ok(json!({"routes": [], "reason": "nothing to do"})) });
