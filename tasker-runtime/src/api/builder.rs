@@ -4,9 +4,7 @@ use std::{any::Any, collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use uuid::Uuid;
 
-use super::{
-    Catalog, StartError, Tasker, Watch, broken::Broken, catalog::full_name, prepared::Prepared,
-};
+use super::{Catalog, StartError, Tasker, Watch, broken::Broken, catalog::full_name, prepared::Prepared};
 #[cfg(feature = "http")]
 use crate::handler::api::ApiClient;
 use crate::{
@@ -317,7 +315,11 @@ impl Builder {
             catalog.add(template);
         }
         let most = self.max_decision_depth.unwrap_or(DECISIONS);
-        catalog.iter().try_for_each(|template| nested(template, most))?;
+        let wanted = |template: &&Arc<Template>| {
+            let is = |wanted: &String| *wanted == full_name(template) || wanted == template.name();
+            self.wanted.as_ref().is_none_or(is)
+        };
+        catalog.iter().filter(wanted).try_for_each(|template| nested(template, most))?;
         Ok(Gathered { registry, catalog, left_out: passed_over.iter().map(Broken::left_out).collect() })
     }
 
