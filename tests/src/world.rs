@@ -150,7 +150,9 @@ impl Process {
     /// Ends the process as `kill -9` does: nothing is recorded, nothing is given back.
     pub fn kill(self) {
         let Self { tasker, runtime } = self;
-        runtime.shutdown_background();
+        // Nothing of it runs any more when this returns: a last sign of life would renew its lease.
+        let ended = std::thread::spawn(move || runtime.shutdown_timeout(PATIENCE));
+        ended.join().expect("a runtime that ends");
         drop(tasker);
     }
 }
