@@ -2,13 +2,11 @@
 //! names say which rule is broken.
 
 pub use core;
-pub use core::option::Option::{self, Some};
+pub use core::option::Option;
 pub use core::primitive::{bool, str, u8};
 pub use core::result::Result::Ok;
-pub use std::boxed::Box;
 
 pub use inventory;
-pub use serde_json;
 pub use tasker_template::{Backoff, OnFailure};
 
 pub use crate::handler::annotated::{

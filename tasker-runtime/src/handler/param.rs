@@ -33,7 +33,7 @@ impl<T> Parameter<T> {
             refuse_api(T::NEED);
             refuse_batch(T::NEED);
         }
-        Self { read: |step, _| T::take(step), text: "", need: T::NEED }
+        Self::by_type_of_all()
     }
 
     /// The same, beside `#[api]`.
