@@ -75,9 +75,8 @@ impl Error {
             Self::Unreachable { .. } => true,
             Self::Statement { source, .. } => code(source).is_some_and(|code| {
                 // PostgreSQL: connection, serialization, deadlock, resources, operator intervention.
-                // SQLite: busy and locked, with their extended codes.
                 ["08", "40", "53", "57"].iter().any(|class| code.len() == 5 && code.starts_with(class))
-                    || matches!(code.parse::<i32>(), Ok(sqlite) if matches!(sqlite & 0xff, 5 | 6) && code.len() < 5)
+                    || is_busy(source)
             }),
             _ => false,
         }
@@ -131,6 +130,12 @@ const INSUFFICIENT_PRIVILEGE: &str = "42501";
 fn is_connection(error: &sqlx::Error) -> bool {
     use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Protocol, Tls, WorkerCrashed};
     matches!(error, Io(_) | Tls(_) | Protocol(_) | PoolTimedOut | PoolClosed | WorkerCrashed)
+}
+
+/// Whether SQLite says that it is busy or locked, with whatever extended code.
+pub(super) fn is_busy(error: &sqlx::Error) -> bool {
+    let code = code(error).filter(|code| code.len() < 5).and_then(|code| code.parse::<i32>().ok());
+    matches!(code.map(|code| code & 0xff), Some(5 | 6))
 }
 
 fn code(error: &sqlx::Error) -> Option<String> {

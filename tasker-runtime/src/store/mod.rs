@@ -19,12 +19,16 @@ pub(crate) mod sql;
 #[cfg(feature = "test-unfenced")]
 mod unfenced;
 
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{
+    str::FromStr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sqlx::{
-    ConnectOptions, Connection as _, Executor, SqlitePool,
+    ConnectOptions, Connection as _, Executor, SqliteConnection, SqlitePool,
     postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions},
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous},
 };
 
 use crate::model::Timestamp;
@@ -119,12 +123,14 @@ impl Store {
         let sync = if options.full_sync { SqliteSynchronous::Full } else { SqliteSynchronous::Normal };
         let connect = connect
             .create_if_missing(true)
-            .journal_mode(if in_memory { SqliteJournalMode::Memory } else { SqliteJournalMode::Wal })
             .synchronous(sync)
             .busy_timeout(PATIENCE)
             .foreign_keys(false)
             .disable_statement_logging();
-        let writer = connect.connect().await.map_err(|source| Error::Unreachable { source })?;
+        let mut writer = connect.connect().await.map_err(|source| Error::Unreachable { source })?;
+        if !in_memory {
+            keep_a_log(&mut writer).await.map_err(|source| Error::Unreachable { source })?;
+        }
         let writer = Arc::new(tokio::sync::Mutex::new(writer));
         let path = (!in_memory).then(|| connect.get_filename().to_path_buf());
         let readers = (!in_memory)
@@ -246,6 +252,20 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection> {
         Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
     };
     connected.map_err(|source| Error::Unreachable { source })
+}
+
+/// Has a SQLite file write ahead to a log, for good. While another process makes this very change to a new
+/// file, SQLite refuses it at once, where it would wait for any other lock.
+async fn keep_a_log(connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    let begun = Instant::now();
+    loop {
+        match connection.execute("pragma journal_mode = wal").await {
+            Err(error) if error::is_busy(&error) && begun.elapsed() < PATIENCE => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            done => return done.map(drop),
+        }
+    }
 }
 
 /// `url` without its password.

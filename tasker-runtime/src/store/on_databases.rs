@@ -1,7 +1,9 @@
 //! Every statement is one both databases understand, whatever their tables hold.
 
-use sqlx::{AssertSqlSafe, ConnectOptions, Executor, postgres::PgConnectOptions};
-use support::{TestDatabase, cluster::Cluster, databases, fresh_on};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Executor, postgres::PgConnectOptions, sqlite::SqliteConnectOptions,
+};
+use support::{TestDatabase, cluster::Cluster, databases, fresh_on, fresh_sqlite};
 
 use super::{Options, Statement, Store, sql, values};
 
@@ -66,6 +68,25 @@ async fn ten_processes_may_create_the_tables_at_once() {
         let template = values!["n", "t", "1.0.0", "digest", "{}", 1];
         connection.execute(&sql::PUT_TEMPLATE, template).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn new_file_that_somebody_else_changes_is_waited_for() {
+    let database = fresh_sqlite();
+    let options: SqliteConnectOptions = database.url.parse().unwrap();
+    let mut other = options.create_if_missing(true).connect().await.unwrap();
+    other.execute("create table other (id); begin immediate").await.unwrap();
+    let opening = tokio::spawn({
+        let url = database.url.clone();
+        async move { Store::open(&url, Options::default()).await }
+    });
+    // Long enough to be refused many times.
+    for _ in 0..1000 {
+        other.execute("select * from other").await.unwrap();
+    }
+    assert!(!opening.is_finished());
+    other.execute("commit").await.unwrap();
+    opening.await.unwrap().unwrap();
 }
 
 #[tokio::test]
