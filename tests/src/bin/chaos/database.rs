@@ -3,7 +3,7 @@
 use std::{collections::HashMap, str::FromStr, time::Duration};
 
 use sqlx::{
-    AssertSqlSafe, PgPool, Row, SqlitePool,
+    AssertSqlSafe, ConnectOptions, Executor, PgPool, Row, SqlitePool,
     postgres::PgPoolOptions,
     sqlite::{SqliteConnectOptions, SqlitePoolOptions},
 };
@@ -25,6 +25,8 @@ pub(crate) const UNDOING: &str = "undoing";
 
 /// How long a look may take; the server may be down.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a writer of SQLite may keep others waiting before it is taken for one that stands still.
+const SHORT: Duration = Duration::from_secs(1);
 
 impl Database {
     /// The database at `url`, connected to when it is first asked.
@@ -87,6 +89,14 @@ impl Database {
                    where d.resolved_at is null";
         let rows = self.rows(sql).await?;
         rows.iter().map(|row| Ok(row[0].as_deref().unwrap_or_default().parse()?)).collect()
+    }
+
+    /// Whether nobody can write: on SQLite, one that stands still in the middle of a write keeps all others
+    /// from theirs.
+    pub(crate) async fn is_locked(&self) -> Outcome<bool> {
+        let Self::Sqlite(pool) = self else { return Ok(false) };
+        let options = pool.connect_options().as_ref().clone().busy_timeout(SHORT);
+        Ok(options.connect().await?.execute("begin immediate; rollback").await.is_err())
     }
 
     /// Whether the process `pid`, as a worker, was given up by others.

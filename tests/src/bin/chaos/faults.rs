@@ -12,7 +12,7 @@ use support::cluster::Cluster;
 use super::{
     Outcome,
     database::Database,
-    fleet::{Fleet, LEASE},
+    fleet::{Fleet, LEASE, Worker},
 };
 
 /// What can happen.
@@ -91,13 +91,14 @@ struct Aimed {
 }
 
 /// How long a fault waits for work to be in flight; then it comes all the same, and counts as a miss.
-const AIM: Duration = Duration::from_secs(3);
+const AIM: Duration = Duration::from_secs(15);
 /// How long a look at the growth of a ledger takes.
 const GLANCE: Duration = Duration::from_millis(60);
 /// How long a worker stands still at most when nobody takes its tasks.
 const LONGEST: Duration = Duration::from_secs(6 * LEASE);
-/// The same on SQLite: all others wait for one that stands still while it writes.
-const LONGEST_LOCK: Duration = Duration::from_secs(3 * LEASE);
+/// How often a worker is stopped anew that stands still while it writes to SQLite: all others wait for it then
+/// and nobody can take its tasks.
+const STOPS: u32 = 50;
 
 impl Chaos {
     /// Injects `faults` in order, at moments `random` decides.
@@ -200,6 +201,11 @@ impl Chaos {
         Ok(())
     }
 
+    /// Does something with the worker of this process, if it is still there.
+    fn of(&self, pid: u32, act: fn(&mut Worker) -> Outcome<()>) -> Outcome<()> {
+        self.fleet().workers.iter_mut().find(|worker| worker.pid() == pid).map_or(Ok(()), act)
+    }
+
     /// Pauses a worker; what is returned ends when the worker goes on. While all others stand still
     /// already, waits.
     async fn pause(&self, random: &mut fastrand::Rng) -> Outcome<tokio::task::JoinHandle<Outcome<()>>> {
@@ -216,31 +222,27 @@ impl Chaos {
         let victim = self.victim(random).await;
         let aimed = self.in_flight(Some(victim)).await;
         let late = Duration::from_millis(random.u64(50..500));
-        let alone = {
-            let mut fleet = self.fleet();
-            let alone = fleet.workers.len() == 1;
-            if let Some(worker) = fleet.workers.iter_mut().find(|worker| worker.pid() == victim) {
-                worker.pause()?;
+        let alone = self.fleet().workers.len() == 1;
+        self.of(victim, Worker::pause)?;
+        for _ in 0..STOPS {
+            if alone || !self.database.is_locked().await? {
+                break;
             }
-            alone
-        };
+            self.of(victim, Worker::go_on)?;
+            tokio::time::sleep(Duration::from_millis(random.u64(1..50))).await;
+            self.of(victim, Worker::pause)?;
+        }
         let chaos = self.clone();
         Ok(tokio::spawn(async move {
             let begin = Instant::now();
-            let longest = match (alone, &chaos.cluster) {
-                (true, _) => Duration::from_millis(LEASE * 1_000 + 300),
-                (false, None) => LONGEST_LOCK,
-                (false, Some(_)) => LONGEST,
-            };
+            let longest = if alone { Duration::from_millis(LEASE * 1_000 + 300) } else { LONGEST };
             let mut given_up = false;
             while !given_up && begin.elapsed() < longest {
                 tokio::time::sleep(GLANCE).await;
                 given_up = !alone && chaos.database.given_up(victim).await.unwrap_or(false);
             }
             tokio::time::sleep(late).await;
-            if let Some(worker) = chaos.fleet().workers.iter_mut().find(|worker| worker.pid() == victim) {
-                worker.go_on()?;
-            }
+            chaos.of(victim, Worker::go_on)?;
             let landed = aimed.landed && (given_up || alone);
             chaos.count(Fault::Pause, &Aimed { landed, ..aimed });
             Ok(())
