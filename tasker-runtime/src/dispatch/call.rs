@@ -10,12 +10,13 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Semaphore, mpsc::UnboundedSender};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     hold::{Message, Over},
     running::Running,
+    turns::Turn,
 };
 use crate::{
     clock::Clock,
@@ -38,34 +39,18 @@ pub(crate) struct Call {
     /// How long a cancelled handler may take to come to an end.
     pub grace: Duration,
     pub clock: Clock,
-    pub permits: Arc<Semaphore>,
+    pub turn: Turn,
     /// Where it is noted while its handler runs.
     pub running: Arc<Running>,
-    /// The handler's own limit, on top.
-    pub own_permits: Option<Arc<Semaphore>>,
-    /// After waiting this long for a permit the attempt is lent to others; `None`: it waits.
-    pub patience: Option<Duration>,
     pub done: UnboundedSender<Message>,
 }
 
 impl Call {
-    /// Waits for its permits, runs the handler and sends back what came of it.
-    pub(crate) async fn run(self) {
-        // The semaphores are never closed.
-        let _own = match &self.own_permits {
-            Some(permits) => permits.acquire().await.ok(),
-            None => None,
-        };
-        let _permit = match (self.permits.try_acquire(), self.patience) {
-            (Ok(permit), _) => Some(permit),
-            (Err(_), None) => self.permits.acquire().await.ok(),
-            (Err(_), Some(patience)) => match tokio::time::timeout(patience, self.permits.acquire()).await {
-                Ok(permit) => permit.ok(),
-                Err(_) => {
-                    let _ = self.done.send(Message::Lend(self.lease, self.no, self.attempt));
-                    return;
-                }
-            },
+    /// Waits for its turn, runs the handler and sends back what came of it.
+    pub(crate) async fn run(mut self) {
+        let Some(_permits) = self.turn.come().await else {
+            let _ = self.done.send(Message::Lend(self.lease, self.no, self.attempt));
+            return;
         };
         let started_at = self.clock.now();
         // Told to stop before it began.

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::{
     sync::{
-        Notify, Semaphore,
+        Notify,
         mpsc::{UnboundedSender, unbounded_channel},
     },
     task::JoinHandle,
@@ -27,11 +27,12 @@ use super::{
     running::Running,
     share::{self, Borrow, Lent},
     take::Take,
+    turns::Turns,
     watch::Watchers,
 };
 use crate::{
     clock::Clock,
-    handler::{States, StepHandler},
+    handler::States,
     model::WorkerId,
     orchestration::{
         claim::Claimed,
@@ -133,10 +134,9 @@ pub(crate) struct Shared {
     pub plans: Plans,
     pub watchers: Watchers,
     pub counters: Counters,
-    pub permits: Arc<Semaphore>,
+    pub turns: Arc<Turns>,
     /// The handlers that run now.
     pub running: Arc<Running>,
-    own_permits: HashMap<String, Arc<Semaphore>>,
     /// This worker's number; it changes when others took the process for dead.
     pub worker: AtomicI64,
     pub name: String,
@@ -157,12 +157,12 @@ pub(crate) struct Shared {
     presence: Mutex<Presence>,
     /// Says that a worker came or went.
     pub met: Notify,
-    /// Other workers that live.
-    company: AtomicUsize,
     /// The steps this process has lent.
     pub lent: Lent,
     /// Says that other processes offer steps.
     pub offered: Notify,
+    /// There may be offers that this process had no room for.
+    pub passed_over: AtomicBool,
     /// Says that a lent step came back.
     pub returned: Notify,
     /// Says that an operator asked something of a task.
@@ -181,14 +181,13 @@ impl Shared {
         About { name: &self.name, handlers: &self.handler_names, queues: self.served.names() }
     }
 
-    /// Whether there are others to lend steps to.
-    pub(crate) fn has_company(&self) -> bool {
-        self.company.load(Ordering::Relaxed) > 0
-    }
-
-    /// Notes how many other workers live.
-    pub(crate) fn set_company(&self, others: usize) {
-        self.company.store(others, Ordering::Relaxed);
+    /// Has offers looked at again, if there is room now: those passed over for want of it, and this process's
+    /// own that nobody has taken.
+    pub(crate) fn look_at_offers(&self) {
+        let any = self.passed_over.load(Ordering::SeqCst) || !self.lent.is_empty();
+        if any && self.turns.free() > 0 {
+            self.offered.notify_one();
+        }
     }
 
     /// Goes on under a new number.
@@ -210,14 +209,6 @@ impl Shared {
         for queue in &self.queues {
             self.hint(queue);
         }
-    }
-
-    /// The limit of this handler's own, if it has one.
-    pub(crate) fn own_permits(&self, handler: &dyn StepHandler) -> Option<Arc<Semaphore>> {
-        if self.own_permits.is_empty() {
-            return None;
-        }
-        self.own_permits.get(handler.name()).cloned()
     }
 }
 
@@ -314,13 +305,8 @@ impl Engine {
         let name = format!("{}@{}", std::process::id(), host());
         let steps = registry.handlers().iter().map(|registration| registration.handler());
         let handler_names: Vec<String> = steps.clone().map(|handler| handler.name().to_owned()).collect();
-        let own_permits = steps
-            .chain(registry.compensators().iter().map(|registration| registration.handler()))
-            .filter_map(|handler| {
-                let limit = handler.facts().concurrency?;
-                Some((handler.name().to_owned(), Arc::new(Semaphore::new(limit as usize))))
-            })
-            .collect();
+        let undoing = registry.compensators().iter().map(|registration| registration.handler());
+        let turns = Arc::new(Turns::new(settings.concurrency, steps.chain(undoing)));
         let worker = {
             let mut connection = store.writer().await?;
             recover::take_back_expired(&mut connection, clock.now()).await?;
@@ -332,9 +318,8 @@ impl Engine {
         };
         let (hints, hinted) = unbounded_channel();
         let shared = Arc::new(Shared {
-            permits: Arc::new(Semaphore::new(settings.concurrency.max(1))),
+            turns,
             running: Arc::default(),
-            own_permits,
             worker: AtomicI64::new(worker.0),
             held: AtomicUsize::new(0),
             room: Notify::new(),
@@ -342,9 +327,9 @@ impl Engine {
             announcer,
             presence: Mutex::new(Presence::show(&store, worker)),
             met: Notify::new(),
-            company: AtomicUsize::new(0),
             lent: Lent::default(),
             offered: Notify::new(),
+            passed_over: AtomicBool::new(false),
             returned: Notify::new(),
             asked: Notify::new(),
             stopping: CancellationToken::new(),

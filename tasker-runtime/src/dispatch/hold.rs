@@ -78,8 +78,6 @@ pub(crate) enum Back {
 
 /// Retries nearer than this are timers; for others the task is given back.
 const NEAR: Duration = Duration::from_secs(5);
-/// A step that waited here for a permit this long is offered to others, if there are any.
-const PATIENCE: Duration = Duration::from_millis(20);
 /// At most this much is folded before it is written.
 pub(crate) const BATCH: usize = 1000;
 /// After this many holders died in a row over a task, it is set aside.
@@ -142,10 +140,7 @@ impl Hold {
             self.write_dead_letters().await;
             let exceptions = self.write().await;
             self.go_on(&exceptions).await;
-            if !self.shared.lent.is_empty() && self.shared.permits.available_permits() > 0 {
-                // Lent for want of room, which there is now: what nobody has taken may come back.
-                self.shared.offered.notify_one();
-            }
+            self.shared.look_at_offers();
             if self.draining && self.held.is_empty() {
                 break;
             }

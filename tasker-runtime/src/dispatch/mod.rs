@@ -18,6 +18,7 @@ mod rollback;
 pub(crate) mod running;
 pub(crate) mod share;
 pub(crate) mod take;
+pub(crate) mod turns;
 pub(crate) mod watch;
 
 pub(crate) use engine::Engine;

@@ -191,25 +191,36 @@ impl Borrow {
         if std::mem::take(&mut self.unsure) {
             self.look_after().await;
         }
-        let room = self.shared.permits.available_permits();
-        if room == 0 {
-            return;
+        let shared = self.shared.clone();
+        // Whoever ends from here on has the offers looked at again.
+        shared.passed_over.store(true, Ordering::SeqCst);
+        let mut full = shared.turns.free() == 0;
+        for (room, handlers) in shared.turns.open(&shared.handler_names) {
+            let room = room.min(shared.turns.free());
+            full |= room == 0 || self.take_for(&handlers, room).await == room;
         }
+        shared.passed_over.store(full, Ordering::SeqCst);
+    }
+
+    /// Takes steps of these handlers, `room` at most, and returns how many.
+    async fn take_for(&mut self, handlers: &[String], room: usize) -> usize {
         let taken = async {
             let mut connection = self.shared.store.writer().await?;
-            let Shared { handler_names, served, .. } = &*self.shared;
-            share::take(&mut connection, self.worker, handler_names, served.names(), room).await
+            share::take(&mut connection, self.worker, handlers, self.shared.served.names(), room).await
         };
         match taken.await {
             Ok(taken) => {
+                let count = taken.len();
                 for step in taken {
                     self.start(step).await;
                 }
+                count
             }
             Err(error) => {
                 // They may be taken all the same.
                 self.unsure = true;
                 tracing::warn!(%error, "offers wait for the database");
+                0
             }
         }
     }
@@ -276,10 +287,9 @@ impl Borrow {
             timeout: rule.timeout,
             grace: self.shared.settings.cancel_grace,
             clock: self.shared.clock.clone(),
-            permits: self.shared.permits.clone(),
+            // What is on its way to its turn must not look like room for more.
+            turn: self.shared.turns.of(handler, false).taken(),
             running: self.shared.running.clone(),
-            own_permits: self.shared.own_permits(handler),
-            patience: None,
             done: self.sender.clone(),
         };
         if let Some(former) = self.borrowed.insert((task, no), Borrowed { taken, loan, cancel, stop }) {
@@ -299,7 +309,7 @@ impl Borrow {
         }
         outcomes.sort_unstable_by_key(|outcome| (outcome.lease.task, outcome.step));
         self.record(&outcomes).await;
-        if self.shared.permits.available_permits() > 0 {
+        if self.shared.turns.free() > 0 {
             self.shared.offered.notify_one();
         }
     }

@@ -5,10 +5,16 @@ use std::time::Duration;
 use super::recovery::listens;
 use serde_json::json;
 use support::{
-    stage::{step, template},
+    stage::{Stage, step, template},
     world::{World, eventually, settled, worlds},
 };
-use tasker_runtime::{api::Submission, model::TaskState, prelude::*, registry::Registry, template::Template};
+use tasker_runtime::{
+    api::Submission,
+    model::TaskState,
+    prelude::*,
+    registry::Registry,
+    template::{Step, Template},
+};
 
 /// `a` and `c` go where the task is, `b` to the queue `slow`.
 fn mixed() -> Template {
@@ -122,5 +128,47 @@ async fn queue_of_the_handler_counts_where_the_template_says_nothing() {
         assert_eq!(report.result, json!("printed hello"), "{}", world.database);
         assert_eq!(runners(&world, 1).await, ["2"], "{}", world.database);
         press.stop().await.unwrap();
+    }
+}
+
+#[step_handler(queue = "mill", concurrency = 1)]
+async fn grind(step: &TaskSequenceStep, State(stage): State<Stage>) -> Result<String, StepError> {
+    stage.play(step).await.map(|_| step.name().to_owned())
+}
+
+#[tokio::test]
+async fn process_borrows_no_more_steps_than_their_handler_may_be_called() {
+    let names = ["a", "b", "c", "d"];
+    for world in worlds().await {
+        let closed = names.map(|name| world.stage.gate(name));
+        let steps = names.map(|name| Step::new(name).handler("grind"));
+        let template = template("flour", steps);
+        let with = |queues| {
+            let builder =
+                world.builder(&[("worker.queues", queues)]).registry(Registry::of(handlers![grind]));
+            builder.template(template.clone()).start()
+        };
+        let desk = with("test").await.unwrap();
+        let task = desk.submit(Submission::to("test/flour")).await.unwrap();
+        let mills = [with("mill").await.unwrap(), with("mill").await.unwrap()];
+        let called = || async {
+            world.clock.advance(Duration::from_millis(300));
+            (world.stage.calls().len() == 2).then_some(())
+        };
+        eventually("a call in each mill", called).await;
+        let borrowed =
+            "select cast(count(*) as text) from tasker.offers where taker is not null group by taker";
+        assert_eq!(world.column(borrowed).await, ["1", "1"], "{}", world.database);
+        for gate in &closed {
+            gate.add_permits(1);
+        }
+        let over = || async {
+            world.clock.advance(Duration::from_millis(300));
+            (desk.show(task).await.unwrap().unwrap().state == TaskState::Complete).then_some(())
+        };
+        eventually("the flour", over).await;
+        for mill in mills {
+            mill.stop().await.unwrap();
+        }
     }
 }

@@ -182,21 +182,24 @@ async fn delayed_task_of_another_process_is_heard_of_and_started_at_its_time() {
 }
 
 #[tokio::test]
-async fn process_that_starts_later_is_lent_steps_without_a_heartbeat() {
-    let template = template("wide", [step("a", &[]), step("b", &[])]);
+async fn process_that_starts_later_is_lent_what_waits_for_its_turn_without_a_heartbeat() {
+    let names = ["a", "b", "c", "d"];
+    let template = template("wide", names.map(|name| step(name, &[])));
     for world in telling().await {
-        let _closed = [world.stage.gate("a"), world.stage.gate("b")];
+        let _closed = names.map(|name| world.stage.gate(name));
         let builder = || world.builder(&[("worker.concurrency", "1")]).template(template.clone());
         let first = builder().start().await.unwrap();
-        let former = listener(&world, None).await;
+        listener(&world, None).await;
+        first.submit(Submission::to("test/wide")).await.unwrap();
+        eventually("the first step", || async { (world.stage.calls().len() == 1).then_some(()) }).await;
+        // Time stands still, so that nobody's heart beats.
         let _later = builder().start().await.unwrap();
-        listener(&world, Some(&former)).await;
-        // Time stands still, so that nobody's heart beats. What waited for its turn before goes on doing so.
-        let lent = || async {
-            first.submit(Submission::to("test/wide")).await.unwrap();
-            (world.stage.calls().len() == 2).then_some(())
-        };
-        eventually("the other process to run a step", lent).await;
-        assert_eq!(world.count("select count(*) from tasker.offers where taker = 2").await, 1);
+        let all = "select count(*) from tasker.offers";
+        let called =
+            || async { (world.stage.calls().len() == 2 && world.count(all).await == 3).then_some(()) };
+        eventually("a step in each process", called).await;
+        // No more than it has room for.
+        assert_eq!(world.count(&format!("{all} where taker = 2")).await, 1);
+        assert_eq!(world.count(&format!("{all} where taker is null")).await, 2);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{Hold, Message, PATIENCE};
+use super::{Hold, Message};
 use crate::{
     dispatch::{batch, call::Call, engine::Shared, held::Held, watch::Update},
     handler::{StepParts, TaskSequenceStep},
@@ -94,13 +94,11 @@ pub(super) fn start(shared: &Arc<Shared>, me: &UnboundedSender<Message>, held: &
         loan: 0,
         step,
         cancel: held.cancel.clone(),
-        own_permits: shared.own_permits(handler),
-        patience: (no.undoes().is_none() && shared.has_company()).then_some(PATIENCE),
+        turn: shared.turns.of(handler, no.undoes().is_none()),
         handler,
         timeout,
         grace: shared.settings.cancel_grace,
         clock: shared.clock.clone(),
-        permits: shared.permits.clone(),
         running: shared.running.clone(),
         done: me.clone(),
     };
