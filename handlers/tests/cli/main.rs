@@ -76,6 +76,9 @@ fn wrong_usage_exits_2() {
     let message = format!("the input does not fit {parallel}");
     unfit.failed(2, &message, &format!("tasker template show {parallel}"));
     assert!(unfit.err.contains("  input.base_value: \"ten\""), "{}", unfit.err);
+    let huge = run(&database, &["run", linear, "--input", r#"{"even_number": 1e400}"#]);
+    huge.failed(2, "the input does not fit", &format!("tasker template show {linear}"));
+    assert!(huge.err.contains("  input: number out of range"), "{}", huge.err);
     run(&database, &["list", "--database", "mysql://host/db"]).failed(
         2,
         "is no database URL",
@@ -107,6 +110,20 @@ fn store_that_does_not_answer_exits_4() {
             "the database does not answer",
             "tasker doctor",
         );
+    }
+}
+
+#[test]
+fn reader_of_standard_error_that_went_away_changes_nothing() {
+    let database = fresh_sqlite();
+    let order = ["run", "linear_workflow/mathematical_sequence", "--input"];
+    for (input, code, out) in [("6", 0, "2821109907456\n"), ("7", 1, "")] {
+        let mut command = tasker(&database, &order);
+        command.arg(format!(r#"{{"even_number": {input}}}"#));
+        let mut run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(run.stderr.take());
+        let ran = run.wait_with_output().unwrap();
+        assert_eq!((ran.status.code(), &*String::from_utf8_lossy(&ran.stdout)), (Some(code), out));
     }
 }
 

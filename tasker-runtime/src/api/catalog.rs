@@ -146,7 +146,10 @@ impl Known {
     /// What is wrong with `context` for this template; empty when nothing is.
     pub(crate) fn problems(&self, context: &Json) -> Vec<String> {
         let Some(validator) = &self.input else { return Vec::new() };
-        let context = context.to_value();
+        let context: Value = match context.parse() {
+            Ok(context) => context,
+            Err(error) => return vec![format!("  input: {error}")],
+        };
         let problem = |error: jsonschema::ValidationError<'_>| {
             let path = error.instance_path().to_string();
             let path =

@@ -79,7 +79,7 @@ impl Show {
             vec![step.name.clone(), step.state.to_string(), attempts, took(step), what(step)]
         })?;
         if left_out > 0 {
-            eprintln!("{}", output::dim(&format!("{left_out} more batches; `-o json` shows them all")));
+            output::say!("{}", output::dim(&format!("{left_out} more batches; `-o json` shows them all")));
         }
         Ok(())
     }

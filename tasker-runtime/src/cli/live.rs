@@ -190,7 +190,7 @@ impl Live {
         }
         let took =
             report.finished_at.map(|at| format!(" after {}", output::duration(at.since(report.created_at))));
-        eprintln!("{} {}{}", report.task_id, output::task_state(report.state), took.unwrap_or_default());
+        output::say!("{} {}{}", report.task_id, output::task_state(report.state), took.unwrap_or_default());
     }
 
     fn name(&self, no: StepNo) -> String {
@@ -203,7 +203,7 @@ impl Live {
     /// One line of what happened, where there is no tree.
     fn say(&self, name: &str, line: &Line) {
         if !self.tree && !self.silent {
-            eprintln!("{name}{}", describe(line));
+            output::say!("{name}{}", describe(line));
         }
     }
 

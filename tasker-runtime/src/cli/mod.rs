@@ -215,8 +215,12 @@ pub fn main_with(builder: Builder) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !failure.message.is_empty() {
-                eprintln!("{} {}", output::red("error:"), failure.message);
-                eprintln!("{} {}", output::dim("try:"), failure.hint.as_deref().unwrap_or("tasker --help"));
+                output::say!("{} {}", output::red("error:"), failure.message);
+                output::say!(
+                    "{} {}",
+                    output::dim("try:"),
+                    failure.hint.as_deref().unwrap_or("tasker --help")
+                );
             }
             ExitCode::from(failure.code)
         }

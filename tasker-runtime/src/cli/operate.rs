@@ -96,12 +96,12 @@ async fn ask(context: Context, task: Uuid, command: Command) -> Done {
     let (verb, state) = (command.verb(), output::task_state(report.state));
     match (answer, report.state) {
         (Answer::Asked, _) => {
-            eprintln!("{verb}: asked, not yet followed: {task} is {state}, and who holds it sees to it");
+            output::say!("{verb}: asked, not yet followed: {task} is {state}, and who holds it sees to it");
         }
         (Answer::Followed, TaskState::Pending | TaskState::Compensating) if form == super::Form::Table => {
-            eprintln!("{verb}: {task} is {state}, until `tasker serve` or `tasker resume {task}`");
+            output::say!("{verb}: {task} is {state}, until `tasker serve` or `tasker resume {task}`");
         }
-        _ if form == super::Form::Table => eprintln!("{verb}: {task} is {state}"),
+        _ if form == super::Form::Table => output::say!("{verb}: {task} is {state}"),
         _ => {}
     }
     if form == super::Form::Table { Ok(()) } else { output::json(&report, form) }

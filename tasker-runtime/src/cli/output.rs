@@ -10,6 +10,15 @@ use serde::Serialize;
 use super::{Done, Failure, Form};
 use crate::model::{StepState, TaskState};
 
+/// Writes a line to standard error, as `eprintln!` does, whether or not anybody reads it.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        // Without a reader there is nobody to tell that there is none.
+        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{}\n", format_args!($($text)*)));
+    }};
+}
+pub(crate) use say;
+
 /// Whether to colour what goes to standard error.
 pub(crate) fn colour() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && stderr().is_terminal()
@@ -95,7 +104,7 @@ pub(crate) fn list<T: Serialize>(
         Form::Json => json(items, form),
         Form::Jsonl => items.iter().try_for_each(|item| json(item, form)),
         Form::Table if items.is_empty() => {
-            eprintln!("{}", dim("nothing"));
+            say!("{}", dim("nothing"));
             Ok(())
         }
         Form::Table => {

@@ -139,7 +139,7 @@ impl Run {
 /// Says which templates are not known.
 fn tell_left_out(tasker: &Tasker) {
     for warning in tasker.left_out() {
-        eprintln!("{} {warning}", output::yellow("warning:"));
+        output::say!("{} {warning}", output::yellow("warning:"));
     }
 }
 

@@ -18,12 +18,12 @@ impl Serve {
         let prepared = context.builder().prepare()?;
         let Some(tasker) = start(&prepared, &database, &mut signals).await? else { return Ok(()) };
         let templates = tasker.catalog().iter().count();
-        eprintln!("{} {templates} templates on {database}; stop with Ctrl-C", output::green("running"));
+        output::say!("{} {templates} templates on {database}; stop with Ctrl-C", output::green("running"));
         for warning in tasker.warnings() {
-            eprintln!("{} {warning}", output::yellow("warning:"));
+            output::say!("{} {warning}", output::yellow("warning:"));
         }
         signals.next().await;
-        eprintln!("stopping: what runs may come to an end; a second signal stops at once");
+        output::say!("stopping: what runs may come to an end; a second signal stops at once");
         tokio::select! {
             stopped = tasker.stop() => stopped.map_err(Failure::from),
             () = signals.next() => Err(Failure { code: 130, message: "stopped at once; what was held is free when its lease runs out".to_owned(), hint: None }),
@@ -49,7 +49,7 @@ async fn start(
         };
         if tries.is_time_to_tell(Instant::now()) {
             let waiting = output::yellow("waiting");
-            eprintln!("{waiting} for {database}: {error}; trying on, stop with Ctrl-C");
+            output::say!("{waiting} for {database}: {error}; trying on, stop with Ctrl-C");
         }
         tokio::select! {
             () = tokio::time::sleep(tries.pause()) => {}

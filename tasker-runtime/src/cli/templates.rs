@@ -79,7 +79,7 @@ impl Check {
         }
         if loaded.is_empty() {
             let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-            eprintln!("there are no templates in {}", paths.join(", "));
+            output::say!("there are no templates in {}", paths.join(", "));
         }
         report(&loaded, context.global.output)?;
         let wrong = loaded.iter().filter(|file| file.report().verdict() == Verdict::Error).count();

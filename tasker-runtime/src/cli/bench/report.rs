@@ -84,7 +84,7 @@ impl Findings {
     /// What is added from now on belongs to this part.
     pub(super) fn begin(&mut self, part: &'static str) {
         self.part = part;
-        eprintln!("{}", output::dim(&format!("measuring: {part}")));
+        output::say!("{}", output::dim(&format!("measuring: {part}")));
     }
 
     pub(super) fn add(&mut self, what: impl Into<String>, value: f64, unit: &'static str) {

@@ -113,9 +113,9 @@ impl Project {
             output::print(&written.directory.join(file).display().to_string())?;
         }
         let input = r#"'{"item": "book", "cents": 1250}'"#;
-        eprintln!("{} cd {}", output::dim("next:"), in_shell(&written.directory.to_string_lossy()));
+        output::say!("{} cd {}", output::dim("next:"), in_shell(&written.directory.to_string_lossy()));
         for command in ["cargo build", "cargo test", &format!("cargo run -- run checkout --input {input}")] {
-            eprintln!("{} {command}", output::dim("next:"));
+            output::say!("{} {command}", output::dim("next:"));
         }
         Ok(())
     }
@@ -133,7 +133,10 @@ impl Handler {
         put(&text.replace("new_handler", &self.name), self.write.as_deref())?;
         if let Some(module) = self.write.as_deref().and_then(Path::file_stem) {
             let module = module.to_string_lossy();
-            eprintln!("{} `mod {module};` in src/main.rs makes it part of the program", output::dim("next:"));
+            output::say!(
+                "{} `mod {module};` in src/main.rs makes it part of the program",
+                output::dim("next:")
+            );
         }
         Ok(())
     }
