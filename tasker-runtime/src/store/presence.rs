@@ -21,12 +21,8 @@ pub(crate) struct Presence {
 impl Presence {
     /// Gives a sign of life for `worker`. Where that is not possible its lease alone counts.
     pub(crate) fn show(store: &Store, worker: WorkerId) -> Self {
-        let shown = store.path().map(|database| place(database, worker)).and_then(|path| {
-            let file = File::create(&path).ok()?;
-            file.try_lock().ok()?;
-            Some((file, path))
-        });
-        Self { file: shown }
+        let file = store.path().and_then(|database| shown(&place(database, worker)));
+        Self { file }
     }
 }
 
@@ -53,6 +49,16 @@ pub(crate) fn is_gone(store: &Store, worker: WorkerId) -> bool {
     }
 }
 
+/// The file at `path`, which nobody sees there without its lock: whoever did would take the worker for gone.
+fn shown(path: &Path) -> Option<(File, PathBuf)> {
+    let mut unseen = path.as_os_str().to_owned();
+    unseen.push("-new");
+    let file = File::create(&unseen).ok()?;
+    file.try_lock().ok()?;
+    fs::rename(&unseen, path).ok()?;
+    Some((file, path.to_owned()))
+}
+
 fn place(database: &Path, worker: WorkerId) -> PathBuf {
     let mut name = database.file_name().unwrap_or_default().to_owned();
     name.push(format!("-worker-{}", worker.0));
@@ -62,8 +68,40 @@ fn place(database: &Path, worker: WorkerId) -> PathBuf {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::sync::{
+        Barrier,
+        atomic::{AtomicBool, Ordering},
+    };
+
     use super::*;
     use crate::store::Options;
+
+    #[tokio::test]
+    async fn a_process_that_just_shows_itself_is_not_gone() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("t.db").display());
+        let store = Store::open(&url, Options::default()).await.unwrap();
+        for worker in (0..300).map(WorkerId) {
+            let (stop, looking) = (AtomicBool::new(false), Barrier::new(2));
+            let gone = std::thread::scope(|scope| {
+                let looker = scope.spawn(|| {
+                    looking.wait();
+                    let mut gone = false;
+                    while !stop.load(Ordering::Relaxed) && !gone {
+                        gone = is_gone(&store, worker);
+                    }
+                    gone
+                });
+                looking.wait();
+                let presence = Presence::show(&store, worker);
+                stop.store(true, Ordering::Relaxed);
+                let gone = looker.join().unwrap();
+                drop(presence);
+                gone
+            });
+            assert!(!gone, "worker {}", worker.0);
+        }
+    }
 
     #[tokio::test]
     async fn a_process_is_gone_once_its_lock_is() {
