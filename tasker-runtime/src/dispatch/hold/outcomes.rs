@@ -4,7 +4,10 @@ use std::sync::atomic::Ordering;
 
 use super::{Back, Hold, Over, start::offer_of};
 use crate::{
-    dispatch::{held::Wanted, watch::Update},
+    dispatch::{
+        held::{Held, Wanted},
+        watch::Update,
+    },
     model::{Command, CommandError, Event, Lease, StepNo},
     orchestration::{
         commands::{self, Waiting},
@@ -65,7 +68,12 @@ impl Hold {
 
     /// Offers a step to others; it counts as running until it comes back.
     pub(super) fn lend(&mut self, lease: Lease, no: StepNo, attempt: u32) {
-        let Some(held) = self.held.get(&lease.task).filter(|held| held.lease == lease) else { return };
+        let Some(held) = self.held.get_mut(&lease.task).filter(|held| held.lease == lease) else { return };
+        if self.draining {
+            held.running = held.running.saturating_sub(1);
+            held.progress.put_back(no);
+            return self.touched.push(lease.task);
+        }
         self.offers.push(offer_of(held, no, attempt, self.shared.clock.now()));
     }
 
@@ -104,7 +112,9 @@ impl Hold {
     }
 
     pub(super) async fn asked(&mut self, waiting: Waiting) {
-        let Some(held) = self.held.get_mut(&waiting.task) else { return };
+        // Of an earlier lease, it may have been followed or taken back since; otherwise it comes again.
+        let meant = |held: &&mut Held| held.lease.epoch == waiting.epoch;
+        let Some(held) = self.held.get_mut(&waiting.task).filter(meant) else { return };
         let wanted = match waiting.command {
             Command::Cancel => Some(Wanted::Cancelled),
             Command::Pause => Some(Wanted::Paused),
