@@ -34,11 +34,11 @@ enum Kind {
 }
 
 impl Clock {
-    /// The machine's time, which never goes back while the process runs.
+    /// The machine's time, or the database's where that has a clock. Between two signs of life of its process it
+    /// never goes back.
     #[must_use]
     pub fn system() -> Self {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let at_start = i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX);
+        let at_start = machine_time().as_micros();
         Self(Kind::System { start: Instant::now(), at_start, ahead: Arc::default() })
     }
 
@@ -68,6 +68,13 @@ impl Clock {
             }
             Kind::Manual(time) => time.send_modify(|time| *time = *time + by),
         }
+    }
+
+    /// Lets the clock follow the machine's calendar, which is set now and then, and goes on while the machine
+    /// sleeps: processes that started at different times would disagree for good.
+    pub(crate) fn follow_machine(&self) {
+        let asked = self.now();
+        self.follow(machine_time(), asked);
     }
 
     /// Lets the clock follow another one, such as the database's, that showed `time` at some moment since
@@ -103,6 +110,11 @@ impl Clock {
     pub async fn sleep(&self, duration: Duration) {
         self.sleep_until(self.now() + duration).await;
     }
+}
+
+fn machine_time() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_micros(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -50,6 +50,9 @@ impl Tasker {
         command: &Command,
         patience: Duration,
     ) -> Result<Answer, AskError> {
+        let template = view::template(&mut self.inner.store.reader().await?, task).await?;
+        // Known before a connection is held: to read it with another one, all may be waiting for each other.
+        self.inner.plans.kept(template.ok_or(AskError::UnknownTask(task))?).await?;
         let mut connection = self.inner.store.writer().await?;
         let known = |template| self.inner.plans.known(template);
         let actor = std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned());

@@ -7,7 +7,6 @@ use std::{
 };
 
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::sync::mpsc::UnboundedReceiver;
 use uuid::Uuid;
 
 use super::{
@@ -20,7 +19,8 @@ use crate::{
     dispatch::{
         Engine,
         announce::{Announcer, News},
-        engine::Plans,
+        engine::{Plans, Room},
+        watch::Updates,
     },
     model::{Json, Lease, StepNo, TaskState},
     orchestration::{
@@ -76,11 +76,11 @@ pub struct Stats {
 /// What happens to a task, as it happens in this process.
 pub struct Watch {
     task: Uuid,
-    updates: Option<UnboundedReceiver<Update>>,
+    updates: Option<Updates>,
 }
 
 impl Watch {
-    pub(super) fn new(task: Uuid, updates: Option<UnboundedReceiver<Update>>) -> Self {
+    pub(super) fn new(task: Uuid, updates: Option<Updates>) -> Self {
         Self { task, updates }
     }
 
@@ -92,13 +92,13 @@ impl Watch {
 
     /// What has happened already and was not asked for yet.
     pub fn pending(&mut self) -> Option<Update> {
-        self.updates.as_mut()?.try_recv().ok()
+        self.updates.as_mut()?.pending()
     }
 
     /// The next thing that happens; `None` once the task has left this process, or when this process runs
     /// no tasks.
     pub async fn next(&mut self) -> Option<Update> {
-        self.updates.as_mut()?.recv().await
+        self.updates.as_mut()?.next().await
     }
 }
 
@@ -255,37 +255,21 @@ impl Tasker {
         if let Some(key) = key {
             return self.submit_once(&key, task, known).await;
         }
-        let mut connection = self.inner.store.writer().await?;
         // A process with room holds its own submissions from the start, which saves taking them.
-        let holder = self.inner.engine.as_ref().filter(|engine| due && engine.reserve(&task.queue));
-        let worker = holder.map(|engine| engine.shared.worker());
-        let added = submit::submit(&mut connection, std::slice::from_ref(&task), worker).await;
-        drop(connection);
-        let number = match (added, holder) {
-            (Ok(added), _) => added.first().copied(),
-            (Err(error), holder) => {
-                if let Some(engine) = holder {
-                    engine.shared.held.fetch_sub(1, Ordering::Relaxed);
-                    // It may be added all the same, and held by this process then.
-                    engine.shared.unsure.store(true, Ordering::Relaxed);
-                }
-                return Err(error.into());
-            }
+        let engine = self.inner.engine.as_ref().filter(|_| due);
+        let Some(room) = engine.and_then(|engine| engine.reserve(&task.queue)) else {
+            let mut connection = self.inner.store.writer().await?;
+            submit::submit(&mut connection, std::slice::from_ref(&task), None).await?;
+            drop(connection);
+            self.say_due(&task.queue);
+            return Ok(id);
         };
-        match (holder, number) {
-            (Some(engine), Some(number)) => engine.hand_over(Claimed {
-                lease: Lease { task: number, epoch: 1 },
-                takeovers: 0,
-                uuid: id,
-                template: known.number,
-                correlation_id: task.correlation_id,
-                created_at: task.created_at,
-                context: task.context,
-                history: History::default(),
-            }),
-            _ => self.say_due(&task.queue),
+        // Goes on where the caller stops waiting: the task would be held here, and nobody here know of it.
+        let adding = tokio::spawn(add_held(self.inner.store.clone(), task, room));
+        match adding.await {
+            Ok(added) => Ok(added.map(|()| id)?),
+            Err(_) => Err(store::Error::stopping().into()),
         }
-        Ok(id)
     }
 
     fn new_task(&self, uuid: Uuid, submission: Submission) -> Result<(NewTask, &Known), SubmitError> {
@@ -469,11 +453,31 @@ impl Tasker {
     }
 }
 
+/// Adds a task that this process holds from the start.
+async fn add_held(store: Store, task: NewTask, room: Room) -> store::Result<()> {
+    let mut connection = store.writer().await?;
+    let added = submit::submit(&mut connection, std::slice::from_ref(&task), Some(room.worker())).await?;
+    drop(connection);
+    if let Some(&number) = added.first() {
+        room.take(Claimed {
+            lease: Lease { task: number, epoch: 1 },
+            takeovers: 0,
+            uuid: task.uuid,
+            template: task.template,
+            correlation_id: task.correlation_id,
+            created_at: task.created_at,
+            context: task.context,
+            history: History::default(),
+        });
+    }
+    Ok(())
+}
+
 /// The state in which the task leaves this process.
 async fn left(watch: &mut Watch) -> Option<TaskState> {
     match &mut watch.updates {
         Some(updates) => loop {
-            match updates.recv().await {
+            match updates.next().await {
                 Some(Update::Left { state }) => return Some(state),
                 Some(_) => {}
                 None => return None,

@@ -9,25 +9,25 @@ use crate::{
     model::Timestamp,
     orchestration::{
         commands::{self, Asked, Refused},
-        recover,
+        recover, view,
     },
 };
 
 /// How long a command waits at most until the holder of its task sees it.
 const LOOK_FOR_COMMANDS: Duration = Duration::from_secs(1);
 
-/// Beats until the engine stops, at a third of the lease.
+/// Beats until nothing is held or on loan any more, at a third of the lease.
 pub(crate) async fn run(shared: Arc<Shared>, holds: Vec<UnboundedSender<Message>>) {
     let period = shared.settings.lease / 3;
     let mut told = Told::new(&shared);
     // The first beat only looks around: who else is there?
+    let mut next = shared.clock.now() + period;
     if let Err(error) = beat(&shared, &mut told).await {
         tracing::warn!(%error, "the lease could not be renewed");
     }
-    let mut next = shared.clock.now() + period;
     loop {
         tokio::select! {
-            () = shared.stopping.cancelled() => break,
+            () = shared.over.cancelled() => break,
             () = shared.met.notified() => {
                 if let Err(error) = look_around(&shared).await {
                     tracing::debug!(%error, "the next beat sees who else is there");
@@ -36,6 +36,8 @@ pub(crate) async fn run(shared: Arc<Shared>, holds: Vec<UnboundedSender<Message>
             }
             () = shared.clock.sleep_until(next) => {}
         }
+        // Counted from the beginning: one that takes long makes the next one no later.
+        next = shared.clock.now() + period;
         match beat(&shared, &mut told).await {
             Ok(true) => {}
             Ok(false) => {
@@ -44,7 +46,6 @@ pub(crate) async fn run(shared: Arc<Shared>, holds: Vec<UnboundedSender<Message>
             }
             Err(error) => tracing::warn!(%error, "the lease could not be renewed"),
         }
-        next = shared.clock.now() + period;
     }
 }
 
@@ -71,6 +72,14 @@ async fn pass_commands(shared: &Shared, holds: &[UnboundedSender<Message>]) -> c
         if command.held && command.over.is_none() {
             let hold = usize::try_from(command.task.0).unwrap_or_default() % holds.len();
             let _ = holds[hold].send(Message::Asked(command));
+            continue;
+        }
+        // Known before a connection is held: to read it with another one, all may be waiting for each other.
+        let template = view::template(&mut shared.store.reader().await?, command.uuid).await?;
+        if let Some(template) = template
+            && let Err(error) = shared.plans.kept(template).await
+        {
+            tracing::warn!(task = %command.uuid, %error, "a command cannot be followed here");
             continue;
         }
         let mut connection = shared.store.writer().await?;
@@ -104,8 +113,9 @@ impl Told {
 
 async fn beat(shared: &Shared, told: &mut Told) -> crate::store::Result<bool> {
     let asked = shared.clock.now();
-    if let Some(time) = shared.store.now().await? {
-        shared.clock.follow(time, asked);
+    match shared.store.now().await? {
+        Some(time) => shared.clock.follow(time, asked),
+        None => shared.clock.follow_machine(),
     }
     let mut connection = shared.store.writer().await?;
     let now = shared.clock.now();

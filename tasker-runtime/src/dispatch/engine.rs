@@ -14,7 +14,7 @@ use tokio::{
         Notify,
         mpsc::{UnboundedSender, unbounded_channel},
     },
-    task::JoinHandle,
+    task::{AbortHandle, JoinHandle},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -114,6 +114,9 @@ impl Wake {
     }
 }
 
+/// How long a database may take to answer one that stops.
+const ANSWER: Duration = Duration::from_secs(10);
+
 /// What an engine has done since it started.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
@@ -168,6 +171,8 @@ pub(crate) struct Shared {
     /// Says that an operator asked something of a task.
     pub asked: Notify,
     pub stopping: CancellationToken,
+    /// Set after `stopping`, once nothing is held or on loan here any more.
+    pub over: CancellationToken,
     hints: UnboundedSender<String>,
 }
 
@@ -179,6 +184,12 @@ impl Shared {
     /// What this process says of itself.
     pub(crate) fn about(&self) -> About<'_> {
         About { name: &self.name, handlers: &self.handler_names, queues: self.served.names() }
+    }
+
+    /// Notes that a task is held here no more, or will not come: there is room for another.
+    pub(crate) fn make_room(&self) {
+        self.held.fetch_sub(1, Ordering::Relaxed);
+        self.room.notify_one();
     }
 
     /// Has offers looked at again, if there is room now: those passed over for want of it, and this process's
@@ -291,10 +302,13 @@ pub(crate) struct Parts {
 /// A running engine.
 pub(crate) struct Engine {
     pub shared: Arc<Shared>,
-    holds: Vec<UnboundedSender<Message>>,
+    holds: Arc<[UnboundedSender<Message>]>,
     hold_loops: Vec<JoinHandle<()>>,
     take_loop: JoinHandle<()>,
-    alive_loops: Vec<JoinHandle<()>>,
+    /// Loops that end when the engine is told to stop.
+    loops: Vec<JoinHandle<()>>,
+    /// Loops that end once nothing is held or on loan any more.
+    last_loops: Vec<JoinHandle<()>>,
 }
 
 impl Engine {
@@ -333,6 +347,7 @@ impl Engine {
             returned: Notify::new(),
             asked: Notify::new(),
             stopping: CancellationToken::new(),
+            over: CancellationToken::new(),
             watchers,
             counters: Counters::default(),
             store,
@@ -354,50 +369,60 @@ impl Engine {
             holds.push(sender);
         }
         let take_loop = tokio::spawn(Take::new(shared.clone(), holds.clone(), hinted).run());
-        let mut alive_loops = vec![
+        let last_loops = vec![
             tokio::spawn(alive::run(shared.clone(), holds.clone())),
-            tokio::spawn(alive::run_commands(shared.clone(), holds.clone())),
+            tokio::spawn(share::bring_home(shared.clone(), holds.clone())),
         ];
-        alive_loops.push(tokio::spawn(share::bring_home(shared.clone(), holds.clone())));
-        alive_loops.push(tokio::spawn(Borrow::new(shared.clone()).run()));
+        let mut loops = vec![
+            tokio::spawn(alive::run_commands(shared.clone(), holds.clone())),
+            tokio::spawn(Borrow::new(shared.clone()).run()),
+        ];
         if shared.settings.wake.listens() && shared.store.is_postgres() {
-            alive_loops.push(tokio::spawn(listen::run(shared.clone())));
+            loops.push(tokio::spawn(listen::run(shared.clone())));
         }
-        Ok(Self { shared, holds, hold_loops, take_loop, alive_loops })
+        Ok(Self { shared, holds: holds.into(), hold_loops, take_loop, loops, last_loops })
     }
 
-    /// Reserves room for one task of this queue, to be handed over; false when there is none.
-    pub(crate) fn reserve(&self, queue: &str) -> bool {
+    /// Reserves room for one task of this queue, to be handed over; `None` when there is none.
+    pub(crate) fn reserve(&self, queue: &str) -> Option<Room> {
         let Shared { held, settings, stopping, served, .. } = &*self.shared;
         let room = |held| (held < settings.window).then_some(held + 1);
-        served.has(queue)
+        let reserved = served.has(queue)
             && !stopping.is_cancelled()
-            && held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
-    }
-
-    /// Hands over a task that this worker holds since it was added, and for which room is reserved.
-    pub(crate) fn hand_over(&self, task: Claimed) {
-        let hold = usize::try_from(task.lease.task.0).unwrap_or_default() % self.holds.len();
-        // Without a receiver the engine has stopped; the lease runs out.
-        let _ = self.holds[hold].send(Message::Taken(vec![task]));
+            && held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok();
+        reserved.then(|| Room { shared: self.shared.clone(), holds: self.holds.clone(), taken: false })
     }
 
     /// Stops: takes nothing more, lets what runs come to an end for as long as the settings say, gives
-    /// the rest back for others to take at once.
+    /// the rest back for others to take at once. A database that does not answer is waited for ten seconds
+    /// longer; then everything is dropped, and the lease runs out.
     pub(crate) async fn stop(self) -> store::Result<()> {
-        let Self { shared, holds, hold_loops, take_loop, alive_loops } = self;
+        let shared = self.shared.clone();
+        let all = self.hold_loops.iter().chain(&self.loops).chain(&self.last_loops);
+        let all: Vec<_> = all.chain([&self.take_loop]).map(JoinHandle::abort_handle).collect();
+        tokio::select! {
+            stopped = self.give_everything_back() => stopped,
+            () = shared.clock.sleep(shared.settings.drain + ANSWER) => {
+                all.iter().for_each(AbortHandle::abort);
+                Err(store::Error::timed_out())
+            }
+        }
+    }
+
+    async fn give_everything_back(self) -> store::Result<()> {
+        let Self { shared, holds, hold_loops, take_loop, loops, last_loops } = self;
         shared.stopping.cancel();
         // The loops end by themselves; a panic in one of them was reported where it happened.
         let _ = take_loop.await;
         let tell = |message: fn() -> Message| {
-            for hold in &holds {
+            for hold in holds.iter() {
                 // A loop that is gone has nothing to give back.
                 let _ = hold.send(message());
             }
         };
         tell(|| Message::Drain);
         let drained = async {
-            for part in hold_loops.into_iter().chain(alive_loops) {
+            for part in hold_loops.into_iter().chain(loops) {
                 let _ = part.await;
             }
         };
@@ -405,6 +430,10 @@ impl Engine {
         if tokio::time::timeout(shared.settings.drain, &mut drained).await.is_err() {
             tell(|| Message::GiveBack);
             drained.await;
+        }
+        shared.over.cancel();
+        for part in last_loops {
+            let _ = part.await;
         }
         for queue in &shared.queues {
             shared.announcer.tell(News::Queue(queue.clone()));
@@ -415,6 +444,38 @@ impl Engine {
         recover::take_back(&mut connection, shared.worker(), shared.clock.now()).await?;
         shared.announcer.tell(News::Company);
         Ok(())
+    }
+}
+
+/// Room for one task that this worker holds from the moment it is added.
+pub(crate) struct Room {
+    shared: Arc<Shared>,
+    holds: Arc<[UnboundedSender<Message>]>,
+    taken: bool,
+}
+
+impl Room {
+    /// The worker that is to hold the task.
+    pub(crate) fn worker(&self) -> WorkerId {
+        self.shared.worker()
+    }
+
+    /// Hands over the task, which this worker holds.
+    pub(crate) fn take(mut self, task: Claimed) {
+        self.taken = true;
+        let hold = usize::try_from(task.lease.task.0).unwrap_or_default() % self.holds.len();
+        // Without a receiver the engine has stopped; the lease runs out.
+        let _ = self.holds[hold].send(Message::Taken(vec![task]));
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        if !self.taken {
+            // The task may have been added all the same, and be held by this worker then.
+            self.shared.unsure.store(true, Ordering::Relaxed);
+            self.shared.make_room();
+        }
     }
 }
 

@@ -10,11 +10,7 @@ mod start;
 mod take_in;
 mod write;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use uuid::Uuid;
@@ -184,7 +180,7 @@ impl Hold {
             Message::Forget => {
                 for (_, held) in self.held.drain() {
                     held.cancel.cancel();
-                    self.shared.held.fetch_sub(1, Ordering::Relaxed);
+                    self.shared.make_room();
                 }
                 // What waits to be written is of leases that are lost, and must not be taken for what comes
                 // of their tasks when they are taken anew.

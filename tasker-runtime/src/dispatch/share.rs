@@ -71,18 +71,28 @@ impl Lent {
 /// How often the journal is asked for lent steps when nobody says that one came back.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Brings home lent steps until the engine stops.
+/// Brings home lent steps until nothing is held any more. While the engine stops, what others run for it may
+/// come to its end; what nobody has taken comes home at once.
 pub(crate) async fn bring_home(shared: Arc<Shared>, holds: Vec<UnboundedSender<Message>>) {
+    let mut stopping = false;
     loop {
         tokio::select! {
-            () = shared.stopping.cancelled() => return,
+            () = shared.over.cancelled() => return,
+            () = shared.stopping.cancelled(), if !stopping => stopping = true,
             () = shared.returned.notified() => {}
             () = tokio::time::sleep(LOOK), if !shared.lent.is_empty() => {}
             () = shared.clock.sleep(shared.settings.poll) => {}
         }
-        if !shared.lent.is_empty()
-            && let Err(error) = home(&shared, &holds).await
-        {
+        if shared.lent.is_empty() {
+            continue;
+        }
+        let brought = async {
+            if stopping {
+                share::withdraw(&mut shared.store.writer().await?, shared.worker()).await?;
+            }
+            home(&shared, &holds).await
+        };
+        if let Err(error) = brought.await {
             tracing::warn!(%error, "lent steps wait for the database");
         }
     }

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -54,34 +54,90 @@ pub enum Update {
 }
 
 /// Who watches what. Tasks nobody watches cost one load.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Watchers(Arc<Watched>);
+
 #[derive(Debug, Default)]
-pub(crate) struct Watchers {
+struct Watched {
     count: AtomicUsize,
     by_task: Mutex<HashMap<Uuid, Vec<UnboundedSender<Update>>>>,
 }
 
-impl Watchers {
-    /// Everything that happens to `task` in this process from now on.
-    pub(crate) fn add(&self, task: Uuid) -> UnboundedReceiver<Update> {
-        let (sender, receiver) = unbounded_channel();
-        let mut by_task = self.by_task.lock().unwrap_or_else(PoisonError::into_inner);
-        by_task.entry(task).or_default().push(sender);
-        self.count.store(by_task.len(), Ordering::Release);
-        receiver
+/// What happens to a watched task. Once this is dropped, nothing is left of the watching.
+#[derive(Debug)]
+pub(crate) struct Updates {
+    task: Uuid,
+    receiver: UnboundedReceiver<Update>,
+    watchers: Watchers,
+}
+
+impl Updates {
+    /// What has happened already and was not asked for yet.
+    pub(crate) fn pending(&mut self) -> Option<Update> {
+        self.receiver.try_recv().ok()
     }
 
-    /// Tells those who watch `task`; those who stopped looking are forgotten.
+    /// The next thing that happens.
+    pub(crate) async fn next(&mut self) -> Option<Update> {
+        self.receiver.recv().await
+    }
+}
+
+impl Drop for Updates {
+    fn drop(&mut self) {
+        self.receiver.close();
+        let Watched { count, by_task } = &*self.watchers.0;
+        let mut by_task = by_task.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(watchers) = by_task.get_mut(&self.task) {
+            watchers.retain(|watcher| !watcher.is_closed());
+            if watchers.is_empty() {
+                by_task.remove(&self.task);
+            }
+        }
+        count.store(by_task.len(), Ordering::Release);
+    }
+}
+
+impl Watchers {
+    /// Everything that happens to `task` in this process from now on.
+    pub(crate) fn add(&self, task: Uuid) -> Updates {
+        let (sender, receiver) = unbounded_channel();
+        let mut by_task = self.0.by_task.lock().unwrap_or_else(PoisonError::into_inner);
+        by_task.entry(task).or_default().push(sender);
+        self.0.count.store(by_task.len(), Ordering::Release);
+        Updates { task, receiver, watchers: self.clone() }
+    }
+
+    /// Tells those who watch `task`.
     pub(crate) fn tell(&self, task: Uuid, update: impl FnOnce() -> Update) {
-        if self.count.load(Ordering::Acquire) == 0 {
+        if self.0.count.load(Ordering::Acquire) == 0 {
             return;
         }
-        let mut by_task = self.by_task.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(watchers) = by_task.get_mut(&task) else { return };
+        let by_task = self.0.by_task.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(watchers) = by_task.get(&task) else { return };
         let update = update();
-        watchers.retain(|watcher| watcher.send(update.clone()).is_ok());
-        if watchers.is_empty() {
-            by_task.remove(&task);
+        for watcher in watchers {
+            // One that is being dropped hears nothing more.
+            let _ = watcher.send(update.clone());
         }
-        self.count.store(by_task.len(), Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_of_a_watching_that_ended() {
+        let (watchers, task) = (Watchers::default(), Uuid::nil());
+        let (mut first, second) = (watchers.add(task), watchers.add(task));
+        watchers.tell(task, || Update::Left { state: TaskState::Complete });
+        drop(second);
+        assert_eq!(watchers.0.by_task.lock().unwrap().len(), 1, "the first still looks");
+        assert!(matches!(first.pending(), Some(Update::Left { state: TaskState::Complete })));
+        drop(first);
+        assert_eq!(watchers.0.by_task.lock().unwrap().len(), 0);
+        assert_eq!(watchers.0.count.load(Ordering::Acquire), 0);
     }
 }

@@ -189,6 +189,11 @@ fn step_of(row: &Row) -> Result<(TaskNo, StepNo)> {
     Ok((TaskNo(row.int(0)?), StepNo::from_code(i32::try_from(row.int(1)?).unwrap_or_default())))
 }
 
+/// Takes back what `worker` offers and nobody has taken.
+pub(crate) async fn withdraw(connection: &mut Connection, worker: WorkerId) -> Result<()> {
+    connection.execute(&sql::WITHDRAW_OFFERS, values![worker.0]).await.map(drop)
+}
+
 /// Forgets what was offered of these tasks.
 pub(crate) async fn drop_of(connection: &mut Connection, tasks: &[TaskNo]) -> Result<()> {
     let numbers: Vec<i64> = tasks.iter().map(|task| task.0).collect();

@@ -51,6 +51,12 @@ pub(crate) async fn find(connection: &mut Connection, uuid: Uuid) -> Result<Opti
     Ok(Some((task, history)))
 }
 
+/// The number of the template the task started with; `None` when there is no such task.
+pub(crate) async fn template(connection: &mut Connection, uuid: Uuid) -> Result<Option<i64>> {
+    let row = connection.fetch_first(&sql::FIND_TASK, values![uuid]).await?;
+    row.map(|row| row.int(2)).transpose()
+}
+
 /// A task that was set aside.
 #[derive(Clone, Debug)]
 pub(crate) struct DeadLetter {

@@ -1,18 +1,17 @@
-//! The seam between the engine and its two databases: the only `match` on a back end.
+//! The seam between the engine and its two databases: here and in [`connection`](super::connection) stands the
+//! only `match` on a back end.
 //!
 //! A statement is text with `$1`, `$2`, … and has one form for both databases or a twin for each; a
 //! script is a few statements in a transaction. Everything above this file knows neither sqlx nor which
 //! database it talks to.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use sqlx::{
     Column as _, Row as _, Sqlite, SqliteConnection, TypeInfo, ValueRef,
-    pool::PoolConnection,
     postgres::{PgArguments, PgConnection, PgRow, Postgres},
     sqlite::SqliteRow,
 };
-use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
 use super::{Error, Result, Rows};
@@ -91,7 +90,7 @@ pub(crate) use values;
 
 type PgQuery = sqlx::query::Query<'static, Postgres, PgArguments>;
 
-fn bind_postgres(sql: &'static str, values: &[Value<'_>]) -> PgQuery {
+pub(super) fn bind_postgres(sql: &'static str, values: &[Value<'_>]) -> PgQuery {
     let mut query = sqlx::query(sql);
     for value in values {
         query = match value {
@@ -110,7 +109,7 @@ fn bind_postgres(sql: &'static str, values: &[Value<'_>]) -> PgQuery {
 
 type SqliteQuery = sqlx::query::Query<'static, Sqlite, sqlx::sqlite::SqliteArguments>;
 
-fn bind_sqlite(sql: &'static str, values: &[Value<'_>]) -> SqliteQuery {
+pub(super) fn bind_sqlite(sql: &'static str, values: &[Value<'_>]) -> SqliteQuery {
     let json = |json: serde_json::Result<String>| json.unwrap_or_default();
     let mut query = sqlx::query(sql);
     for value in values {
@@ -128,110 +127,7 @@ fn bind_sqlite(sql: &'static str, values: &[Value<'_>]) -> SqliteQuery {
     query
 }
 
-/// A connection to run statements on, one at a time.
-pub(crate) enum Connection {
-    /// One connection of the pool.
-    Pooled(PoolConnection<Postgres>),
-    /// A connection of its own, for those who use it all the time.
-    Postgres(Box<PgConnection>),
-    /// The writer, shared by all who write, or the only connection.
-    Writer(OwnedMutexGuard<SqliteConnection>),
-    /// One of the readers.
-    Reader(PoolConnection<Sqlite>),
-}
-
-impl Connection {
-    /// Runs a statement and returns its rows.
-    pub(crate) async fn fetch(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<Vec<Row>> {
-        match self {
-            Self::Pooled(connection) => postgres_rows(connection, sql, values).await,
-            Self::Postgres(connection) => postgres_rows(connection, sql, values).await,
-            Self::Writer(connection) => sqlite_rows(connection, sql, values).await,
-            Self::Reader(connection) => sqlite_rows(connection, sql, values).await,
-        }
-    }
-
-    /// Runs a statement and returns its first row, if there is one.
-    pub(crate) async fn fetch_first(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<Option<Row>> {
-        Ok(self.fetch(sql, values).await?.into_iter().next())
-    }
-
-    /// Runs one statement and returns how many rows it wrote.
-    pub(crate) async fn execute(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<u64> {
-        let written = match self {
-            Self::Pooled(c) => {
-                bind_postgres(sql.postgres(), values).execute(&mut **c).await.map(|done| done.rows_affected())
-            }
-            Self::Postgres(c) => {
-                bind_postgres(sql.postgres(), values).execute(&mut **c).await.map(|done| done.rows_affected())
-            }
-            Self::Writer(c) => {
-                bind_sqlite(sql.sqlite(), values).execute(&mut **c).await.map(|done| done.rows_affected())
-            }
-            Self::Reader(c) => {
-                bind_sqlite(sql.sqlite(), values).execute(&mut **c).await.map(|done| done.rows_affected())
-            }
-        };
-        written.map_err(|error| Error::statement(sql, error))
-    }
-
-    /// Runs a script that adds rows, all or none, and returns what it reports.
-    ///
-    /// On PostgreSQL it is one statement; on SQLite it may be several, from `begin` to `commit`.
-    pub(crate) async fn script(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<Vec<Row>> {
-        let rows = self.fetch(sql, values).await;
-        if rows.is_err() && matches!(self, Self::Writer(_)) {
-            self.roll_back().await;
-        }
-        rows
-    }
-
-    /// Runs a script that reports counts: two columns on PostgreSQL, two rows on SQLite.
-    pub(crate) async fn counts(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<[u64; 2]> {
-        let rows = self.script(sql, values).await?;
-        let count = |row: usize, column: usize| {
-            rows.get(row).map_or(Ok(0), |row| row.int(column)).map(|count| u64::try_from(count).unwrap_or(0))
-        };
-        match rows.first() {
-            Some(Row::Postgres(_)) => Ok([count(0, 0)?, count(0, 1)?]),
-            _ => Ok([count(0, 0)?, count(1, 0)?]),
-        }
-    }
-
-    /// Starts a transaction; it must be ended by [`commit`](Self::commit) or [`roll_back`](Self::roll_back).
-    pub(crate) async fn begin(&mut self) -> Result<()> {
-        static BEGIN: Statement = Statement::twin("begin", "begin immediate");
-        self.execute(&BEGIN, &[]).await.map(drop)
-    }
-
-    /// Makes what the transaction did durable.
-    pub(crate) async fn commit(&mut self) -> Result<()> {
-        static COMMIT: Statement = Statement::shared("commit");
-        self.execute(&COMMIT, &[]).await.map(drop)
-    }
-
-    /// Undoes what an open transaction did. Without one, nothing happens.
-    pub(crate) async fn roll_back(&mut self) {
-        static ROLLBACK: Statement = Statement::shared("rollback");
-        // Without a transaction SQLite calls this an error; either way none is open afterwards.
-        let _ = self.execute(&ROLLBACK, &[]).await;
-    }
-
-    /// Prepares a statement without running it.
-    #[cfg(test)]
-    pub(super) async fn prepare(&mut self, sql: &Statement) -> Result<()> {
-        use sqlx::{Executor, SqlSafeStr};
-        let prepared = match self {
-            Self::Pooled(c) => c.prepare(sql.postgres().into_sql_str()).await.map(drop),
-            Self::Postgres(c) => c.prepare(sql.postgres().into_sql_str()).await.map(drop),
-            Self::Writer(c) => c.prepare(sql.sqlite().into_sql_str()).await.map(drop),
-            Self::Reader(c) => c.prepare(sql.sqlite().into_sql_str()).await.map(drop),
-        };
-        prepared.map_err(|error| Error::statement(sql, error))
-    }
-}
-
-async fn postgres_rows(
+pub(super) async fn postgres_rows(
     connection: &mut PgConnection,
     sql: &Statement,
     values: &[Value<'_>],
@@ -240,7 +136,7 @@ async fn postgres_rows(
     Ok(rows.map_err(|error| Error::statement(sql, error))?.into_iter().map(Row::Postgres).collect())
 }
 
-async fn sqlite_rows(
+pub(super) async fn sqlite_rows(
     connection: &mut SqliteConnection,
     sql: &Statement,
     values: &[Value<'_>],
@@ -334,6 +230,3 @@ impl Row {
         }
     }
 }
-
-/// The writer of a SQLite database.
-pub(super) type Writer = Arc<tokio::sync::Mutex<SqliteConnection>>;

@@ -63,6 +63,16 @@ impl Error {
         Self::Statement { purpose, source }
     }
 
+    /// The database did not answer in time.
+    pub(crate) fn timed_out() -> Self {
+        Self::Unreachable { source: sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()) }
+    }
+
+    /// Nothing answers any more, since this process is ending.
+    pub(crate) fn stopping() -> Self {
+        Self::Unreachable { source: sqlx::Error::PoolClosed }
+    }
+
     pub(super) fn row(source: sqlx::Error) -> Self {
         Self::Row { source }
     }

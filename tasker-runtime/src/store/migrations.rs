@@ -7,7 +7,7 @@ use sqlx::{
     migrate::{MigrateError, Migration, MigrationType, Migrator},
 };
 
-use super::{Backend, Error, Result, Store, connect, sql};
+use super::{Backend, Error, Result, Store, connect, connection::Link, sql};
 
 macro_rules! migrations {
     ($store:literal: $($version:literal $name:literal),+ $(,)?) => {
@@ -48,7 +48,7 @@ pub(super) async fn run(store: &Store) -> Result<()> {
             let mut writer = writer.lock().await;
             // SQLite has no lock for migrations as PostgreSQL has: a transaction that writes from the start
             // is one.
-            let locked = writer.begin_with("begin immediate").await;
+            let locked = writer.connection.begin_with("begin immediate").await;
             let mut transaction = locked.map_err(|source| Error::Unreachable { source })?;
             match migrator.run_direct(None, &mut *transaction, false).await {
                 Ok(()) => transaction.commit().await.map_err(MigrateError::from),
@@ -71,7 +71,9 @@ fn for_sqlite() -> Vec<Migration> {
 /// anything is needed. The first word with the database: it says at once when that does not answer.
 async fn is_current(store: &Store) -> Result<bool> {
     let mut connection = match &store.backend {
-        Backend::Postgres { options, .. } => super::Connection::Postgres(Box::new(connect(options).await?)),
+        Backend::Postgres { options, .. } => {
+            super::Connection::new(Link::Postgres(Box::new(connect(options).await?)))
+        }
         Backend::Sqlite { .. } => store.writer().await?,
     };
     let rows = match connection.fetch(&sql::APPLIED_MIGRATIONS, &[]).await {

@@ -3,6 +3,7 @@
 //! This module alone knows URLs, pools, migrations and the text of statements. What a transaction does
 //! is written in [`orchestration`](crate::orchestration), once for both databases.
 
+mod connection;
 mod db;
 mod error;
 mod listener;
@@ -32,8 +33,10 @@ use sqlx::{
 };
 
 use crate::model::Timestamp;
+pub(crate) use connection::Connection;
+use connection::Link;
 pub use db::CallerTransaction;
-pub(crate) use db::{Connection, Row, Statement, Value, values};
+pub(crate) use db::{Row, Statement, Value, values};
 pub use error::{Error, Result};
 pub(crate) use listener::Listener;
 pub(crate) use rows::{Column, Rows};
@@ -52,7 +55,7 @@ enum Backend {
     },
     /// Without readers for a database in memory, which is its one connection.
     Sqlite {
-        writer: db::Writer,
+        writer: Arc<tokio::sync::Mutex<connection::Writer>>,
         readers: Option<SqlitePool>,
         path: Option<std::path::PathBuf>,
     },
@@ -131,7 +134,7 @@ impl Store {
         if !in_memory {
             keep_a_log(&mut writer).await.map_err(|source| Error::Unreachable { source })?;
         }
-        let writer = Arc::new(tokio::sync::Mutex::new(writer));
+        let writer = Arc::new(tokio::sync::Mutex::new(connection::Writer::new(writer)));
         let path = (!in_memory).then(|| connect.get_filename().to_path_buf());
         let readers = (!in_memory)
             .then(|| SqlitePoolOptions::new().max_connections(options.pool_size.clamp(1, 4)))
@@ -142,9 +145,9 @@ impl Store {
     /// A connection to read from.
     pub(crate) async fn reader(&self) -> Result<Connection> {
         match &self.backend {
-            Backend::Sqlite { readers: Some(readers), .. } => Ok(Connection::Reader(
+            Backend::Sqlite { readers: Some(readers), .. } => Ok(Connection::new(Link::Reader(
                 readers.acquire().await.map_err(|source| Error::Unreachable { source })?,
-            )),
+            ))),
             _ => self.writer().await,
         }
     }
@@ -153,9 +156,10 @@ impl Store {
     pub(crate) async fn writer(&self) -> Result<Connection> {
         match &self.backend {
             Backend::Postgres { pool, .. } => {
-                Ok(Connection::Pooled(pool.acquire().await.map_err(|source| Error::Unreachable { source })?))
+                let pooled = pool.acquire().await.map_err(|source| Error::Unreachable { source })?;
+                Ok(Connection::new(Link::Pooled(pooled)))
             }
-            Backend::Sqlite { writer, .. } => Ok(Connection::Writer(writer.clone().lock_owned().await)),
+            Backend::Sqlite { writer, .. } => Ok(Connection::writer(writer.clone().lock_owned().await).await),
         }
     }
 
@@ -234,12 +238,12 @@ impl Session {
         let Backend::Postgres { options, .. } = &self.store.backend else { return self.store.writer().await };
         let mut connection = connect(options).await?;
         connection.execute(PINNED_PLANS).await.map_err(|source| Error::Unreachable { source })?;
-        Ok(Connection::Postgres(Box::new(connection)))
+        Ok(Connection::new(Link::Postgres(Box::new(connection))))
     }
 
     /// Keeps a working connection for the next use. SQLite's writer goes back to the others.
     pub(crate) fn keep(&mut self, connection: Connection) {
-        if matches!(connection, Connection::Postgres(_)) {
+        if connection.is_own() {
             self.kept = Some(connection);
         }
     }

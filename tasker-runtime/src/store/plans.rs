@@ -4,7 +4,7 @@ use serde_json::Value;
 use sqlx::AssertSqlSafe;
 use support::fresh_postgres;
 
-use super::{Connection, Options, PINNED_PLANS, Statement, Store, sql};
+use super::{Connection, Options, PINNED_PLANS, Statement, Store, connection::Link, sql};
 
 /// A statement, values to plan it for, and the indexes it has to go by.
 struct Case {
@@ -72,9 +72,9 @@ fn nodes(plan: &Value) -> Vec<Node> {
 /// Runs statements that take no values, one after the other.
 async fn run(connection: &mut Connection, text: impl Into<String>) -> Vec<sqlx::postgres::PgRow> {
     let text = AssertSqlSafe(text.into());
-    match connection {
-        Connection::Postgres(own) => sqlx::raw_sql(text).fetch_all(&mut **own).await.unwrap(),
-        Connection::Pooled(pooled) => sqlx::raw_sql(text).fetch_all(&mut **pooled).await.unwrap(),
+    match connection.link() {
+        Link::Postgres(own) => sqlx::raw_sql(text).fetch_all(&mut **own).await.unwrap(),
+        Link::Pooled(pooled) => sqlx::raw_sql(text).fetch_all(&mut **pooled).await.unwrap(),
         _ => panic!("this needs PostgreSQL"),
     }
 }

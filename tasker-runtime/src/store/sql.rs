@@ -95,6 +95,7 @@ statements! {
     ADD_LENT_FAILURE = twin "add_lent_failure";
     HAND_BACK_OFFER = shared "hand_back_offer";
     FREE_OFFERS = shared "free_offers";
+    WITHDRAW_OFFERS = shared "withdraw_offers";
     LENT = shared "lent";
     DROP_OFFERS = twin "drop_offers";
     TASK_OFFERS = shared "task_offers";

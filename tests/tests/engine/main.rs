@@ -1,6 +1,7 @@
 //! What the engine promises, held on both stores.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod abandoned;
 mod activity;
 mod code_first;
 mod decisions;
@@ -12,6 +13,7 @@ mod queues;
 mod recovery;
 mod retries;
 mod step_states;
+mod stopping;
 mod submission;
 mod unanswered;
 mod waking;

@@ -11,6 +11,7 @@ use tasker_runtime::{
     StepError, Tasker,
     api::{Submission, TaskReport},
     model::{Command, StepState, TaskState},
+    store,
     template::{OnFailure, RetryOptions, Template},
 };
 use uuid::Uuid;
@@ -372,5 +373,18 @@ async fn task_that_waits_for_a_far_retry_can_be_resolved_and_goes_on_at_once() {
             world.database
         );
         assert_eq!(world.stage.called(), ["bad 1", "after 1"], "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn one_connection_is_enough_to_ask_something_of_a_task_whose_template_is_not_known() {
+    let template = template("one", [step("a", &[])]);
+    for world in worlds().await {
+        let knowing = world.connect(&template).await;
+        let task = knowing.submit(Submission::to("test/one")).await.unwrap();
+        let options = store::Options { pool_size: 1, full_sync: false, migrate: true };
+        let office = world.builder(&[]).store_options(options).connect().await.unwrap();
+        office.ask(task, &Command::Cancel).await.unwrap();
+        in_state(&office, task, TaskState::Cancelled).await;
     }
 }

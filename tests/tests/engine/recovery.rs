@@ -10,6 +10,7 @@ use support::{
 use tasker_runtime::{
     StepError, Tasker,
     api::Submission,
+    clock::Clock,
     model::{StepState, TaskState},
     prelude::{Cancelled, FromStep},
     template::RetryOptions,
@@ -349,5 +350,49 @@ async fn process_taken_for_dead_drops_what_it_held_and_works_on_as_a_new_worker(
         eventually("a new worker", reborn).await;
         world.clock.advance(Duration::from_secs(2));
         assert_eq!(settled(&tasker, task).await.state, TaskState::Complete, "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn process_taken_for_dead_while_it_has_no_room_takes_tasks_again() {
+    let template = template("full", [step("a", &[])]);
+    for world in worlds().await {
+        let gate = world.stage.gate("a");
+        let office = world.connect(&template).await;
+        for _ in 0..5 {
+            office.submit(Submission::to("test/full")).await.unwrap();
+        }
+        let tasker = world.builder(&[("worker.held_tasks", "2")]).template(template.clone());
+        let _tasker = tasker.start().await.unwrap();
+        world.stage.wait_for("a", 2).await;
+        give_up_first_worker(&world).await;
+        let anew = || async {
+            world.clock.advance(Duration::from_secs(1));
+            (world.stage.called().len() >= 4).then_some(())
+        };
+        eventually("the tasks to be taken again", anew).await;
+        gate.add_permits(100);
+        let over = || async {
+            world.clock.advance(Duration::from_secs(1));
+            (world.count("select count(*) from tasker.runs where state = 10").await == 5).then_some(())
+        };
+        eventually("all tasks to be over", over).await;
+    }
+}
+
+#[tokio::test]
+async fn process_whose_clock_was_left_behind_by_the_machines_follows_it() {
+    // On PostgreSQL it follows the database's.
+    for world in worlds().await {
+        let clock = Clock::system();
+        clock.advance(Duration::from_secs(3600));
+        let template = template("clock", [step("a", &[])]);
+        let _tasker = world.builder(&[]).clock(clock.clone()).template(template).start().await.unwrap();
+        let right = || async {
+            let machine = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+            let off = clock.now().as_micros() - i64::try_from(machine.as_micros()).unwrap();
+            (off < 600_000_000).then_some(())
+        };
+        eventually("the clock to be right", right).await;
     }
 }

@@ -43,8 +43,7 @@ impl Hold {
 
     pub(super) fn forget(&mut self, task: TaskNo) -> Option<Held> {
         let held = self.held.remove(&task)?;
-        self.shared.held.fetch_sub(1, Ordering::Relaxed);
-        self.shared.room.notify_one();
+        self.shared.make_room();
         if self.suspect == Some(task) {
             self.suspect = None;
         }

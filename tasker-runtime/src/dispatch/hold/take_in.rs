@@ -15,6 +15,9 @@ use crate::{
 impl Hold {
     pub(super) async fn take(&mut self, claimed: Claimed) {
         let task = claimed.lease.task;
+        if !self.is_news(claimed.lease) {
+            return self.shared.make_room();
+        }
         let plan = match self.shared.plans.get(claimed.template).await {
             Ok(plan) => plan,
             Err(problem) => return self.give_back_unread(&claimed, problem.to_string()),
@@ -42,6 +45,24 @@ impl Hold {
         }
         self.held.insert(task, held);
         self.touched.push(task);
+    }
+
+    /// Whether nothing later is known of the task of `lease`. What is known of it under an earlier lease, which
+    /// this process had before it was taken for dead, is forgotten.
+    fn is_news(&mut self, lease: Lease) -> bool {
+        let Some(known) = self.held.get(&lease.task).map(|held| held.lease.epoch) else { return true };
+        if known >= lease.epoch {
+            return false;
+        }
+        if let Some(held) = self.forget(lease.task) {
+            held.cancel.cancel();
+        }
+        // What it was about to write would be refused, and the lease that lives be taken for lost with it.
+        self.batch.done.retain(|done| done.lease.task != lease.task);
+        self.batch.failed.retain(|failed| failed.lease.task != lease.task);
+        self.batch.ends.retain(|end| end.lease.task != lease.task);
+        self.offers.retain(|offer| offer.lease.task != lease.task);
+        true
     }
 
     /// Gives back a task that is held under a lease nobody here knows of: the answer that brought it was lost.
@@ -86,7 +107,7 @@ impl Hold {
         run_at: Timestamp,
         cause: String,
     ) {
-        self.shared.held.fetch_sub(1, Ordering::Relaxed);
+        self.shared.make_room();
         self.unread.push((claimed.lease.task, claimed.uuid, state));
         tracing::warn!(task = %claimed.uuid, %cause, "task cannot run here");
         let cause = Some(cause);

@@ -1,0 +1,183 @@
+//! Connections, and what becomes of a transaction whose caller stops waiting for its end.
+
+use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection, pool::PoolConnection};
+use tokio::sync::OwnedMutexGuard;
+
+use super::{
+    Error, Result, Row, Statement, Value,
+    db::{bind_postgres, bind_sqlite, postgres_rows, sqlite_rows},
+};
+
+/// A connection to run statements on, one at a time. Dropped in the middle of a transaction, as when nobody
+/// waits for its end any more, it leaves none behind.
+pub(crate) struct Connection {
+    link: Link,
+    /// A transaction is begun, and its end is not known to have come.
+    open: bool,
+}
+
+/// What a connection goes by.
+pub(super) enum Link {
+    /// One connection of the pool.
+    Pooled(PoolConnection<Postgres>),
+    /// A connection of its own, for those who use it all the time.
+    Postgres(Box<PgConnection>),
+    /// The writer, shared by all who write, or the only connection.
+    Writer(OwnedMutexGuard<Writer>),
+    /// One of the readers.
+    Reader(PoolConnection<Sqlite>),
+}
+
+/// The one connection that writes to a SQLite database.
+pub(super) struct Writer {
+    pub connection: SqliteConnection,
+    /// Whoever had it before dropped it in the middle of a transaction.
+    open: bool,
+}
+
+impl Writer {
+    pub(super) fn new(connection: SqliteConnection) -> Self {
+        Self { connection, open: false }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if !self.open {
+            return;
+        }
+        match &mut self.link {
+            // The next one would take part in the transaction, and never see it end.
+            Link::Pooled(connection) => connection.close_on_drop(),
+            Link::Writer(writer) => writer.open = true,
+            // The first is closed with this; the second only reads.
+            Link::Postgres(_) | Link::Reader(_) => {}
+        }
+    }
+}
+
+impl Connection {
+    pub(super) fn new(link: Link) -> Self {
+        Self { link, open: false }
+    }
+
+    /// The writer, once nothing is open on it.
+    pub(super) async fn writer(mut writer: OwnedMutexGuard<Writer>) -> Self {
+        let left_open = std::mem::take(&mut writer.open);
+        let mut connection = Self { link: Link::Writer(writer), open: left_open };
+        if left_open {
+            connection.roll_back().await;
+        }
+        connection
+    }
+
+    /// Whether it is one of its user's own.
+    pub(super) fn is_own(&self) -> bool {
+        matches!(self.link, Link::Postgres(_))
+    }
+
+    /// Runs a statement and returns its rows.
+    pub(crate) async fn fetch(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<Vec<Row>> {
+        match &mut self.link {
+            Link::Pooled(connection) => postgres_rows(connection, sql, values).await,
+            Link::Postgres(connection) => postgres_rows(connection, sql, values).await,
+            Link::Writer(writer) => sqlite_rows(&mut writer.connection, sql, values).await,
+            Link::Reader(connection) => sqlite_rows(connection, sql, values).await,
+        }
+    }
+
+    /// Runs a statement and returns its first row, if there is one.
+    pub(crate) async fn fetch_first(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<Option<Row>> {
+        Ok(self.fetch(sql, values).await?.into_iter().next())
+    }
+
+    /// Runs one statement and returns how many rows it wrote.
+    pub(crate) async fn execute(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<u64> {
+        let written = match &mut self.link {
+            Link::Pooled(c) => {
+                bind_postgres(sql.postgres(), values).execute(&mut **c).await.map(|done| done.rows_affected())
+            }
+            Link::Postgres(c) => {
+                bind_postgres(sql.postgres(), values).execute(&mut **c).await.map(|done| done.rows_affected())
+            }
+            Link::Writer(writer) => bind_sqlite(sql.sqlite(), values)
+                .execute(&mut writer.connection)
+                .await
+                .map(|done| done.rows_affected()),
+            Link::Reader(c) => {
+                bind_sqlite(sql.sqlite(), values).execute(&mut **c).await.map(|done| done.rows_affected())
+            }
+        };
+        written.map_err(|error| Error::statement(sql, error))
+    }
+
+    /// Runs a script that adds rows, all or none, and returns what it reports.
+    ///
+    /// On PostgreSQL it is one statement; on SQLite it may be several, from `begin` to `commit`.
+    pub(crate) async fn script(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<Vec<Row>> {
+        if !matches!(self.link, Link::Writer(_)) {
+            return self.fetch(sql, values).await;
+        }
+        self.open = true;
+        let rows = self.fetch(sql, values).await;
+        match rows {
+            Ok(_) => self.open = false,
+            Err(_) => self.roll_back().await,
+        }
+        rows
+    }
+
+    /// Runs a script that reports counts: two columns on PostgreSQL, two rows on SQLite.
+    pub(crate) async fn counts(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<[u64; 2]> {
+        let rows = self.script(sql, values).await?;
+        let count = |row: usize, column: usize| {
+            rows.get(row).map_or(Ok(0), |row| row.int(column)).map(|count| u64::try_from(count).unwrap_or(0))
+        };
+        match rows.first() {
+            Some(Row::Postgres(_)) => Ok([count(0, 0)?, count(0, 1)?]),
+            _ => Ok([count(0, 0)?, count(1, 0)?]),
+        }
+    }
+
+    /// Starts a transaction; it must be ended by [`commit`](Self::commit) or [`roll_back`](Self::roll_back).
+    pub(crate) async fn begin(&mut self) -> Result<()> {
+        static BEGIN: Statement = Statement::twin("begin", "begin immediate");
+        self.open = true;
+        self.execute(&BEGIN, &[]).await.map(drop)
+    }
+
+    /// Makes what the transaction did durable.
+    pub(crate) async fn commit(&mut self) -> Result<()> {
+        static COMMIT: Statement = Statement::shared("commit");
+        self.execute(&COMMIT, &[]).await?;
+        self.open = false;
+        Ok(())
+    }
+
+    /// Undoes what an open transaction did. Without one, nothing happens.
+    pub(crate) async fn roll_back(&mut self) {
+        static ROLLBACK: Statement = Statement::shared("rollback");
+        // Without a transaction SQLite calls this an error; either way none is open afterwards.
+        let _ = self.execute(&ROLLBACK, &[]).await;
+        self.open = false;
+    }
+
+    /// What it goes by.
+    #[cfg(test)]
+    pub(super) fn link(&mut self) -> &mut Link {
+        &mut self.link
+    }
+
+    /// Prepares a statement without running it.
+    #[cfg(test)]
+    pub(super) async fn prepare(&mut self, sql: &Statement) -> Result<()> {
+        use sqlx::{Executor, SqlSafeStr};
+        let prepared = match &mut self.link {
+            Link::Pooled(c) => c.prepare(sql.postgres().into_sql_str()).await.map(drop),
+            Link::Postgres(c) => c.prepare(sql.postgres().into_sql_str()).await.map(drop),
+            Link::Writer(writer) => writer.connection.prepare(sql.sqlite().into_sql_str()).await.map(drop),
+            Link::Reader(c) => c.prepare(sql.sqlite().into_sql_str()).await.map(drop),
+        };
+        prepared.map_err(|error| Error::statement(sql, error))
+    }
+}
