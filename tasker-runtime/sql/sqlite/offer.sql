@@ -4,7 +4,7 @@
 insert into offers (task_id, lease, step, attempt, offered_at, handler, queue, owner)
 select o.value ->> 0, o.value ->> 1, o.value ->> 2, o.value ->> 3, o.value ->> 4, o.value ->> 5,
        o.value ->> 6, $2
-from json_each($1) o
+from jsonb_each($1) o
 cross join runs r on r.task_id = o.value ->> 0 and r.owner = $2 and r.lease = o.value ->> 1
 where true
 on conflict (task_id, step) do nothing

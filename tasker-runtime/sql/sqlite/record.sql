@@ -6,7 +6,7 @@
 begin immediate;
 insert into steps (task_id, started_at, finished_at, worker, step, attempt, result)
 select e.value ->> 0, e.value ->> 4, e.value ->> 5, $3, e.value ->> 2, e.value ->> 3, e.value -> 6
-from json_each($1) e
+from jsonb_each($1) e
 cross join runs r on r.task_id = e.value ->> 0 and r.owner = $3 and r.lease = e.value ->> 1;
 select changes();
 update runs
@@ -15,7 +15,7 @@ set state = n.value ->> 2,
     owner = iif(n.value ->> 3 is null, owner, null),
     finished_at = n.value ->> 4,
     cause = n.value ->> 5
-from json_each($2) n
+from jsonb_each($2) n
 where runs.task_id = n.value ->> 0
   and runs.owner = $3
   and runs.lease = n.value ->> 1;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::model::Json;
 
 /// Rows to hand to one statement: an array for each column on PostgreSQL (`unnest`), one JSON array of
-/// rows on SQLite (`json_each`).
+/// rows on SQLite (`jsonb_each`).
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     columns: Vec<Column>,
