@@ -80,7 +80,8 @@ pub(crate) async fn bring_home(shared: Arc<Shared>, holds: Vec<UnboundedSender<M
             () = shared.over.cancelled() => return,
             () = shared.stopping.cancelled(), if !stopping => stopping = true,
             () = shared.returned.notified() => {}
-            () = tokio::time::sleep(LOOK), if !shared.lent.is_empty() => {}
+            // What was offered at the last moment may be noted only now.
+            () = tokio::time::sleep(LOOK), if stopping || !shared.lent.is_empty() => {}
             () = shared.clock.sleep(shared.settings.poll) => {}
         }
         if shared.lent.is_empty() {
