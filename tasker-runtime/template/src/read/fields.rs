@@ -63,7 +63,15 @@ impl Reader<'_> {
     pub(crate) fn fields(&mut self, at: NodeId, what: &str, keys: &'static [Key]) -> Option<Fields> {
         let tree = self.tree;
         let Content::Map(entries) = &tree.node(at).content else {
-            self.wrong_type(at, &format!("{what} must be a mapping of keys to values"), None);
+            let help = match &tree.node(at).content {
+                Content::Text(_) if keys.iter().any(|key| key.written == "name") => Some("write `name: …`"),
+                Content::Number(_) if keys.iter().any(|key| key.written == "max_attempts") => {
+                    Some("write `max_attempts: …` below it")
+                }
+                _ => None,
+            };
+            let help = help.map(str::to_owned);
+            self.wrong_type(at, &format!("{what} must be a mapping of keys to values"), help);
             return None;
         };
         let mut fields = Fields::default();
@@ -91,11 +99,15 @@ impl Reader<'_> {
     }
 
     fn unknown_key(&mut self, at: NodeId, name: &str, what: &str, keys: &'static [Key]) {
-        let help = self.did_you_mean(name, keys.iter().map(|key| key.written)).unwrap_or_else(|| {
-            let canonical = keys.iter().filter(|key| key.idle.is_none() && key.written == key.means);
-            let names: Vec<_> = canonical.map(|key| format!("`{}`", key.written)).collect();
-            format!("{what} has {}", names.join(", "))
-        });
+        let canonical = || keys.iter().filter(|key| key.idle.is_none() && key.written == key.means);
+        let near = self.nearest(name, keys.iter().map(|key| key.written));
+        let help = match near.or_else(|| longer(name, canonical().map(|key| key.written))) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => {
+                let names: Vec<_> = canonical().map(|key| format!("`{}`", key.written)).collect();
+                format!("{what} has {}", names.join(", "))
+            }
+        };
         self.mistake(at, Code::UnknownKey, format!("unknown key `{}` in {what}", shown(name)), Some(help));
     }
 
@@ -104,4 +116,14 @@ impl Reader<'_> {
         let help = Some(format!("add `{name}: …`"));
         self.mistake(at, Code::MissingKey, format!("{what} needs `{name}`"), help);
     }
+}
+
+/// The one key that begins or ends with the words of `written`: `timeout` is short for `timeout_seconds`.
+fn longer(written: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    let rest = |name: &str| {
+        let begins = name.strip_prefix(written).is_some_and(|rest| rest.starts_with('_'));
+        begins || name.strip_suffix(written).is_some_and(|rest| rest.ends_with('_'))
+    };
+    let mut found = known.filter(|name| rest(name));
+    found.next().filter(|_| found.next().is_none())
 }

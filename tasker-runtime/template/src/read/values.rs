@@ -168,6 +168,7 @@ impl Reader<'_> {
         let help = match &self.tree.node(field.value).content {
             Content::List(items) => return Some(items.clone()),
             Content::Text(text) => Some(format!("write `[{}]`", shown(text))),
+            Content::Map(_) => Some("begin each of its items with `- `".to_owned()),
             _ => None,
         };
         self.wrong_type(field.value, &format!("`{}` must be a list", field.written), help);
