@@ -12,6 +12,7 @@ mod report;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::{env, fs, io};
 
 pub use report::Said;
@@ -56,6 +57,9 @@ impl Cases {
     }
 
     fn run(&self, command: &str) -> io::Result<BTreeMap<String, Said>> {
+        // Two tests may ask for one folder at once: neither writes the package while cargo reads it for the other.
+        static ONE: Mutex<()> = Mutex::new(());
+        let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         let package = self.write_package()?;
         let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
             .args([command, "--bins", "--keep-going", "--offline", "--quiet", "--message-format=json"])
@@ -146,10 +150,12 @@ pub fn workspace() -> PathBuf {
     own.parent().unwrap_or(own).to_owned()
 }
 
-/// The target directory that this test was built in.
+/// The target directory that this program was built in, however cargo was told of it.
 #[must_use]
 pub fn target() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
+    let own = env::current_exe().unwrap_or_default();
+    let profile = own.ancestors().skip(1).find(|folder| !folder.ends_with("deps"));
+    profile.and_then(Path::parent).map_or_else(|| workspace().join("target"), Path::to_owned)
 }
 
 /// Leaves the time of a file alone where nothing changes, so that cargo has nothing to do.
