@@ -237,7 +237,7 @@ impl<T> Fallback for Gathers<T> {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a step input: it does not implement `serde::Deserialize`",
     label = "cannot be read from the context of a task",
-    note = "add `#[derive(serde::Deserialize)]` to `{Self}`, or implement `FromStep` for it"
+    note = "add `#[derive(serde::Deserialize)]` to `{Self}`, or implement `FromStep` for it; what the program gives to all its handlers is taken as `State<T>`"
 )]
 pub trait StepInput<const EXTRACTOR: bool = false>: Sized {
     /// What must be there.

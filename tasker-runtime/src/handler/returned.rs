@@ -161,7 +161,7 @@ impl<T: Serialize> StepOutput for T {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the error of a step: it does not convert into `StepError`",
     label = "neither a `StepError` nor a `std::error::Error`",
-    note = "implement `std::error::Error` for `{Self}` (retryable; `#[derive(StepError)]` says more), or return `StepError` and convert with `.map_err(..)`"
+    note = "implement `std::error::Error` for `{Self}` (retryable; `#[derive(StepError)]` says more), or return `StepError` and convert with `.map_err(..)`; any error at all is `Box<dyn std::error::Error + Send + Sync>`"
 )]
 pub trait StepFailure<How = ByInto> {
     /// The failure.
