@@ -12,5 +12,7 @@ workflow!(b = []);
 workflow!(c = [charge, charge]);
 workflow!(Checkout = [charge]);
 workflow!("checkout" = [charge]);
+workflow!(d = ["charge"]);
+workflow!(e = [charge -> charge]);
 
 fn main() {}

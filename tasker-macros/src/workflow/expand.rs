@@ -38,11 +38,13 @@ pub(super) fn whole(workflow: &Workflow) -> TokenStream {
             const STEPS: [__tasker::Listed; #count] = [#(#listed),*];
             #[allow(long_running_const_eval)]
             const _: () = #check;
-            __tasker::Workflow::of_steps(#name, &STEPS, #settings, __tasker::core::file!(), #line)
-        };
-        const _: () = {
-            use #krate::rules as __tasker;
-            __tasker::inventory::submit! { #ident }
+            const WORKFLOW: __tasker::Workflow =
+                __tasker::Workflow::of_steps(#name, &STEPS, #settings, __tasker::core::file!(), #line);
+            // Here and not by the name above, which may be that of something else by mistake.
+            const _: () = {
+                __tasker::inventory::submit! { WORKFLOW }
+            };
+            WORKFLOW
         };
     }
 }

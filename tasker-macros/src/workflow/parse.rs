@@ -48,7 +48,10 @@ impl Parse for Input {
         }
         let list;
         bracketed!(list in input);
-        let steps = list.parse_terminated(Path::parse_mod_style, Token![,])?;
+        let steps = list.parse_terminated(Path::parse_mod_style, Token![,]).map_err(|error| {
+            let message = format!("a workflow lists its handlers, with commas between: {FORM}");
+            syn::Error::new(error.span(), message)
+        })?;
         if !input.is_empty() {
             input.parse::<Token![,]>()?;
         }

@@ -1,0 +1,10 @@
+use tasker_runtime::prelude::*;
+
+#[step_handler]
+async fn charge(amount: u64) -> u64 {
+    amount
+}
+
+workflow!(charge = [charge]);
+
+fn main() {}
