@@ -26,7 +26,8 @@ pub(crate) fn read(
     for meta in list.into_iter().flatten() {
         let key = key_of(meta.path());
         if !known.contains(&key.as_str()) {
-            let message = format!("{owner} has no option `{key}`: {}", words::instead(&key, known));
+            let instead = elsewhere(&key).unwrap_or_else(|| words::instead(&key, known));
+            let message = format!("{owner} has no option `{key}`: {instead}");
             errors.at(meta.path(), message);
         } else if options.iter().any(|(other, _)| *other == key) {
             errors.at(meta.path(), format!("option `{key}` is given twice: keep one"));
@@ -35,6 +36,19 @@ pub(crate) fn read(
         }
     }
     options
+}
+
+/// What is no option anywhere, but an attribute of its own.
+fn elsewhere(key: &str) -> Option<String> {
+    match key {
+        "depends_on" | "input" => Some(format!("it {}", words::at_a_parameter(key))),
+        "compensates" => Some("write `#[compensates(charge)]` on the same function".to_owned()),
+        "routes" => Some("write `#[decision(routes = [..])]` on the same function".to_owned()),
+        "base_url" | "headers" => {
+            Some("write `#[api(base_url = \"https://…\")]` on the same function".to_owned())
+        }
+        _ => None,
+    }
 }
 
 fn key_of(path: &Path) -> String {
@@ -48,9 +62,17 @@ fn key_of(path: &Path) -> String {
 /// Where there is none; `example` is what to write.
 pub(crate) fn value<'m>(meta: &'m Meta, example: &str) -> syn::Result<&'m Expr> {
     match meta {
-        Meta::NameValue(pair) => Ok(&pair.value),
+        Meta::NameValue(pair) => Ok(ungrouped(&pair.value)),
         other => Err(syn::Error::new_spanned(other, format!("expected a value: `{example}`"))),
     }
+}
+
+/// What a `macro_rules!` put in: its parameters come in groups without delimiters.
+fn ungrouped(mut value: &Expr) -> &Expr {
+    while let Expr::Group(group) = value {
+        value = &group.expr;
+    }
+    value
 }
 
 /// The text of `key = "text"`.

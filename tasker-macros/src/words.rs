@@ -17,6 +17,16 @@ pub(crate) fn near<'n>(written: &str, names: &[&'n str]) -> Option<&'n str> {
     (distance <= written.chars().count().div_ceil(3).max(1)).then_some(name)
 }
 
+/// The end of a message about an attribute of parameters that stands elsewhere.
+pub(crate) fn at_a_parameter(name: &str) -> String {
+    let example = if name == "input" {
+        "#[input(\"items.0.sku\")] sku: String"
+    } else {
+        "#[depends_on(validate)] order: Order"
+    };
+    format!("belongs to a parameter: `{example}`")
+}
+
 /// The end of a message about a name that is none of `names`.
 pub(crate) fn instead(written: &str, names: &[&str]) -> String {
     match near(written, names) {

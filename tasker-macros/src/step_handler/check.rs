@@ -1,6 +1,6 @@
 //! The rules, one function each.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{FnArg, Signature, Type};
 
@@ -18,6 +18,7 @@ pub(super) fn all(handler: &Handler, errors: &mut Errors) {
     is_plain(sig, errors);
     has_named_types(handler, errors);
     owns_its_inputs(handler, errors);
+    owns_its_output(handler, errors);
     does_not_depend_on_itself(handler, errors);
     capability::check(&handler.capabilities, errors);
     shape::check(handler, errors);
@@ -32,7 +33,10 @@ fn is_async(sig: &Signature, errors: &mut Errors) {
 
 fn is_not_generic(sig: &Signature, errors: &mut Errors) {
     let generics = &sig.generics;
-    if !generics.params.is_empty() {
+    if !generics.params.is_empty() && generics.params.len() == generics.lifetimes().count() {
+        let message = "a handler needs no lifetimes: it borrows nothing but the step, `&TaskSequenceStep`";
+        errors.at(generics, message);
+    } else if !generics.params.is_empty() {
         let message = "a handler cannot be generic: one name stands for one function, write the types out";
         errors.at(generics, message);
     } else if let Some(clause) = &generics.where_clause {
@@ -84,11 +88,11 @@ pub(super) fn impl_trait(ty: &Type) -> Option<TokenStream> {
         let mut tokens = tokens.into_iter();
         while let Some(token) = tokens.next() {
             match &token {
-                proc_macro2::TokenTree::Ident(ident) if ident == "impl" => {
+                TokenTree::Ident(ident) if ident == "impl" => {
                     let next = tokens.next();
                     return Some(quote!(#token #next));
                 }
-                proc_macro2::TokenTree::Group(group) => {
+                TokenTree::Group(group) => {
                     if let Some(found) = starts(group.stream()) {
                         return Some(found);
                     }
@@ -108,6 +112,9 @@ fn owns_its_inputs(handler: &Handler, errors: &mut Errors) {
             (Source::Type, Type::Path(_)) if is_step(ty) => {
                 errors.at(ty, "the step is lent to a handler: write `&TaskSequenceStep`");
             }
+            (Source::Type, Type::Reference(reference)) if is_step(&reference.elem) => {
+                errors.at(ty, "the step is lent to be read: write `&TaskSequenceStep`");
+            }
             (_, Type::Reference(reference)) => {
                 let owned = owned(&reference.elem);
                 let message = format!(
@@ -117,6 +124,42 @@ fn owns_its_inputs(handler: &Handler, errors: &mut Errors) {
             }
             _ => {}
         }
+    }
+}
+
+/// Whether a type has a reference that does not say how long it lives.
+pub(super) fn borrows(ty: &Type) -> bool {
+    fn any(tokens: TokenStream) -> bool {
+        let mut tokens = tokens.into_iter().peekable();
+        while let Some(token) = tokens.next() {
+            let found = match &token {
+                TokenTree::Punct(sign) if sign.as_char() == '&' => {
+                    !matches!(tokens.peek(), Some(TokenTree::Punct(next)) if next.as_char() == '\'')
+                }
+                TokenTree::Punct(sign) if sign.as_char() == '\'' => {
+                    matches!(tokens.peek(), Some(TokenTree::Ident(name)) if name == "_")
+                }
+                TokenTree::Group(group) => any(group.stream()),
+                _ => false,
+            };
+            if found {
+                return true;
+            }
+        }
+        false
+    }
+    any(ty.to_token_stream())
+}
+
+/// What is borrowed from the step does not outlive the call. Where there is nothing to borrow from, the
+/// compiler says so.
+fn owns_its_output(handler: &Handler, errors: &mut Errors) {
+    let returns = handler.returns();
+    let lent = handler.params.iter().any(|param| matches!(param.source, Source::Step));
+    if lent && borrows(&returns) {
+        let message = "a handler owns its output, the step is only lent to it: return `String` for `&str`, \
+                       `Vec<T>` for `&[T]`";
+        errors.at(returns, message);
     }
 }
 

@@ -2,10 +2,10 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
-use syn::Type;
 use syn::spanned::Spanned as _;
+use syn::{Meta, Type};
 
-use super::check::impl_trait;
+use super::check::{borrows, impl_trait};
 use super::compensates;
 use super::options::Options;
 use super::param::{Param, Source};
@@ -30,7 +30,7 @@ pub(super) fn whole(handler: &Handler) -> TokenStream {
         unique(handler),
     ]);
     let beside = quote!(const _: () = { #inside };);
-    join([Some(function(handler)), Some(self::marker(handler)), cfgs(handler), Some(beside)])
+    join([Some(function(handler)), Some(self::marker(handler)), cfgs(handler), lints(handler), Some(beside)])
 }
 
 /// One stream of several, which costs less than to put each into the next.
@@ -50,7 +50,8 @@ pub(super) fn mistaken(handler: &Handler, errors: &Errors) -> TokenStream {
     let marker_type = marker(handler);
     let tasker = alias(&handler.options);
     let returns = handler.returns();
-    let named = if impl_trait(&returns).is_some() { syn::parse_quote!(()) } else { returns };
+    let unnamed = impl_trait(&returns).is_some() || borrows(&returns);
+    let named = if unnamed { syn::parse_quote!(()) } else { returns };
     let step_fn = step_fn(handler, &named, &quote!(), &quote!(__tasker::never_called()));
     quote! {
         #function
@@ -77,6 +78,23 @@ fn cfgs(handler: &Handler) -> Option<TokenStream> {
         handler.function.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).peekable();
     cfgs.peek()?;
     Some(quote!(#(#cfgs)*))
+}
+
+/// What the function allows, the code beside it may do as well: it names the same types. A deprecated
+/// handler is still called.
+fn lints(handler: &Handler) -> Option<TokenStream> {
+    let mut allowed = TokenStream::new();
+    for attribute in &handler.function.attrs {
+        match &attribute.meta {
+            Meta::List(list) if list.path.is_ident("allow") || list.path.is_ident("expect") => {
+                let lints = &list.tokens;
+                allowed.extend(quote!(#[allow(#lints)]));
+            }
+            meta if meta.path().is_ident("deprecated") => allowed.extend(quote!(#[allow(deprecated)])),
+            _ => {}
+        }
+    }
+    (!allowed.is_empty()).then_some(allowed)
 }
 
 /// The type beside the function. Its name is the user's, its style is not theirs to answer for.

@@ -7,7 +7,7 @@ use crate::options::Name;
 use crate::words;
 
 /// The attributes that a parameter may have.
-const KNOWN: [&str; 2] = ["depends_on", "input"];
+pub(super) const KNOWN: [&str; 2] = ["depends_on", "input"];
 
 /// One parameter.
 pub(super) struct Param {
@@ -67,7 +67,7 @@ pub(super) fn read(input: &mut PatType, errors: &mut Errors) -> Param {
         errors.at(second, "a parameter has one source: keep one of these attributes");
     }
     let source = sources.into_iter().next().map(|(_, source)| source);
-    let ty = (*input.ty).clone();
+    let ty = ungrouped(&input.ty).clone();
     Param { source: source.unwrap_or_else(|| by_type(&ty)), ty }
 }
 
@@ -81,6 +81,14 @@ fn misspelt(name: &str) -> Option<&'static str> {
     if LANGUAGE.contains(&name) { None } else { words::near(name, &KNOWN) }
 }
 
+/// A type as a person would write it: that of a parameter of `macro_rules!` comes in a group.
+pub(super) fn ungrouped(mut ty: &Type) -> &Type {
+    while let Type::Group(group) = ty {
+        ty = &group.elem;
+    }
+    ty
+}
+
 fn by_type(ty: &Type) -> Source {
     match ty {
         Type::Reference(reference) if reference.mutability.is_none() && is_step(&reference.elem) => {
@@ -92,7 +100,7 @@ fn by_type(ty: &Type) -> Source {
 
 /// Whether a type is `TaskSequenceStep`, under whatever path.
 pub(super) fn is_step(ty: &Type) -> bool {
-    match ty {
+    match ungrouped(ty) {
         Type::Path(path) => path.path.segments.last().is_some_and(|last| last.ident == "TaskSequenceStep"),
         _ => false,
     }

@@ -14,6 +14,7 @@ use super::param::{self, Param};
 use super::shape::{self, Shape};
 use crate::errors::Errors;
 use crate::options::Name;
+use crate::words;
 
 /// An annotated function and what its attributes say.
 pub(super) struct Handler {
@@ -50,7 +51,7 @@ impl Handler {
     /// The return type as it is written, `()` where none is.
     pub(super) fn returns(&self) -> Type {
         match &self.function.sig.output {
-            ReturnType::Type(_, returns) => (**returns).clone(),
+            ReturnType::Type(_, returns) => param::ungrouped(returns).clone(),
             ReturnType::Default => syn::parse_quote_spanned!(self.function.sig.ident.span()=> ()),
         }
     }
@@ -90,7 +91,11 @@ pub(super) fn handler(attribute: TokenStream, item: &TokenStream, errors: &mut E
         if again {
             errors.at(attribute, "`#[step_handler]` is given twice: keep one, with the options of both");
         }
-        !again
+        let misplaced = param::KNOWN.into_iter().find(|name| attribute.path().is_ident(name));
+        if let Some(name) = misplaced {
+            errors.at(attribute, format!("`#[{name}]` {}", words::at_a_parameter(name)));
+        }
+        !again && misplaced.is_none()
     });
     let capabilities = capability::take(&mut function.attrs);
     let api = capabilities.iter().find(|capability| capability.name == "api");

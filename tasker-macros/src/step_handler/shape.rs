@@ -13,7 +13,7 @@ use super::capability::Capability;
 use super::param::{Param, Source};
 use super::parse::Handler;
 use crate::errors::Errors;
-use crate::options;
+use crate::{options, words};
 
 /// What a handler returns besides data.
 #[derive(Default)]
@@ -53,28 +53,43 @@ fn arguments(capability: &Capability) -> TokenStream {
     }
 }
 
-/// `routes = [path, path]`.
+/// `routes = [path, path]`; without a key where only the paths are there.
 struct Routes {
-    key: syn::Ident,
+    key: Option<syn::Ident>,
     routes: Punctuated<Path, Token![,]>,
 }
 
 impl Parse for Routes {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        if !input.peek2(Token![=]) {
+            let routes = Punctuated::parse_terminated_with(input, Path::parse_mod_style)?;
+            return Ok(Self { key: None, routes });
+        }
         let key = input.parse()?;
         input.parse::<Token![=]>()?;
         let list;
         syn::bracketed!(list in input);
         let routes = Punctuated::parse_terminated_with(&list, Path::parse_mod_style)?;
         input.parse::<Option<Token![,]>>()?;
-        Ok(Self { key, routes })
+        Ok(Self { key: Some(key), routes })
     }
 }
 
 fn routes(capability: &Capability, errors: &mut Errors) -> Vec<Path> {
     const FORM: &str = "list the steps it chooses from: `#[decision(routes = [approve, reject])]`";
     let routes = match syn::parse2::<Routes>(arguments(capability)) {
-        Ok(Routes { key, routes }) if key == "routes" && !routes.is_empty() => routes,
+        Ok(Routes { key, routes }) if !routes.is_empty() => {
+            // Whatever is wrong with the key, the body may name the routes.
+            match key {
+                Some(key) if key == "routes" => {}
+                Some(key) => {
+                    let instead = words::instead(&key.to_string(), &["routes"]);
+                    errors.at(&key, format!("`#[decision]` has no option `{key}`: {instead}"));
+                }
+                None => errors.at(&capability.attribute, FORM),
+            }
+            routes
+        }
         _ => {
             errors.at(&capability.attribute, FORM);
             return Vec::new();
@@ -119,24 +134,30 @@ pub(super) fn check(handler: &Handler, errors: &mut Errors) {
         if let (Source::Type, Some(name)) = (source, name_of(ty))
             && matches!(name.as_str(), "Cursor" | "Checkpoint")
             && !has("batch_worker")
+            && is_ours(ty)
         {
-            errors.at(ty, format!("`{name}` belongs to a batch: add `#[batch_worker]` to the handler"));
+            let message = format!(
+                "`{name}` belongs to a batch: add `#[batch_worker]` to the handler, or write `self::{name}` \
+                 where it is a type of your own"
+            );
+            errors.at(ty, message);
         }
     }
     let returns = handler.returns();
     let output = output(&returns);
-    match name_of(output).as_deref() {
+    let missing = match name_of(output).filter(|_| is_ours(output)).as_deref() {
         Some("Decision") if !has("decision") => {
-            errors.at(
-                output,
-                "`Decision` chooses among steps: add `#[decision(routes = [..])]` to the handler",
-            );
+            "`Decision` chooses among steps: add `#[decision(routes = [..])]` to the handler, or write \
+             `self::Decision` where it is a type of your own"
         }
         Some("BatchPlan") if !has("batch_analyzer") => {
-            errors
-                .at(output, "`BatchPlan` cuts batches: add `#[batch_analyzer(worker = ..)]` to the handler");
+            "`BatchPlan` cuts batches: add `#[batch_analyzer(worker = ..)]` to the handler, or write \
+             `self::BatchPlan` where it is a type of your own"
         }
-        _ => {}
+        _ => "",
+    };
+    if !missing.is_empty() {
+        errors.at(output, missing);
     }
     itself(handler, errors);
 }
@@ -152,6 +173,15 @@ fn itself(handler: &Handler, errors: &mut Errors) {
             errors.at(path, format!("step `{}` cannot {verb} itself", handler.name()));
         }
     }
+}
+
+/// Whether a type of the name of one of ours can be that: a path to somewhere else leads to the user's own.
+fn is_ours(ty: &Type) -> bool {
+    let Type::Path(path) = ty else { return false };
+    let mut names = path.path.segments.iter().map(|segment| &segment.ident).rev();
+    names
+        .nth(1)
+        .is_none_or(|module| ["tasker_runtime", "handler", "prelude"].iter().any(|ours| module == ours))
 }
 
 /// The last name of a type's path.

@@ -169,7 +169,7 @@ fn in_module(module: &Path, names: &BTreeSet<String>, code: &TokenStream) -> Tok
 /// The name of the function that a callable means: the callable itself, or what follows its namespace.
 fn function(callable: &str) -> Option<Ident> {
     let name = callable.rsplit_once('.').map_or(callable, |(_, name)| name);
-    syn::parse_str(name).ok()
+    syn::parse_str(name).or_else(|_| syn::parse_str(&format!("r#{name}"))).ok()
 }
 
 /// The handler of that name, if it is there.
