@@ -227,7 +227,7 @@ async fn blocked_task_that_is_given_up_is_an_error() {
         let given_up = run(&database, &["give-up", &task]);
         assert_eq!(
             (given_up.code, &*given_up.err),
-            (0, &*format!("give_up: {task} is error\n")),
+            (0, &*format!("give-up: {task} is error\n")),
             "{database}"
         );
         let shown = run(&database, &["show", &task]).out;
@@ -257,6 +257,10 @@ async fn submitted_task_waits_for_who_runs_it_and_its_key_makes_it_one() {
             (&json!(first.out.trim()), &json!("pending")),
             "{database}"
         );
+        let later = ["submit", "diamond_workflow/diamond_pattern", "--input", r#"{"even_number": 2}"#];
+        let later = run(&database, &[&later[..], &["--delay", "3600"]].concat());
+        let shown = run(&database, &["show", later.out.trim()]).out;
+        assert!(shown.contains("\ndue       "), "{database}: {shown}");
         let resumed = run(&database, &["resume", first.out.trim(), "-o", "json"]);
         assert_eq!(resumed.json()["state"], "complete", "{database}: {}", resumed.err);
     }

@@ -114,6 +114,15 @@ fn run_leaves_out_files_with_mistakes_that_are_about_other_templates() {
     for strict in [&["serve"] as &[&str], &["doctor"]] {
         assert_ne!(folder.run(&database, strict).code, 0, "{strict:?}");
     }
+    let listed = folder.run(&database, &["template", "list"]);
+    assert!(listed.out.contains("t/good"), "{}", listed.out);
+    assert!(listed.code == 2 && listed.err.contains("templates have mistakes"), "{}", listed.err);
+    assert!(folder.run(&database, &["template", "show", "t/good"]).out.contains("name: good"));
+    folder.run(&database, &["template", "show", "x"]).failed(
+        2,
+        "templates have mistakes",
+        "tasker template check",
+    );
     assert_eq!(run(&database, &["template", "check", &broken]).code, 1);
     folder.put("broken.yaml", "steps: []\n");
     assert_eq!(folder.run(&database, &["run", "t/good"]).code, 2, "it may be about anything");

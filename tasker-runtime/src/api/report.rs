@@ -245,7 +245,9 @@ impl TaskReport {
             (TaskState::InProgress, Verdict::Waiting(at)) if at > now => (TaskState::Waiting, Some(at)),
             (TaskState::Compensating, Verdict::Waiting(at)) => (task.state, Some(at)),
             (TaskState::Waiting, _) => (task.state, Some(task.run_at)),
-            (TaskState::Pending, _) if task.cause.is_some() => (task.state, Some(task.run_at)),
+            (TaskState::Pending, _) if task.cause.is_some() || task.run_at > now => {
+                (task.state, Some(task.run_at))
+            }
             _ => (task.state, None),
         };
         Self {

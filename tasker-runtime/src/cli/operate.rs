@@ -93,7 +93,7 @@ async fn ask(context: Context, task: Uuid, command: Command) -> Done {
     })?;
     let report = tasker.show(task).await?.ok_or_else(|| inspect::unknown_task(task))?;
     tasker.stop().await?;
-    let (verb, state) = (command.verb(), output::task_state(report.state));
+    let (verb, state) = (command.verb().replace('_', "-"), output::task_state(report.state));
     match (answer, report.state) {
         (Answer::Asked, _) => {
             output::say!("{verb}: asked, not yet followed: {task} is {state}, and who holds it sees to it");

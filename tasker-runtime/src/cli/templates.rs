@@ -116,18 +116,20 @@ struct Line {
     description: String,
 }
 
-fn load(context: &Context) -> Result<Catalog, Failure> {
+/// The templates without mistakes, and what is wrong with the others.
+fn load(context: &Context) -> (Catalog, Vec<String>) {
     let (mut catalog, mut reports) = Catalog::load(Some(&context.directory()), None);
     reports.extend(catalog.add_linked());
-    if reports.is_empty() {
-        Ok(catalog)
-    } else {
-        Err(Failure::usage(format!("templates have mistakes:\n{}", reports.join("\n"))))
-    }
+    (catalog, reports)
+}
+
+fn mistaken(reports: &[String]) -> Failure {
+    Failure::usage(format!("templates have mistakes:\n{}", reports.join("\n")))
+        .try_this("tasker template check")
 }
 
 fn list(context: &Context) -> Done {
-    let catalog = load(context)?;
+    let (catalog, reports) = load(context);
     let lines: Vec<Line> = catalog
         .iter()
         .map(|template| Line {
@@ -139,12 +141,16 @@ fn list(context: &Context) -> Done {
         .collect();
     output::list(&lines, context.global.output, &["template", "version", "steps", "description"], |line| {
         vec![line.template.clone(), line.version.clone(), line.steps.to_string(), line.description.clone()]
-    })
+    })?;
+    if reports.is_empty() { Ok(()) } else { Err(mistaken(&reports)) }
 }
 
 fn show(context: &Context, name: &str) -> Done {
-    let catalog = load(context)?;
-    let template = catalog.find(name).map_err(super::run::unknown_template)?;
+    let (catalog, reports) = load(context);
+    // One that is not there may be what a file with mistakes was to be.
+    let unknown =
+        |error| if reports.is_empty() { super::run::unknown_template(error) } else { mistaken(&reports) };
+    let template = catalog.find(name).map_err(unknown)?;
     match context.global.output {
         Form::Table => output::print(template.to_yaml().trim_end()),
         Form::Jsonl => output::print(&template.to_canonical()),
