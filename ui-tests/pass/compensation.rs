@@ -41,6 +41,27 @@ async fn release(#[depends_on("reserve")] pieces: u64, step: &TaskSequenceStep) 
     format!("{pieces} for {}", step.name())
 }
 
+#[step_handler]
+#[batch_analyzer(worker = send)]
+async fn cut(letters: u64) -> BatchPlan {
+    BatchPlan::of_size(letters, 100)
+}
+
+#[step_handler]
+#[batch_worker]
+async fn send(_letters: Cursor<u64>) -> Charge {
+    Charge { id: "sent".to_owned() }
+}
+
+/// Called for each batch, with the result of that one.
+#[step_handler]
+#[compensates(send)]
+async fn call_back(#[depends_on(self::send)] sent: Charge) -> String {
+    sent.id
+}
+
+workflow!(letters = [cut, send], on_failure = "compensate");
+
 workflow!(checkout = [reserve, Pay], on_failure = "compensate");
 
 fn compensates<T: Compensating>() {}
@@ -48,5 +69,7 @@ fn compensates<T: Compensating>() {}
 fn main() {
     compensates::<refund>();
     compensates::<release>();
+    compensates::<call_back>();
+    let _ = letters;
     let _ = (checkout, charge(1), release);
 }

@@ -50,6 +50,12 @@ pub(super) fn is_own(handler: &Handler, path: &Path) -> bool {
     own && path.segments.last().map(|last| last.ident.unraw()) == Some(handler.marker().unraw())
 }
 
+/// Whether `path` means what the handler undoes, by whatever way it leads there.
+pub(super) fn undoes(handler: &Handler, path: &Path) -> bool {
+    let last = |path: &Path| path.segments.last().map(|last| last.ident.unraw());
+    matches!(&handler.compensates, Some(Name::Path(undone)) if last(undone) == last(path))
+}
+
 /// In parentheses it can only be a type, and a function is refused in plain words.
 fn type_of(path: &Path) -> TokenStream {
     quote!((#path))
@@ -82,7 +88,7 @@ pub(super) fn implement(handler: &Handler) -> Option<TokenStream> {
             use __tasker::Fallback as _;
         );
         let same = quote_spanned! {ty.span()=>
-            { #import __tasker::Same::<#ty, <#undone as __tasker::StepFn>::Output>::YES }
+            { #import __tasker::Same::<#ty, <#undone as __tasker::StepFn>::Once>::YES }
         };
         quote_spanned!(ty.span()=> const _: () = __tasker::marked::<#undone>(#name, #written, #same);)
     });

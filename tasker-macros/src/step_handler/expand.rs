@@ -150,7 +150,11 @@ fn params(handler: &Handler) -> Option<TokenStream> {
             Source::Output(path) => {
                 // In parentheses it can only be a type, and a function is refused in plain words.
                 let step = quote!((#path));
-                quote_spanned!(ty.span()=> __tasker::depends_on::<#step, #ty>())
+                let read = match compensates::undoes(handler, path) {
+                    true => quote!(undone),
+                    false => quote!(depends_on),
+                };
+                quote_spanned!(ty.span()=> __tasker::#read::<#step, #ty>())
             }
             Source::Named(step) => {
                 let optional = is_one_of(ty, &["Option"]);
@@ -321,7 +325,7 @@ fn step_fn(handler: &Handler, returns: &Type, about: &TokenStream, body: &TokenS
     let plain = quote!(<__Return as __tasker::StepReturn<#how>>::Output);
     let output = match handler.shape {
         Shape::Worker => quote!(__tasker::Batches<#plain>),
-        _ => plain,
+        _ => plain.clone(),
     };
     let namespace = handler.options.namespace.as_ref().map(|text| {
         quote! {
@@ -343,6 +347,7 @@ fn step_fn(handler: &Handler, returns: &Type, about: &TokenStream, body: &TokenS
             const PLACE: __tasker::Place = #here;
             #about
             type Output = #output;
+            type Once = #plain;
             fn call(step: &__tasker::TaskSequenceStep) -> __tasker::Call<'_> {
                 #body
             }

@@ -44,7 +44,8 @@ impl Compensates {
 /// `#[compensates(charge)]` beside `#[step_handler]` implements it. It runs when a task is rolled back,
 /// that is, when a step has failed for good and the template says `on_failure: compensate`: once for each
 /// completed step that calls `charge`, after everything that completed later has been undone. It reads
-/// what its step read, and the result of that step as well:
+/// what its step read, and the result of that step as well. What a batch worker did is undone batch by
+/// batch, each with the result of that batch.
 ///
 /// ```
 /// use tasker_runtime::prelude::*;

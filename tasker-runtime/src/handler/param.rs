@@ -121,6 +121,24 @@ where
     Parameter { read: exact::<T, S::Output>, text: S::NAME, need }
 }
 
+/// A parameter with `#[depends_on(path)]` of a handler that undoes this very one: it reads what the call
+/// returned that is undone, of a batch worker the result of one batch.
+#[must_use]
+#[track_caller]
+pub const fn undone<S, T>() -> Parameter<T>
+where
+    S: StepFn,
+    T: OutputOf<S::Once>,
+    S::Once: Readable,
+{
+    let need = Need::Step {
+        name: S::NAME,
+        exact: Some(TypeFacts::of::<S::Output>()),
+        optional: <T as OutputOf<S::Once>>::OPTIONAL,
+    };
+    Parameter { read: exact::<T, S::Once>, text: S::NAME, need }
+}
+
 /// Refuses a handler that reads the context twice, which is nearly always an upstream that nobody
 /// declared.
 #[track_caller]
@@ -228,6 +246,11 @@ pub struct Gathers<T>(PhantomData<T>);
 
 impl<T> Gathers<Batches<T>> {
     /// It does.
+    pub const YES: bool = true;
+}
+
+impl<T> Gathers<Option<Batches<T>>> {
+    /// It does, where there are any.
     pub const YES: bool = true;
 }
 

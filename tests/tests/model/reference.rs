@@ -175,15 +175,18 @@ pub(crate) fn numbered(rules: &Rules, facts: &Facts, running: &[StepNo]) -> Vec<
     numbers.zip(reference(rules, facts, running)).collect()
 }
 
-/// What is to be undone, first to last, with its state: all that has a result and a compensation, what was
-/// done last first, one at a time.
+/// What is to be undone, first to last, with its state: all that has a result and a compensation, of workers
+/// each batch, what was done last first, one at a time.
 pub(crate) fn rollback(rules: &Rules, facts: &Facts) -> Vec<(StepNo, StepState)> {
     let done = facts.known.iter().filter_map(|(no, known)| match known {
         Known::Done { at, .. } if no.undoes().is_none() => Some((*at, *no)),
         _ => None,
     });
-    let mut done: Vec<_> =
-        done.filter(|(_, no)| rules.steps[no.step() as usize].compensation.is_some()).collect();
+    let is_undone = |no: &StepNo| {
+        let rule = &rules.steps[no.step() as usize];
+        rule.compensation.is_some() && (rule.batch.is_none() || no.index().is_some())
+    };
+    let mut done: Vec<_> = done.filter(|(_, no)| is_undone(no)).collect();
     done.sort_unstable();
     let mut next = Some(StepState::Ready);
     let undo = |(_, no): &(Timestamp, StepNo)| {

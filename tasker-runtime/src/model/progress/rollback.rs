@@ -3,8 +3,8 @@
 //! Once no step can run any more and one has failed for good, the compensations of all steps that have a
 //! result run one after the other, the step that finished last first. What is to be undone, and in which
 //! order, follows from the journal alone: a step's result and when it was recorded. Steps without a
-//! compensation are passed over; steps that an operator gave a result are undone like any other, and
-//! steps that were skipped never. There is no way back: while compensations run, no step does.
+//! compensation are passed over; steps that an operator gave a result are undone like any other, except for
+//! a batch worker as a whole, and steps that were skipped never. There is no way back: while compensations run, no step does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -133,8 +133,10 @@ impl Progress {
         let has_result = |progress: &Self| progress.slot(no).is_some_and(|slot| slot.state.has_result());
         let had_result = has_result(self);
         self.apply_to_step(no, event)?;
-        let compensated =
-            self.rules.steps.get(no.step() as usize).is_some_and(|rule| rule.compensation.is_some());
+        // The batches of a worker are undone each; what an operator gave for all of them was never done.
+        let compensated = self.rules.steps.get(no.step() as usize).is_some_and(|rule| {
+            rule.compensation.is_some() && (rule.batch.is_none() || no.index().is_some())
+        });
         if let Event::Completed { result } | Event::Resolved { result } = event
             && !had_result
             && has_result(self)
