@@ -77,6 +77,27 @@ async fn server_that_does_not_answer_in_time_is_worth_another_attempt() {
 }
 
 #[tokio::test]
+async fn status_counts_though_its_body_does_not_come() {
+    for (answer, code, delay) in [
+        ("HTTP/1.1 404 No\r\ncontent-length: 9\r\n\r\nnot", "HTTP_NOT_FOUND", None),
+        ("HTTP/1.1 503 No\r\ncontent-length: 9\r\nretry-after: 7\r\n\r\n", "HTTP_SERVER_ERROR", Some(7)),
+    ] {
+        let server = Server::start(move |_, _| Reply::Stuck(answer)).await;
+        let error = api(&server).get::<Value>("/a").await.unwrap_err();
+        assert_eq!((error.code(), error.retry_after()), (code, delay.map(Duration::from_secs)), "{error}");
+        assert!(status_of(&error).is_some(), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn long_text_of_another_shape_is_not_kept_whole() {
+    let server = Server::start(|_, _| Reply::json(&json!("ä".repeat(100_000)))).await;
+    let error = api(&server).get::<u64>("/a").await.unwrap_err();
+    assert_eq!(error.code(), "HTTP_UNEXPECTED_BODY");
+    assert!(error.message().len() < 3_000, "{} bytes", error.message().len());
+}
+
+#[tokio::test]
 async fn connection_that_breaks_is_worth_another_attempt() {
     for bytes in [
         "",
@@ -95,14 +116,10 @@ async fn connection_that_breaks_is_worth_another_attempt() {
 
 #[tokio::test]
 async fn server_that_is_not_there_is_worth_another_attempt() {
-    let port = {
-        let gone = Server::start(|_, _| Reply::Silence).await;
-        gone.port
-    };
-    // The listener goes with its task.
-    while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
-        tokio::task::yield_now().await;
-    }
+    // Taken, so that no other test gets it, and not listened at.
+    let taken = tokio::net::TcpSocket::new_v4().unwrap();
+    taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = taken.local_addr().unwrap().port();
     let api = Api::for_test(&format!("http://127.0.0.1:{port}")).unwrap();
     let error = api.get::<Value>("/a").await.unwrap_err();
     assert_eq!((error.code(), error.is_retryable()), ("HTTP_UNREACHABLE", true), "{error}");

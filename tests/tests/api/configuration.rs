@@ -41,6 +41,12 @@ async fn ask_section(api: Api) -> Result<Value, StepError> {
 
 #[api(config = "shop", headers = { "X-Key" = "${CARGO_MANIFEST_DIR}" })]
 #[step_handler]
+async fn ask_number(api: Api) -> Result<u64, StepError> {
+    api.get("/ask").await
+}
+
+#[api(config = "shop", headers = { "X-Key" = "${CARGO_MANIFEST_DIR}" })]
+#[step_handler]
 async fn show(api: Api) -> String {
     format!("{api:?} {:?}", api.get::<()>("/x"))
 }
@@ -104,6 +110,46 @@ async fn secret_of_a_header_is_shown_nowhere() {
     assert_eq!(error.context().unwrap()["url"], format!("{}/***/ask", server.url()));
 }
 
+#[tokio::test]
+async fn secret_is_not_shown_where_a_message_quotes_it_or_ends_in_it() {
+    let section = |server: &Server| format!("[api.shop]\nbase_url = '{}'", server.url());
+    // An answer of another shape, which is quoted in the message.
+    let server = Server::start(|seen, _| Reply::json(&json!(seen.header("x-key")))).await;
+    let error = call(handlers![ask_number][0], client(&section(&server))).await.unwrap_err();
+    assert_eq!(error.code(), "HTTP_UNEXPECTED_BODY");
+    assert!(error.message().contains("\"***\""), "{error}");
+
+    // A failure whose beginning, which is kept, ends within the secret; and one that is escaped in its way.
+    let long = Server::start(|seen, _| {
+        let all = format!("{}{}", "x".repeat(2_000 - SECRET.len() / 2), seen.header("x-key"));
+        Reply::status(400).body(all)
+    })
+    .await;
+    let escaped = Server::start(|seen, _| {
+        let key = seen.header("x-key").replace('/', "\\/").replace('t', "\\u0074");
+        Reply::status(400).body(format!("{{\"key\":\"{key}\"}}"))
+    })
+    .await;
+    for server in [long, escaped] {
+        let error = call(handlers![ask][0], client(&section(&server))).await.unwrap_err();
+        let stored = serde_json::to_string(&error).unwrap();
+        assert!(!stored.contains(&SECRET[..SECRET.len() / 2]), "{stored}");
+        assert!(stored.contains("***") && !stored.contains("u0074"), "{stored}");
+    }
+}
+
+#[tokio::test]
+async fn credentials_of_one_request_are_shown_as_little() {
+    let server = Server::start(|seen, _| {
+        let token = seen.header("authorization").trim_start_matches("Bearer ").to_owned();
+        Reply::status(401).body(format!("token {token} is not known"))
+    })
+    .await;
+    let api = Api::for_test(&server.url()).unwrap();
+    let error = api.get::<()>("/a").header("Authorization", "Bearer hunter2").await.unwrap_err();
+    assert_eq!(error.context().unwrap()["body"], "token *** is not known");
+}
+
 #[test]
 fn what_is_missing_is_said_with_the_way_out() {
     for (text, says) in [
@@ -119,6 +165,9 @@ fn what_is_missing_is_said_with_the_way_out() {
         ("[api.shop]\nbase_url = 'ftp://example.org'", "it starts with `https://` or `http://`"),
         ("[api.shop]\nbase_url = 'https://example.org/?a'", "it has no `?`"),
         ("[api.shop]\nbase_url = 'https://me:hunter2@example.org/'", "a base URL has no user or password"),
+        ("[api.shop]\nbase_url = 'http:/me:hunter2@example.org/'", "a base URL has no user or password"),
+        ("[api.shop]\nbase_url = 'https:\\\\me:hunter2@example.org/'", "a base URL has no user or password"),
+        ("[api.shop]\nbase_url = 'https://me:hunter2/x@example.org/'", "a base URL has no user or password"),
         ("[api.shop]\nbase_url = 'http://10.0.0.1/'", "`10.0.0.1` must not be called"),
         (
             "[api.shop]\nbase_url = 'https://x.test'\nheaders = { Authorization = 'Bearer hunter2' }",

@@ -39,6 +39,8 @@ pub(crate) enum Reply {
     Answer(u16, Vec<(&'static str, String)>, String),
     /// These bytes and then the end of the connection, by a reset.
     Cut(&'static str),
+    /// These bytes and then nothing, for ever.
+    Stuck(&'static str),
     /// Nothing, for ever.
     Silence,
     /// A body without an end.
@@ -158,6 +160,11 @@ async fn serve(stream: TcpStream, answers: &Answers, counts: &Counts) -> std::io
                 stream.flush().await?;
                 stream.into_inner().set_zero_linger()?;
                 return Ok(());
+            }
+            Reply::Stuck(bytes) => {
+                stream.write_all(bytes.as_bytes()).await?;
+                stream.flush().await?;
+                std::future::pending().await
             }
             Reply::Silence => std::future::pending().await,
             Reply::Endless => {

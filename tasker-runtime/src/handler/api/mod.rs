@@ -60,6 +60,7 @@ mod call;
 mod capable;
 mod client;
 mod request;
+mod secrets;
 mod send;
 mod status;
 mod target;

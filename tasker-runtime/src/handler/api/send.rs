@@ -1,6 +1,9 @@
 //! Sends a request: redirects, limits, and what each thing that goes wrong means.
 
-use std::{error::Error as _, time::SystemTime};
+use std::{
+    error::Error as _,
+    time::{Duration, SystemTime},
+};
 
 use reqwest::{
     Method, StatusCode, Url,
@@ -8,13 +11,15 @@ use reqwest::{
 };
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{
     Request, StatusClass,
     address::{self, Refused},
     call::Inner,
+    secrets::Secrets,
     status,
-    target::{forbidden, literal},
+    target::{SECRET, forbidden, literal},
 };
 use crate::model::{StepError, chain};
 
@@ -22,6 +27,8 @@ use crate::model::{StepError, chain};
 const REDIRECTS: usize = 5;
 /// How much of the body of a failure is kept, in bytes.
 const EXCERPT: usize = 2_000;
+/// How long the body of a failure is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// A body that is passed over is still read up to here, so that its connection can be used again.
 const PASSED_OVER: u64 = 16_384;
 
@@ -32,6 +39,8 @@ pub(super) struct Answer {
     body: Vec<u8>,
     /// What was asked for, as it may be shown.
     what: Asked,
+    /// What may not.
+    secrets: Secrets,
 }
 
 /// Method and URL of a request, as they may be shown.
@@ -70,6 +79,8 @@ impl Answer {
             let what = &self.what;
             // Of a broken document the part before the break may already have another shape.
             let whole = serde_json::from_slice::<IgnoredAny>(text).is_ok();
+            // It quotes the body.
+            let error = cut(self.secrets.hidden_in(error.to_string()));
             let error = if whole {
                 let message = format!("{what}: the answer has another shape than the handler reads: {error}");
                 StepError::permanent("HTTP_UNEXPECTED_BODY", message)
@@ -88,7 +99,9 @@ pub(super) async fn send<T>(request: &Request<T>) -> Result<Answer, StepError> {
     let (url, headers) = prepare(request)?;
     let asked = Asked { method: request.method.clone(), url: inner.target.shown(&url) };
     let limit = request.timeout.unwrap_or(inner.target.timeout);
-    let call = Call { inner, headers, asked, body: request.body.as_deref() };
+    let secrets = inner.target.secrets.with(credentials(&request.headers));
+    let until = Instant::now().checked_add(limit);
+    let call = Call { inner, headers, asked, body: request.body.as_deref(), secrets, until };
     match tokio::time::timeout(limit, call.follow(url)).await {
         Ok(outcome) => outcome,
         Err(_) => {
@@ -100,6 +113,13 @@ pub(super) async fn send<T>(request: &Request<T>) -> Result<Answer, StepError> {
             Err(call.asked.failed(StepError::retryable("HTTP_TIMEOUT", message), None, None))
         }
     }
+}
+
+/// What a handler gave along to be known by: the whole header, and the part after its scheme.
+fn credentials(headers: &HeaderMap) -> Vec<String> {
+    let given = SECRET.iter().flat_map(|name| headers.get_all(*name)).filter_map(|value| value.to_str().ok());
+    let parts = given.flat_map(|value| [Some(value), value.split_once(' ').map(|(_, secret)| secret)]);
+    parts.flatten().map(|secret| secret.trim().to_owned()).collect()
 }
 
 /// Where it goes and with which headers.
@@ -145,6 +165,9 @@ struct Call<'r> {
     headers: HeaderMap,
     asked: Asked,
     body: Option<&'r [u8]>,
+    secrets: Secrets,
+    /// When there is no time left; `None`: never.
+    until: Option<Instant>,
 }
 
 impl Call<'_> {
@@ -243,19 +266,14 @@ impl Call<'_> {
             Err(Unread::Broken(error)) => return Err(self.transport(response.url(), error)),
         };
         let headers = std::mem::take(response.headers_mut());
-        Ok(Answer { status, headers, body, what: self.asked.clone() })
+        Ok(Answer { status, headers, body, what: self.asked.clone(), secrets: self.secrets.clone() })
     }
 
     /// The failure that a status stands for, with what the server says about it.
     async fn refused(&self, mut response: reqwest::Response) -> StepError {
         let status = response.status().as_u16();
         let delay = status::retry_after(response.headers(), SystemTime::now());
-        let mut body = Vec::new();
-        while body.len() < EXCERPT {
-            // The status has said what matters; a body that breaks is cut there.
-            let Ok(Some(chunk)) = response.chunk().await else { break };
-            body.extend_from_slice(&chunk);
-        }
+        let body = self.beginning(&mut response).await;
         let mut error = status::failure(StatusClass::of(status), status, &self.asked.to_string());
         if let Some(delay) = delay.filter(|_| error.is_retryable()) {
             error = error.after(delay);
@@ -263,17 +281,34 @@ impl Call<'_> {
         self.asked.failed(error, Some(status), self.excerpt(&body))
     }
 
-    /// The beginning of a body: as JSON where it is short, and without our secrets if the server repeats
-    /// them.
+    /// The beginning of the body of a failure. The status has said what matters, so one that breaks or does
+    /// not come is cut there, while there is still time to say it.
+    async fn beginning(&self, response: &mut reqwest::Response) -> Vec<u8> {
+        let left = self.until.map_or(PATIENCE, |until| until.saturating_duration_since(Instant::now()) / 2);
+        let mut body = Vec::new();
+        // A secret that begins in what is kept has its end behind it.
+        let most = EXCERPT + self.secrets.longest();
+        let reading = async {
+            while body.len() < most {
+                let Ok(Some(chunk)) = response.chunk().await else { break };
+                body.extend_from_slice(&chunk);
+            }
+        };
+        let _ = tokio::time::timeout(left.min(PATIENCE), reading).await;
+        body.truncate(most);
+        body
+    }
+
+    /// What is shown of the beginning of a body: JSON where it is short, and without our secrets if the
+    /// server repeats them.
     fn excerpt(&self, body: &[u8]) -> Option<Value> {
-        let whole = body.len() <= EXCERPT;
-        let text = String::from_utf8_lossy(&body[..body.len().min(EXCERPT)]).into_owned();
-        let text = self.inner.target.without_secrets(text);
-        match serde_json::from_str(&text) {
-            Ok(value) if whole => Some(value),
-            _ if text.trim().is_empty() => None,
-            _ => Some(text.into()),
+        if body.len() <= EXCERPT
+            && let Ok(value) = serde_json::from_slice(body)
+        {
+            return Some(self.secrets.hidden_in_value(value));
         }
+        let text = cut(self.secrets.hidden_in(String::from_utf8_lossy(body).into_owned()));
+        (!text.trim().is_empty()).then(|| text.into())
     }
 
     /// What a failure of the connection means.
@@ -282,7 +317,7 @@ impl Call<'_> {
             return self.failed(forbidden(url, refused), None);
         }
         let error = error.without_url();
-        let why = self.inner.target.without_secrets(chain(&error));
+        let why = self.secrets.hidden_in(chain(&error));
         let asked = &self.asked;
         let error = if error.is_builder() {
             StepError::permanent("HTTP_INVALID_REQUEST", format!("{asked}: cannot be sent: {why}"))
@@ -298,6 +333,12 @@ impl Call<'_> {
     fn failed(&self, error: StepError, status: Option<u16>) -> StepError {
         self.asked.failed(error, status, None)
     }
+}
+
+/// The text, of as many bytes as are kept.
+fn cut(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(EXCERPT));
+    text
 }
 
 /// The refused address behind an error of the client, where that is its cause.

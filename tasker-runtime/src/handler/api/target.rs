@@ -7,11 +7,11 @@ use reqwest::{
     header::{HeaderMap, HeaderName, HeaderValue},
 };
 
-use super::{address, client::ApiClient};
+use super::{address, client::ApiClient, secrets::Secrets};
 use crate::{handler::Endpoint, model::StepError};
 
 /// Headers that carry secrets and nothing else.
-const SECRET: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "x-api-key"];
+pub(super) const SECRET: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "x-api-key"];
 
 /// Headers that belong to the connection or to the step.
 const OWN: [&str; 7] =
@@ -25,7 +25,7 @@ pub(super) struct Target {
     pub(super) timeout: Duration,
     pub(super) max_response_bytes: u64,
     /// What must never be shown.
-    secrets: Vec<String>,
+    pub(super) secrets: Secrets,
 }
 
 impl Target {
@@ -43,13 +43,11 @@ impl Target {
         if let Some(address) = literal(&base) {
             address::check(address, client.allowed()).map_err(|refused| forbidden(&base, &refused))?;
         }
-        encode_secrets(&base, &mut secrets);
         let mut headers = HeaderMap::new();
         for (name, value) in written_headers(endpoint, section.map(|section| &section.headers)) {
             let (name, value) = header(name, value, client, &mut secrets)?;
             headers.insert(name, value);
         }
-        secrets.retain(|secret| secret.len() >= 4);
         let own_timeout = section.and_then(|section| section.timeout).or(endpoint.timeout);
         let limit = section.and_then(|section| section.max_response_bytes).or(endpoint.max_response_bytes);
         Ok(Self {
@@ -57,7 +55,7 @@ impl Target {
             headers,
             timeout: own_timeout.unwrap_or(client.timeout()),
             max_response_bytes: limit.unwrap_or(client.max_response_bytes()),
-            secrets,
+            secrets: Secrets::default().with(secrets),
         })
     }
 
@@ -75,7 +73,7 @@ impl Target {
             headers: HeaderMap::new(),
             timeout: client.timeout(),
             max_response_bytes: client.max_response_bytes(),
-            secrets: Vec::new(),
+            secrets: Secrets::default(),
         })
     }
 
@@ -100,22 +98,12 @@ impl Target {
         Some(url)
     }
 
-    /// A text without the secrets that went into the requests.
-    pub(super) fn without_secrets(&self, mut text: String) -> String {
-        for secret in &self.secrets {
-            if text.contains(secret.as_str()) {
-                text = text.replace(secret.as_str(), "***");
-            }
-        }
-        text
-    }
-
     /// A URL as it may be shown: without query and secrets.
     pub(super) fn shown(&self, url: &Url) -> String {
         let mut url = url.clone();
         url.set_query(None);
         url.set_fragment(None);
-        self.without_secrets(url.into())
+        self.secrets.hidden_in(url.into())
     }
 }
 
@@ -189,15 +177,18 @@ fn base_url(written: &str, text: &str) -> Result<Url, StepError> {
     // What is shown is what was written: with its variables filled in it may be secret.
     let wrong = |why: &str| misconfigured(format!("`{written}` is no base URL: {why}"));
     // With credentials in it not even what was written may be shown.
-    if text
-        .split_once("://")
-        .is_some_and(|(_, rest)| rest.split('/').next().is_some_and(|host| host.contains('@')))
-    {
+    let named = || {
         let why =
             "a base URL has no user or password: write them as the header `Authorization`, `Basic ${NAME}`";
-        return Err(misconfigured(why.to_owned()));
+        misconfigured(why.to_owned())
+    };
+    let url = match Url::parse(text) {
+        Err(_) if text.contains('@') => return Err(named()),
+        parsed => parsed.map_err(|error| wrong(&error.to_string()))?,
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(named());
     }
-    let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(wrong("it starts with `https://` or `http://`"));
     }
@@ -208,18 +199,6 @@ fn base_url(written: &str, text: &str) -> Result<Url, StepError> {
         return Err(wrong("it has no `?` and no `#`; a request adds its query with `.query(name, value)`"));
     }
     Ok(url)
-}
-
-/// Secrets in the form they have inside of URLs.
-fn encode_secrets(base: &Url, secrets: &mut Vec<String>) {
-    for index in 0..secrets.len() {
-        let mut probe = base.clone();
-        probe.set_path(&secrets[index]);
-        let encoded = probe.path().trim_start_matches('/').to_owned();
-        if encoded != secrets[index] {
-            secrets.push(encoded);
-        }
-    }
 }
 
 /// The headers of the attribute, with those of the section in their place where both have one.
