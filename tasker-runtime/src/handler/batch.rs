@@ -224,11 +224,10 @@ impl<P: Serialize + DeserializeOwned, C: Serialize + DeserializeOwned> Checkpoin
 
 /// Why progress cannot be that of this slice.
 fn outside(slice: &CursorConfig, cursor: &Json, items: u64) -> Option<String> {
-    let (start, end) = (&slice.start, &slice.end);
-    if let (Some(from), Some(to), Some(at)) = (start.as_i64(), end.as_i64(), cursor.to_value().as_i64())
-        && !(from..=to).contains(&at)
-    {
-        return Some(format!("the cursor {at} is outside its batch, which goes from {from} to {to}"));
+    if !slice.has(&cursor.to_value()) {
+        let CursorConfig { start, end, .. } = slice;
+        let at = cursor.as_str();
+        return Some(format!("the cursor {at} is outside its batch, which goes from {start} to {end}"));
     }
     slice
         .size()
@@ -381,5 +380,31 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for BatchesVisitor<T> {
             results.push((batch_id(u32::try_from(results.len()).unwrap_or(u32::MAX - 1)), result));
         }
         Ok(Batches { results, failures: Vec::new() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn progress_outside_of_its_slice_is_found_up_to_the_last_number() {
+        let slice = |start, end| CursorConfig { start, end, items: None };
+        let negative = slice(json!(i64::MIN), json!(0));
+        let large = slice(json!(u64::MAX - 10), json!(u64::MAX));
+        for (slice, cursor, inside) in [
+            (&negative, json!(i64::MIN), true),
+            (&negative, json!(0), true),
+            (&negative, json!(1), false),
+            (&negative, json!(u64::MAX), false),
+            (&large, json!(u64::MAX), true),
+            (&large, json!(7), false),
+            (&large, json!("7"), true),
+        ] {
+            let cursor = Json::stored(&cursor.to_string());
+            assert_eq!(outside(slice, &cursor, 0).is_none(), inside, "{cursor:?} of {slice:?}");
+        }
     }
 }

@@ -48,8 +48,13 @@ impl CursorConfig {
 
     /// From start to end, where both are whole numbers.
     fn distance(&self) -> Option<i128> {
-        let whole = |value: &Value| value.as_i64().map(i128::from).or_else(|| value.as_u64().map(i128::from));
         Some(whole(&self.end)? - whole(&self.start)?)
+    }
+
+    /// Whether `position` is one of this slice or its end, where that can be told: among whole numbers.
+    pub(crate) fn has(&self, position: &Value) -> bool {
+        let ends = whole(&self.start).zip(whole(&self.end)).zip(whole(position));
+        ends.is_none_or(|((start, end), position)| (start..=end).contains(&position))
     }
 
     /// Why nothing can lie between its ends.
@@ -66,6 +71,11 @@ impl CursorConfig {
             _ => None,
         }
     }
+}
+
+/// A whole number of any size that JSON numbers have here.
+fn whole(value: &Value) -> Option<i128> {
+    value.as_i64().map(i128::from).or_else(|| value.as_u64().map(i128::from))
 }
 
 /// The result of a batch analyzer: one cursor for each instance of its worker.

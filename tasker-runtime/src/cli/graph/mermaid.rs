@@ -30,7 +30,7 @@ pub(super) fn draw(picture: &Picture) -> String {
                 text.push_str(&format!("    u{before} --> u{place}\n"));
             }
         }
-        if let Some(number) = picture.nodes.iter().position(|node| node.name == undo.step) {
+        if let Some(number) = picture.nodes.iter().position(|node| node.name == undo.node) {
             text.push_str(&format!("    s{number} -.-> u{place}\n"));
         }
     }

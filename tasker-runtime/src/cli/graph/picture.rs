@@ -56,6 +56,9 @@ pub(super) struct Undo {
     /// As reports call it.
     pub name: String,
     pub step: String,
+    /// The step of the template: of a batch, its worker.
+    #[serde(skip)]
+    pub node: String,
     /// Unknown where the handler is not linked.
     pub handler: Option<String>,
     /// Of a task that is rolled back.
@@ -73,14 +76,17 @@ impl Picture {
             state: reported(&step.name).map(|step| step.state),
             batches: reported(&step.name).and_then(|step| step.batches),
         };
-        let decides = |number| template.step(number).is_some_and(|step| step.kind == StepKind::Decision);
+        let is = |kind| move |number| template.step(number).is_some_and(|step| step.kind == kind);
+        let (decides, converges) = (is(StepKind::Decision), is(StepKind::DeferredConvergence));
         let name = |number| template.step(number).map_or("", |step| &*step.name);
         let edge = |(from, to)| Edge {
             from: name(from).to_owned(),
             to: name(to).to_owned(),
             numbers: (from, to),
-            taken: reported(name(from)).zip(reported(name(to))).map(|(from_step, to)| {
-                is_taken(from_step, to) && (!decides(from) || is_route(from_step, to))
+            taken: reported(name(from)).zip(reported(name(to))).map(|(from_step, to_step)| {
+                // A decision leads to a convergence whatever it takes.
+                let any = !decides(from) || converges(to);
+                is_taken(from_step, to_step) && (any || is_route(from_step, to_step))
             }),
         };
         let numbers = (0u32..).take(template.steps().len());
@@ -124,7 +130,9 @@ fn undos(template: &Template, report: Option<&TaskReport>, registry: &Registry) 
     if let Some(report) = report.filter(|report| !report.compensations.is_empty()) {
         let undo = |undo: &StepReport| {
             let step = undo.name.strip_prefix("undo ").unwrap_or(&undo.name).to_owned();
-            Undo { handler: handler(&step), name: undo.name.clone(), step, state: Some(undo.state) }
+            let worker = report.step(&step).and_then(|step| step.batch_of.clone());
+            let node = worker.unwrap_or_else(|| step.clone());
+            Undo { handler: handler(&node), name: undo.name.clone(), step, node, state: Some(undo.state) }
         };
         return report.compensations.iter().map(undo).collect();
     }
@@ -133,8 +141,116 @@ fn undos(template: &Template, report: Option<&TaskReport>, registry: &Registry) 
     }
     let undo = |step: &crate::template::Step| {
         let handler = handler(&step.name)?;
-        let step = step.name.to_string();
-        Some(Undo { name: format!("undo {step}"), step, handler: Some(handler), state: None })
+        let (step, node) = (step.name.to_string(), step.name.to_string());
+        Some(Undo { name: format!("undo {step}"), step, node, handler: Some(handler), state: None })
     };
     template.steps().iter().filter_map(undo).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{model::Timestamp, prelude::*, template::Step};
+
+    #[step_handler(name = "picture_cut")]
+    #[batch_analyzer(worker = send)]
+    async fn cut() -> BatchPlan {
+        BatchPlan::of_size(1, 1)
+    }
+
+    #[step_handler(name = "picture_send")]
+    #[batch_worker]
+    async fn send(rows: Cursor<u64>) -> u64 {
+        rows.start
+    }
+
+    #[step_handler(name = "picture_call_back")]
+    #[compensates(send)]
+    async fn call_back() {}
+
+    fn step(name: &str, state: StepState, result: Value, batch_of: Option<&str>) -> StepReport {
+        StepReport {
+            name: name.to_owned(),
+            state,
+            attempts: 1,
+            result,
+            batches: None,
+            batch_of: batch_of.map(str::to_owned),
+            error: None,
+            started_at: None,
+            finished_at: None,
+            retry_at: None,
+            max_attempts: 1,
+        }
+    }
+
+    fn report(steps: Vec<StepReport>, compensations: Vec<StepReport>) -> TaskReport {
+        TaskReport {
+            task_id: Uuid::nil(),
+            template: "post".to_owned(),
+            namespace: "test".to_owned(),
+            version: "1.0.0".to_owned(),
+            state: TaskState::Compensated,
+            result: Value::Null,
+            steps,
+            compensations,
+            cause: None,
+            created_at: Timestamp::default(),
+            finished_at: None,
+            next_at: None,
+            context: Value::Null,
+            queue: String::new(),
+            priority: 0,
+            correlation_id: Uuid::nil(),
+        }
+    }
+
+    #[test]
+    fn what_undoes_a_batch_hangs_on_its_worker() {
+        let template = Template::builder("post")
+            .namespace("test")
+            .on_failure(OnFailure::Compensate)
+            .step(Step::new("picture_cut").kind(StepKind::Batchable))
+            .step(Step::new("picture_send").kind(StepKind::BatchWorker).after(["picture_cut"]))
+            .build()
+            .unwrap();
+        let steps = vec![
+            step("picture_cut", StepState::Complete, json!({}), None),
+            step("picture_send", StepState::Error, Value::Null, None),
+            step("picture_send_001", StepState::Complete, json!(0), Some("picture_send")),
+        ];
+        let undo = step("undo picture_send_001", StepState::Complete, Value::Null, None);
+        let registry = Registry::of(crate::handlers![cut, send, call_back]);
+        let picture = Picture::new(&template, Some(&report(steps, vec![undo])), &registry);
+        let drawn = serde_json::to_value(&picture).unwrap();
+        let undo = &drawn["compensations"][0];
+        assert_eq!(
+            (&undo["step"], &undo["handler"]),
+            (&json!("picture_send_001"), &json!("picture_call_back"))
+        );
+        let flowchart = super::super::mermaid::draw(&picture);
+        assert!(flowchart.contains("s1 -.-> u0\n"), "{flowchart}");
+    }
+
+    #[test]
+    fn decision_leads_to_a_convergence_whatever_it_takes() {
+        let template = Template::builder("post")
+            .step(Step::new("choose").kind(StepKind::Decision))
+            .step(Step::new("left").after(["choose"]))
+            .step(Step::new("end").kind(StepKind::DeferredConvergence).after(["choose", "left"]))
+            .build()
+            .unwrap();
+        let steps = vec![
+            step("choose", StepState::Complete, json!({"routes": []}), None),
+            step("left", StepState::Skipped, Value::Null, None),
+            step("end", StepState::Complete, json!(1), None),
+        ];
+        let picture = Picture::new(&template, Some(&report(steps, vec![])), &Registry::of([]));
+        let taken = picture.edges.iter().map(|edge| (&*edge.from, &*edge.to, edge.taken.unwrap()));
+        let expected = [("choose", "left", false), ("choose", "end", true), ("left", "end", false)];
+        assert_eq!(taken.collect::<Vec<_>>(), expected);
+    }
 }
