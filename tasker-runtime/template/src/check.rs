@@ -55,7 +55,25 @@ fn names<'s>(reader: &mut Reader<'_>, steps: &'s [Step], places: &[Places]) -> H
             names.insert(&*step.name, number(index));
         }
     }
+    for (step, place) in steps.iter().zip(places) {
+        let worker = batch_of(&step.name).and_then(|worker| names.get(worker));
+        let worker = worker.map(|&worker| &steps[worker as usize]);
+        let (Some(at), Some(worker)) = (place.name, worker) else { continue };
+        if worker.kind == StepKind::BatchWorker {
+            let message = format!("step `{}` is called as a batch of `{}` is", step.name, worker.name);
+            let help = "rename it: batches are called as their worker, with `_001` and so on behind it";
+            reader.mistake(at, Code::DuplicateStep, message, Some(help.to_owned()));
+        }
+    }
     names
+}
+
+/// The worker that would have a batch of this name.
+fn batch_of(name: &str) -> Option<&str> {
+    let (worker, batch) = name.rsplit_once('_')?;
+    let digits = batch.bytes().all(|byte| byte.is_ascii_digit());
+    let written = batch.len() == 3 || batch.len() > 3 && !batch.starts_with('0');
+    (digits && written).then_some(worker)
 }
 
 /// A step in a sentence.

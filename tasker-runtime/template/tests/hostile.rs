@@ -162,7 +162,8 @@ fn ten_thousand_mistakes_cost_no_more_than_a_good_file() {
     }
     let start = Instant::now();
     let report = refuse(&text);
-    assert!(start.elapsed() < Duration::from_secs(5), "took {:?}", start.elapsed());
+    // A hundred times what it takes, for machines that are busy; to compare all names would take minutes.
+    assert!(start.elapsed() < Duration::from_secs(60), "took {:?}", start.elapsed());
     assert_eq!((report.mistakes.len(), report.left_out), (1_000, 17_000));
 }
 
