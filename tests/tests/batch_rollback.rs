@@ -14,6 +14,7 @@ use tasker_runtime::{
     prelude::*,
     registry::Registry,
     template::{BatchConfig, FailureStrategy, OnFailure, Step, StepKind, Template},
+    testing,
 };
 
 #[step_handler]
@@ -103,4 +104,11 @@ async fn what_an_operator_gives_for_a_whole_worker_is_not_undone_beside_its_batc
         assert_eq!(report.state, TaskState::Compensated, "{}: {:?}", world.database, report.cause);
         assert_eq!(undone(&report), [("undo rb_send_001", json!([0, 0]))], "{}", world.database);
     }
+}
+
+#[tokio::test]
+async fn what_undoes_a_batch_is_tested_with_the_result_of_one() {
+    let sent = Batches::complete([vec![7], vec![8]]);
+    let outcome = testing::run_step::<rb_call_back>().result_of::<rb_send>(&sent).await;
+    assert_eq!(outcome.result::<Vec<u64>>().unwrap(), [7]);
 }

@@ -132,7 +132,8 @@ impl StepRun {
     }
 
     /// What the step of the handler `S` returned; for a compensation, what is undone as well. The result of
-    /// a batch worker is a [`Batches`](crate::handler::Batches).
+    /// a batch worker is a [`Batches`](crate::handler::Batches), of which a compensation undoes the first that
+    /// is complete: it is called for each.
     ///
     /// Results that the handler reads must be given, except those it reads as `Option`: a branch that was
     /// not taken.

@@ -155,6 +155,8 @@ async fn body_that_is_no_json_is_told_from_json_of_another_shape() {
     }
     let server = Server::start(|_, _| Reply::status(204)).await;
     assert_eq!(api(&server).get::<Option<u64>>("/a").await.unwrap(), None);
+    let marked = Server::start(|_, _| Reply::status(200).body("\u{feff}7")).await;
+    assert_eq!(api(&marked).get::<u64>("/a").await.unwrap(), 7);
 }
 
 #[tokio::test]

@@ -23,6 +23,8 @@ impl Secrets {
         for secret in more.into_iter().filter(|secret| secret.len() >= SHORTEST) {
             forms.extend([in_url(&secret), in_json(&secret), in_json(&secret).replace('/', "\\/"), secret]);
         }
+        // As a path some are nearly nothing.
+        forms.retain(|form| form.len() >= SHORTEST);
         forms.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         forms.dedup();
         Self { forms }
@@ -95,5 +97,6 @@ mod tests {
     fn secret_that_begins_another_leaves_nothing_of_it() {
         assert_eq!(of(&["token", "token-long"]).hidden_in("token-long token".to_owned()), "*** ***");
         assert_eq!(of(&["abc"]).hidden_in("abcd".to_owned()), "abcd", "too short to be one");
+        assert_eq!(of(&["a/.."]).hidden_in("a/b".to_owned()), "a/b", "nothing, as a path");
     }
 }

@@ -73,8 +73,10 @@ impl std::fmt::Display for Asked {
 impl Answer {
     /// The body as a `T`. No body is read as `null`.
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, StepError> {
-        let blank = self.body.iter().all(u8::is_ascii_whitespace);
-        let text: &[u8] = if blank { b"null" } else { &self.body };
+        // Some servers put a byte order mark before their JSON, which readers may pass over.
+        let body = self.body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&self.body);
+        let blank = body.iter().all(u8::is_ascii_whitespace);
+        let text: &[u8] = if blank { b"null" } else { body };
         serde_json::from_slice(text).map_err(|error| {
             let what = &self.what;
             // Of a broken document the part before the break may already have another shape.
