@@ -108,7 +108,6 @@ async fn what_an_operator_gives_for_a_whole_worker_is_not_undone_beside_its_batc
 
 #[tokio::test]
 async fn what_undoes_a_batch_is_tested_with_the_result_of_one() {
-    let sent = Batches::complete([vec![7], vec![8]]);
-    let outcome = testing::run_step::<rb_call_back>().result_of::<rb_send>(&sent).await;
+    let outcome = testing::run_step::<rb_call_back>().result_of_step("rb_send", &[7]).await;
     assert_eq!(outcome.result::<Vec<u64>>().unwrap(), [7]);
 }

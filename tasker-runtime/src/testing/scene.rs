@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::StepRun;
 use crate::{
-    handler::{Capability, Instance, Need, StepHandler, Upstream},
+    handler::{Capability, Need, StepHandler, Upstream},
     model::{Json, StepError, StepNo},
     orchestration::plan::{Defaults, Plan},
     registry::{Registration, Registry},
@@ -28,15 +28,9 @@ impl Scene {
         let undone = facts.compensates;
         let (mut before, mut results, mut undoes) = (Vec::new(), Vec::new(), None);
         for (name, given) in &run.results {
-            let is_undone = undone.is_some_and(|undone| undone.name == name);
             match given {
-                Upstream::Complete(json) if is_undone => undoes = Some(json.clone()),
-                // What a worker did is undone batch by batch.
-                Upstream::Instances(batches) if is_undone => {
-                    undoes = batches.iter().find_map(|batch| match batch {
-                        Instance::Complete(result) => Some(result.clone()),
-                        Instance::Failed(_) => None,
-                    });
+                Upstream::Complete(json) if undone.is_some_and(|undone| undone.name == name) => {
+                    undoes = Some(json.clone());
                 }
                 _ => {
                     before.push(name.as_str());

@@ -132,8 +132,8 @@ impl StepRun {
     }
 
     /// What the step of the handler `S` returned; for a compensation, what is undone as well. The result of
-    /// a batch worker is a [`Batches`](crate::handler::Batches), of which a compensation undoes the first that
-    /// is complete: it is called for each.
+    /// a batch worker is a [`Batches`](crate::handler::Batches); what undoes one is called for each batch and
+    /// gets the result of that one from [`result_of_step`](Self::result_of_step).
     ///
     /// Results that the handler reads must be given, except those it reads as `Option`: a branch that was
     /// not taken.
