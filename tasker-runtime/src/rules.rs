@@ -18,8 +18,8 @@ pub use crate::handler::api::ApiCapable;
 pub use crate::handler::compensating::{Same, compensates, marked};
 pub use crate::handler::decision::{AsRoute, IsDecision, Route};
 pub use crate::handler::param::{
-    Fallback, Gathers, Kind, OutputOf, Parameter, Readable, StepInput, depends_on, one_context, some_api,
-    undone,
+    Fallback, Gathers, Kind, OutputOf, Parameter, Readable, StepInput, UndoneOf, depends_on, one_context,
+    some_api, undone,
 };
 pub use crate::handler::plan::IsPlan;
 pub use crate::handler::returned::{

@@ -43,8 +43,8 @@ async fn release(#[depends_on("reserve")] pieces: u64, step: &TaskSequenceStep) 
 
 #[step_handler]
 #[batch_analyzer(worker = send)]
-async fn cut(letters: u64) -> BatchPlan {
-    BatchPlan::of_size(letters, 100)
+async fn cut(count: u64) -> BatchPlan {
+    BatchPlan::of_size(count, 100)
 }
 
 #[step_handler]

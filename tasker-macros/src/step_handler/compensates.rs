@@ -88,7 +88,7 @@ pub(super) fn implement(handler: &Handler) -> Option<TokenStream> {
             use __tasker::Fallback as _;
         );
         let same = quote_spanned! {ty.span()=>
-            { #import __tasker::Same::<#ty, <#undone as __tasker::StepFn>::Once>::YES }
+            { #import __tasker::Same::<#ty, <#undone as __tasker::StepFn>::Output>::YES }
         };
         quote_spanned!(ty.span()=> const _: () = __tasker::marked::<#undone>(#name, #written, #same);)
     });

@@ -325,7 +325,7 @@ fn step_fn(handler: &Handler, returns: &Type, about: &TokenStream, body: &TokenS
     let plain = quote!(<__Return as __tasker::StepReturn<#how>>::Output);
     let output = match handler.shape {
         Shape::Worker => quote!(__tasker::Batches<#plain>),
-        _ => plain.clone(),
+        _ => plain,
     };
     let namespace = handler.options.namespace.as_ref().map(|text| {
         quote! {
@@ -347,7 +347,6 @@ fn step_fn(handler: &Handler, returns: &Type, about: &TokenStream, body: &TokenS
             const PLACE: __tasker::Place = #here;
             #about
             type Output = #output;
-            type Once = #plain;
             fn call(step: &__tasker::TaskSequenceStep) -> __tasker::Call<'_> {
                 #body
             }

@@ -48,10 +48,8 @@ pub trait StepFn: Sized + Send + Sync + 'static {
     /// The handler and its place in the source.
     const ENTRY: Registration =
         Registration::at(&Annotated::<Self>(PhantomData), Self::PLACE, type_name::<Self>);
-    /// What the steps after it read when all is well.
+    /// What it returns when all is well.
     type Output: 'static;
-    /// What one call of it returns, and what undoes it reads: of a batch worker, the result of one batch.
-    type Once: 'static;
 
     /// Takes the parameters and calls it.
     fn call(step: &TaskSequenceStep) -> Call<'_>;

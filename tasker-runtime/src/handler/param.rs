@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::annotated::StepFn;
 use super::batch::{self, Batches};
 use super::text::Text;
-use super::{FromStep, Need, TaskSequenceStep, TypeFacts, Upstream, explain, field, wiring};
+use super::{Capability, FromStep, Need, TaskSequenceStep, TypeFacts, Upstream, explain, field, wiring};
 use crate::model::{Json, StepError};
 
 /// One parameter: what it needs and how it is read.
@@ -123,20 +123,23 @@ where
 
 /// A parameter with `#[depends_on(path)]` of a handler that undoes this very one: it reads what the call
 /// returned that is undone, of a batch worker the result of one batch.
+///
+/// # Panics
+/// When it takes all batches of a worker, which is while the program is compiled.
 #[must_use]
 #[track_caller]
 pub const fn undone<S, T>() -> Parameter<T>
 where
     S: StepFn,
-    T: OutputOf<S::Once>,
-    S::Once: Readable,
+    T: UndoneOf<S::Output>,
 {
-    let need = Need::Step {
-        name: S::NAME,
-        exact: Some(TypeFacts::of::<S::Output>()),
-        optional: <T as OutputOf<S::Once>>::OPTIONAL,
-    };
-    Parameter { read: exact::<T, S::Once>, text: S::NAME, need }
+    if T::WHOLE && matches!(S::FACTS.capability, Capability::BatchWorker) {
+        let mut text = Text::<512>::new();
+        text.push("`").push(S::NAME).push("` is a batch worker and is undone batch by batch: ");
+        text.push("take what one batch returns").panic();
+    }
+    let need = Need::Step { name: S::NAME, exact: Some(TypeFacts::of::<S::Output>()), optional: false };
+    Parameter { read: undone_result::<T, S::Output>, text: S::NAME, need }
 }
 
 /// Refuses a handler that reads the context twice, which is nearly always an upstream that nobody
@@ -399,6 +402,55 @@ impl<T> OutputOf<Batches<T>> for Option<Vec<T>> {
     fn none() -> Option<Self> {
         Some(None)
     }
+}
+
+/// A parameter that takes what is undone, of a step that returns `U`.
+#[diagnostic::on_unimplemented(
+    message = "step dependency type mismatch: this parameter is `{Self}` but the upstream step returns `{U}`",
+    label = "expected `{U}`, the output of the upstream step",
+    note = "take the upstream's own type, of a batch worker that of one batch; `#[depends_on(\"name\")]` reads another shape when the step runs"
+)]
+pub trait UndoneOf<U>: Sized {
+    /// Whether it is all that the step returns.
+    const WHOLE: bool;
+
+    /// Reads the result.
+    ///
+    /// # Errors
+    /// Where it has another shape.
+    fn read(json: &Json) -> serde_json::Result<Self>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Readable> UndoneOf<T> for T {
+    const WHOLE: bool = true;
+
+    fn read(json: &Json) -> serde_json::Result<Self> {
+        Readable::read(json)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Readable> UndoneOf<T> for Option<T> {
+    const WHOLE: bool = true;
+
+    fn read(json: &Json) -> serde_json::Result<Self> {
+        Readable::read(json).map(Some)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Readable> UndoneOf<Batches<T>> for T {
+    const WHOLE: bool = false;
+
+    fn read(json: &Json) -> serde_json::Result<Self> {
+        Readable::read(json)
+    }
+}
+
+fn undone_result<T: UndoneOf<U>, U>(step: &TaskSequenceStep, name: &'static str) -> Result<T, StepError> {
+    let json = upstream(step, name, true)?.ok_or_else(|| explain::not_taken(step, name))?;
+    T::read(&json).map_err(|error| explain::result(name, &json, &error))
 }
 
 fn exact<T: OutputOf<U>, U: Readable>(step: &TaskSequenceStep, name: &'static str) -> Result<T, StepError> {

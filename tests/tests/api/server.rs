@@ -164,7 +164,7 @@ async fn serve(stream: TcpStream, answers: &Answers, counts: &Counts) -> std::io
             Reply::Stuck(bytes) => {
                 stream.write_all(bytes.as_bytes()).await?;
                 stream.flush().await?;
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
             Reply::Silence => std::future::pending().await,
             Reply::Endless => {
