@@ -151,9 +151,14 @@ fn undos(template: &Template, report: Option<&TaskReport>, registry: &Registry) 
 #[allow(clippy::unwrap_used)]
 mod tests {
     use serde_json::{Value, json};
+    use tasker_macros::step_handler;
 
     use super::*;
-    use crate::{model::Timestamp, prelude::*, template::Step};
+    use crate::{
+        handler::{BatchPlan, Cursor},
+        model::Timestamp,
+        template::Step,
+    };
 
     #[step_handler(name = "picture_cut")]
     #[batch_analyzer(worker = send)]
