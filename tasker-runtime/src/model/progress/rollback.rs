@@ -4,7 +4,8 @@
 //! result run one after the other, the step that finished last first. What is to be undone, and in which
 //! order, follows from the journal alone: a step's result and when it was recorded. Steps without a
 //! compensation are passed over; steps that an operator gave a result are undone like any other, except for
-//! a batch worker as a whole, and steps that were skipped never. There is no way back: while compensations run, no step does.
+//! a batch worker as a whole, and steps that were skipped never. There is no way back: while compensations
+//! run, no step does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
