@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use tasker_runtime::prelude::*;
 
 use crate::{money::Money, number::overflow};
@@ -40,8 +40,15 @@ struct Product {
     title: String,
     category: String,
     price: Money,
+    #[serde(deserialize_with = "finite")]
     rating: f64,
     stock: i64,
+}
+
+/// `NaN` and `inf` are numbers to Rust, and none to JSON.
+fn finite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let number = f64::deserialize(deserializer)?;
+    if number.is_finite() { Ok(number) } else { Err(de::Error::custom(format!("{number} is no rating"))) }
 }
 
 /// What one batch comes to.
@@ -250,6 +257,7 @@ mod tests {
             ("../Cargo.toml", "PATH_NOT_ALLOWED", "../Cargo.toml is outside"),
             ("/etc/hostname", "PATH_NOT_ALLOWED", "/etc/hostname is outside"),
             ("malformed.csv", "MALFORMED_ROW", "malformed.csv, line 4: "),
+            ("unrated.csv", "MALFORMED_ROW", "unrated.csv, line 3: NaN is no rating"),
         ] {
             let error = analyze_csv(input(path)).await.unwrap_err();
             assert_eq!((error.code(), error.is_retryable()), (code, false), "{error}");
