@@ -170,7 +170,7 @@ pub async fn settled(tasker: &Tasker, task: Uuid) -> TaskReport {
 }
 
 /// How long conditions have to come true on a machine that is busy with other things.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What `look` finds once it finds something.
 ///

@@ -39,7 +39,7 @@ async fn lent_step_that_runs_elsewhere_comes_home_before_its_holder_has_stopped(
         let stopping = tokio::spawn(bare.stop());
         tokio::task::yield_now().await;
         gate.add_permits(1);
-        tokio::time::timeout(Duration::from_secs(30), stopping).await.unwrap().unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(120), stopping).await.unwrap().unwrap().unwrap();
         assert_eq!(world.count("select count(*) from tasker.steps").await, 1, "{}", world.database);
         let seen = || async {
             world.clock.advance(Duration::from_millis(200));
@@ -58,7 +58,7 @@ async fn offer_that_nobody_takes_keeps_nobody_from_stopping() {
         let task = bare.submit(Submission::to("test/unwanted")).await.unwrap();
         one(&world, "the offer", "select count(*) from tasker.offers").await;
         // Far sooner than its handlers would be waited for.
-        tokio::time::timeout(Duration::from_secs(30), bare.stop()).await.unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(120), bare.stop()).await.unwrap().unwrap();
         assert_eq!(world.count("select count(*) from tasker.offers").await, 0, "{}", world.database);
         let able = world.start(&template).await;
         assert_eq!(settled(&able, task).await.state, TaskState::Complete, "{}", world.database);
@@ -123,7 +123,7 @@ async fn process_stops_though_the_database_does_not_answer() {
                 }
             }
         };
-        let stopped = tokio::time::timeout(Duration::from_secs(30), stopped).await;
+        let stopped = tokio::time::timeout(Duration::from_secs(120), stopped).await;
         let stopped = stopped.unwrap_or_else(|_| panic!("{}: it never stops", world.database));
         assert!(stopped.is_err_and(|error| error.is_transient()), "{}", world.database);
         drop((postgres, sqlite));

@@ -207,7 +207,7 @@ pub(super) async fn overlapping<T>(
     first.commit().await.unwrap();
     match through {
         Some(done) => done,
-        None => tokio::time::timeout(Duration::from_secs(30), second).await.expect("no deadlock"),
+        None => tokio::time::timeout(Duration::from_secs(120), second).await.expect("no deadlock"),
     }
 }
 
