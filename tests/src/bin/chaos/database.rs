@@ -63,6 +63,11 @@ impl Database {
         Ok(rows.first().and_then(|row| row[0].as_deref()).unwrap_or_default().parse()?)
     }
 
+    /// How many tasks are not over and not set aside either.
+    pub(crate) async fn open(&self) -> Outcome<u64> {
+        Ok(self.unfinished().await?.saturating_sub(self.set_aside().await?.len() as u64))
+    }
+
     /// How many tasks of each workflow are in the hands of the process `pid`, or of any, and under
     /// [`UNDOING`] how many of them are being rolled back.
     pub(crate) async fn in_hand(&self, pid: Option<u32>) -> Outcome<HashMap<String, u64>> {

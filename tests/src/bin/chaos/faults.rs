@@ -145,7 +145,7 @@ impl Chaos {
         };
         let begin = Instant::now();
         while begin.elapsed() < AIM {
-            let open = self.database.unfinished().await.is_ok_and(|open| open > 0);
+            let open = self.database.open().await.is_ok_and(|open| open > 0);
             let before = written();
             tokio::time::sleep(GLANCE).await;
             if open && written() > before {

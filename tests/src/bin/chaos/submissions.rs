@@ -71,7 +71,7 @@ pub(crate) struct Load {
     pub(crate) random: fastrand::Rng,
     /// Tasks per second at most.
     pub(crate) rate: u32,
-    /// Without more submissions while so many tasks are not over.
+    /// Without more submissions while so many tasks are open.
     pub(crate) most: u64,
     pub(crate) stop: Arc<AtomicBool>,
 }
@@ -89,7 +89,7 @@ impl Load {
         let mut full = false;
         while !self.stop.load(Ordering::Relaxed) {
             if looked.elapsed() > Duration::from_millis(200) {
-                full = self.database.unfinished().await.is_ok_and(|unfinished| unfinished > self.most);
+                full = self.database.open().await.is_ok_and(|open| open > self.most);
                 looked = Instant::now();
             }
             let ahead =
