@@ -9,7 +9,7 @@ use crate::{
     model::Timestamp,
     orchestration::{
         commands::{self, Asked, Refused},
-        recover, view,
+        recover,
     },
 };
 
@@ -75,10 +75,7 @@ async fn pass_commands(shared: &Shared, holds: &[UnboundedSender<Message>]) -> c
             continue;
         }
         // Known before a connection is held: to read it with another one, all may be waiting for each other.
-        let template = view::template(&mut shared.store.reader().await?, command.uuid).await?;
-        if let Some(template) = template
-            && let Err(error) = shared.plans.kept(template).await
-        {
+        if let Err(error) = shared.plans.kept(command.template).await {
             tracing::warn!(task = %command.uuid, %error, "a command cannot be followed here");
             continue;
         }

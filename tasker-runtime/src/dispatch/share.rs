@@ -208,13 +208,13 @@ impl Borrow {
         let mut full = shared.turns.free() == 0;
         for (room, handlers) in shared.turns.open(&shared.handler_names) {
             let room = room.min(shared.turns.free());
-            full |= room == 0 || self.take_for(&handlers, room).await == room;
+            full |= room == 0 || self.take_for(handlers, room).await == room;
         }
         shared.passed_over.store(full, Ordering::SeqCst);
     }
 
     /// Takes steps of these handlers, `room` at most, and returns how many.
-    async fn take_for(&mut self, handlers: &[String], room: usize) -> usize {
+    async fn take_for(&mut self, handlers: Vec<String>, room: usize) -> usize {
         let taken = async {
             let mut connection = self.shared.store.writer().await?;
             share::take(&mut connection, self.worker, handlers, self.shared.served.names(), room).await

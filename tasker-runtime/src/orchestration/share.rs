@@ -74,13 +74,13 @@ pub(crate) async fn offer(session: &mut Session, worker: WorkerId, offers: &[Off
 pub(crate) async fn take(
     connection: &mut Connection,
     worker: WorkerId,
-    handlers: &[String],
+    handlers: Vec<String>,
     queues: Option<Vec<String>>,
     limit: usize,
 ) -> Result<Vec<Taken>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let (chosen, queues) = (i64::from(queues.is_some()), queues.unwrap_or_default());
-    let values = values![worker.0, handlers.to_vec(), limit, chosen, queues];
+    let values = values![worker.0, handlers, limit, chosen, queues];
     let rows = connection.fetch(&sql::TAKE_OFFERS, values).await?;
     if rows.is_empty() {
         return Ok(Vec::new());

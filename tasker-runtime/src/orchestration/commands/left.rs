@@ -27,6 +27,8 @@ pub(crate) struct Waiting {
     pub task: TaskNo,
     pub uuid: Uuid,
     pub command: Command,
+    /// The number of the template the task started with.
+    pub template: i64,
     /// The lease of the task when this was read.
     pub epoch: i64,
     /// Somebody holds the task, or did when it ended: this worker.
@@ -138,6 +140,7 @@ pub(crate) async fn waiting(connection: &mut Connection, worker: i64) -> Result<
             uuid: row.uuid(5)?,
             audit: row.maybe_int(7)?,
             epoch: row.int(8)?,
+            template: row.int(9)?,
         });
     }
     Ok(waiting)

@@ -58,14 +58,21 @@ impl Database {
 
     /// How many tasks are not over.
     pub(crate) async fn unfinished(&self) -> Outcome<u64> {
-        let sql = "select cast(count(*) as text) from tasker.runs where finished_at is null";
-        let rows = self.rows(sql).await?;
-        Ok(rows.first().and_then(|row| row[0].as_deref()).unwrap_or_default().parse()?)
+        self.runs("true").await
     }
 
     /// How many tasks are not over and not set aside either.
     pub(crate) async fn open(&self) -> Outcome<u64> {
-        Ok(self.unfinished().await?.saturating_sub(self.set_aside().await?.len() as u64))
+        let set_aside = "select task_id from tasker.dead_letters where resolved_at is null";
+        self.runs(&format!("task_id not in ({set_aside})")).await
+    }
+
+    /// How many tasks are not over and are as `which` says.
+    async fn runs(&self, which: &str) -> Outcome<u64> {
+        let sql =
+            format!("select cast(count(*) as text) from tasker.runs where finished_at is null and {which}");
+        let rows = self.rows(&sql).await?;
+        Ok(rows.first().and_then(|row| row[0].as_deref()).unwrap_or_default().parse()?)
     }
 
     /// How many tasks of each workflow are in the hands of the process `pid`, or of any, and under
