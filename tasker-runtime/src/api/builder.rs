@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Catalog, StartError, Tasker, Watch, broken::Broken, catalog::full_name, prepared::Prepared};
 #[cfg(feature = "http")]
-use crate::handler::api::ApiClient;
+use crate::handler::http::ApiClient;
 use crate::{
     clock::Clock,
     config::Config,

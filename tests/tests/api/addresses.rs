@@ -1,7 +1,7 @@
 //! Which addresses may be called.
 
 use serde_json::Value;
-use tasker_runtime::handler::api::{Api, ApiClient};
+use tasker_runtime::handler::http::{Api, ApiClient};
 
 use super::{
     client,

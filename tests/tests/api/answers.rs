@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tasker_runtime::handler::api::{Api, status_of};
+use tasker_runtime::handler::http::{Api, status_of};
 
 use super::{
     api, client,

@@ -7,7 +7,7 @@ use tasker_runtime::{
     api::{StartError, Submission},
     handler::{
         States,
-        api::{Api, ApiClient},
+        http::{Api, ApiClient},
     },
     handlers,
     prelude::*,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tasker_runtime::{
     StepError,
-    handler::api::{Api, Response},
+    handler::http::{Api, Response},
 };
 
 use super::{

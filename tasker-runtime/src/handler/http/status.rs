@@ -12,7 +12,7 @@ const LONGEST_DELAY: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// What the status of an answer means for the attempt.
 ///
 /// ```
-/// use tasker_runtime::handler::api::StatusClass;
+/// use tasker_runtime::handler::http::StatusClass;
 ///
 /// assert_eq!(StatusClass::of(201), StatusClass::Success);
 /// assert_eq!(StatusClass::of(429), StatusClass::Retryable);
@@ -70,7 +70,7 @@ pub(super) fn failure(class: StatusClass, status: u16, what: &str) -> StepError 
 /// [`api_failure`](super::ApiCapable::api_failure) comes from; `None` for all others.
 ///
 /// ```
-/// use tasker_runtime::{handler::api::{Api, status_of}, prelude::*};
+/// use tasker_runtime::{handler::http::{Api, status_of}, prelude::*};
 ///
 /// #[derive(serde::Serialize, serde::Deserialize)]
 /// struct Customer {

@@ -31,7 +31,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 ///
 /// ```no_run
 /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
-/// use tasker_runtime::{Tasker, handler::api::ApiClient};
+/// use tasker_runtime::{Tasker, handler::http::ApiClient};
 ///
 /// let client = ApiClient::default().allow("10.0.0.0/8")?;
 /// let tasker = Tasker::builder().state(client).start().await?;

@@ -16,7 +16,7 @@ use crate::{
 /// ```
 /// use std::time::Duration;
 /// use tasker_runtime::{
-///     handler::{Endpoint, Facts, api::{ApiCapable, StatusClass, status_of}},
+///     handler::{Endpoint, Facts, http::{ApiCapable, StatusClass, status_of}},
 ///     prelude::*,
 /// };
 ///
@@ -67,7 +67,7 @@ use crate::{
 /// Together with another trait it makes a handler that asks a server and then decides, for example:
 ///
 /// ```
-/// use tasker_runtime::handler::{DecisionCapable, Endpoint, Facts, api::ApiCapable};
+/// use tasker_runtime::handler::{DecisionCapable, Endpoint, Facts, http::ApiCapable};
 /// use tasker_runtime::prelude::*;
 ///
 /// static CREDIT: Endpoint = Endpoint::at("https://credit.example.org");
