@@ -12,7 +12,7 @@ use tasker_runtime::{
     model::{TaskState, Timestamp},
     prelude::*,
     registry::Registry,
-    template::{Step, Template},
+    template::{RetryOptions, Step, Template},
 };
 use uuid::Uuid;
 
@@ -31,6 +31,17 @@ async fn charge(#[input("cents")] cents: u64, api: Api) -> Result<u64, StepError
 #[step_handler(name = "confirm")]
 async fn confirm(#[depends_on(charge)] id: u64, api: Api) -> Result<Value, StepError> {
     api.put(format!("/charges/{id}/confirmed"), &true).await
+}
+
+#[api(config = "payments")]
+#[step_handler(name = "charge_soon", retry(max_attempts = 3, max = "20s"))]
+async fn charge_soon(api: Api) -> Result<u64, StepError> {
+    api.get("/charges").await
+}
+
+#[step_handler(name = "charge_tomorrow", retry(max_attempts = 3, max = "20s"))]
+async fn charge_tomorrow() -> Result<u64, StepError> {
+    Err(StepError::retryable("CLOSED", "nobody works at night").after(Duration::from_secs(86_400)))
 }
 
 async fn start(url: &str, server: &Server, clock: Clock) -> Tasker {
@@ -98,6 +109,59 @@ async fn failed(tasker: &Tasker, task: Uuid, attempts: u32, clock: &Clock) -> St
             clock.advance(Duration::from_millis(100));
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_cannot_ask_for_a_longer_delay_than_the_policy_allows() {
+    let in_template = |base: u64, max: Option<u64>| {
+        let base = Some(Duration::from_secs(base));
+        RetryOptions { base, max: max.map(Duration::from_secs), ..RetryOptions::default() }
+    };
+    for database in databases().await {
+        for (handler, options, asked, waited) in [
+            // The longest delay is said by the handler, by the template, and by nobody.
+            ("charge_soon", in_template(1, None), "86400", 20),
+            ("charge_soon", in_template(1, None), "7", 7),
+            ("charge_soon", in_template(1, Some(5)), "86400", 5),
+            ("charge_soon", in_template(1, Some(7_200)), "86400", 7_200),
+            ("charge", in_template(1, None), "86400", 3_600),
+            ("charge", in_template(1, None), "Fri, 31 Dec 9999 23:59:59 GMT", 3_600),
+            ("charge", in_template(1, None), "99999999999999999999999", 3_600),
+            ("charge", in_template(1, None), "0", 0),
+            // What the handler says itself counts as it stands.
+            ("charge_tomorrow", in_template(1, None), "", 86_400),
+        ] {
+            let server = Server::start(move |_, _| Reply::status(409).header("Retry-After", asked)).await;
+            let template = Template::builder("pay")
+                .namespace("test")
+                .step(Step::new("charge").handler(handler).retry(options))
+                .build()
+                .unwrap();
+            let tasker = Tasker::builder()
+                .database(&database.url)
+                .registry(Registry::of(handlers![charge, charge_soon, charge_tomorrow]))
+                .template(template)
+                .replace_templates(true)
+                .state(client(&format!("[api.payments]\nbase_url = '{}'", server.url())))
+                .clock(Clock::manual(Timestamp::from_micros(1_800_000_000_000_000)));
+            let tasker = tasker.start().await.unwrap();
+            let submission = Submission::to("test/pay").context(&json!({ "cents": 5 })).unwrap();
+            let task = tasker.submit(submission).await.unwrap();
+            let step = loop {
+                let step = tasker.show(task).await.unwrap().unwrap().step("charge").unwrap().clone();
+                if step.attempts >= 1 && step.error.is_some() {
+                    break step;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            };
+            let delay = step.retry_at.map(|at| at.as_micros() - 1_800_000_000_000_000);
+            if waited > 0 {
+                assert_eq!(delay, Some(waited * 1_000_000), "{database} {handler} {asked}: {step:?}");
+            }
+            tasker.cancel(task).await.unwrap();
+            tasker.stop().await.unwrap();
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! Which addresses may be called.
 //!
-//! A URL that comes from data must not lead a worker to what only the worker can reach: its own machine,
-//! its private network, the metadata service of its cloud. So every address is looked at before it is
-//! connected to: written ones before the request, those of a name by the client's only resolver, whose
-//! checked answer is what is connected to. There is no second look-up that could answer otherwise.
+//! A URL that comes from data must not lead a worker to what only the worker can reach: its own machine, its
+//! private network, the metadata service of its cloud. So every address is checked before anything connects to
+//! it: one in a URL before the request, those of a name by the client's only resolver, whose checked answer
+//! is what is connected to. There is no second look-up that could answer otherwise.
 
 use std::{
     fmt,
@@ -13,13 +13,14 @@ use std::{
 
 use reqwest::dns::{Name, Resolve, Resolving};
 
+use super::special;
 use crate::config::Network;
 
 /// An address that must not be called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refused {
     pub(super) address: IpAddr,
-    /// What it belongs to.
+    /// What it is.
     pub(super) kind: &'static str,
 }
 
@@ -31,70 +32,49 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// Looks at an address.
+/// Whether an address may be called. One that carries IPv4 addresses is judged by them alone, as packets go
+/// to them.
 ///
 /// # Errors
-/// Where it is no public one and none of `allowed` holds it.
+/// Where it is not globally reachable and none of the `allowed` networks holds it.
 pub(super) fn check(address: IpAddr, allowed: &[Network]) -> Result<(), Refused> {
     if allowed.iter().any(|network| network.contains(address)) {
         return Ok(());
     }
-    let kind = match address {
-        IpAddr::V4(address) => special_v4(address),
-        IpAddr::V6(address) => special_v6(address),
+    let refused = |kind| Refused { address, kind };
+    let inner = match address {
+        IpAddr::V4(_) => [None, None],
+        IpAddr::V6(address) => carried(address),
     };
-    kind.map_or(Ok(()), |kind| Err(Refused { address, kind }))
+    if inner == [None, None] {
+        return special::kind(address).map_or(Ok(()), |kind| Err(refused(kind)));
+    }
+    let mut inner = inner.into_iter().flatten();
+    inner.try_for_each(|inner| check(inner.into(), allowed)).map_err(|inside| refused(inside.kind))
 }
 
-fn special_v4(address: Ipv4Addr) -> Option<&'static str> {
-    let [a, b, c, d] = address.octets();
-    Some(match (a, b, c, d) {
-        (169, 254, 169, 254) | (100, 100, 100, 200) | (168, 63, 129, 16) | (192, 0, 0, 192) => {
-            "the metadata service of a cloud"
-        }
-        (0, ..) => "no address of a server",
-        (127, ..) => "this machine",
-        (10, ..) | (172, 16..=31, ..) | (192, 168, ..) => "in a private network",
-        (100, 64..=127, ..) => "in the network of a provider",
-        (169, 254, ..) => "link-local",
-        (192, 0, 0 | 2, _) | (198, 18..=19, ..) | (198, 51, 100, _) | (203, 0, 113, _) => "reserved",
-        (224..=239, ..) => "multicast",
-        (240..=255, ..) => "reserved",
-        _ => return None,
-    })
-}
-
-fn special_v6(address: Ipv6Addr) -> Option<&'static str> {
-    let s = address.segments();
-    let embedded =
-        |high: u16, low: u16| special_v4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
-    match s {
-        [0, 0, 0, 0, 0, 0, 0, 0] => Some("no address of a server"),
-        [0, 0, 0, 0, 0, 0, 0, 1] => Some("this machine"),
-        // Written as IPv6, translated and tunnelled: what counts is the IPv4 address inside.
-        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
-        | [0, 0, 0, 0, 0xffff, 0, high, low]
+/// The IPv4 addresses in an IPv6 address that is only a form of them: mapped, translated (NAT64), or the ends
+/// of a tunnel (6to4, and Teredo with its server and, inverted, its client).
+fn carried(address: Ipv6Addr) -> [Option<Ipv4Addr>; 2] {
+    let v4 = |high: u16, low: u16| Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0xffff, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
-        | [0x2002, high, low, ..] => embedded(high, low),
-        [0x64, 0xff9b, 1, ..] => Some("in a private network"),
-        [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254] => Some("the metadata service of a cloud"),
-        [0xfc00..=0xfdff, ..] | [0xfec0..=0xfeff, ..] => Some("in a private network"),
-        [0xfe80..=0xfebf, ..] => Some("link-local"),
-        [0xff00..=0xffff, ..] => Some("multicast"),
-        [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] | [0x100, 0, 0, 0, ..] => {
-            Some("reserved")
+        | [0x2002, high, low, ..] => [v4(high, low), None],
+        [0x2001, 0, high, low, _, _, client_high, client_low] => {
+            [v4(high, low), v4(!client_high, !client_low)]
         }
-        _ => None,
+        _ => [None, None],
     }
 }
 
-/// How a name becomes addresses.
+/// Finds the addresses of a name.
 pub(super) type Lookup = fn(String) -> Looking;
 
 /// A look-up that is under way.
 pub(super) type Looking = std::pin::Pin<Box<dyn Future<Output = std::io::Result<Vec<IpAddr>>> + Send>>;
 
-/// The machine's own way.
+/// Asks the system.
 pub(super) fn system(name: String) -> Looking {
     Box::pin(async move {
         let found = tokio::net::lookup_host((name, 0)).await?;
@@ -115,7 +95,7 @@ impl Checked {
         name: String,
     ) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
         let found = (self.lookup)(name).await?;
-        // One bad address spoils the name: whoever answers so is not to be trusted with the others.
+        // One bad address spoils the name: whoever answers with it is not to be trusted with the others.
         for address in &found {
             check(*address, &self.allowed)?;
         }
@@ -140,47 +120,45 @@ mod tests {
     }
 
     #[test]
-    fn only_public_addresses_may_be_called() {
-        for public in
-            ["8.8.8.8", "100.128.0.1", "172.32.0.1", "2606:4700::1111", "64:ff9b::808:808", "2002:808:808::1"]
-        {
-            assert!(!refused(public, ""), "{public}");
-        }
-        for private in [
-            "127.0.0.1",
-            "127.9.9.9",
-            "0.0.0.0",
-            "10.0.0.1",
-            "172.16.0.1",
-            "172.31.255.255",
-            "192.168.1.1",
-            "169.254.169.254",
-            "169.254.1.1",
-            "100.64.0.1",
-            "100.100.100.200",
-            "168.63.129.16",
-            "192.0.0.192",
-            "198.18.0.1",
-            "224.0.0.1",
-            "255.255.255.255",
-            "::",
-            "::1",
-            "::ffff:127.0.0.1",
-            "::ffff:a9fe:a9fe",
-            "::7f00:1",
-            "64:ff9b::a00:1",
-            "64:ff9b:1::1",
-            "2002:7f00:1::",
-            "2002:a00:1::1",
-            "fd00:ec2::254",
-            "fc00::1",
-            "fe80::1",
-            "fec0::1",
-            "ff02::1",
-            "2001::1",
-            "2001:db8::1",
+    fn address_that_carries_another_is_judged_by_it() {
+        // Mapped, translated, 6to4, Teredo with its server and its client (inverted).
+        let forms = |inner: Ipv4Addr| {
+            let (high, low) = ((inner.to_bits() >> 16) as u16, inner.to_bits() as u16);
+            [
+                Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, high, low),
+                Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low),
+                Ipv6Addr::new(0x2002, high, low, 0, 0, 0, 0, 1),
+                Ipv6Addr::new(0x2001, 0, high, low, 0x8000, 0x63bf, !0x0808, !0x0808),
+                Ipv6Addr::new(0x2001, 0, 0x0808, 0x0808, 0x8000, 0x63bf, !high, !low),
+            ]
+        };
+        for (inner, kind) in [
+            ([8, 8, 8, 8], None),
+            ([192, 0, 0, 9], None),
+            ([10, 0, 0, 1], Some("in a private network")),
+            ([127, 0, 0, 1], Some("this machine")),
+            ([169, 254, 169, 254], Some("the metadata service of a cloud")),
+            ([0, 0, 0, 0], Some("not the address of a server")),
+            ([255, 255, 255, 255], Some("reserved")),
+            ([192, 88, 99, 1], Some("a retired relay")),
         ] {
-            assert!(refused(private, ""), "{private}");
+            for form in forms(inner.into()) {
+                let wanted = kind.map_or(Ok(()), |kind| Err(Refused { address: form.into(), kind }));
+                assert_eq!(check(form.into(), &[]), wanted, "{form} of {inner:?}");
+                // What is allowed is allowed in every form.
+                let own = [Network::from(IpAddr::from(inner)), Network::from(IpAddr::from([8, 8, 8, 8]))];
+                assert_eq!(check(form.into(), &own), Ok(()), "{form} of {inner:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn forms_that_nobody_translates_are_reserved() {
+        // IPv4-compatible, IPv4-translated, and a NAT64 prefix of a network's own.
+        for address in
+            ["::8.8.8.8", "::7f00:1", "::ffff:0:8.8.8.8", "64:ff9b:1::8.8.8.8", "64:ff9b:0:1::8.8.8.8"]
+        {
+            assert!(refused(address, ""), "{address}");
         }
     }
 
@@ -188,6 +166,8 @@ mod tests {
     fn allowed_network_opens_itself_and_nothing_else() {
         assert!(!refused("10.1.2.3", "10.0.0.0/8"));
         assert!(!refused("::ffff:10.1.2.3", "10.0.0.0/8"));
+        assert!(!refused("10.1.2.3", "::ffff:10.0.0.0/104"));
+        assert!(refused("10.1.2.3", "::/0") && refused("fd00::1", "0.0.0.0/0"));
         assert!(refused("169.254.169.254", "10.0.0.0/8, 127.0.0.1"));
         assert!(refused("127.0.0.2", "127.0.0.1"));
     }
