@@ -299,6 +299,28 @@ async fn gzip_that_unpacks_past_the_limit_is_refused() {
 }
 
 #[tokio::test]
+async fn gzip_that_never_unpacks_to_anything_ends_with_the_time() {
+    // A member with a name that has no end, and blocks of nothing one after the other.
+    let header = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+    let mut named = header;
+    named[3] = 8;
+    for (head, piece) in [(named, b"name".to_vec()), (header, vec![0, 0, 0, 0xff, 0xff])] {
+        let server = Server::start(move |_, _| Reply::Pouring(head.to_vec(), piece.repeat(800))).await;
+        let api = Api::for_test(&server.url()).unwrap();
+        let error = api.get::<Value>("/a").timeout(Duration::from_millis(300)).await.unwrap_err();
+        assert_eq!((error.code(), error.is_retryable()), ("HTTP_TIMEOUT", true), "{error}");
+        assert!(server.poured() > 10_000, "{}", server.poured());
+    }
+}
+
+#[tokio::test]
+async fn endless_head_of_preliminary_answers_ends_with_the_time() {
+    let server = Server::start(|_, _| Reply::Preliminary).await;
+    let error = api(&server).get::<Value>("/a").timeout(Duration::from_millis(300)).await.unwrap_err();
+    assert_eq!((error.code(), error.is_retryable()), ("HTTP_TIMEOUT", true), "{error}");
+}
+
+#[tokio::test]
 async fn gzip_that_is_broken_is_worth_another_attempt() {
     let whole = gzipped(b"[1, 2, 3]");
     let mut flipped = whole.clone();

@@ -159,6 +159,17 @@ async fn credentials_do_not_go_to_another_port() {
 }
 
 #[tokio::test]
+async fn redirect_that_is_refused_does_not_show_a_secret_that_the_server_repeats() {
+    let server = Server::start(|seen, _| {
+        let key = seen.header("x-api-key").to_owned();
+        Reply::status(302).header("Location", format!("http://{key}.elsewhere.test/"))
+    })
+    .await;
+    let error = api(&server).get::<Value>("/a").header("X-Api-Key", "hunter2").await.unwrap_err();
+    assert!(error.message().contains("it leads to http://***.elsewhere.test"), "{error}");
+}
+
+#[tokio::test]
 async fn redirect_does_not_change_who_asks() {
     let server = Server::start(|seen, _| match seen.target.as_str() {
         "/old" => Reply::status(307).header("Location", format!("http://me:pw@{}/new", seen.header("host"))),

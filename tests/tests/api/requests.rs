@@ -112,6 +112,18 @@ async fn refused_path_is_shown_without_its_query_and_without_secrets() {
 }
 
 #[tokio::test]
+async fn very_long_path_is_refused_in_no_time() {
+    let api = Api::for_test("http://127.0.0.1:9/v1").unwrap();
+    for piece in ["a", "/", "%", "%25", "%2525", "../", ";", "é"] {
+        let begun = std::time::Instant::now();
+        let error = api.get::<()>(format!("/{}", piece.repeat(300_000))).await.unwrap_err();
+        assert_eq!((error.code(), error.is_retryable()), ("HTTP_INVALID_REQUEST", false), "{piece}");
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{piece}: {:?}", begun.elapsed());
+        assert!(error.message().len() < 1_000, "{piece}: {} bytes", error.message().len());
+    }
+}
+
+#[tokio::test]
 async fn whatever_a_path_is_made_of_arrives_below_the_base_url() {
     const PIECES: [&str; 30] = [
         "/",
@@ -228,6 +240,10 @@ async fn header_of_the_connection_or_the_step_is_refused_for_one_request_as_well
     }
     let error = api(&server).get::<()>("/a").header("a b", "1").await.unwrap_err();
     assert!(error.message().contains("this is not a valid header name"), "{error}");
+    let error = api(&server).get::<()>("/a").header("a\u{1b}[2J", "1").await.unwrap_err();
+    assert!(error.message().contains("header `a\\u{1b}[2J`: this is not a valid header name"), "{error}");
+    let error = api(&server).post::<()>("/a", &1).part("b\nc").await.unwrap_err();
+    assert!(error.message().contains("`test:step:b\\nc` cannot be sent as `idempotency-key`"), "{error}");
     let error = api(&server).get::<()>("/a").header("X-Shop", "1\n").await.unwrap_err();
     assert!(error.message().contains("such as a line break"), "{error}");
     assert_eq!(server.connections(), 0);

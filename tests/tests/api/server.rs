@@ -46,6 +46,10 @@ pub(crate) enum Reply {
     Silence,
     /// A body without an end.
     Endless,
+    /// A packed body that begins like this and goes on like that for ever.
+    Pouring(Vec<u8>, Vec<u8>),
+    /// "Go on", for ever.
+    Preliminary,
 }
 
 impl Reply {
@@ -187,16 +191,34 @@ async fn serve(stream: TcpStream, answers: &Answers, counts: &Counts) -> std::io
             }
             Reply::Silence => std::future::pending().await,
             Reply::Endless => {
-                stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await?;
+                let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
                 let chunk = format!("1000\r\n{}\r\n", "x".repeat(0x1000));
-                loop {
-                    stream.write_all(chunk.as_bytes()).await?;
-                    counts.poured.fetch_add(0x1000, Ordering::Relaxed);
-                }
+                pour(&mut stream, head, chunk.as_bytes(), counts).await?;
             }
+            Reply::Pouring(begin, piece) => {
+                let head = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n";
+                pour(&mut stream, &[head.as_slice(), &begin].concat(), &piece, counts).await?;
+            }
+            Reply::Preliminary => pour(&mut stream, b"", b"HTTP/1.1 100 Continue\r\n\r\n", counts).await?,
         }
     }
     Ok(())
+}
+
+/// Sends `begin` and then `piece` for as long as somebody takes it.
+async fn pour(
+    stream: &mut BufReader<TcpStream>,
+    begin: &[u8],
+    piece: &[u8],
+    counts: &Counts,
+) -> std::io::Result<()> {
+    stream.write_all(begin).await?;
+    loop {
+        stream.write_all(piece).await?;
+        counts.poured.fetch_add(piece.len(), Ordering::Relaxed);
+        // A test has one thread, and the other end needs it as well.
+        tokio::task::yield_now().await;
+    }
 }
 
 /// The next request; `None` at the end of the connection.

@@ -1,6 +1,10 @@
 //! Calls inside of workflows, on both stores.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use support::databases;
@@ -12,7 +16,7 @@ use tasker_runtime::{
     model::{TaskState, Timestamp},
     prelude::*,
     registry::Registry,
-    template::{RetryOptions, Step, Template},
+    template::{Step, Template},
 };
 use uuid::Uuid;
 
@@ -114,54 +118,56 @@ async fn failed(tasker: &Tasker, task: Uuid, attempts: u32, clock: &Clock) -> St
 
 #[tokio::test(flavor = "multi_thread")]
 async fn server_cannot_ask_for_a_longer_delay_than_the_policy_allows() {
-    let in_template = |base: u64, max: Option<u64>| {
-        let base = Some(Duration::from_secs(base));
-        RetryOptions { base, max: max.map(Duration::from_secs), ..RetryOptions::default() }
-    };
+    const START: i64 = 1_800_000_000_000_000;
+    // Handler, the longest delay of the template, what the server asks for and what is waited, in seconds.
+    let cases = [
+        ("charge_soon", None, "86400", 20),
+        ("charge_soon", None, "7", 7),
+        ("charge_soon", Some(5), "86400", 5),
+        ("charge_soon", Some(7_200), "86400", 7_200),
+        ("charge_soon", Some(7_200), "5400", 5_400),
+        ("charge", None, "86400", 3_600),
+        ("charge", None, "Fri, 31 Dec 9999 23:59:59 GMT", 3_600),
+        ("charge", None, "99999999999999999999999", 3_600),
+        // What the handler itself says counts as it stands.
+        ("charge_tomorrow", None, "", 86_400),
+    ];
     for database in databases().await {
-        for (handler, options, asked, waited) in [
-            // The longest delay is said by the handler, by the template, and by nobody.
-            ("charge_soon", in_template(1, None), "86400", 20),
-            ("charge_soon", in_template(1, None), "7", 7),
-            ("charge_soon", in_template(1, Some(5)), "86400", 5),
-            ("charge_soon", in_template(1, Some(7_200)), "86400", 7_200),
-            ("charge", in_template(1, None), "86400", 3_600),
-            ("charge", in_template(1, None), "Fri, 31 Dec 9999 23:59:59 GMT", 3_600),
-            ("charge", in_template(1, None), "99999999999999999999999", 3_600),
-            ("charge", in_template(1, None), "0", 0),
-            // What the handler says itself counts as it stands.
-            ("charge_tomorrow", in_template(1, None), "", 86_400),
-        ] {
-            let server = Server::start(move |_, _| Reply::status(409).header("Retry-After", asked)).await;
-            let template = Template::builder("pay")
-                .namespace("test")
-                .step(Step::new("charge").handler(handler).retry(options))
-                .build()
-                .unwrap();
-            let tasker = Tasker::builder()
-                .database(&database.url)
-                .registry(Registry::of(handlers![charge, charge_soon, charge_tomorrow]))
-                .template(template)
-                .replace_templates(true)
-                .state(client(&format!("[api.payments]\nbase_url = '{}'", server.url())))
-                .clock(Clock::manual(Timestamp::from_micros(1_800_000_000_000_000)));
-            let tasker = tasker.start().await.unwrap();
-            let submission = Submission::to("test/pay").context(&json!({ "cents": 5 })).unwrap();
+        let asked = Arc::new(Mutex::new(""));
+        let answered = asked.clone();
+        let server = Server::start(move |_, _| {
+            let asked = *answered.lock().unwrap();
+            Reply::status(409).header("Retry-After", asked)
+        })
+        .await;
+        let mut builder = Tasker::builder()
+            .database(&database.url)
+            .registry(Registry::of(handlers![charge, charge_soon, charge_tomorrow]))
+            .state(client(&format!("[api.payments]\nbase_url = '{}'", server.url())))
+            .clock(Clock::manual(Timestamp::from_micros(START)));
+        for (at, (handler, max, ..)) in cases.iter().enumerate() {
+            let mut step = Step::new("charge").handler(*handler);
+            step.retry.max = max.map(Duration::from_secs);
+            let template =
+                Template::builder(format!("pay{at}")).namespace("test").step(step).build().unwrap();
+            builder = builder.template(template);
+        }
+        let tasker = builder.start().await.unwrap();
+        for (at, (handler, max, wish, waited)) in cases.into_iter().enumerate() {
+            *asked.lock().unwrap() = wish;
+            let submission = Submission::to(format!("test/pay{at}")).context(&json!({ "cents": 5 })).unwrap();
             let task = tasker.submit(submission).await.unwrap();
-            let step = loop {
+            let retry_at = loop {
                 let step = tasker.show(task).await.unwrap().unwrap().step("charge").unwrap().clone();
-                if step.attempts >= 1 && step.error.is_some() {
-                    break step;
+                if step.attempts == 1 && step.error.is_some() {
+                    break step.retry_at.unwrap();
                 }
                 tokio::time::sleep(Duration::from_millis(5)).await;
             };
-            let delay = step.retry_at.map(|at| at.as_micros() - 1_800_000_000_000_000);
-            if waited > 0 {
-                assert_eq!(delay, Some(waited * 1_000_000), "{database} {handler} {asked}: {step:?}");
-            }
-            tasker.cancel(task).await.unwrap();
-            tasker.stop().await.unwrap();
+            let delay = (retry_at.as_micros() - START) / 1_000_000;
+            assert_eq!(delay, waited, "{database}: {handler}, max {max:?}, the server asks for {wish}");
         }
+        tasker.stop().await.unwrap();
     }
 }
 

@@ -63,13 +63,18 @@ impl Answer {
         let blank = body.iter().all(u8::is_ascii_whitespace);
         let text: &[u8] = if blank { b"null" } else { body };
         serde_json::from_slice(text).map_err(|error| {
-            // It quotes the body.
-            let error = cut(printable(&self.secrets.hidden_in(error.to_string())), EXCERPT);
             // Of a broken document the part before the break may already have another shape.
-            let whole = serde_json::from_slice::<IgnoredAny>(text).is_ok();
-            let error = if whole { self.unexpected(&error) } else { self.not_json(&error) };
+            let error = match serde_json::from_slice::<IgnoredAny>(text) {
+                Ok(_) => self.unexpected(&self.shown(&error)),
+                Err(broken) => self.not_json(&self.shown(&broken)),
+            };
             self.asked.failed(error, Some(self.status), None)
         })
+    }
+
+    /// An error of the reader, which may quote the body.
+    fn shown(&self, error: &serde_json::Error) -> String {
+        cut(printable(&self.secrets.hidden_in(error.to_string())), EXCERPT)
     }
 
     fn unexpected(&self, error: &str) -> StepError {

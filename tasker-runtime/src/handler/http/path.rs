@@ -282,7 +282,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(20_000))]
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
 
         #[test]
         fn no_path_leaves_the_base(path in hostile(), base in prop::sample::select(&["/v1/tenant", "/v1/tenant/", "/", "", "/a%20b"][..])) {

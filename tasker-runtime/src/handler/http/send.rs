@@ -20,7 +20,7 @@ use super::{
     secrets::Secrets,
     status,
     target::{SECRET, forbidden, literal},
-    text::start_of,
+    text::{printable, start_of},
 };
 use crate::model::{StepError, chain};
 
@@ -65,7 +65,7 @@ fn credentials(headers: &HeaderMap) -> Vec<String> {
 fn prepare<T>(request: &Request<T>, secrets: &Secrets) -> Result<(Url, HeaderMap), StepError> {
     let inner = request.api.inner();
     let wrong = |what: String| {
-        let message = format!("{} below {:?}: {what}", request.method, request.api);
+        let message = printable(&format!("{} below {:?}: {what}", request.method, request.api));
         StepError::permanent("HTTP_INVALID_REQUEST", message)
     };
     if let Some(mistake) = &request.mistake {
@@ -136,7 +136,7 @@ impl Call<'_> {
 
     fn not_followed(&self, status: Option<u16>, why: &str) -> StepError {
         let status_text = status.map(|status| format!("status {status}: ")).unwrap_or_default();
-        let message = format!("{}: {status_text}{why}", self.asked);
+        let message = format!("{}: {status_text}{}", self.asked, self.secrets.hidden_in(why.to_owned()));
         self.failed(StepError::permanent("HTTP_REDIRECT", message), status)
     }
 
@@ -213,7 +213,7 @@ impl Call<'_> {
             return self.failed(forbidden(url, refused), None);
         }
         let error = error.without_url();
-        let why = self.secrets.hidden_in(chain(&error));
+        let why = printable(&self.secrets.hidden_in(chain(&error)));
         let asked = &self.asked;
         let http = cause::<hyper::Error>(&error);
         let broken = |what: &str| StepError::retryable("HTTP_BROKEN", format!("{asked}: {what}: {why}"));

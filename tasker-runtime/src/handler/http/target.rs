@@ -7,8 +7,11 @@ use reqwest::{
     header::{HeaderMap, HeaderName, HeaderValue},
 };
 
-use super::{address, client::ApiClient, path, secrets::Secrets};
+use super::{address, client::ApiClient, path, secrets::Secrets, text::start_of};
 use crate::{handler::Endpoint, model::StepError};
+
+/// How much of a URL is shown, in bytes.
+const SHOWN_URL: usize = 500;
 
 /// Headers that carry secrets and nothing else.
 pub(super) const SECRET: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "x-api-key"];
@@ -86,12 +89,12 @@ impl Target {
         })
     }
 
-    /// A URL as it may be shown: without query and secrets.
+    /// A URL as it may be shown: without query and secrets, and of a length to read.
     pub(super) fn shown(&self, url: &Url) -> String {
         let mut url = url.clone();
         url.set_query(None);
         url.set_fragment(None);
-        self.secrets.hidden_in(url.into())
+        start_of(&self.secrets.hidden_in(url.into()), SHOWN_URL)
     }
 }
 
