@@ -69,7 +69,7 @@ pub(super) fn segment(value: &str) -> String {
 /// Whether two URLs lead to the same server, as the same user.
 pub(super) fn same_server(one: &Url, other: &Url) -> bool {
     let parts = |url: &Url| (url.username().to_owned(), url.password().map(str::to_owned));
-    one.origin() == other.origin() && one.scheme() == other.scheme() && parts(one) == parts(other)
+    one.origin() == other.origin() && parts(one) == parts(other)
 }
 
 /// Whether a segment may be read as `.` or `..` by anything between here and the handler of the server:

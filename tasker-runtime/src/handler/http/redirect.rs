@@ -71,7 +71,11 @@ mod tests {
     use super::*;
 
     fn target_of(status: u16, method: Method, location: &[u8]) -> Result<String, String> {
-        let from = Url::parse("https://x.test/v1/a?secret=1").unwrap();
+        target_from("https://x.test/v1/a?secret=1", status, method, location)
+    }
+
+    fn target_from(from: &str, status: u16, method: Method, location: &[u8]) -> Result<String, String> {
+        let from = Url::parse(from).unwrap();
         let headers = HeaderMap::from_iter([(LOCATION, HeaderValue::from_bytes(location).unwrap())]);
         let status = StatusCode::from_u16(status).unwrap();
         target(&method, status, &headers, &from).map(Into::into)
@@ -115,6 +119,12 @@ mod tests {
             let relative = location == "https:y.test/";
             let refused = target_of(307, Method::GET, location.as_bytes()).is_err();
             assert_eq!(refused, !relative, "{location}");
+        }
+        for location in
+            ["https://x.test/", "https://x.test:80/", "https://x.test:8443/", "http://x.test:443/"]
+        {
+            let why = target_from("http://x.test/a", 308, Method::GET, location.as_bytes()).unwrap_err();
+            assert!(why.contains("are not sent on to another server"), "{location}: {why}");
         }
         for location in ["file:///etc/passwd", "javascript:alert(1)", "data:text/plain,a"] {
             let why = target_of(302, Method::GET, location.as_bytes()).unwrap_err();
