@@ -88,11 +88,10 @@ impl StepError {
         self
     }
 
-    /// As [`after`](Self::after), where the delay comes from outside, such as a server's `Retry-After`: the
-    /// step's retry policy says how much of it is waited at most.
+    /// As [`after`](Self::after), for a delay that comes from outside, such as a server's `Retry-After`. The step
+    /// waits no longer than its retry options allow: their longest delay where they say one, else an hour.
     #[must_use]
-    #[cfg_attr(not(feature = "http"), allow(dead_code))]
-    pub(crate) fn suggested_after(self, delay: Duration) -> Self {
+    pub fn suggested_after(self, delay: Duration) -> Self {
         let mut error = self.after(delay);
         error.0.suggested = true;
         error
