@@ -48,4 +48,7 @@ pub use step::{Results, StepParts, TaskFacts, TaskSequenceStep, Upstream};
 pub use traits::{FromStep, StepHandler};
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod derived_error_tests;
+#[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use crate::{
         held::{Held, Wanted},
         watch::Update,
     },
-    model::{Command, CommandError, Event, Lease, StepNo},
+    model::{Attempt, Command, CommandError, Event, Lease, StepNo},
     orchestration::{
         commands::{self, Waiting},
         journal::{Entry, Failure},
@@ -39,9 +39,7 @@ impl Hold {
                 // Refused results were found just above.
                 let _ = held.progress.apply_at(over.no, &event, finished_at);
                 self.batch.done.push(Done {
-                    lease: over.lease,
-                    step: over.no,
-                    attempt: over.attempt,
+                    attempt: Attempt { lease: over.lease, step: over.no, number: over.attempt },
                     started_at: over.started_at,
                     finished_at,
                     result,
@@ -54,9 +52,7 @@ impl Hold {
                 let retry_at = delay.map(|delay| over.finished_at + delay);
                 let _ = held.progress.apply(over.no, &Event::Failed { retry_at });
                 self.batch.failed.push(Failed {
-                    lease: over.lease,
-                    step: over.no,
-                    attempt: over.attempt,
+                    attempt: Attempt { lease: over.lease, step: over.no, number: over.attempt },
                     started_at: over.started_at,
                     failed_at: over.finished_at,
                     retry_at,

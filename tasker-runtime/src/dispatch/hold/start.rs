@@ -8,7 +8,7 @@ use super::{Hold, Message};
 use crate::{
     dispatch::{batch, call::Call, engine::Shared, held::Held, watch::Update},
     handler::{StepParts, TaskSequenceStep},
-    model::{StepNo, TaskNo, Timestamp},
+    model::{Attempt, HandlerKey, StepNo, TaskNo, Timestamp},
     orchestration::{record, share::Offer},
 };
 
@@ -55,11 +55,12 @@ pub(super) fn offer_of(held: &Held, step: StepNo, attempt: u32, offered_at: Time
     // Under the name workers know the handler by: templates may write it in other ways.
     let place = step.step() as usize;
     let handler = match held.plan.handlers[place] {
-        Some(handler) => handler.name().to_owned(),
-        None => held.plan.template.steps()[place].handler.callable.clone(),
+        Some(handler) => HandlerKey::from(handler.name()),
+        None => HandlerKey::from(&*held.plan.template.steps()[place].handler.callable),
     };
     let queue = held.plan.queues[place].clone();
-    Offer { lease: held.lease, step, attempt, offered_at, handler, queue }
+    let attempt = Attempt { lease: held.lease, step, number: attempt };
+    Offer { attempt, offered_at, handler, queue }
 }
 
 pub(super) fn start(shared: &Arc<Shared>, me: &UnboundedSender<Message>, held: &mut Held, no: StepNo) {

@@ -58,10 +58,10 @@ impl Hold {
             held.cancel.cancel();
         }
         // What it was about to write would be refused, and the lease that lives be taken for lost with it.
-        self.batch.done.retain(|done| done.lease.task != lease.task);
-        self.batch.failed.retain(|failed| failed.lease.task != lease.task);
+        self.batch.done.retain(|done| done.attempt.task() != lease.task);
+        self.batch.failed.retain(|failed| failed.attempt.task() != lease.task);
         self.batch.ends.retain(|end| end.lease.task != lease.task);
-        self.offers.retain(|offer| offer.lease.task != lease.task);
+        self.offers.retain(|offer| offer.attempt.task() != lease.task);
         true
     }
 

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::atomic::Ordering, time::Duration};
 use super::{Hold, Message, Over};
 use crate::{
     dispatch::{announce::News, engine::Counters, share::Loan, watch::Update},
-    model::{StepError, StepNo, TaskNo, Timestamp},
+    model::{Attempt, StepError, StepNo, TaskNo, Timestamp},
     orchestration::{
         record::{self, Batch, Exceptions},
         share,
@@ -34,8 +34,8 @@ impl Hold {
                 Err(error) => {
                     // Nothing of the batch is known to be written: all of it is read again.
                     tracing::error!(%error, "results could not be recorded; their tasks are read again");
-                    let tasks = self.batch.done.iter().map(|d| d.lease.task);
-                    let tasks = tasks.chain(self.batch.failed.iter().map(|f| f.lease.task));
+                    let tasks = self.batch.done.iter().map(|d| d.attempt.task());
+                    let tasks = tasks.chain(self.batch.failed.iter().map(|f| f.attempt.task()));
                     let stale = tasks.chain(self.batch.ends.iter().map(|e| e.lease.task)).collect();
                     return Exceptions { stale, lost: HashSet::new() };
                 }
@@ -48,8 +48,8 @@ impl Hold {
         let Counters { writes, results, failures, late, .. } = &self.shared.counters;
         let Batch { done, failed, .. } = &self.batch;
         let came_late = |task| exceptions.lost.contains(&task);
-        let late_results = done.iter().filter(|done| came_late(done.lease.task)).count();
-        let late_failures = failed.iter().filter(|failed| came_late(failed.lease.task)).count();
+        let late_results = done.iter().filter(|done| came_late(done.attempt.task())).count();
+        let late_failures = failed.iter().filter(|failed| came_late(failed.attempt.task())).count();
         writes.fetch_add(1, Ordering::Relaxed);
         results.fetch_add((done.len() - late_results) as u64, Ordering::Relaxed);
         failures.fetch_add((failed.len() - late_failures) as u64, Ordering::Relaxed);
@@ -61,11 +61,11 @@ impl Hold {
     pub(super) async fn go_on(&mut self, exceptions: &Exceptions) {
         let batch = std::mem::take(&mut self.batch);
         for done in batch.done {
-            let task = done.lease.task;
+            let task = done.attempt.task();
             if let Some(held) = self.held.get_mut(&task).filter(|_| exceptions.spare(task)) {
                 held.recorded = true;
                 let took = done.finished_at.since(done.started_at);
-                let (step, attempt, result) = (done.step, done.attempt, done.result);
+                let (step, attempt, result) = (done.attempt.step, done.attempt.number, done.result);
                 held.results.complete(step, result.clone());
                 self.shared.watchers.tell(held.facts.id, || Update::Completed {
                     step,
@@ -76,14 +76,15 @@ impl Hold {
             }
         }
         for failed in batch.failed {
-            let task = failed.lease.task;
+            let task = failed.attempt.task();
             if let Some(held) = self.held.get_mut(&task).filter(|_| exceptions.spare(task)) {
                 held.recorded = true;
                 match failed.retry_at {
                     Some(at) => self.wake_at(task, at),
-                    None => held.results.failed(failed.step, &failed.error),
+                    None => held.results.failed(failed.attempt.step, &failed.error),
                 }
-                self.tell_failed(task, failed.step, failed.attempt, failed.retry_at, failed.error);
+                let Attempt { step, number, .. } = failed.attempt;
+                self.tell_failed(task, step, number, failed.retry_at, failed.error);
             }
         }
         for &task in exceptions.stale.iter().chain(&exceptions.lost) {
@@ -119,8 +120,9 @@ impl Hold {
     /// Offers what is to be lent, once the tasks' own rows are written.
     pub(super) async fn write_offers(&mut self, exceptions: &Exceptions) {
         let mut offers = std::mem::take(&mut self.offers);
-        offers
-            .retain(|offer| self.held.contains_key(&offer.lease.task) && exceptions.spare(offer.lease.task));
+        offers.retain(|offer| {
+            self.held.contains_key(&offer.attempt.task()) && exceptions.spare(offer.attempt.task())
+        });
         if offers.is_empty() {
             return;
         }
@@ -136,11 +138,11 @@ impl Hold {
         if let Err(error) = offered {
             tracing::warn!(%error, "steps could not be offered; they are tried again here");
             for offer in offers {
-                let lease = offer.lease;
+                let Attempt { lease, step: no, number: attempt } = offer.attempt;
                 let over = Over {
                     lease,
-                    no: offer.step,
-                    attempt: offer.attempt,
+                    no,
+                    attempt,
                     loan: 0,
                     started_at: offer.offered_at,
                     finished_at: offer.offered_at,
@@ -151,7 +153,11 @@ impl Hold {
             return;
         }
         for offer in &offers {
-            self.shared.lent.add(Loan { lease: offer.lease, step: offer.step, attempt: offer.attempt });
+            self.shared.lent.add(Loan {
+                lease: offer.attempt.lease,
+                step: offer.attempt.step,
+                attempt: offer.attempt.number,
+            });
         }
         self.shared.announcer.tell(News::Offer);
         self.shared.offered.notify_one();

@@ -7,7 +7,7 @@
 /// stands for the compensation of the step and not for the step.
 ///
 /// ```
-/// use tasker_runtime::model::StepNo;
+/// use tasker_model::StepNo;
 ///
 /// let worker = StepNo::of(3);
 /// let second = StepNo::instance(3, 1);

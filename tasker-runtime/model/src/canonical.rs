@@ -11,7 +11,7 @@ impl Json {
     /// Numbers stay as they are written: `1` and `1.0` are two.
     ///
     /// ```
-    /// use tasker_runtime::model::Json;
+    /// use tasker_model::Json;
     ///
     /// let json = Json::from_text(r#"{ "b": [1.50, "\u0041"], "a": {} }"#)?;
     /// assert_eq!(json.canonical(), r#"{"a":{},"b":[1.50,"A"]}"#);

@@ -1,7 +1,7 @@
 //! Why a task stands where it does, in words.
 
 use super::Progress;
-use crate::model::StepState;
+use crate::StepState;
 
 /// So many failed steps are named in the cause of a task.
 const MOST_NAMED: usize = 10;

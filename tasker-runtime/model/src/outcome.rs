@@ -54,13 +54,13 @@ impl CursorConfig {
     }
 
     /// Whether `position` is one of this slice or its end, where that can be told: among whole numbers.
-    pub(crate) fn has(&self, position: &Value) -> bool {
+    pub fn has(&self, position: &Value) -> bool {
         let ends = whole(&self.start).zip(whole(&self.end)).zip(whole(position));
         ends.is_none_or(|((start, end), position)| (start..=end).contains(&position))
     }
 
     /// Why nothing can lie between its ends.
-    pub(crate) fn problem(&self) -> Option<String> {
+    pub fn problem(&self) -> Option<String> {
         let Self { start, end, items } = self;
         if std::mem::discriminant(start) != std::mem::discriminant(end) {
             return Some(format!("it goes from {start} to {end}, which are not of one kind"));

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tasker_template::OnFailure;
 
 use super::{Event, Progress, Slot, Verdict};
-use crate::model::{Json, OutcomeError, StepNo, StepState, TaskState, Timestamp};
+use crate::{Json, OutcomeError, StepNo, StepState, TaskState, Timestamp};
 
 /// What can be undone.
 #[derive(Clone, Debug, Default)]

@@ -1,4 +1,6 @@
-//! The numbers the engine knows tasks and workers by.
+//! The numbers the engine knows tasks, workers and attempts by.
+
+use super::StepNo;
 
 /// A task's number in its database. People and other systems know it by its UUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,4 +18,23 @@ pub struct Lease {
     pub task: TaskNo,
     /// Counts the takings of this task from 1.
     pub epoch: i64,
+}
+
+/// One attempt of one step, under the lease of its task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// The lease.
+    pub lease: Lease,
+    /// The step.
+    pub step: StepNo,
+    /// Counts the attempts of the step from 1.
+    pub number: u32,
+}
+
+impl Attempt {
+    /// The task.
+    #[must_use]
+    pub const fn task(self) -> TaskNo {
+        self.lease.task
+    }
 }

@@ -20,7 +20,7 @@ const CONVERTED: &str = "HANDLER_ERROR";
 ///
 /// ```
 /// use std::time::Duration;
-/// use tasker_runtime::StepError;
+/// use tasker_model::StepError;
 ///
 /// let declined = StepError::permanent("CARD_DECLINED", "the bank said no");
 /// assert!(!declined.is_retryable());
@@ -152,7 +152,7 @@ impl<E: std::error::Error + 'static> From<E> for StepError {
 }
 
 /// The text of an error and of all that caused it.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
@@ -277,29 +277,5 @@ mod tests {
         let map = std::collections::BTreeMap::from([((1, 2), 3)]);
         let error = StepError::permanent("X", "y").with_context(map);
         assert_eq!(error.context(), Some(&json!("key must be a string")));
-    }
-
-    #[test]
-    fn error_that_derives_says_for_itself_how_it_fails() {
-        #[derive(Debug, thiserror::Error, tasker_macros::StepError)]
-        #[step_error(retryable)]
-        enum Payment {
-            #[error("the card was declined: {reason}")]
-            #[step_error(permanent, code = "NO_MONEY")]
-            Declined { reason: String },
-            #[error("no answer")]
-            #[step_error(after = "30s")]
-            GatewayDown(#[source] std::num::ParseIntError),
-        }
-
-        fn declined() -> Result<(), StepError> {
-            Err(Payment::Declined { reason: "empty".to_owned() })?
-        }
-
-        let error = declined().unwrap_err();
-        assert_eq!(error, StepError::permanent("NO_MONEY", "the card was declined: empty"));
-        let error = StepError::from(Payment::GatewayDown("x".parse::<u8>().unwrap_err()));
-        let wanted = StepError::retryable("GATEWAY_DOWN", "no answer: invalid digit found in string");
-        assert_eq!(error, wanted.after(Duration::from_secs(30)));
     }
 }

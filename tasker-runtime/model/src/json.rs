@@ -15,7 +15,7 @@ use writer::MAX_LEVELS;
 /// turned into a tree on the way: the text of a result is what the store keeps.
 ///
 /// ```
-/// use tasker_runtime::model::Json;
+/// use tasker_model::Json;
 ///
 /// let json = Json::of(&[1, 2])?;
 /// assert_eq!(json.as_str(), "[1,2]");
@@ -83,7 +83,7 @@ impl Json {
     }
 
     /// Takes text that the store holds, which was JSON when it was written.
-    pub(crate) fn stored(text: &str) -> Self {
+    pub fn stored(text: &str) -> Self {
         Self(text.into())
     }
 

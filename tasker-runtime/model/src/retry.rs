@@ -8,7 +8,8 @@ use tasker_template::Backoff;
 ///
 /// ```
 /// use std::time::Duration;
-/// use tasker_runtime::{model::Retry, template::Backoff};
+/// use tasker_model::Retry;
+/// use tasker_template::Backoff;
 ///
 /// let s = Duration::from_secs;
 /// let retry = Retry { max_attempts: 4, backoff: Backoff::Exponential, base: s(1), cap: s(3) };
@@ -64,7 +65,7 @@ impl Retry {
 ///
 /// ```
 /// use std::time::Duration;
-/// use tasker_runtime::model::jittered;
+/// use tasker_model::jittered;
 ///
 /// let second = Duration::from_secs(1);
 /// let delay = jittered(second, 7);

@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 ///
 /// ```
 /// use std::time::Duration;
-/// use tasker_runtime::model::Timestamp;
+/// use tasker_model::Timestamp;
 ///
 /// let start = Timestamp::from_micros(1_700_000_000_000_000);
 /// assert_eq!((start + Duration::from_secs(2)).since(start), Duration::from_secs(2));

@@ -57,7 +57,7 @@ states! {
     /// Where a task stands.
     ///
     /// ```
-    /// use tasker_runtime::model::TaskState;
+    /// use tasker_model::TaskState;
     ///
     /// assert!(TaskState::Complete.is_final());
     /// assert!(TaskState::BlockedByFailures.next().contains(&TaskState::InProgress)); // an operator retried
