@@ -102,7 +102,8 @@ impl StepError {
     /// What does not serialize is replaced by the reason.
     #[must_use]
     pub fn with_context(mut self, context: impl Serialize) -> Self {
-        let value = serde_json::to_value(context);
+        // A tree has `null` for a float that is not a number, so the text is asked first.
+        let value = super::Json::of(&context).and_then(|_| serde_json::to_value(&context));
         self.0.context = Some(value.unwrap_or_else(|error| Value::String(error.to_string())));
         self
     }
