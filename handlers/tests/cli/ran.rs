@@ -74,9 +74,13 @@ impl Folder {
         std::fs::remove_file(self.0.path().join(file)).unwrap();
     }
 
+    pub(crate) fn path(&self) -> &str {
+        self.0.path().to_str().unwrap()
+    }
+
     /// These arguments, with the templates of this folder and no others.
     pub(crate) fn run(&self, database: &TestDatabase, arguments: &[&str]) -> Ran {
-        let ours = ["--templates", self.0.path().to_str().unwrap()];
+        let ours = ["--templates", self.path()];
         run(database, &[arguments, &ours].concat())
     }
 }

@@ -47,7 +47,8 @@ impl Json {
 
     /// The same for the result of a step, which must not hide an error: the `Err` of a `Result` in it is
     /// refused.
-    pub(crate) fn output<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<Self> {
+    #[doc(hidden)]
+    pub fn output<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<Self> {
         Self::written(writer::write(value, true)?)
     }
 
