@@ -78,7 +78,8 @@ const FORMS: &str = "sqlite://file.db, sqlite::memory: or postgres://user@host/d
 /// A URL as it may be told of. Where no scheme says that it is one to its end, white space would hide from
 /// [`redact`] what belongs together.
 fn shown(url: &str) -> String {
-    if url.contains("://") || !url.contains(char::is_whitespace) { redact(url) } else { "…".to_owned() }
+    let is_torn = !url.contains("://") && url.contains(char::is_whitespace) && url.contains(['@', '=']);
+    if is_torn { "…".to_owned() } else { redact(url) }
 }
 
 /// What the driver knows. It logs the others with their values, which may be secrets.
