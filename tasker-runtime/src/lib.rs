@@ -72,7 +72,7 @@ pub mod clock;
 pub mod config;
 pub(crate) mod dispatch;
 pub mod handler;
-pub mod model;
+
 pub(crate) mod orchestration;
 pub mod prelude;
 pub mod registry;
@@ -90,5 +90,7 @@ pub use tasker_macros::{
     StepError, api, batch_analyzer, batch_worker, compensates, decision, publishes, step_handler, template,
     workflow,
 };
+#[doc(inline)]
+pub use tasker_model as model;
 #[doc(inline)]
 pub use tasker_template as template;

@@ -6,15 +6,13 @@ use uuid::Uuid;
 
 use super::{Catalog, StartError, Tasker, Watch, broken::Broken, catalog::full_name, prepared::Prepared};
 #[cfg(feature = "http")]
-use crate::handler::api::ApiClient;
+use crate::handler::http::ApiClient;
 use crate::{
     clock::Clock,
     config::Config,
-    dispatch::{
-        engine::{Settings, Wake},
-        queues::Served,
-    },
+    dispatch::settings::Settings,
     handler::{Registration, States},
+    orchestration::queues::Served,
     registry::{Problem, Registry},
     store::{self, Store},
     template::Template,
@@ -101,7 +99,7 @@ impl Builder {
             window: worker.held_tasks,
             lease: worker.lease,
             poll: worker.poll,
-            wake: Wake::from_name(worker.wake.as_str()),
+            wake: worker.wake,
             drain: worker.drain,
             cancel_grace: worker.cancel_grace,
             step_timeout: steps.timeout,

@@ -1,85 +1,12 @@
 //! Reads what is recorded about tasks, to be folded into their progress.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
+pub(crate) use crate::model::{Entry, Failure, History, Kind};
 use crate::{
-    model::{Event, Json, Progress, Rules, StepError, StepNo, TaskNo, Timestamp},
+    model::{Json, StepError, StepNo, TaskNo, Timestamp},
     store::{Connection, Result, sql, values},
 };
-
-/// How a step came to its result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Its handler gave it.
-    Handler = 0,
-    /// An operator gave it.
-    Operator = 1,
-    /// An operator left the step out.
-    Skipped = 2,
-}
-
-/// A step that has a result.
-#[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    pub step: StepNo,
-    pub kind: Kind,
-    pub attempt: u32,
-    pub started_at: Timestamp,
-    pub finished_at: Timestamp,
-    pub result: Json,
-}
-
-/// An attempt that failed.
-#[derive(Clone, Debug)]
-pub(crate) struct Failure {
-    pub step: StepNo,
-    pub attempt: u32,
-    pub started_at: Timestamp,
-    pub failed_at: Timestamp,
-    pub retry_at: Option<Timestamp>,
-    /// An operator allowed a new round of attempts after this one.
-    pub reopened: bool,
-    pub error: StepError,
-}
-
-/// Everything recorded about one task, each part in the order of the steps.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct History {
-    pub entries: Vec<Entry>,
-    pub failures: Vec<Failure>,
-}
-
-impl History {
-    /// Folds the history. Instances of batches come after the steps of the template, which create them,
-    /// compensations after all that they may undo, and the failures of a step before its result; apart from that the order does not matter.
-    pub(crate) fn replay(&self, rules: Arc<Rules>) -> Progress {
-        let mut progress = Progress::new(rules);
-        // Steps, batch instances, compensations.
-        for turn in 0..3 {
-            let of_this_turn = |step: StepNo| match step.undoes() {
-                Some(_) => turn == 2,
-                None => turn == i32::from(step.index().is_some()),
-            };
-            for failure in self.failures.iter().filter(|failure| of_this_turn(failure.step)) {
-                // Only results can be refused, and a stored one was followed when it was recorded.
-                let event = match failure.reopened {
-                    true => Event::FailedAndReopened,
-                    false => Event::Failed { retry_at: failure.retry_at },
-                };
-                let _ = progress.apply(failure.step, &event);
-            }
-            for entry in self.entries.iter().filter(|entry| of_this_turn(entry.step)) {
-                let event = match entry.kind {
-                    Kind::Handler => Event::Completed { result: entry.result.clone() },
-                    Kind::Operator => Event::Resolved { result: entry.result.clone() },
-                    Kind::Skipped => Event::Skipped,
-                };
-                let _ = progress.apply_at(entry.step, &event, entry.finished_at);
-            }
-        }
-        progress
-    }
-}
 
 /// Reads the histories of `tasks`. A task of which nothing is recorded is missing from the answer.
 pub(crate) async fn read(connection: &mut Connection, tasks: &[TaskNo]) -> Result<HashMap<TaskNo, History>> {

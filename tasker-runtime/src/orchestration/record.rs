@@ -7,105 +7,11 @@
 use std::collections::HashSet;
 
 use super::journal::Kind;
+pub(crate) use crate::model::{Batch, Done, End, Exceptions, Failed};
 use crate::{
-    model::{Json, Lease, StepError, StepNo, TaskNo, TaskState, Timestamp, WorkerId},
+    model::{Json, Lease, StepError, TaskNo, Timestamp, WorkerId},
     store::{Column, Connection, Error, Result, Rows, Session, sql, values},
 };
-
-/// The result of an attempt.
-#[derive(Clone, Debug)]
-pub(crate) struct Done {
-    pub lease: Lease,
-    pub step: StepNo,
-    pub attempt: u32,
-    pub started_at: Timestamp,
-    pub finished_at: Timestamp,
-    pub result: Json,
-}
-
-/// An attempt that failed.
-#[derive(Clone, Debug)]
-pub(crate) struct Failed {
-    pub lease: Lease,
-    pub step: StepNo,
-    pub attempt: u32,
-    pub started_at: Timestamp,
-    pub failed_at: Timestamp,
-    /// `None`: for good.
-    pub retry_at: Option<Timestamp>,
-    pub error: StepError,
-}
-
-/// The end of a task, of this worker's hold on it, or merely of a state of it.
-#[derive(Clone, Debug)]
-pub(crate) struct End {
-    pub lease: Lease,
-    pub state: TaskState,
-    /// When somebody may take it again; `None` when it is over, or not yet let go.
-    pub run_at: Option<Timestamp>,
-    pub finished_at: Option<Timestamp>,
-    pub cause: Option<String>,
-}
-
-impl End {
-    /// Whether it only says where the task stands, and the worker goes on holding it.
-    pub(crate) fn keeps_hold(&self) -> bool {
-        self.run_at.is_none() && self.finished_at.is_none()
-    }
-}
-
-/// What is written together.
-#[derive(Debug, Default)]
-pub(crate) struct Batch {
-    pub done: Vec<Done>,
-    pub failed: Vec<Failed>,
-    pub ends: Vec<End>,
-}
-
-/// What did not go as expected, task by task. Of all other tasks everything is recorded.
-#[derive(Debug, Default)]
-pub(crate) struct Exceptions {
-    /// The lease was lost: nothing more of this task may be written.
-    pub lost: HashSet<TaskNo>,
-    /// The journal holds something else than this process thinks: read it again.
-    pub stale: HashSet<TaskNo>,
-}
-
-impl Exceptions {
-    /// Whether nothing was unusual about `task`.
-    pub(crate) fn spare(&self, task: TaskNo) -> bool {
-        !self.lost.contains(&task) && !self.stale.contains(&task)
-    }
-}
-
-impl Batch {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.done.is_empty() && self.failed.is_empty() && self.ends.is_empty()
-    }
-
-    /// Sorts by task, so that all who write lock rows in one order.
-    pub(crate) fn sort(&mut self) {
-        self.done.sort_unstable_by_key(|d| (d.lease.task, d.step));
-        self.failed.sort_unstable_by_key(|f| (f.lease.task, f.step));
-        self.ends.sort_unstable_by_key(|e| e.lease.task);
-    }
-
-    /// Cuts the batch at `task`: what belongs to tasks before it, and the rest.
-    fn halve(&self) -> Option<(Self, Self)> {
-        let mut tasks: Vec<TaskNo> = self.done.iter().map(|d| d.lease.task).collect();
-        tasks.extend(self.failed.iter().map(|f| f.lease.task));
-        tasks.extend(self.ends.iter().map(|e| e.lease.task));
-        tasks.sort_unstable();
-        tasks.dedup();
-        let cut = *tasks.get(tasks.len() / 2).filter(|_| tasks.len() > 1)?;
-        let part = |before: bool| Self {
-            done: self.done.iter().filter(|d| (d.lease.task < cut) == before).cloned().collect(),
-            failed: self.failed.iter().filter(|f| (f.lease.task < cut) == before).cloned().collect(),
-            ends: self.ends.iter().filter(|e| (e.lease.task < cut) == before).cloned().collect(),
-        };
-        Some((part(true), part(false)))
-    }
-}
 
 /// Writes `batch`. What one task's rows do to the database, another's do not suffer from: a batch that
 /// is refused is halved until the task that breaks it stands alone.
@@ -169,7 +75,8 @@ async fn find_lost(
     batch: &Batch,
     exceptions: &mut Exceptions,
 ) -> Result<()> {
-    let leases = batch.done.iter().map(|d| d.lease).chain(batch.failed.iter().map(|f| f.lease));
+    let leases =
+        batch.done.iter().map(|d| d.attempt.lease).chain(batch.failed.iter().map(|f| f.attempt.lease));
     let given_back = batch.ends.iter().filter(|end| end.run_at.is_some());
     let given_back: HashSet<TaskNo> = given_back.map(|end| end.lease.task).collect();
     let mut asked = HashSet::new();
@@ -197,7 +104,7 @@ async fn one_task(
     exceptions: &mut Exceptions,
 ) -> Result<()> {
     for done in &batch.done {
-        let Lease { task, epoch } = done.lease;
+        let Lease { task, epoch } = done.attempt.lease;
         exceptions.stale.insert(task);
         let written = connection
             .execute(
@@ -206,8 +113,8 @@ async fn one_task(
                     task.0,
                     epoch,
                     worker.0,
-                    i64::from(done.step.code()),
-                    i64::from(done.attempt),
+                    i64::from(done.attempt.step.code()),
+                    i64::from(done.attempt.number),
                     Kind::Handler as i64,
                     done.started_at.as_micros(),
                     done.finished_at.as_micros(),
@@ -224,7 +131,7 @@ async fn one_task(
     // The task is read again, so its end will be found again; failures are few and stand alone.
     let failures = Batch { failed: batch.failed.clone(), ..Batch::default() };
     for failed in failures.failed {
-        exceptions.stale.insert(failed.lease.task);
+        exceptions.stale.insert(failed.attempt.task());
         match whole(connection, worker, &Batch { failed: vec![failed], ..Batch::default() }).await {
             Err(error) if error.is_transient() => return Err(error),
             _ => connection.roll_back().await,
@@ -239,8 +146,6 @@ async fn refuse(connection: &mut Connection, worker: WorkerId, done: &Done, erro
     connection.roll_back().await;
     let message = format!("the store cannot hold the result of this step: {error}");
     let failed = Failed {
-        lease: done.lease,
-        step: done.step,
         attempt: done.attempt,
         started_at: done.started_at,
         failed_at: done.finished_at,
@@ -293,10 +198,10 @@ pub(crate) async fn set_aside(
 
 fn done_rows(done: &[Done]) -> Rows {
     Rows::new(vec![
-        Column::Int(done.iter().map(|d| d.lease.task.0).collect()),
-        Column::Int(done.iter().map(|d| d.lease.epoch).collect()),
-        Column::Int(done.iter().map(|d| i64::from(d.step.code())).collect()),
-        Column::Int(done.iter().map(|d| i64::from(d.attempt)).collect()),
+        Column::Int(done.iter().map(|d| d.attempt.lease.task.0).collect()),
+        Column::Int(done.iter().map(|d| d.attempt.lease.epoch).collect()),
+        Column::Int(done.iter().map(|d| i64::from(d.attempt.step.code())).collect()),
+        Column::Int(done.iter().map(|d| i64::from(d.attempt.number)).collect()),
         Column::Int(done.iter().map(|d| d.started_at.as_micros()).collect()),
         Column::Int(done.iter().map(|d| d.finished_at.as_micros()).collect()),
         Column::Json(done.iter().map(|d| d.result.clone()).collect()),
@@ -305,10 +210,10 @@ fn done_rows(done: &[Done]) -> Rows {
 
 fn failure_rows(failed: &[Failed]) -> Rows {
     Rows::new(vec![
-        Column::Int(failed.iter().map(|f| f.lease.task.0).collect()),
-        Column::Int(failed.iter().map(|f| f.lease.epoch).collect()),
-        Column::Int(failed.iter().map(|f| i64::from(f.step.code())).collect()),
-        Column::Int(failed.iter().map(|f| i64::from(f.attempt)).collect()),
+        Column::Int(failed.iter().map(|f| f.attempt.lease.task.0).collect()),
+        Column::Int(failed.iter().map(|f| f.attempt.lease.epoch).collect()),
+        Column::Int(failed.iter().map(|f| i64::from(f.attempt.step.code())).collect()),
+        Column::Int(failed.iter().map(|f| i64::from(f.attempt.number)).collect()),
         Column::Int(failed.iter().map(|f| f.started_at.as_micros()).collect()),
         Column::Int(failed.iter().map(|f| f.failed_at.as_micros()).collect()),
         Column::MaybeInt(failed.iter().map(|f| f.retry_at.map(Timestamp::as_micros)).collect()),

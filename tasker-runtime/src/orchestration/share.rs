@@ -8,21 +8,11 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 use super::journal::{self, History};
+pub(crate) use crate::model::Offer;
 use crate::{
     model::{Json, Lease, StepError, StepNo, TaskNo, Timestamp, WorkerId},
     store::{Column, Connection, Result, Row, Rows, Session, Store, sql, values},
 };
-
-/// A step that is offered.
-#[derive(Clone, Debug)]
-pub(crate) struct Offer {
-    pub lease: Lease,
-    pub step: StepNo,
-    pub attempt: u32,
-    pub offered_at: Timestamp,
-    pub handler: String,
-    pub queue: String,
-}
 
 /// An offered step this worker took, with everything it needs.
 #[derive(Clone, Debug)]
@@ -55,12 +45,12 @@ pub(crate) struct Outcome {
 /// Offers steps of tasks `worker` holds.
 pub(crate) async fn offer(session: &mut Session, worker: WorkerId, offers: &[Offer]) -> Result<()> {
     let rows = Rows::new(vec![
-        Column::Int(offers.iter().map(|o| o.lease.task.0).collect()),
-        Column::Int(offers.iter().map(|o| o.lease.epoch).collect()),
-        Column::Int(offers.iter().map(|o| i64::from(o.step.code())).collect()),
-        Column::Int(offers.iter().map(|o| i64::from(o.attempt)).collect()),
+        Column::Int(offers.iter().map(|o| o.attempt.lease.task.0).collect()),
+        Column::Int(offers.iter().map(|o| o.attempt.lease.epoch).collect()),
+        Column::Int(offers.iter().map(|o| i64::from(o.attempt.step.code())).collect()),
+        Column::Int(offers.iter().map(|o| i64::from(o.attempt.number)).collect()),
         Column::Int(offers.iter().map(|o| o.offered_at.as_micros()).collect()),
-        Column::Text(offers.iter().map(|o| o.handler.clone()).collect()),
+        Column::Text(offers.iter().map(|o| o.handler.to_string()).collect()),
         Column::Text(offers.iter().map(|o| o.queue.clone()).collect()),
     ]);
     let mut connection = session.open().await?;

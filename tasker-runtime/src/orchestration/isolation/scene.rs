@@ -15,8 +15,8 @@ use super::super::{
 };
 use crate::{
     model::{
-        BatchRule, Command, CommandError, Json, Lease, Retry, Rule, Rules, StepError, StepNo, TaskState,
-        Timestamp, WorkerId,
+        Attempt, BatchRule, Command, CommandError, Json, Lease, Retry, Rule, Rules, StepError, StepNo,
+        TaskState, Timestamp, WorkerId,
     },
     store::{Connection, Options, Statement, Store, sql, values},
     template::{OnFailure, StepKind},
@@ -150,14 +150,20 @@ pub(super) fn rules() -> Arc<Rules> {
 
 pub(super) fn result(lease: Lease, result: &str) -> Batch {
     let result = Json::from_text(result).unwrap();
-    let done = Done { lease, step: FIRST, attempt: 1, started_at: T0, finished_at: T0, result };
+    let done =
+        Done { attempt: Attempt { lease, step: FIRST, number: 1 }, started_at: T0, finished_at: T0, result };
     Batch { done: vec![done], ..Batch::default() }
 }
 
 pub(super) fn failure(lease: Lease) -> Batch {
     let error = StepError::permanent("NO", "never");
-    let failed =
-        Failed { lease, step: FIRST, attempt: 1, started_at: T0, failed_at: T0, retry_at: None, error };
+    let failed = Failed {
+        attempt: Attempt { lease, step: FIRST, number: 1 },
+        started_at: T0,
+        failed_at: T0,
+        retry_at: None,
+        error,
+    };
     Batch { failed: vec![failed], ends: vec![end(lease, TaskState::BlockedByFailures)], ..Batch::default() }
 }
 

@@ -1,0 +1,93 @@
+//! What is recorded about a task, as it is read back to be folded into its progress.
+
+use std::sync::Arc;
+
+use super::{Event, Json, Progress, Rules, StepError, StepNo, Timestamp};
+
+/// How a step came to its result. The numbers are what the store keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Its handler gave it.
+    Handler = 0,
+    /// An operator gave it.
+    Operator = 1,
+    /// An operator left the step out.
+    Skipped = 2,
+}
+
+/// A step that has a result.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The step.
+    pub step: StepNo,
+    /// How it came to its result.
+    pub kind: Kind,
+    /// The attempt that gave it, from 1.
+    pub attempt: u32,
+    /// When that attempt began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Timestamp,
+    /// The result.
+    pub result: Json,
+}
+
+/// An attempt that failed.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The step.
+    pub step: StepNo,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it failed.
+    pub failed_at: Timestamp,
+    /// When the next attempt may start; `None`: there is none.
+    pub retry_at: Option<Timestamp>,
+    /// An operator allowed a new round of attempts after this one.
+    pub reopened: bool,
+    /// Why it failed.
+    pub error: StepError,
+}
+
+/// Everything recorded about one task, each part in the order of the steps.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// The steps that have a result.
+    pub entries: Vec<Entry>,
+    /// The attempts that failed.
+    pub failures: Vec<Failure>,
+}
+
+impl History {
+    /// Folds the history. Instances of batches come after the steps of the template, which create them,
+    /// compensations after all that they may undo, and the failures of a step before its result; apart from that the order does not matter.
+    pub fn replay(&self, rules: Arc<Rules>) -> Progress {
+        let mut progress = Progress::new(rules);
+        // Steps, batch instances, compensations.
+        for turn in 0..3 {
+            let of_this_turn = |step: StepNo| match step.undoes() {
+                Some(_) => turn == 2,
+                None => turn == i32::from(step.index().is_some()),
+            };
+            for failure in self.failures.iter().filter(|failure| of_this_turn(failure.step)) {
+                // Only results can be refused, and a stored one was followed when it was recorded.
+                let event = match failure.reopened {
+                    true => Event::FailedAndReopened,
+                    false => Event::Failed { retry_at: failure.retry_at },
+                };
+                let _ = progress.apply(failure.step, &event);
+            }
+            for entry in self.entries.iter().filter(|entry| of_this_turn(entry.step)) {
+                let event = match entry.kind {
+                    Kind::Handler => Event::Completed { result: entry.result.clone() },
+                    Kind::Operator => Event::Resolved { result: entry.result.clone() },
+                    Kind::Skipped => Event::Skipped,
+                };
+                let _ = progress.apply_at(entry.step, &event, entry.finished_at);
+            }
+        }
+        progress
+    }
+}

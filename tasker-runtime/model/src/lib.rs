@@ -1,0 +1,38 @@
+//! The rules of the engine as pure data and functions: no clock, no database, no runtime. Time is an argument.
+
+mod batch;
+mod canonical;
+mod command;
+mod error;
+mod handler_key;
+mod id;
+mod journal;
+mod json;
+mod outcome;
+mod progress;
+mod retry;
+mod rules;
+mod state;
+mod step_no;
+pub mod task_loop;
+mod time;
+mod writes;
+
+pub use command::{Command, CommandError, Fact};
+pub use error::StepError;
+#[doc(hidden)]
+pub use error::chain;
+#[doc(hidden)]
+pub use error::{Classified, Derived, Explained, classified};
+pub use handler_key::HandlerKey;
+pub use id::{Attempt, Lease, TaskNo, WorkerId};
+pub use journal::{Entry, Failure, History, Kind};
+pub use json::Json;
+pub use outcome::{BatchOutcome, CursorConfig, DecisionOutcome, OutcomeError};
+pub use progress::{Event, Progress, Slot, Verdict};
+pub use retry::{Retry, jittered};
+pub use rules::{BatchRule, Compensation, Effect, Rule, Rules};
+pub use state::{StepState, TaskState};
+pub use step_no::StepNo;
+pub use time::Timestamp;
+pub use writes::{Batch, Done, End, Exceptions, Failed, Offer};
