@@ -14,7 +14,7 @@ pub use keys::{
 pub use network::{Network, NotANetwork};
 
 pub(crate) use api::MOST_BYTES;
-pub(crate) use redact::{percent_decoded, redact};
+pub(crate) use redact::redact;
 
 use std::{
     collections::BTreeMap,

@@ -14,18 +14,7 @@ use std::{
 
 use support::{TestDatabase, databases, fresh_postgres, fresh_sqlite};
 
-use crate::ran::{Folder, last_task, run, tasker};
-
-const WAITS: &str = "\
-name: waits
-namespace: t
-steps:
-  - { name: first, handler: { callable: fail_n_times, initialization: { fail_count: 0 } } }
-  - name: second
-    handler: always_fail
-    depends_on: [first]
-    retry: { max_attempts: 2, backoff: linear, backoff_base_ms: 600000, max_backoff_ms: 600000 }
-";
+use crate::ran::{Folder, WAITS, last_task, run, tasker};
 
 /// A running command, and what it says.
 struct Running {

@@ -271,6 +271,8 @@ fn nothing_that_is_not_ours_reaches_a_terminal_as_it_is() {
     is_tame(&on(&["template", "check", "--templates", described.path()]));
 
     // What the command line itself says.
+    folder.run(&database, &["run", "t/fails"]);
+    let task = last_task(&database);
     for arguments in [
         &["run", HOSTILE] as &[&str],
         &["run", "t/fails", "--input", &format!("@{HOSTILE}")],

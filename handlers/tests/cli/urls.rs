@@ -113,9 +113,11 @@ fn file_that_may_not_be_read_or_written_is_told_so() {
     let allow = |path: &std::path::Path, mode| {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     };
-    // The program stands where the other user may run it.
+    // The program stands where the other user may run it. Copied by somebody else: a process that another test
+    // starts meanwhile would have it open for writing as well, and then it does not run.
     let program = here.join("tasker");
-    std::fs::copy(env!("CARGO_BIN_EXE_tasker"), &program).unwrap();
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_tasker")).arg(&program).status().unwrap();
+    assert!(copied.success());
     let file = here.join("tasker.db");
     let list = || {
         let mut command = Command::new(&program);

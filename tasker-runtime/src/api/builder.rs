@@ -10,7 +10,7 @@ use crate::handler::http::ApiClient;
 use crate::{
     clock::Clock,
     config::Config,
-    dispatch::settings::{Settings, Wake},
+    dispatch::settings::Settings,
     handler::{Registration, States},
     orchestration::queues::Served,
     registry::{Problem, Registry},
@@ -99,7 +99,7 @@ impl Builder {
             window: worker.held_tasks,
             lease: worker.lease,
             poll: worker.poll,
-            wake: Wake::from_name(worker.wake.as_str()),
+            wake: worker.wake,
             drain: worker.drain,
             cancel_grace: worker.cancel_grace,
             step_timeout: steps.timeout,

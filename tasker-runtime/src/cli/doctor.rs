@@ -53,7 +53,7 @@ impl Doctor {
             Ok(location) => match version(location.url()).await {
                 Ok(version) => findings.note("database", true, format!("{location}: {version}")),
                 Err(error) => {
-                    findings.note("database", false, format!("{location}: {}", redact(&error.to_string())))
+                    findings.note("database", false, format!("{location}: {}", redact(&error.to_string())));
                 }
             },
             Err(error) => findings.note("database", false, error.to_string()),

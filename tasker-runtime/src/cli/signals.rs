@@ -119,7 +119,7 @@ impl Signals {
     async fn wait_for(&mut self, least: Asked) {
         if self.asked.wait_for(|asked| *asked >= least).await.is_err() {
             // The thread that listens lives as long as the process.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

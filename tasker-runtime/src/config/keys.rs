@@ -72,20 +72,25 @@ impl Form {
     }
 }
 
-/// How processes hear of work that others left for them.
+/// How a process finds work that other processes made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wake {
-    /// They look at regular intervals.
+    /// It looks at every poll. Works behind transaction poolers.
     PollingOnly,
-    /// They are notified, which only PostgreSQL can do.
+    /// Others notify it, which only PostgreSQL can do; it looks by itself only at every tenth poll.
     EventDrivenOnly,
-    /// Both: a notification comes at once, and looking finds what was missed.
+    /// Both: a notification comes at once, and a poll finds what was missed.
     #[default]
     Hybrid,
 }
 
 impl Wake {
     const ALL: [Self; 3] = [Self::PollingOnly, Self::EventDrivenOnly, Self::Hybrid];
+
+    /// Whether processes notify each other.
+    pub(crate) fn listens(self) -> bool {
+        self != Self::PollingOnly
+    }
 
     /// The word for it in the settings.
     #[must_use]

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use percent_encoding::percent_decode_str;
+
 /// What stands where a password was.
 const MASK: &str = "***";
 
@@ -180,20 +182,7 @@ fn by_itself(text: &str, start: usize) -> Range<usize> {
 
 /// A name without percent-encoding, in small letters.
 fn decoded(name: &str) -> String {
-    String::from_utf8_lossy(&percent_decoded(name)).to_ascii_lowercase()
-}
-
-/// `text` without percent-encoding. A `%` that no two digits follow stands for itself.
-pub(crate) fn percent_decoded(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let pair = tail.get(..2).filter(|pair| *first == b'%' && pair.iter().all(u8::is_ascii_hexdigit));
-        let byte = pair.and_then(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
-        bytes.push(byte.unwrap_or(*first));
-        rest = if byte.is_some() { &tail[2..] } else { tail };
-    }
-    bytes
+    percent_decode_str(name).decode_utf8_lossy().to_ascii_lowercase()
 }
 
 #[cfg(test)]

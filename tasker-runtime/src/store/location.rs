@@ -6,10 +6,11 @@ use std::{
     str::FromStr,
 };
 
+use percent_encoding::percent_decode_str;
 use sqlx::{postgres::PgConnectOptions, sqlite::SqliteConnectOptions};
 
 use super::{Error, Result};
-use crate::config::{percent_decoded, redact};
+use crate::config::redact;
 
 /// A database, and how to get to it.
 #[derive(Clone)]
@@ -78,7 +79,8 @@ const FORMS: &str = "sqlite://file.db, sqlite::memory: or postgres://user@host/d
 /// A URL as it may be told of. Where no scheme says that it is one to its end, white space would hide from
 /// [`redact`] what belongs together.
 fn shown(url: &str) -> String {
-    if url.contains("://") || !url.contains(char::is_whitespace) { redact(url) } else { "…".to_owned() }
+    let is_torn = !url.contains("://") && url.contains(char::is_whitespace) && url.contains(['@', '=']);
+    if is_torn { "…".to_owned() } else { redact(url) }
 }
 
 /// What the driver knows. It logs the others with their values, which may be secrets.
@@ -116,12 +118,11 @@ fn postgres(rest: &str) -> std::result::Result<PgConnectOptions, String> {
     let query = query.split('#').next().unwrap_or_default();
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
-        let name = percent_decoded(parameter.split('=').next().unwrap_or_default());
-        let name = String::from_utf8_lossy(&name).into_owned();
+        let name = percent_decode_str(parameter.split('=').next().unwrap_or_default()).decode_utf8_lossy();
         if PARAMETERS.contains(&&*name) || name.starts_with("options[") {
             known.push(parameter);
         } else {
-            unknown.push(name);
+            unknown.push(name.into_owned());
         }
     }
     if unknown.iter().any(|name| name.contains('@')) {
@@ -148,11 +149,10 @@ fn sqlite(rest: &str) -> std::result::Result<Location, String> {
     let rest = rest.strip_prefix("//").unwrap_or(rest);
     let (file, query) = rest.split_once('?').unwrap_or((rest, ""));
     let name =
-        String::from_utf8(percent_decoded(file)).map_err(|_| "the path is not valid UTF-8".to_owned())?;
+        percent_decode_str(file).decode_utf8().map_err(|_| "the path is not valid UTF-8".to_owned())?;
     let mut in_memory = name == ":memory:";
     for parameter in query.split('&').map(|parameter| parameter.replace('+', " ")) {
-        let parameter = percent_decoded(&parameter);
-        match &*String::from_utf8_lossy(&parameter) {
+        match &*percent_decode_str(&parameter).decode_utf8_lossy() {
             "mode=memory" => in_memory = true,
             "mode=ro" | "immutable=1" | "immutable=true" => {
                 return Err(
@@ -181,7 +181,7 @@ fn sqlite(rest: &str) -> std::result::Result<Location, String> {
     if name.starts_with("file:") || name.contains('\0') {
         return Err("write the path of the file alone, as in sqlite://file.db".to_owned());
     }
-    let path = std::path::absolute(&name).map_err(|error| error.to_string())?;
+    let path = std::path::absolute(&*name).map_err(|error| error.to_string())?;
     let question = if query.is_empty() { "" } else { "?" };
     let url = format!("sqlite://{}{question}{query}", encoded(&path));
     let options = options(&url)?.filename(&path);
