@@ -1,6 +1,6 @@
 //! JSON as text: how contexts and results travel through the engine.
 
-use std::sync::Arc;
+use std::{fmt::Write, sync::Arc};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -57,6 +57,35 @@ impl Json {
     #[must_use]
     pub fn null() -> Self {
         Self("null".into())
+    }
+
+    /// The same document in ASCII: every other character is written as an escape. It reads as the same value.
+    ///
+    /// ```
+    /// use tasker_model::Json;
+    ///
+    /// let json = Json::from_text(r#"{"city":"東京 🗼"}"#)?;
+    /// assert_eq!(json.escaped().as_str(), r#"{"city":"\u6771\u4eac \ud83d\uddfc"}"#);
+    /// assert_eq!(json.escaped().to_value(), json.to_value());
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use]
+    pub fn escaped(&self) -> Self {
+        if self.0.is_ascii() {
+            return self.clone();
+        }
+        let mut text = String::with_capacity(self.0.len() * 2);
+        for character in self.0.chars() {
+            if character.is_ascii() {
+                text.push(character);
+                continue;
+            }
+            // Only strings have such characters. Writing to a String cannot fail.
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                let _ = write!(text, "\\u{unit:04x}");
+            }
+        }
+        Self(text.into())
     }
 
     /// The text.

@@ -17,7 +17,7 @@ impl Hold {
         let Some(held) = self.held.get_mut(&task) else { return };
         if held.takeovers > 0 && held.recorded {
             held.takeovers = 0;
-            if let Err(error) = record::note_progress(&mut self.session, held.lease).await {
+            if let Err(error) = record::note_progress(&mut self.session, &[held.lease]).await {
                 tracing::warn!(%error, "the deaths of earlier holders still count");
             }
             if self.suspect == Some(task) {

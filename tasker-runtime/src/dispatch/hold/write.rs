@@ -167,20 +167,19 @@ impl Hold {
     /// holder, who says it again.
     pub(super) async fn write_dead_letters(&mut self) {
         let reason = "its holders died in a row without recording anything";
-        for lease in std::mem::take(&mut self.set_aside) {
-            loop {
-                let (worker, now) = (self.shared.worker(), self.shared.clock.now());
-                match record::set_aside(&mut self.session, worker, lease, now, reason).await {
-                    Err(error) if error.is_transient() => {
-                        tracing::warn!(%error, "dead letters wait for the database");
-                        tokio::time::sleep(Duration::from_millis(200)).await;
-                    }
-                    Err(error) => {
-                        tracing::error!(%error, task = lease.task.0, "dead letter could not be written");
-                        break;
-                    }
-                    Ok(()) => break,
+        let leases = std::mem::take(&mut self.set_aside);
+        while !leases.is_empty() {
+            let (worker, now) = (self.shared.worker(), self.shared.clock.now());
+            match record::set_aside(&mut self.session, worker, &leases, now, reason).await {
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(%error, "dead letters wait for the database");
+                    tokio::time::sleep(Duration::from_millis(200)).await;
                 }
+                Err(error) => {
+                    tracing::error!(%error, "dead letters could not be written");
+                    break;
+                }
+                Ok(()) => break,
             }
         }
     }
