@@ -2,7 +2,12 @@
 
 use std::{fmt::Write, sync::Arc};
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, DeserializeOwned},
+    ser,
+};
+use serde_json::value::RawValue;
 
 /// A JSON document as text, cheap to clone.
 ///
@@ -36,7 +41,7 @@ impl Json {
     /// # Errors
     /// When `text` is not JSON, where the error names line and column, or is nested deeper than 127 levels.
     pub fn from_text(text: &str) -> serde_json::Result<Self> {
-        let _: &serde_json::value::RawValue = serde_json::from_str(text)?;
+        let _: &RawValue = serde_json::from_str(text)?;
         Self::flat_enough(text.to_owned())
     }
 
@@ -106,6 +111,20 @@ impl Json {
     #[must_use]
     pub fn to_value(&self) -> serde_json::Value {
         self.parse().unwrap_or_default()
+    }
+}
+
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let raw: &RawValue = serde_json::from_str(&self.0).map_err(ser::Error::custom)?;
+        raw.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Self::flat_enough(raw.get().to_owned()).map_err(de::Error::custom)
     }
 }
 

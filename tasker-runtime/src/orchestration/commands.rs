@@ -43,14 +43,6 @@ impl Locked {
     }
 }
 
-/// Where a task that nobody holds is moved to.
-#[derive(Debug)]
-struct Moved {
-    state: TaskState,
-    due: Timestamp,
-    cause: Option<String>,
-}
-
 /// Why a command was not followed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refused {
@@ -185,7 +177,7 @@ async fn follow(
         // A result that cannot be followed was refused before it became a fact.
         let _ = progress.apply_at(no, &event, at);
     }
-    let moved = moved(&locked, known.whole, command, &progress, now);
+    let moved = progress.after_command(command, locked.state, locked.cause, known.whole, now);
     let (state, due) = (moved.state, moved.due.as_micros());
     let (code, over) = (i64::from(state.code()), state.is_final());
     let (owner, finished) = (over.then_some(0), over.then_some(now.as_micros()));
@@ -211,28 +203,6 @@ async fn pass(
     let text = serde_json::to_string(command).unwrap_or_default();
     connection.execute(&sql::ADD_COMMAND, values![task.0, now.as_micros(), &*text, line]).await?;
     Ok(Asked::Passed(line))
-}
-
-/// Where a task is moved to that nobody holds and that stands at `progress` after `command`. What is over is
-/// ended here and now; what cannot go on waits for an operator again; only the rest needs a process.
-fn moved(locked: &Locked, whole: bool, command: &Command, progress: &Progress, now: Timestamp) -> Moved {
-    let for_good = |state, cause| Moved { state, due: Timestamp::NEVER, cause };
-    match (command, progress.state()) {
-        (Command::Cancel, _) => for_good(TaskState::Cancelled, None),
-        (Command::GiveUp, _) => for_good(TaskState::Error, locked.cause.clone()),
-        (Command::Pause, _) => for_good(TaskState::Paused, None),
-        // Without all handlers it is not known here whether that was everything.
-        (_, TaskState::Compensated) if !whole => {
-            Moved { state: TaskState::Compensating, due: now, cause: None }
-        }
-        (_, state) if state.is_final() => for_good(state, progress.failures()),
-        (command, _) if locked.state == TaskState::Paused && *command != Command::Resume => {
-            for_good(TaskState::Paused, None)
-        }
-        (_, state @ TaskState::BlockedByFailures) => for_good(state, progress.failures()),
-        _ if progress.rolling_back() => Moved { state: TaskState::Compensating, due: now, cause: None },
-        _ => Moved { state: TaskState::Pending, due: now, cause: None },
-    }
 }
 
 /// Takes up a task that is complete but for batches that failed in isolation. The steps after the batch are
