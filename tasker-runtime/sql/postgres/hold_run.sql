@@ -1,7 +1,9 @@
--- make sure that worker $3 holds task $1 under lease $2 until the transaction ends
-select task_id
+-- make sure that task $1 is held under lease $2 until the transaction ends
+-- The worker that holds it; no row: nobody does any more.
+select owner
 from tasker.runs
 where task_id = $1
   and lease = $2
-  and owner = $3
+  and owner is not null
+  and finished_at is null
 for share

@@ -10,11 +10,9 @@ use crate::handler::api::ApiClient;
 use crate::{
     clock::Clock,
     config::Config,
-    dispatch::{
-        engine::{Settings, Wake},
-        queues::Served,
-    },
+    dispatch::settings::{Settings, Wake},
     handler::{Registration, States},
+    orchestration::queues::Served,
     registry::{Problem, Registry},
     store::{self, Store},
     template::Template,

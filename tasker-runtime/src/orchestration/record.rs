@@ -120,11 +120,6 @@ pub(crate) async fn end_many(session: &mut Session, worker: WorkerId, ends: &[En
     session.run(async |connection| append::at_once(connection, worker, &batch).await.map(drop)).await
 }
 
-/// Ends or gives back one task.
-pub(crate) async fn end_one(session: &mut Session, worker: WorkerId, end: &End) -> Result<()> {
-    end_many(session, worker, std::slice::from_ref(end)).await
-}
-
 /// Notes that tasks moved on, so that the deaths of their earlier holders count no more.
 pub(crate) async fn note_progress(session: &mut Session, leases: &[Lease]) -> Result<()> {
     let rows = lease_rows(leases.iter().copied());

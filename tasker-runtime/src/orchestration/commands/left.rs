@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::super::append;
 use crate::{
-    model::{Command, CommandError, Fact, Lease, TaskNo, TaskState, Timestamp, WorkerId},
+    model::{Command, CommandError, Fact, Lease, TaskNo, TaskState, Timestamp, WorkerId, task_loop::PendingCommand},
     store::{Connection, Error, Result, Row, Session, sql, values},
 };
 
@@ -33,12 +33,18 @@ pub(crate) struct Waiting {
     pub epoch: i64,
     /// Somebody holds the task, or did when it ended: this worker.
     pub held: bool,
-    /// Who holds it, or did when it ended.
-    pub owner: Option<WorkerId>,
     /// The task is over, in this state.
     pub over: Option<TaskState>,
     /// The line of the audit trail it stands in.
     pub audit: Option<i64>,
+}
+
+impl Waiting {
+    /// As the holder of the task gets it.
+    pub(crate) fn pending(self) -> PendingCommand {
+        let lease = Lease { task: self.task, epoch: self.epoch };
+        PendingCommand { id: self.id, lease, command: self.command, audit: self.audit }
+    }
 }
 
 /// Writes the facts a command leads to for a task this process holds, and forgets the command. False: it is
@@ -46,18 +52,18 @@ pub(crate) struct Waiting {
 /// to whoever holds it next.
 pub(crate) async fn record(
     session: &mut Session,
-    waiting: &Waiting,
+    command: &PendingCommand,
     facts: &[Fact],
     now: Timestamp,
 ) -> Result<bool> {
     let written = session.run(async |connection| {
-        let written = connection.transaction(async |connection| write(connection, waiting, facts, now).await);
+        let written = connection.transaction(async |connection| write(connection, command, facts, now).await);
         written.await
     });
     match written.await {
         // Nothing of it is written, and asking again would come to the same.
         Err(error) if !error.is_transient() => {
-            refuse_because(session, waiting, &error.to_string()).await?;
+            refuse_because(session, command, &error.to_string()).await?;
             Ok(false)
         }
         written => written,
@@ -66,28 +72,31 @@ pub(crate) async fn record(
 
 async fn write(
     connection: &mut Connection,
-    waiting: &Waiting,
+    command: &PendingCommand,
     facts: &[Fact],
     now: Timestamp,
 ) -> Result<bool> {
-    let Some(owner) = waiting.owner else { return Ok(false) };
-    let lease = Lease { task: waiting.task, epoch: waiting.epoch };
-    let fence = values![lease.task.0, lease.epoch, owner.0];
-    if connection.fetch_first(&sql::HOLD_RUN, fence).await?.is_none()
-        || connection.execute(&sql::DROP_COMMAND, values![waiting.id]).await? == 0
-    {
+    let lease = command.lease;
+    let held = connection.fetch_first(&sql::HOLD_RUN, values![lease.task.0, lease.epoch]).await?;
+    let Some(holder) = held.map(|row| row.int(0)).transpose()?.map(WorkerId) else { return Ok(false) };
+    if connection.execute(&sql::DROP_COMMAND, values![command.id]).await? == 0 {
         return Ok(false);
     }
-    append::decide(connection, Some(owner), lease, facts, now).await.map(|()| true)
+    append::decide(connection, Some(holder), lease, facts, now).await.map(|()| true)
 }
 
 /// Forgets a command that cannot be followed and notes why, where it is still there.
-pub(crate) async fn refuse(session: &mut Session, waiting: &Waiting, problem: &CommandError) -> Result<bool> {
-    refuse_because(session, waiting, &problem.to_string()).await
+pub(crate) async fn refuse(
+    session: &mut Session,
+    command: &PendingCommand,
+    problem: &CommandError,
+) -> Result<bool> {
+    refuse_because(session, command, &problem.to_string()).await
 }
 
-async fn refuse_because(session: &mut Session, waiting: &Waiting, problem: &str) -> Result<bool> {
-    session.run(async |connection| drop_and_note(connection, waiting.id, waiting.audit, problem).await).await
+async fn refuse_because(session: &mut Session, command: &PendingCommand, problem: &str) -> Result<bool> {
+    let (id, line) = (command.id, command.audit);
+    session.run(async |connection| drop_and_note(connection, id, line, problem).await).await
 }
 
 async fn drop_and_note(
@@ -151,15 +160,13 @@ pub(crate) async fn waiting(connection: &mut Connection, worker: i64) -> Result<
 
 fn read(row: &Row) -> Result<Waiting> {
     let text = row.text(2)?;
-    let owner = row.maybe_int(3)?;
     Ok(Waiting {
         id: row.int(0)?,
         task: TaskNo(row.int(1)?),
         command: serde_json::from_str(text).map_err(|problem| {
             Error::corrupt("commands.command", text, format!("is no command: {problem}"))
         })?,
-        held: owner.is_some(),
-        owner: owner.map(WorkerId),
+        held: row.maybe_int(3)?.is_some(),
         over: row.maybe_int(4)?.map(|_| row.state(6, "runs.state")).transpose()?,
         uuid: row.uuid(5)?,
         audit: row.maybe_int(7)?,
