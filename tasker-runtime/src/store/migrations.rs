@@ -78,9 +78,8 @@ async fn is_current(store: &Store) -> Result<bool> {
     };
     let rows = match connection.fetch(&sql::APPLIED_MIGRATIONS, &[]).await {
         Ok(rows) => rows,
-        Err(error) if error.is_transient() => return Err(error),
-        // There is no such table yet.
-        Err(_) => return Ok(false),
+        Err(error) if error.is_missing_table() => return Ok(false),
+        Err(error) => return Err(error),
     };
     let known = if store.is_postgres() { for_postgres() } else { for_sqlite() };
     let newest = known.iter().map(|known| known.version).max().unwrap_or_default();
