@@ -9,7 +9,7 @@ use super::super::{
     append,
     claim::{self, Claimed},
     commands::{self, Asked, Known, Refused, Waiting},
-    record::{self, Batch, Done, End, Exceptions, Failed},
+    record::{self, Batch, End, Exceptions, Failed},
     recover::{self, About},
     submit::{self, NewTask},
     view,
