@@ -13,7 +13,7 @@ use tasker_runtime::{
     Tasker,
     api::{AskError, Builder, Submission, TaskReport},
     clock::Clock,
-    handler::{Compensates, Compensating, Facts, Registration},
+    handler::{Compensating, HandlerSpec, Registration},
     model::{Command, CommandError, StepState, TaskState},
     prelude::*,
     registry::Registry,
@@ -24,7 +24,7 @@ use uuid::Uuid;
 /// A handler that does what the stage says.
 struct Plays {
     name: &'static str,
-    facts: Facts,
+    spec: fn() -> HandlerSpec,
 }
 
 #[async_trait]
@@ -37,25 +37,24 @@ impl StepHandler for Plays {
         step.parts().states.get::<Stage>().unwrap().play(step).await
     }
 
-    fn facts(&self) -> &Facts {
-        &self.facts
+    fn spec(&self) -> HandlerSpec {
+        (self.spec)()
     }
 }
 
 impl Compensating for Plays {}
 
 /// Steps that call it are undone by the next.
-static DO: Plays = Plays { name: "do", facts: Facts::new() };
+static DO: Plays = Plays { name: "do", spec: HandlerSpec::new };
 static UNDO: Plays = Plays {
     name: "undo",
-    facts: Facts::new()
-        .compensates(Compensates::key("do"))
-        .attempts(3)
-        .backoff(Backoff::None)
-        .base(Duration::from_secs(1)),
+    spec: || {
+        let spec = HandlerSpec::new().compensates("do").attempts(3);
+        spec.backoff(Backoff::None).base(Duration::from_secs(1))
+    },
 };
 /// Steps that call it are not undone.
-static PLAIN: Plays = Plays { name: "plain", facts: Facts::new() };
+static PLAIN: Plays = Plays { name: "plain", spec: HandlerSpec::new };
 
 fn registry() -> Registry {
     Registry::of([&DO, &UNDO, &PLAIN].map(|handler| Registration::new(handler, file!(), line!(), "rollback")))

@@ -10,12 +10,10 @@ use crate::handler::api::ApiClient;
 use crate::{
     clock::Clock,
     config::Config,
-    dispatch::{
-        engine::{Settings, Wake},
-        queues::Served,
-    },
+    dispatch::engine::{Settings, Wake},
     handler::{Registration, States},
-    registry::{Problem, Registry},
+    model::Served,
+    registry::{LiveRegistry, Problem, Registry},
     store::{self, Store},
     template::Template,
 };
@@ -337,7 +335,7 @@ impl Builder {
             url: url.unwrap_or_else(|| "sqlite://tasker.db".to_owned()),
             options: self.options,
             clock: self.clock,
-            registry: Arc::new(registry),
+            registry: Arc::new(LiveRegistry::new(registry)),
             catalog,
             replace: self.replace,
             states: Arc::new(self.states),

@@ -10,17 +10,18 @@ use crate::{
     dispatch::{
         Engine,
         announce::Announcer,
-        engine::{Parts, Plans, Settings},
-        queues::Served,
+        engine::{Parts, Settings},
         watch::Watchers,
     },
     handler::States,
+    model::Served,
     orchestration::{
-        plan::Defaults,
+        compiled::Defaults,
+        plans::CompiledTemplates,
         templates::{self, Kept},
         view,
     },
-    registry::Registry,
+    registry::LiveRegistry,
     store::{self, Store},
     template::Template,
 };
@@ -32,7 +33,7 @@ pub(crate) struct Prepared {
     pub url: String,
     pub options: store::Options,
     pub clock: Option<Clock>,
-    pub registry: Arc<Registry>,
+    pub registry: Arc<LiveRegistry>,
     pub catalog: Catalog,
     pub replace: bool,
     pub states: Arc<States>,
@@ -52,10 +53,7 @@ struct Opened {
     store: Store,
     clock: Clock,
     catalog: Catalog,
-    /// For the engine.
-    running: Plans,
-    /// For looking at tasks.
-    viewing: Plans,
+    plans: Arc<CompiledTemplates>,
     left_out: Vec<String>,
 }
 
@@ -83,8 +81,8 @@ impl Prepared {
         let opened = self.open().await?;
         let found = view::find(&mut opened.store.reader().await?, task).await?;
         let Some((stored, _)) = found else { return Ok(None) };
-        let plan = opened.viewing.kept(stored.template).await?;
-        builder::check(&self.registry, [&*plan.template], &self.states, partial)?;
+        let plan = opened.plans.kept(stored.template).await?;
+        builder::check(&self.registry.current(), [&*plan.template], &self.states, partial)?;
         let watchers = Watchers::default();
         let watch = Watch::new(task, Some(watchers.add(task)));
         let tasker = self.launch(opened, BTreeSet::from([stored.queue]), watchers).await?;
@@ -102,10 +100,10 @@ impl Prepared {
             clock.follow(time, asked);
         }
         let defaults = Defaults { timeout: self.settings.step_timeout };
-        let plans = || Plans::new(store.clone(), self.registry.clone(), defaults);
-        let (running, viewing) = (plans(), plans());
+        let (registry, served) = (self.registry.clone(), self.served.clone());
+        let plans = Arc::new(CompiledTemplates::new(store.clone(), registry, served, defaults));
         let (catalog, left_out) = (self.catalog.clone(), self.left_out.clone());
-        let mut opened = Opened { store, clock, catalog, running, viewing, left_out };
+        let mut opened = Opened { store, clock, catalog, plans, left_out };
         self.keep_templates(&mut opened).await?;
         Ok(opened)
     }
@@ -116,14 +114,13 @@ impl Prepared {
         queues: BTreeSet<String>,
         watchers: Watchers,
     ) -> Result<Tasker, StartError> {
-        let Opened { store, clock, catalog, running, viewing, left_out } = opened;
+        let Opened { store, clock, catalog, plans, left_out } = opened;
         let announcer = Announcer::start(&store, self.settings.wake.listens());
         let engine = if self.run {
             let parts = Parts {
                 store: store.clone(),
-                registry: self.registry.clone(),
                 states: self.states.clone(),
-                plans: running,
+                plans: plans.clone(),
                 queues: queues.into_iter().filter(|queue| self.served.has(queue)).collect(),
                 served: self.served.clone(),
                 settings: self.settings.clone(),
@@ -135,9 +132,8 @@ impl Prepared {
         } else {
             None
         };
-        let (registry, warnings) = (self.registry.clone(), self.warnings.clone());
-        let plans = viewing;
-        let inner = Inner { store, clock, catalog, registry, plans, engine, announcer, warnings, left_out };
+        let warnings = self.warnings.clone();
+        let inner = Inner { store, clock, catalog, plans, engine, announcer, warnings, left_out };
         Ok(Tasker { inner: Arc::new(inner) })
     }
 
@@ -155,8 +151,7 @@ impl Prepared {
             match templates::keep(&mut connection, &known.template, now, self.replace).await? {
                 Kept::As(number) => {
                     known.number = number;
-                    opened.running.add(number, known.template.clone());
-                    opened.viewing.add(number, known.template.clone());
+                    opened.plans.add(number, known.template.clone());
                 }
                 Kept::Differs => {
                     let (name, version) = (full_name(&known.template), known.template.version().to_string());

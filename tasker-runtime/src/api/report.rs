@@ -10,8 +10,8 @@ use crate::{
     model::{Progress, Slot, StepNo, StepState, TaskState, Timestamp, Verdict},
     orchestration::{
         activity::Running,
+        compiled::CompiledTemplate,
         journal::{Entry, Failure, History},
-        plan::Plan,
         recover::Worker,
         share::OnOffer,
         view::{DeadLetter, StoredTask, TaskLine},
@@ -229,7 +229,7 @@ impl TaskReport {
     pub(super) fn new(
         task: StoredTask,
         history: &History,
-        plan: &Plan,
+        plan: &CompiledTemplate,
         on_offer: &[OnOffer],
         now: Timestamp,
     ) -> Self {
@@ -306,7 +306,7 @@ fn waits_for_handlers(on_offer: &[OnOffer]) -> Option<String> {
 }
 
 /// What a task waits for whose steps are offered and taken by nobody.
-fn waits_for_worker(plan: &Plan, on_offer: &[OnOffer]) -> Option<String> {
+fn waits_for_worker(plan: &CompiledTemplate, on_offer: &[OnOffer]) -> Option<String> {
     let waiting = on_offer.iter().filter(|offer| !offer.taken);
     let lines: Vec<String> = waiting
         .map(|offer| {
@@ -358,7 +358,7 @@ fn count_batches(progress: &Progress, steps: &mut [StepReport]) {
     }
 }
 
-fn result(plan: &Plan, steps: &[StepReport]) -> Value {
+fn result(plan: &CompiledTemplate, steps: &[StepReport]) -> Value {
     let of = |leaf: u32| {
         let rule = &plan.rules.steps[leaf as usize];
         let name = &*rule.name;

@@ -19,7 +19,7 @@ use crate::{
     dispatch::{
         Engine,
         announce::{Announcer, News},
-        engine::{Plans, Room},
+        engine::Room,
         watch::Updates,
     },
     model::{Json, Lease, StepNo, TaskState},
@@ -27,6 +27,7 @@ use crate::{
         activity,
         claim::Claimed,
         journal::History,
+        plans::CompiledTemplates,
         recover, share,
         submit::{self, NewTask},
         view,
@@ -48,9 +49,7 @@ pub(super) struct Inner {
     pub store: Store,
     pub clock: Clock,
     pub catalog: Catalog,
-    pub registry: Arc<Registry>,
-    /// For looking at tasks; the engine has its own.
-    pub plans: Plans,
+    pub plans: Arc<CompiledTemplates>,
     pub engine: Option<Engine>,
     pub announcer: Announcer,
     pub warnings: Vec<String>,
@@ -120,8 +119,8 @@ impl Tasker {
 
     /// The handlers of this process.
     #[must_use]
-    pub fn registry(&self) -> &Registry {
-        &self.inner.registry
+    pub fn registry(&self) -> Arc<Registry> {
+        self.inner.plans.registry().current()
     }
 
     /// What was found at the start that is not wrong but may not be meant, such as unused handlers.

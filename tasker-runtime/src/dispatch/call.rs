@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     hold::{Message, Over},
+    permits::PermitRequest,
     running::Running,
-    turns::Turn,
 };
 use crate::{
     clock::Clock,
@@ -34,21 +34,21 @@ pub(crate) struct Call {
     pub step: TaskSequenceStep,
     /// Its result is no longer wanted: the handler, which hears of it too, is dropped after its grace.
     pub cancel: CancellationToken,
-    pub handler: &'static dyn StepHandler,
+    pub handler: Arc<dyn StepHandler>,
     pub timeout: Option<Duration>,
     /// How long a cancelled handler may take to come to an end.
     pub grace: Duration,
     pub clock: Clock,
-    pub turn: Turn,
+    pub permit: PermitRequest,
     /// Where it is noted while its handler runs.
     pub running: Arc<Running>,
     pub done: UnboundedSender<Message>,
 }
 
 impl Call {
-    /// Waits for its turn, runs the handler and sends back what came of it.
+    /// Waits for its permit, runs the handler and sends back what came of it.
     pub(crate) async fn run(mut self) {
-        let Some(_permits) = self.turn.come().await else {
+        let Some(_permits) = self.permit.granted().await else {
             let _ = self.done.send(Message::Lend(self.lease, self.no, self.attempt));
             return;
         };

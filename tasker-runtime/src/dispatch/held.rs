@@ -7,12 +7,12 @@ use uuid::Uuid;
 
 use super::batch::{self, BatchResults};
 use crate::{
-    handler::{Instance, Results, TaskFacts, Upstream},
+    handler::{Instance, Results, TaskData, Upstream},
     model::{Fact, Json, Lease, Progress, Rules, StepError, StepNo, StepState, Timestamp},
     orchestration::{
         claim::Claimed,
+        compiled::CompiledTemplate,
         journal::{History, Kind},
-        plan::Plan,
     },
 };
 
@@ -23,8 +23,8 @@ pub(crate) struct Held {
     pub takeovers: u32,
     /// Something was recorded since this process took the task.
     pub recorded: bool,
-    pub facts: Arc<TaskFacts>,
-    pub plan: Arc<Plan>,
+    pub facts: Arc<TaskData>,
+    pub plan: Arc<CompiledTemplate>,
     pub progress: Progress,
     pub results: Arc<TaskResults>,
     /// This process no longer wants the results of the handlers.
@@ -50,7 +50,7 @@ pub(crate) enum Wanted {
 }
 
 impl Held {
-    pub(crate) fn new(claimed: Claimed, plan: Arc<Plan>) -> Self {
+    pub(crate) fn new(claimed: Claimed, plan: Arc<CompiledTemplate>) -> Self {
         let progress = claimed.history.replay(plan.rules.clone());
         let results = Self::results_of(&plan, &progress, &claimed.history);
         let cancel = CancellationToken::new();
@@ -71,7 +71,11 @@ impl Held {
     }
 
     /// The results a history has, as handlers see them.
-    pub(crate) fn results_of(plan: &Plan, progress: &Progress, history: &History) -> Arc<TaskResults> {
+    pub(crate) fn results_of(
+        plan: &CompiledTemplate,
+        progress: &Progress,
+        history: &History,
+    ) -> Arc<TaskResults> {
         let results = TaskResults::new(&plan.rules);
         for failure in history.failures.iter().filter(|failure| failure.retry_at.is_none()) {
             results.failed(failure.step, &failure.error);
@@ -114,12 +118,12 @@ impl Held {
 pub(crate) fn facts_of(
     id: Uuid,
     correlation_id: Uuid,
-    plan: &Plan,
+    plan: &CompiledTemplate,
     context: Json,
     created_at: Timestamp,
-) -> Arc<TaskFacts> {
+) -> Arc<TaskData> {
     let template = plan.template.clone();
-    Arc::new(TaskFacts { id, correlation_id, template, context, created_at_us: created_at.as_micros() })
+    Arc::new(TaskData { id, correlation_id, template, context, created_at_us: created_at.as_micros() })
 }
 
 /// The results of a task's steps, as its handlers see them: each is set once.

@@ -3,7 +3,7 @@
 use super::held::Held;
 use crate::{
     model::{Slot, StepState, TaskState, Timestamp},
-    orchestration::{plan::Plan, record::End},
+    orchestration::record::End,
 };
 
 /// Gives back a task whose rollback this process does not know how to do, until `later`: a handler of a step
@@ -25,12 +25,12 @@ fn missing_handler(held: &Held) -> Option<usize> {
     let with_result = held.progress.slots().filter(|(_, slot)| slot.state().has_result());
     let mut open = with_result.filter_map(|(no, _)| {
         let undo = held.progress.slot(no.compensation()).map(Slot::state);
-        (!undo.is_some_and(StepState::is_settled)).then_some((no.step() as usize, undo.is_some()))
+        (!undo.is_some_and(StepState::is_settled)).then_some((no, undo.is_some()))
     });
-    let Plan { handlers, compensators, .. } = &*held.plan;
-    let missing =
-        open.find(|&(step, undo)| handlers[step].is_none() || (undo && compensators[step].is_none()));
-    missing.map(|(step, _)| step)
+    let missing = open.find(|&(no, undo)| {
+        held.plan.handler(no).is_none() || (undo && held.plan.handler(no.compensation()).is_none())
+    });
+    missing.map(|(no, _)| no.step() as usize)
 }
 
 /// Says once, in the store, that the task is being rolled back. The hold goes on.

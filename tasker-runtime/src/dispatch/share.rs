@@ -205,10 +205,10 @@ impl Borrow {
         let shared = self.shared.clone();
         // Whoever ends from here on has the offers looked at again.
         shared.passed_over.store(true, Ordering::SeqCst);
-        let mut full = shared.turns.free() == 0;
-        for (room, handlers) in shared.turns.open(&shared.handler_names) {
-            let room = room.min(shared.turns.free());
-            full |= room == 0 || self.take_for(handlers, room).await == room;
+        let mut full = shared.permits.free() == 0;
+        for key in shared.plans.registry().current().keys() {
+            let room = shared.permits.free_of(&key);
+            full |= room == 0 || self.take_for(vec![key.to_string()], room).await == room;
         }
         shared.passed_over.store(full, Ordering::SeqCst);
     }
@@ -259,26 +259,23 @@ impl Borrow {
 
     async fn start(&mut self, taken: Taken) {
         let (task, no) = (taken.lease.task, taken.step);
-        let place = no.step() as usize;
         let plan = self.shared.plans.get(taken.template).await.ok();
-        let Some((plan, handler)) = plan.and_then(|plan| Some((plan.clone(), (*plan.handlers.get(place)?)?)))
-        else {
+        let here = plan.as_ref().and_then(|plan| Some((plan, plan.handler(no)?.clone(), plan.key(no)?)));
+        let Some((plan, handler, key)) = here else {
             return self.hand_back(task, no).await;
         };
         let progress = taken.history.replay(plan.rules.clone());
-        let rule = &plan.rules.steps[place];
+        let max_attempts = plan.rules.retry(no).max_attempts.max(1);
         let spent = progress.slot(no).map_or(0, |slot| slot.spent());
         let cancel = CancellationToken::new();
         let stop = cancel.child_token();
-        let results = Held::results_of(&plan, &progress, &taken.history);
+        let results = Held::results_of(plan, &progress, &taken.history);
         let step = TaskSequenceStep::new(StepParts {
-            task: facts_of(taken.uuid, taken.correlation_id, &plan, taken.context.clone(), taken.created_at),
+            task: facts_of(taken.uuid, taken.correlation_id, plan, taken.context.clone(), taken.created_at),
             step: no.step(),
             name: plan.rules.name(no),
             attempt: taken.attempt,
-            max_attempts: (taken.attempt - 1)
-                .saturating_sub(spent)
-                .saturating_add(rule.retry.max_attempts.max(1)),
+            max_attempts: (taken.attempt - 1).saturating_sub(spent).saturating_add(max_attempts),
             batch: batch::part_of(&self.shared, &results.batches, taken.lease, (no, taken.attempt), &cancel),
             results,
             undoes: None,
@@ -295,11 +292,11 @@ impl Borrow {
             step,
             cancel: cancel.clone(),
             handler,
-            timeout: rule.timeout,
+            timeout: plan.rules.timeout(no),
             grace: self.shared.settings.cancel_grace,
             clock: self.shared.clock.clone(),
             // What is on its way to its turn must not look like room for more.
-            turn: self.shared.turns.of(handler, false).taken(),
+            permit: self.shared.permits.request(key, false).taken(),
             running: self.shared.running.clone(),
             done: self.sender.clone(),
         };
@@ -320,7 +317,7 @@ impl Borrow {
         }
         outcomes.sort_unstable_by_key(|outcome| (outcome.lease.task, outcome.step));
         self.record(&outcomes).await;
-        if self.shared.turns.free() > 0 {
+        if self.shared.permits.free() > 0 {
             self.shared.offered.notify_one();
         }
     }

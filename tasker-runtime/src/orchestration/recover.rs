@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::{
-    model::{Timestamp, WorkerId},
+    model::{HandlerKey, Timestamp, WorkerId},
     store::{Connection, Result, Store, presence, sql, values},
 };
 
@@ -26,7 +26,8 @@ pub(crate) struct Worker {
 #[derive(Clone, Debug)]
 pub(crate) struct About<'a> {
     pub name: &'a str,
-    pub handlers: &'a [String],
+    /// The keys of its handlers.
+    pub handlers: Vec<HandlerKey>,
     /// `None`: all.
     pub queues: Option<Vec<String>>,
 }
@@ -38,7 +39,8 @@ pub(crate) async fn register(
     now: Timestamp,
     lease: Duration,
 ) -> Result<WorkerId> {
-    let handlers = serde_json::to_string(about.handlers).unwrap_or_default();
+    let keys: Vec<&str> = about.handlers.iter().map(HandlerKey::as_str).collect();
+    let handlers = serde_json::to_string(&keys).unwrap_or_default();
     let queues = about.queues.as_ref().map(|queues| serde_json::to_string(queues).unwrap_or_default());
     let until = (now + lease).as_micros();
     let rows = connection

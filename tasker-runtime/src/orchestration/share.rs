@@ -50,8 +50,10 @@ pub(crate) async fn offer(session: &mut Session, worker: WorkerId, offers: &[Off
         Column::Int(offers.iter().map(|o| i64::from(o.attempt.step.code())).collect()),
         Column::Int(offers.iter().map(|o| i64::from(o.attempt.number)).collect()),
         Column::Int(offers.iter().map(|o| o.offered_at.as_micros()).collect()),
-        Column::Text(offers.iter().map(|o| o.handler.to_string()).collect()),
-        Column::Text(offers.iter().map(|o| o.queue.clone()).collect()),
+        Column::Text(offers.iter().map(|o| o.target.handler.to_string()).collect()),
+        Column::Text(
+            offers.iter().map(|o| o.target.queue.as_deref().unwrap_or_default().to_owned()).collect(),
+        ),
     ]);
     let mut connection = session.open().await?;
     connection.execute(&sql::OFFER, values![&rows, worker.0]).await?;

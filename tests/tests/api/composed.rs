@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use support::databases;
 use tasker_runtime::{
     StepError, Tasker,
-    handler::{DecisionCapable, Endpoint, Facts, api::ApiCapable},
+    handler::{DecisionCapable, Endpoint, HandlerSpec, api::ApiCapable},
     handlers,
     prelude::*,
     registry::Registry,
@@ -62,8 +62,8 @@ impl StepHandler for CheckByHand {
         "check_by_hand"
     }
 
-    fn facts(&self) -> &Facts {
-        const { &Facts::new().api(&CREDIT).decision(ROUTES) }
+    fn spec(&self) -> HandlerSpec {
+        HandlerSpec::new().api(&CREDIT).decision(ROUTES)
     }
 
     async fn call(&self, step: &TaskSequenceStep) -> Result<Json, StepError> {

@@ -66,8 +66,8 @@ async fn call(handler: Registration, client: ApiClient) -> Result<Value, StepErr
     let database = fresh_sqlite();
     let tasker = Tasker::builder()
         .database(&database.url)
-        .registry(Registry::of([handler]))
         .template(template(&handler))
+        .registry(Registry::of([handler]))
         .state(client);
     let tasker = tasker.start().await.unwrap();
     let task = tasker.submit(Submission::to("test/one")).await.unwrap();

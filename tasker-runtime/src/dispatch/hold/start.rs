@@ -8,7 +8,7 @@ use super::{Hold, Message};
 use crate::{
     dispatch::{batch, call::Call, engine::Shared, held::Held, watch::Update},
     handler::{StepParts, TaskSequenceStep},
-    model::{Attempt, HandlerKey, StepNo, TaskNo, Timestamp},
+    model::{Attempt, StepNo, TaskNo, Timestamp},
     orchestration::{record, share::Offer},
 };
 
@@ -32,15 +32,12 @@ impl Hold {
             return;
         }
         held.settle_skipped();
-        let priority = |no: &StepNo| std::cmp::Reverse(held.plan.priorities[no.step() as usize]);
+        let priority = |no: &StepNo| std::cmp::Reverse(held.plan.route(*no).priority);
         if ready.len() > 1 {
             ready.sort_by_key(priority);
         }
         for no in ready {
-            let place = no.step() as usize;
-            let here =
-                held.plan.handlers[place].is_some() && self.shared.served.has(&held.plan.queues[place]);
-            if no.undoes().is_none() && !here {
+            if no.undoes().is_none() && !held.plan.route(no).runs_here {
                 held.running += 1;
                 let attempt = held.progress.slot(no).map_or(0, |slot| slot.failed_attempts()) + 1;
                 self.offers.push(offer_of(held, no, attempt, self.shared.clock.now()));
@@ -52,25 +49,12 @@ impl Hold {
 }
 
 pub(super) fn offer_of(held: &Held, step: StepNo, attempt: u32, offered_at: Timestamp) -> Offer {
-    // Under the name workers know the handler by: templates may write it in other ways.
-    let place = step.step() as usize;
-    let handler = match held.plan.handlers[place] {
-        Some(handler) => HandlerKey::from(handler.name()),
-        None => HandlerKey::from(&*held.plan.template.steps()[place].handler.callable),
-    };
-    let queue = held.plan.queues[place].clone();
     let attempt = Attempt { lease: held.lease, step, number: attempt };
-    Offer { attempt, offered_at, handler, queue }
+    Offer { attempt, offered_at, target: held.plan.route(step).target.clone() }
 }
 
 pub(super) fn start(shared: &Arc<Shared>, me: &UnboundedSender<Message>, held: &mut Held, no: StepNo) {
-    let place = no.step() as usize;
-    let rule = &held.plan.rules.steps[place];
-    let (handler, timeout) = match (no.undoes(), rule.compensation) {
-        (None, _) => (held.plan.handlers[place], rule.timeout),
-        (Some(_), compensation) => (held.plan.compensators[place], compensation.and_then(|how| how.timeout)),
-    };
-    let Some(handler) = handler else { return };
+    let (Some(handler), Some(key)) = (held.plan.handler(no).cloned(), held.plan.key(no)) else { return };
     let attempt = held.progress.slot(no).map_or(0, |slot| slot.failed_attempts()) + 1;
     let spent = held.progress.slot(no).map_or(0, |slot| slot.spent());
     let max_attempts = (attempt - 1 - spent).saturating_add(held.plan.rules.retry(no).max_attempts.max(1));
@@ -95,9 +79,9 @@ pub(super) fn start(shared: &Arc<Shared>, me: &UnboundedSender<Message>, held: &
         loan: 0,
         step,
         cancel: held.cancel.clone(),
-        turn: shared.turns.of(handler, no.undoes().is_none()),
+        permit: shared.permits.request(key, no.undoes().is_none()),
         handler,
-        timeout,
+        timeout: held.plan.rules.timeout(no),
         grace: shared.settings.cancel_grace,
         clock: shared.clock.clone(),
         running: shared.running.clone(),
