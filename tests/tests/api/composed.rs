@@ -88,7 +88,7 @@ fn template(handler: &str) -> Template {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answer_of_a_server_decides() {
-    let by_hand = Registry::discover().find("test", "check_by_hand").copied().unwrap();
+    let by_hand = Registry::discover().find("test", "check_by_hand").cloned().unwrap();
     for database in databases().await {
         let server = Server::start(|seen, _| match &*seen.target {
             "/score?customer=ada" => Reply::json(&json!(700)),
