@@ -421,7 +421,7 @@ async fn a_paused_rollback_goes_on_when_it_is_resumed() {
 }
 
 #[tokio::test]
-async fn a_process_that_lacks_the_handlers_rolls_nothing_back() {
+async fn a_process_that_lacks_the_handlers_has_others_roll_back() {
     for world in worlds().await {
         fail(&world.stage, "c");
         fail(&world.stage, "undo b");
@@ -436,11 +436,11 @@ async fn a_process_that_lacks_the_handlers_rolls_nothing_back() {
         let report = seen(&bare, task, |report| report.cause.is_some()).await;
         assert_eq!(report.state, TaskState::Compensating, "{}", world.database);
         let cause = report.cause.unwrap();
-        assert_eq!(cause, "no worker here has the handler `do`, so what undoes it is not known");
-        bare.stop().await.unwrap();
+        let (waits, handler) = ("step `undo a` waits since ", " for a worker with handler `do`");
+        assert!(cause.starts_with(waits) && cause.ends_with(handler), "{}: {cause}", world.database);
         let knowing = start(&world, &linear()).await;
-        world.clock.advance(Duration::from_secs(10));
         let report = seen(&knowing, task, |report| report.state.is_final()).await;
+        bare.stop().await.unwrap();
         assert_eq!(undone(&report), ["undo b skipped 1", "undo a complete 1"], "{}", world.database);
     }
 }

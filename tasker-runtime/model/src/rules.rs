@@ -136,6 +136,17 @@ impl Rules {
         }
     }
 
+    /// `result`, where step `no` may have it.
+    ///
+    /// # Errors
+    /// As [`effect`](Self::effect), as the failure for good that it is for the step.
+    pub fn checked(&self, no: StepNo, result: Json) -> Result<Json, StepError> {
+        match self.effect(no, &result) {
+            Ok(_) => Ok(result),
+            Err(problem) => Err(StepError::permanent("INVALID_OUTCOME", problem.to_string())),
+        }
+    }
+
     fn routes(&self, rule: &Rule, result: &Json) -> Result<Vec<u32>, OutcomeError> {
         let outcome: DecisionOutcome =
             result.parse().map_err(|problem| rule.shape("a `Decision`", &problem))?;

@@ -10,7 +10,7 @@ use crate::handler::api::ApiClient;
 use crate::{
     clock::Clock,
     config::Config,
-    dispatch::engine::{Settings, Wake},
+    dispatch::settings::{Settings, Wake},
     handler::{Registration, States},
     model::Served,
     registry::{LiveRegistry, Problem, Registry},

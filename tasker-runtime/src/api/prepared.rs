@@ -7,12 +7,7 @@ use uuid::Uuid;
 use super::{Catalog, StartError, Tasker, Watch, builder, catalog::full_name, tasker::Inner};
 use crate::{
     clock::Clock,
-    dispatch::{
-        Engine,
-        announce::Announcer,
-        engine::{Parts, Settings},
-        watch::Watchers,
-    },
+    dispatch::{Engine, announce::Announcer, engine::Parts, settings::Settings, watch::Watchers},
     handler::States,
     model::Served,
     orchestration::{
@@ -133,7 +128,8 @@ impl Prepared {
             None
         };
         let warnings = self.warnings.clone();
-        let inner = Inner { store, clock, catalog, plans, engine, announcer, warnings, left_out };
+        let states = self.states.clone();
+        let inner = Inner { store, clock, catalog, plans, states, engine, announcer, warnings, left_out };
         Ok(Tasker { inner: Arc::new(inner) })
     }
 

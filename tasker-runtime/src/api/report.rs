@@ -233,13 +233,23 @@ impl TaskReport {
         on_offer: &[OnOffer],
         now: Timestamp,
     ) -> Self {
-        let progress = history.replay(plan.rules.clone());
+        let progress = history.replay(plan.rules().clone());
         let over = task.state.is_final();
         let mut steps: Vec<StepReport> =
             progress.slots().map(|(no, slot)| step(&progress, no, slot, history, over)).collect();
         count_batches(&progress, &mut steps);
-        let compensations =
-            progress.undos().map(|(no, slot)| step(&progress, no, slot, history, over)).collect();
+        // Whether a step is compensated whose handler is not here is not known before somebody has begun.
+        let known = |(no, slot): &(StepNo, &Slot)| {
+            let how = progress.rules().steps[no.step() as usize].compensation;
+            !how.is_some_and(|how| how.elsewhere)
+                || slot.state() != StepState::Pending
+                || slot.failed_attempts() > 0
+        };
+        let compensations = progress
+            .undos()
+            .filter(known)
+            .map(|(no, slot)| step(&progress, no, slot, history, over))
+            .collect();
         // Who holds a task keeps near retries to itself: the journal has them.
         let (state, next_at) = match (task.state, progress.verdict()) {
             (TaskState::InProgress, Verdict::Waiting(at)) if at > now => (TaskState::Waiting, Some(at)),
@@ -310,7 +320,7 @@ fn waits_for_worker(plan: &CompiledTemplate, on_offer: &[OnOffer]) -> Option<Str
     let waiting = on_offer.iter().filter(|offer| !offer.taken);
     let lines: Vec<String> = waiting
         .map(|offer| {
-            let step = plan.rules.name(offer.step);
+            let step = plan.rules().name(offer.step);
             format!("step `{step}` waits since {} for a worker with handler `{}`", offer.since, offer.handler)
         })
         .collect();
@@ -360,7 +370,7 @@ fn count_batches(progress: &Progress, steps: &mut [StepReport]) {
 
 fn result(plan: &CompiledTemplate, steps: &[StepReport]) -> Value {
     let of = |leaf: u32| {
-        let rule = &plan.rules.steps[leaf as usize];
+        let rule = &plan.rules().steps[leaf as usize];
         let name = &*rule.name;
         let own = steps.iter().find(|step| step.name == name);
         let result = match own.map(|step| (step.state, step.result.clone())) {

@@ -10,8 +10,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use super::{
-    Builder, Catalog, DeadLetterSummary, Submission, SubmitError, TaskReport, TaskSummary, Update, WaitError,
-    WorkerSummary,
+    Builder, Catalog, DeadLetterSummary, StartError, Submission, SubmitError, TaskReport, TaskSummary,
+    Update, WaitError, WorkerSummary, builder,
     catalog::{Known, full_name, unsupported},
 };
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
         engine::Room,
         watch::Updates,
     },
+    handler::States,
     model::{Json, Lease, StepNo, TaskState},
     orchestration::{
         activity,
@@ -32,7 +33,7 @@ use crate::{
         submit::{self, NewTask},
         view,
     },
-    registry::Registry,
+    registry::{Registration, Registry},
     store::{self, CallerTransaction, Store},
     template::Template,
 };
@@ -50,6 +51,7 @@ pub(super) struct Inner {
     pub clock: Clock,
     pub catalog: Catalog,
     pub plans: Arc<CompiledTemplates>,
+    pub states: Arc<States>,
     pub engine: Option<Engine>,
     pub announcer: Announcer,
     pub warnings: Vec<String>,
@@ -121,6 +123,48 @@ impl Tasker {
     #[must_use]
     pub fn registry(&self) -> Arc<Registry> {
         self.inner.plans.registry().current()
+    }
+
+    /// Adds handlers to the running program: plugins, for example, or workers of other languages. From here on
+    /// they are called like any other, also for steps that wait for them already. A handler that was added
+    /// stays until the program ends.
+    ///
+    /// ```
+    /// # use tasker_runtime::{Tasker, prelude::*, api::Submission, template::{Step, Template}};
+    /// #[step_handler(name = "plugin.greet")]
+    /// async fn greet(name: String) -> String {
+    ///     format!("hello {name}")
+    /// }
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let template = Template::builder("greeting").step(Step::new("greet").handler("plugin.greet")).build()?;
+    /// let tasker = Tasker::builder().database("sqlite::memory:").auto_discover(false).partial(true);
+    /// let tasker = tasker.template(template).start().await?;
+    /// let waiting = tasker.submit(Submission::to("greeting").context(&"Ada")?).await?;
+    /// tasker.add_handlers(handlers![greet]).await?;
+    /// assert_eq!(tasker.wait(waiting).await?.result, "hello Ada");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`StartError::Wiring`] when a name is taken, or a handler lacks its state or does not fit the templates
+    /// of this program: nothing is added then. When the database does not answer, the handlers are there, and
+    /// other processes may not see them listed.
+    pub async fn add_handlers(
+        &self,
+        handlers: impl IntoIterator<Item = Registration>,
+    ) -> Result<(), StartError> {
+        let Inner { catalog, states, plans, engine, .. } = &*self.inner;
+        let templates = || catalog.iter().map(AsRef::as_ref);
+        // Others may have what is missing here.
+        let fits = |registry: &Registry| builder::check(registry, templates(), states, true).map(drop);
+        let registry = plans.registry().add(handlers, fits)?;
+        if let Some(engine) = engine {
+            engine.shared.gain(&registry).await?;
+        }
+        Ok(())
     }
 
     /// What was found at the start that is not wrong but may not be meant, such as unused handlers.
@@ -360,7 +404,9 @@ impl Tasker {
         let mut connection = self.inner.store.reader().await?;
         let Some((task, history)) = view::find(&mut connection, task).await? else { return Ok(None) };
         let on_offer = match task.state {
-            TaskState::InProgress => share::on_offer(&mut connection, task.task).await?,
+            TaskState::InProgress | TaskState::Compensating => {
+                share::offered_of(&mut connection, task.task).await?
+            }
             _ => Vec::new(),
         };
         let now = self.inner.clock.now();
@@ -395,7 +441,9 @@ impl Tasker {
         let mut tasks = Vec::with_capacity(lines.len());
         for line in lines {
             let on_offer = match line.state {
-                TaskState::InProgress => share::on_offer(&mut connection, line.task).await?,
+                TaskState::InProgress | TaskState::Compensating => {
+                    share::offered_of(&mut connection, line.task).await?
+                }
                 _ => Vec::new(),
             };
             tasks.push(TaskSummary::new(line, &on_offer));
@@ -427,7 +475,7 @@ impl Tasker {
     /// When the database does not answer.
     pub async fn step_name(&self, template: &str, no: StepNo) -> Option<Arc<str>> {
         let known = self.inner.catalog.known(template).ok()?;
-        Some(self.inner.plans.get(known.number).await.ok()?.rules.name(no))
+        Some(self.inner.plans.get(known.number).await.ok()?.rules().name(no))
     }
 
     /// Stops taking work, lets what runs come to an end for as long as the settings say (5 s by default)

@@ -6,36 +6,38 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::{
-    engine::{Shared, Wake},
-    hold::Message,
-};
+use super::{engine::Shared, message::TaskLoops, settings::Wake};
 use crate::{
-    model::Timestamp,
+    model::{Timestamp, task_loop::Message},
     orchestration::claim::{self, Claimed},
     store::Session,
 };
+
+/// What the loop is told of a queue.
+#[derive(Debug)]
+pub(crate) enum Hint {
+    /// It has tasks that are due.
+    Now(String),
+    /// It has a task that is due at this time.
+    At(String, Timestamp),
+}
 
 /// Takes tasks until the engine stops.
 pub(crate) struct Take {
     shared: Arc<Shared>,
     session: Session,
-    holds: Vec<UnboundedSender<Message>>,
+    loops: TaskLoops,
     /// Queues somebody says have work.
-    hints: UnboundedReceiver<String>,
+    hints: UnboundedReceiver<Hint>,
     /// When queues have tasks that are due next, as far as was seen at the last look.
     due: BTreeMap<String, Timestamp>,
 }
 
 impl Take {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        holds: Vec<UnboundedSender<Message>>,
-        hints: UnboundedReceiver<String>,
-    ) -> Self {
-        Self { session: shared.store.session(), shared, holds, hints, due: BTreeMap::new() }
+    pub(crate) fn new(shared: Arc<Shared>, loops: TaskLoops, hints: UnboundedReceiver<Hint>) -> Self {
+        Self { session: shared.store.session(), shared, loops, hints, due: BTreeMap::new() }
     }
 
     pub(crate) async fn run(mut self) {
@@ -84,12 +86,18 @@ impl Take {
     }
 
     /// The hinted queue and all others that were hinted meanwhile.
-    fn hinted(&mut self, first: String) -> Vec<String> {
-        let mut queues = vec![first];
-        while let Ok(queue) = self.hints.try_recv() {
-            if !queues.contains(&queue) {
-                queues.push(queue);
+    fn hinted(&mut self, first: Hint) -> Vec<String> {
+        let mut queues = Vec::new();
+        let mut next = Some(first);
+        while let Some(hint) = next {
+            match hint {
+                Hint::Now(queue) if queues.contains(&queue) => {}
+                Hint::Now(queue) => queues.push(queue),
+                Hint::At(queue, at) => {
+                    self.due.entry(queue).and_modify(|due| *due = at.min(*due)).or_insert(at);
+                }
             }
+            next = self.hints.try_recv().ok();
         }
         queues
     }
@@ -174,25 +182,14 @@ impl Take {
         let leases = claim::held_by(&mut connection, self.shared.worker()).await?;
         self.session.keep(connection);
         for lease in leases {
-            let hold = usize::try_from(lease.task.0).unwrap_or_default() % self.holds.len();
-            let _ = self.holds[hold].send(Message::Held(lease));
+            self.loops.send(lease.task, Message::StrayLease(lease));
         }
         Ok(())
     }
 
     fn hand_over(&self, tasks: Vec<Claimed>) {
         self.shared.held.fetch_add(tasks.len(), Ordering::Relaxed);
-        let mut parts: Vec<Vec<Claimed>> = self.holds.iter().map(|_| Vec::new()).collect();
-        for task in tasks {
-            let part = usize::try_from(task.lease.task.0).unwrap_or_default() % parts.len();
-            parts[part].push(task);
-        }
-        for (hold, part) in self.holds.iter().zip(parts) {
-            if !part.is_empty() {
-                // Without a receiver the engine has stopped; the lease runs out.
-                let _ = hold.send(Message::Taken(part));
-            }
-        }
+        self.loops.claimed(tasks);
     }
 }
 

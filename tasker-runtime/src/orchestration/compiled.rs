@@ -8,8 +8,8 @@ use tasker_template::{FailureStrategy, RetryOptions, Step, StepKind, Template};
 use crate::{
     handler::{HandlerSpec, StepHandler},
     model::{
-        BatchRule, Compensation, HandlerKey, Json, Retry, Route, Rule, Rules, Served, StepError, StepNo,
-        Target,
+        BatchRule, Compensation, HandlerKey, Json, Retry, Rule, Rules, Served, StepError, StepNo, Target,
+        task_loop::{Route, Routes},
     },
     registry::{Registration, Registry},
 };
@@ -17,9 +17,8 @@ use crate::{
 /// A template ready to run: its rules, and the handler of each step where this process has it.
 pub(crate) struct CompiledTemplate {
     pub template: Arc<Template>,
-    pub rules: Arc<Rules>,
-    /// Where each step runs.
-    pub routes: Arc<[Route]>,
+    /// Its rules, and where its steps can run.
+    pub routes: Arc<Routes>,
     /// The epoch of the registry it was compiled with.
     pub epoch: u64,
     /// The handler of each step, where this process has it.
@@ -64,24 +63,47 @@ impl CompiledTemplate {
     ) -> Self {
         let namespace: Arc<str> = template.namespace().into();
         let count = template.steps().len();
-        let (mut steps, mut routes) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let (mut rules, mut routes) = (Vec::with_capacity(count), Vec::with_capacity(count));
         let (mut handlers, mut compensators) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for (no, step) in (0..).zip(template.steps()) {
             let handler = registry.find(&namespace, &step.handler.callable).ok();
             let compensator = handler.and_then(|handler| registry.compensator_of(handler));
-            let mut rule = rule(&template, no, step, handler.map(Registration::spec), defaults);
-            rule.compensation = match handler {
-                Some(_) => compensator.map(|compensator| compensation(compensator.spec(), defaults)),
-                None => Some(elsewhere(defaults)),
-            };
-            steps.push(rule);
-            routes.push(route(step, &namespace, handler, served));
+            rules.push(rule(&template, no, (handler, compensator), defaults));
+            routes.push(route(step, &namespace, (handler, compensator), served));
             handlers.push(handler.cloned());
             compensators.push(compensator.cloned());
         }
-        let rules = Arc::new(Rules { steps, on_failure: template.on_failure() });
-        let (routes, epoch) = (routes.into(), registry.epoch());
-        Self { template, rules, routes, epoch, handlers, compensators, results }
+        let rules = Arc::new(Rules { steps: rules, on_failure: template.on_failure() });
+        let (routes, epoch) = (Arc::new(Routes { rules, steps: routes }), registry.epoch());
+        Self { template, routes, epoch, handlers, compensators, results }
+    }
+
+    /// The same template, with `handler` for the step `no` whatever the template writes: for a step that
+    /// another process resolved. `None` where that is its handler already.
+    pub(crate) fn bound(
+        &self,
+        no: u32,
+        handler: &Registration,
+        registry: &Registry,
+        defaults: Defaults,
+    ) -> Option<Self> {
+        let place = no as usize;
+        if self.handlers.get(place)?.as_ref().is_some_and(|known| known.key() == handler.key()) {
+            return None;
+        }
+        let compensator = registry.compensator_of(handler);
+        let mut rules = Rules::clone(self.rules());
+        rules.steps[place] = rule(&self.template, no, (Some(handler), compensator), defaults);
+        let (mut handlers, mut compensators) = (self.handlers.clone(), self.compensators.clone());
+        (handlers[place], compensators[place]) = (Some(handler.clone()), compensator.cloned());
+        let routes = Arc::new(Routes { rules: Arc::new(rules), steps: self.routes.steps.clone() });
+        let (template, results, epoch) = (self.template.clone(), self.results.clone(), self.epoch);
+        Some(Self { template, routes, epoch, handlers, compensators, results })
+    }
+
+    /// The rules its tasks follow.
+    pub(crate) fn rules(&self) -> &Arc<Rules> {
+        &self.routes.rules
     }
 
     /// The key of the handler of a step or compensation, where it is here.
@@ -99,42 +121,37 @@ impl CompiledTemplate {
         here.get(no.step() as usize)?.as_ref()
     }
 
-    /// Where a step, an instance of it or its compensation runs.
-    pub(crate) fn route(&self, no: StepNo) -> &Route {
-        &self.routes[no.step() as usize]
-    }
-
     /// Whether the handler of every step is here.
     pub(crate) fn is_whole(&self) -> bool {
         self.handlers.iter().all(Option::is_some)
     }
 
-    /// Whether `result` is one that step `no` may have.
+    /// Whether `result` has the shape that the template asks of step `no`.
     ///
     /// # Errors
-    /// When it breaks the step's schema, or a decision or an analyzer returned what cannot be followed:
-    /// the step has then failed for good.
-    pub(crate) fn check_result(&self, no: StepNo, result: &Json) -> Result<(), StepError> {
-        if let Some(Some(schema)) = self.results.get(no.step() as usize).filter(|_| no.undoes().is_none()) {
-            let result = result.to_value();
-            let problems: Vec<String> = schema
-                .iter_errors(&result)
-                .map(|error| {
-                    format!("result{}: {error}", error.instance_path().to_string().replace('/', "."))
-                })
-                .collect();
-            if !problems.is_empty() {
-                return Err(StepError::permanent("INVALID_RESULT", problems.join("; ")));
-            }
-        }
-        match self.rules.effect(no, result) {
-            Ok(_) => Ok(()),
-            Err(problem) => Err(StepError::permanent("INVALID_OUTCOME", problem.to_string())),
+    /// When it breaks the step's schema: the step has then failed for good.
+    pub(crate) fn check_schema(&self, no: StepNo, result: &Json) -> Result<(), StepError> {
+        let schema = self.results.get(no.step() as usize).filter(|_| no.undoes().is_none());
+        let Some(Some(schema)) = schema else { return Ok(()) };
+        let result = result.to_value();
+        let problems: Vec<String> = schema
+            .iter_errors(&result)
+            .map(|error| format!("result{}: {error}", error.instance_path().to_string().replace('/', ".")))
+            .collect();
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(StepError::permanent("INVALID_RESULT", problems.join("; ")))
         }
     }
 }
 
-fn rule(template: &Template, no: u32, step: &Step, spec: Option<&HandlerSpec>, defaults: Defaults) -> Rule {
+/// The handler of a step and what compensates it, where this process has them.
+type Here<'a> = (Option<&'a Registration>, Option<&'a Registration>);
+
+fn rule(template: &Template, no: u32, (handler, compensator): Here<'_>, defaults: Defaults) -> Rule {
+    let step = &template.steps()[no as usize];
+    let spec = handler.map(Registration::spec);
     let options = step.retry.or(spec.map_or(&RetryOptions::default(), |spec| &spec.retry));
     Rule {
         name: step.name.clone(),
@@ -144,7 +161,10 @@ fn rule(template: &Template, no: u32, step: &Step, spec: Option<&HandlerSpec>, d
         retry: retry(&options),
         timeout: Some(step.timeout.or(spec.and_then(|spec| spec.timeout)).unwrap_or(defaults.timeout)),
         batch: batch(template, no, step),
-        compensation: None,
+        compensation: match handler {
+            Some(_) => compensator.map(|compensator| compensation(compensator.spec(), defaults)),
+            None => Some(elsewhere(defaults)),
+        },
     }
 }
 
@@ -159,7 +179,7 @@ fn elsewhere(defaults: Defaults) -> Compensation {
     Compensation { elsewhere: true, retry: Retry::default(), timeout: Some(defaults.timeout) }
 }
 
-fn route(step: &Step, namespace: &Arc<str>, handler: Option<&Registration>, served: &Served) -> Route {
+fn route(step: &Step, namespace: &Arc<str>, (handler, compensator): Here<'_>, served: &Served) -> Route {
     let written = step.queue.as_deref().map(Arc::from);
     let target = match handler {
         Some(handler) => Target {
@@ -178,7 +198,7 @@ fn route(step: &Step, namespace: &Arc<str>, handler: Option<&Registration>, serv
         target: Arc::new(target),
         priority: step.priority,
         runs_here: handler.is_some() && is_served,
-        compensates_here: handler.is_some(),
+        compensates_here: compensator.is_some(),
     }
 }
 

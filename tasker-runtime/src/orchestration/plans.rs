@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     model::Served,
-    registry::LiveRegistry,
+    registry::{LiveRegistry, Registration},
     store::{self, Store},
     template::Template,
 };
@@ -77,10 +77,21 @@ impl CompiledTemplates {
         Ok(self.add(number, Arc::new(template)))
     }
 
+    /// The template with `handler` for the step `no`, which another process resolved.
+    pub(crate) fn bound(
+        &self,
+        compiled: Arc<CompiledTemplate>,
+        no: u32,
+        handler: &Registration,
+    ) -> Arc<CompiledTemplate> {
+        let bound = compiled.bound(no, handler, &self.registry.current(), self.defaults);
+        bound.map_or(compiled, Arc::new)
+    }
+
     /// What is known here of the template with this number.
     pub(crate) async fn known(&self, number: i64) -> store::Result<Known> {
         let compiled = self.kept(number).await?;
-        Ok(Known { rules: compiled.rules.clone(), whole: compiled.is_whole() })
+        Ok(Known { rules: compiled.rules().clone(), whole: compiled.is_whole() })
     }
 
     /// As [`get`](Self::get), for those to whom a template that is not there is a fault of the database.

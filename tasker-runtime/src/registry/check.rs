@@ -257,19 +257,6 @@ impl Registry {
     }
 }
 
-impl Registry {
-    /// Names that two handlers have, and handlers that two compensate or that are not there to be
-    /// compensated.
-    pub(super) fn rivals(&self) -> Vec<Problem> {
-        let (states, found) = (&States::default(), Checked::default());
-        let mut check =
-            Check { registry: self, states, used: HashSet::new(), compensating: Vec::new(), found };
-        check.duplicates();
-        check.compensators();
-        check.found.problems
-    }
-}
-
 pub(super) struct Check<'c> {
     pub(super) registry: &'c Registry,
     states: &'c States,

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use super::{Problem, Registration, Registry};
+use super::{Registration, Registry};
 
 /// The registry of a running program. What it has at one moment never changes; a handler that comes makes a
 /// new one of it, under the next epoch, and whoever compiled something with an older one compiles it anew.
@@ -32,18 +32,18 @@ impl LiveRegistry {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// Adds handlers.
+    /// Adds handlers, if `check` finds nothing wrong with all that there is then.
     ///
     /// # Errors
-    /// Every name that is taken, and every compensation that has nothing to compensate or a rival; nothing is
-    /// added then.
-    pub(crate) fn add(&self, handlers: Vec<Registration>) -> Result<Arc<Registry>, Vec<Problem>> {
+    /// What `check` found; nothing is added then.
+    pub(crate) fn add<E>(
+        &self,
+        handlers: impl IntoIterator<Item = Registration>,
+        check: impl FnOnce(&Registry) -> Result<(), E>,
+    ) -> Result<Arc<Registry>, E> {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let more = Arc::new(current.with(handlers));
-        let problems = more.rivals();
-        if !problems.is_empty() {
-            return Err(problems);
-        }
+        check(&more)?;
         *current = more.clone();
         self.epoch.store(more.epoch(), Ordering::Release);
         Ok(more)
@@ -67,36 +67,24 @@ mod tests {
         2
     }
 
-    mod rival {
-        use super::*;
-
-        #[step_handler(name = "live_first")]
-        pub(super) async fn other() -> u8 {
-            3
-        }
-    }
-
     #[test]
     fn handler_that_comes_later_begins_an_epoch() {
         let live = LiveRegistry::new(Registry::of(handlers![live_first]));
         let before = live.epoch();
         assert!(live.current().find("shop", "live_second").is_err());
-        live.add(handlers![live_second].into()).unwrap();
+        live.add(handlers![live_second], |_| Ok::<_, ()>(())).unwrap();
         assert!(live.current().find("shop", "live_second").is_ok());
         assert!(live.current().find("shop", "live_first").is_ok(), "what was there stays");
         assert!(live.epoch() > before);
+        assert_eq!(live.epoch(), live.current().epoch());
     }
 
     #[test]
-    fn handler_whose_name_is_taken_is_refused() {
+    fn handlers_that_do_not_fit_are_not_added() {
         let live = LiveRegistry::new(Registry::of(handlers![live_first]));
         let before = live.epoch();
-        let problems = live.add(handlers![rival::other, live_second].into()).unwrap_err();
-        assert!(
-            matches!(&problems[..], [Problem::Duplicate { key, .. }] if key == "live_first"),
-            "{problems:?}"
-        );
+        assert_eq!(live.add(handlers![live_second], |_| Err("no")).unwrap_err(), "no");
         assert_eq!(live.epoch(), before);
-        assert!(live.current().find("shop", "live_second").is_err(), "nothing of it is added");
+        assert!(live.current().find("shop", "live_second").is_err());
     }
 }

@@ -99,7 +99,7 @@ impl Registry {
     /// of the handler that is meant.
     #[must_use]
     pub fn with_aliases(mut self, aliases: BTreeMap<String, String>) -> Self {
-        self.aliases = aliases;
+        self.aliases.extend(aliases);
         self
     }
 

@@ -62,6 +62,8 @@ statements! {
     BORROWED = shared "borrowed";
     JOURNAL = twin "journal";
     FAILURES = twin "failures";
+    STEP_RESULTS = twin "step_results";
+    STEP_FAILURES = twin "step_failures";
     RECORD = twin "record";
     RECORD_ONE = twin "record_one";
     RECORD_FAILURES = twin "record_failures";
@@ -73,6 +75,7 @@ statements! {
     TEMPLATE_VERSIONS = shared "template_versions";
     TEMPLATE_CONTENT = shared "template_content";
     ADD_WORKER = twin "add_worker";
+    SET_HANDLERS = twin "set_handlers";
     HEARTBEAT = twin "heartbeat";
     ACTIVITY = shared "activity";
     EXPIRED_WORKERS = twin "expired_workers";
@@ -89,7 +92,8 @@ statements! {
     BENCH_COMPLETE = shared "bench_complete";
     OFFER = twin "offer";
     TAKE_OFFERS = twin "take_offers";
-    TASK_FACTS = twin "task_facts";
+    TASK_DATA = twin "task_data";
+    ON_OFFER = shared "on_offer";
     END_OFFER = shared "end_offer";
     ADD_LENT_RESULT = twin "add_lent_result";
     ADD_LENT_FAILURE = twin "add_lent_failure";

@@ -111,6 +111,7 @@ pub(super) fn check(
     let registry = Registry::of([Registration::new(handler, file!(), line!(), module_path!())]);
     // Nothing is run here.
     let defaults = Defaults { timeout: Duration::ZERO };
-    CompiledTemplate::new(template, &registry, &Served::default(), defaults)
-        .check_result(StepNo::of(step), result)
+    let compiled = CompiledTemplate::new(template, &registry, &Served::default(), defaults);
+    compiled.check_schema(StepNo::of(step), result)?;
+    compiled.rules().checked(StepNo::of(step), result.clone()).map(drop)
 }
