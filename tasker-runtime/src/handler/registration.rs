@@ -22,7 +22,8 @@ struct Registered {
     key: HandlerKey,
     file: &'static str,
     line: u32,
-    module: &'static str,
+    /// `None` for one that was made while the program runs.
+    module: Option<&'static str>,
 }
 
 impl Registration {
@@ -34,7 +35,7 @@ impl Registration {
         line: u32,
         module: &'static str,
     ) -> Self {
-        Self::at(Arc::new(Fixed(handler)), (file, line), module)
+        Self::at(Arc::new(Fixed(handler)), (file, line), Some(module))
     }
 
     /// A handler of whatever makes it while the program runs: a plugin, a worker of another language, a test.
@@ -68,10 +69,14 @@ impl Registration {
     #[track_caller]
     pub fn of(handler: Arc<dyn StepHandler>) -> Self {
         let place = Location::caller();
-        Self::at(handler, (place.file(), place.line()), "")
+        Self::at(handler, (place.file(), place.line()), None)
     }
 
-    fn at(handler: Arc<dyn StepHandler>, (file, line): (&'static str, u32), module: &'static str) -> Self {
+    fn at(
+        handler: Arc<dyn StepHandler>,
+        (file, line): (&'static str, u32),
+        module: Option<&'static str>,
+    ) -> Self {
         let spec = handler.spec();
         let key = HandlerKey::new(spec.namespace.as_deref(), handler.name());
         Self(Arc::new(Registered { handler, spec, key, file, line, module }))
@@ -100,6 +105,14 @@ impl Registration {
         &self.0.key
     }
 
+    /// Whether both are one handler, listed twice. What was made while the program runs is so only where it is the
+    /// very same value: one place makes many.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        let written = self.0.module.is_some() && other.0.module.is_some();
+        let one_place = written && self.place() == other.place();
+        self.key() == other.key() && (one_place || Arc::ptr_eq(&self.0.handler, &other.0.handler))
+    }
+
     /// `file:line`, where it is written.
     #[must_use]
     pub fn place(&self) -> String {
@@ -109,7 +122,7 @@ impl Registration {
     /// The path of the module it is written in; empty for one that was made while the program runs.
     #[must_use]
     pub fn module(&self) -> &'static str {
-        self.0.module
+        self.0.module.unwrap_or_default()
     }
 }
 

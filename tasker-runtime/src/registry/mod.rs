@@ -74,7 +74,7 @@ impl Registry {
         let known_by = |handler: &Registration| (handler.key().clone(), handler.place());
         handlers.sort_by_cached_key(known_by);
         // The same handler may be listed by hand and discovered as well.
-        handlers.dedup_by_key(|handler| known_by(handler));
+        handlers.dedup_by(|other, first| other.is(first));
         let compensates = |handler: &Registration| handler.spec().compensates.is_some();
         let (compensators, handlers): (Vec<_>, Vec<_>) = handlers.into_iter().partition(compensates);
         let mut by_key = HashMap::with_capacity(handlers.len());
