@@ -31,7 +31,7 @@ pub use id::{Attempt, Lease, TaskNo, WorkerId};
 pub use journal::{Entry, Failure, History, Kind};
 pub use json::Json;
 pub use outcome::{BatchOutcome, CursorConfig, DecisionOutcome, OutcomeError};
-pub use progress::{Event, Progress, Slot, Verdict};
+pub use progress::{Event, Moved, Progress, Slot, Verdict};
 pub use retry::{Retry, jittered};
 pub use rules::{BatchRule, Compensation, Effect, Rule, Rules};
 pub use served::Served;

@@ -236,17 +236,15 @@ impl Driver {
     /// Says of tasks that are set aside why, before they are.
     async fn set_aside(&mut self, leases: &[Lease]) {
         let reason = "its holders died in a row without recording anything";
-        for lease in leases {
-            loop {
-                let (worker, now) = (self.shared.worker(), self.now());
-                match record::set_aside(&mut self.session, worker, *lease, now, reason).await {
-                    Err(error) if error.is_transient() => self.writing.wait(&error).await,
-                    Err(error) => {
-                        tracing::error!(%error, task = lease.task.0, "dead letter could not be written");
-                        break;
-                    }
-                    Ok(()) => break,
+        while !leases.is_empty() {
+            let (worker, now) = (self.shared.worker(), self.now());
+            match record::set_aside(&mut self.session, worker, leases, now, reason).await {
+                Err(error) if error.is_transient() => self.writing.wait(&error).await,
+                Err(error) => {
+                    tracing::error!(%error, tasks = leases.len(), "dead letters could not be written");
+                    break;
                 }
+                Ok(()) => break,
             }
         }
     }
@@ -317,23 +315,23 @@ impl Driver {
 
     /// Gives back tasks that are to be read again.
     async fn give_back(&mut self, ends: &[record::End]) {
-        for end in ends {
-            if let Err(error) = record::end_one(&mut self.session, self.shared.worker(), end).await {
-                self.shared.leases_unknown();
-                self.other.note(&error);
-            }
+        if ends.is_empty() {
+            return;
         }
-        if !ends.is_empty() {
-            self.shared.hint_all();
+        if let Err(error) = record::end_many(&mut self.session, self.shared.worker(), ends).await {
+            self.shared.leases_unknown();
+            self.other.note(&error);
         }
+        self.shared.hint_all();
     }
 
     async fn note_moved_on(&mut self, leases: &[Lease]) {
-        for lease in leases {
-            if let Err(error) = record::note_progress(&mut self.session, *lease).await {
-                // The deaths of earlier holders still count.
-                self.other.note(&error);
-            }
+        if leases.is_empty() {
+            return;
+        }
+        if let Err(error) = record::note_progress(&mut self.session, leases).await {
+            // The deaths of earlier holders still count.
+            self.other.note(&error);
         }
     }
 

@@ -4,6 +4,7 @@
 //! pass or keeps anything in memory; that is [`dispatch`](crate::dispatch).
 
 pub(crate) mod activity;
+mod append;
 pub(crate) mod checkpoint;
 pub(crate) mod claim;
 pub(crate) mod commands;
@@ -16,6 +17,7 @@ pub(crate) mod plans;
 pub(crate) mod record;
 pub(crate) mod recover;
 pub(crate) mod share;
+mod storable;
 pub(crate) mod submit;
 pub(crate) mod templates;
 pub(crate) mod view;

@@ -76,22 +76,15 @@ pub(crate) async fn heartbeat(
 
 /// Frees what workers hold whose leases ran out before `now`; says how many tasks that were.
 pub(crate) async fn take_back_expired(connection: &mut Connection, now: Timestamp) -> Result<u64> {
-    connection.begin().await?;
-    let freed = async {
-        let mut freed = 0;
-        for row in connection.fetch(&sql::EXPIRED_WORKERS, values![now.as_micros()]).await? {
-            freed += free(connection, WorkerId(row.int(0)?), now).await?;
-        }
-        Ok(freed)
-    }
-    .await;
-    match freed {
-        Ok(freed) => connection.commit().await.map(|()| freed),
-        Err(error) => {
-            connection.roll_back().await;
-            Err(error)
-        }
-    }
+    connection
+        .transaction(async |connection| {
+            let mut freed = 0;
+            for row in connection.fetch(&sql::EXPIRED_WORKERS, values![now.as_micros()]).await? {
+                freed += free(connection, WorkerId(row.int(0)?), now).await?;
+            }
+            Ok(freed)
+        })
+        .await
 }
 
 /// Frees what workers hold whose processes are gone, where that can be seen before their leases run out.
@@ -111,14 +104,7 @@ pub(crate) async fn take_back_gone(store: &Store, now: Timestamp) -> Result<u64>
 
 /// Frees what `worker` holds and notes that it stopped.
 pub(crate) async fn take_back(connection: &mut Connection, worker: WorkerId, now: Timestamp) -> Result<u64> {
-    connection.begin().await?;
-    match free(connection, worker, now).await {
-        Ok(freed) => connection.commit().await.map(|()| freed),
-        Err(error) => {
-            connection.roll_back().await;
-            Err(error)
-        }
-    }
+    connection.transaction(async |connection| free(connection, worker, now).await).await
 }
 
 async fn free(connection: &mut Connection, worker: WorkerId, now: Timestamp) -> Result<u64> {

@@ -11,7 +11,11 @@ use std::{
 
 use uuid::Uuid;
 
-use super::journal::{self, History};
+use super::{
+    append::{self, Content, Entry, Right},
+    journal::{self, History, Kind},
+    storable,
+};
 pub(crate) use crate::model::Offer;
 use crate::{
     model::{Attempt, Json, Lease, StepError, StepNo, Target, TaskNo, Timestamp, WorkerId},
@@ -105,10 +109,9 @@ pub(crate) async fn offer(session: &mut Session, worker: WorkerId, offers: &[Off
         ),
         Column::Text(offers.iter().map(|o| Wanted::of(o).to_text()).collect()),
     ]);
-    let mut connection = session.open().await?;
-    connection.execute(&sql::OFFER, values![&rows, worker.0]).await?;
-    session.keep(connection);
-    Ok(())
+    session
+        .run(async |connection| connection.execute(&sql::OFFER, values![&rows, worker.0]).await.map(drop))
+        .await
 }
 
 /// What is on offer and taken by nobody, each target once, as [`Wanted::to_text`] writes it; the one that has
@@ -171,50 +174,28 @@ async fn taken_tasks(
 
 /// Records what came of lent steps, together, and says of each whether it was: where the loan was lost,
 /// nothing of it is written. They come in the order of their tasks and steps, as all who lock offers go.
+///
+/// # Errors
+/// Only those that pass. Giving back the same again is safe then: a loan that has ended is refused.
 pub(crate) async fn give_back(
     connection: &mut Connection,
     worker: WorkerId,
     outcomes: &[Outcome],
 ) -> Result<Vec<bool>> {
-    connection.begin().await?;
-    let written = async {
-        let mut written = Vec::new();
-        for outcome in outcomes {
-            written.push(write(connection, worker, outcome).await?);
-        }
-        Ok(written)
-    }
-    .await;
-    match written {
-        Ok(written) => connection.commit().await.map(|()| written),
-        Err(error) => {
-            connection.roll_back().await;
-            Err(error)
-        }
-    }
+    let entries: Vec<Entry> = outcomes.iter().map(Outcome::entry).collect();
+    let appended = append::append(connection, Right::of(worker), &entries).await?;
+    Ok(outcomes.iter().map(|o| appended.covered.contains(&(o.lease.task, o.step))).collect())
 }
 
-async fn write(connection: &mut Connection, worker: WorkerId, outcome: &Outcome) -> Result<bool> {
-    let Lease { task, epoch } = outcome.lease;
-    let (step, attempt) = (i64::from(outcome.step.code()), i64::from(outcome.attempt));
-    if connection.execute(&sql::END_OFFER, values![task.0, step, worker.0, epoch]).await? == 0 {
-        return Ok(false);
+impl Outcome {
+    fn entry(&self) -> Entry {
+        let content = match &self.result {
+            Ok(result) => Content::Result(Kind::Handler, result.clone()),
+            Err((error, retry_at)) => Content::Failure { error: storable::error(error), retry_at: *retry_at },
+        };
+        let attempt = Attempt { lease: self.lease, step: self.step, number: self.attempt };
+        Entry { attempt, started_at: self.started_at, finished_at: self.finished_at, content }
     }
-    let (started, finished) = (outcome.started_at.as_micros(), outcome.finished_at.as_micros());
-    match &outcome.result {
-        Ok(result) => {
-            let values = values![task.0, step, attempt, worker.0, started, finished, result.as_str()];
-            connection.execute(&sql::ADD_LENT_RESULT, values).await?;
-        }
-        Err((error, retry_at)) => {
-            let error = Json::of(error).unwrap_or_else(|_| Json::null());
-            let retry_at = retry_at.map(Timestamp::as_micros);
-            let values =
-                values![task.0, step, attempt, worker.0, started, finished, retry_at, error.as_str()];
-            connection.execute(&sql::ADD_LENT_FAILURE, values).await?;
-        }
-    }
-    Ok(true)
 }
 
 /// Offers a step again that this worker took and did not run to its end.

@@ -78,11 +78,16 @@ async fn is_current(store: &Store) -> Result<bool> {
     };
     let rows = match connection.fetch(&sql::APPLIED_MIGRATIONS, &[]).await {
         Ok(rows) => rows,
-        Err(error) if error.is_transient() => return Err(error),
-        // There is no such table yet.
-        Err(_) => return Ok(false),
+        Err(error) if error.is_missing_table() => return Ok(false),
+        Err(error) => return Err(error),
     };
     let known = if store.is_postgres() { for_postgres() } else { for_sqlite() };
+    let newest = known.iter().map(|known| known.version).max().unwrap_or_default();
+    let found =
+        rows.iter().map(|row| row.int(0)).try_fold(0, |newest, row| row.map(|row| newest.max(row)))?;
+    if found > newest {
+        return Err(Error::Newer { found, known: newest });
+    }
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     Ok(rows.len() == known.len()
         && rows.iter().zip(&known).all(|(row, known)| {

@@ -35,14 +35,16 @@ macro_rules! text {
     };
 }
 
+/// As [`RECORD`], in a transaction that is open.
+#[cfg(test)]
+pub(crate) static RECORD_IN: Statement = text!(twin "record");
+
 statements! {
     SUBMIT_IN = twin "submit";
     SUBMIT = whole "submit";
     ADD_KEY = shared "add_key";
     FIND_KEY = shared "find_key";
     LOCK_RUN = twin "lock_run";
-    REOPEN_STEP = twin "reopen_step";
-    SETTLE_STEP = twin "settle_step";
     SET_RUN = shared "set_run";
     REOPEN_RUN = shared "reopen_run";
     SAVE_CHECKPOINT = twin "save_checkpoint";
@@ -64,12 +66,13 @@ statements! {
     FAILURES = twin "failures";
     STEP_RESULTS = twin "step_results";
     STEP_FAILURES = twin "step_failures";
-    RECORD = twin "record";
-    RECORD_ONE = twin "record_one";
-    RECORD_FAILURES = twin "record_failures";
-    END_ONE = shared "end_one";
-    HELD = shared "held";
-    PROGRESSED = shared "progressed";
+    RECORD = whole "record";
+    APPEND_IN = twin "append";
+    APPEND = whole "append";
+    REOPEN_STEPS = twin "reopen_steps";
+    HELD = twin "held";
+    HOLD_RUN = twin "hold_run";
+    PROGRESSED = twin "progressed";
     QUARANTINE = twin "quarantine";
     PUT_TEMPLATE = twin "put_template";
     TEMPLATE_VERSIONS = shared "template_versions";
@@ -94,9 +97,6 @@ statements! {
     TAKE_OFFERS = twin "take_offers";
     TASK_DATA = twin "task_data";
     ON_OFFER = shared "on_offer";
-    END_OFFER = shared "end_offer";
-    ADD_LENT_RESULT = twin "add_lent_result";
-    ADD_LENT_FAILURE = twin "add_lent_failure";
     HAND_BACK_OFFER = shared "hand_back_offer";
     FREE_OFFERS = shared "free_offers";
     WITHDRAW_OFFERS = shared "withdraw_offers";

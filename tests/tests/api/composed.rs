@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use support::databases;
 use tasker_runtime::{
     StepError, Tasker,
-    handler::{DecisionCapable, Endpoint, HandlerSpec, api::ApiCapable},
+    handler::{DecisionCapable, Endpoint, HandlerSpec, http::ApiCapable},
     handlers,
     prelude::*,
     registry::Registry,
