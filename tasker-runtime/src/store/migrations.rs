@@ -60,11 +60,11 @@ pub(super) async fn run(store: &Store) -> Result<()> {
 }
 
 fn for_postgres() -> Vec<Migration> {
-    migrations!("postgres": 1 "tables", 2 "step_states", 3 "answers")
+    migrations!("postgres": 1 "tables", 2 "step_states", 3 "answers", 4 "offer_targets")
 }
 
 fn for_sqlite() -> Vec<Migration> {
-    migrations!("sqlite": 1 "tables", 2 "step_states", 3 "answers")
+    migrations!("sqlite": 1 "tables", 2 "step_states", 3 "answers", 4 "offer_targets")
 }
 
 /// Whether every migration was applied as it stands here; then nothing is locked and no right to create

@@ -7,7 +7,9 @@ use uuid::Uuid;
 
 use super::super::append;
 use crate::{
-    model::{Command, CommandError, Fact, Lease, TaskNo, TaskState, Timestamp, WorkerId, task_loop::PendingCommand},
+    model::{
+        Command, CommandError, Fact, Lease, TaskNo, TaskState, Timestamp, WorkerId, task_loop::PendingCommand,
+    },
     store::{Connection, Error, Result, Row, Session, sql, values},
 };
 

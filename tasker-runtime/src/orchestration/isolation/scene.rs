@@ -28,7 +28,7 @@ pub(super) const LEASE: Duration = Duration::from_secs(15);
 const FIRST: StepNo = StepNo::of(0);
 
 fn about(name: &str) -> About<'_> {
-    About { name, handlers: &[], queues: None }
+    About { name, handlers: Vec::new(), queues: None }
 }
 
 /// One task of two steps, and two workers.
