@@ -9,14 +9,14 @@ use super::super::{
     append,
     claim::{self, Claimed},
     commands::{self, Asked, Known, Refused, Waiting},
-    record::{self, Batch, Done, End, Exceptions, Failed},
+    record::{self, Batch, End, Exceptions, Failed},
     recover::{self, About},
     submit::{self, NewTask},
     view,
 };
 use crate::{
     model::{
-        Attempt, BatchRule, Command, CommandError, Json, Lease, Retry, Rule, Rules, StepError, StepNo,
+        Attempt, BatchRule, Command, CommandError, Done, Json, Lease, Retry, Rule, Rules, StepError, StepNo,
         TaskState, Timestamp, WorkerId,
     },
     store::{Column, Connection, Options, Rows, Statement, Store, sql, values},
