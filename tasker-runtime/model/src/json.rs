@@ -47,9 +47,7 @@ impl Json {
 
     /// The same for the result of a step, which must not hide an error: the `Err` of a `Result` in it is
     /// refused.
-    ///
-    /// # Errors
-    /// When `value` does not serialize, or has an `Err` in it.
+    #[doc(hidden)]
     pub fn output<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<Self> {
         Self::written(writer::write(value, true)?)
     }
