@@ -220,7 +220,7 @@ const CANTOPEN: i32 = 14;
 const NOT_A_DATABASE: i32 = 26;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
 
