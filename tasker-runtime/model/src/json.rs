@@ -3,7 +3,7 @@
 mod strict;
 mod writer;
 
-use std::sync::Arc;
+use std::{fmt::Write, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use serde_json::value::RawValue;
@@ -30,7 +30,7 @@ impl Json {
     /// The JSON text of `value`.
     ///
     /// ```
-    /// use tasker_runtime::model::Json;
+    /// use tasker_model::Json;
     ///
     /// assert_eq!(Json::of(&u128::MAX)?.as_str(), "340282366920938463463374607431768211455");
     /// let error = Json::of(&[("rate", Some(f64::NAN))]).unwrap_err();
@@ -47,6 +47,9 @@ impl Json {
 
     /// The same for the result of a step, which must not hide an error: the `Err` of a `Result` in it is
     /// refused.
+    ///
+    /// # Errors
+    /// When `value` does not serialize, or has an `Err` in it.
     #[doc(hidden)]
     pub fn output<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<Self> {
         Self::written(writer::write(value, true)?)
@@ -62,7 +65,7 @@ impl Json {
     /// Takes text that must be one JSON document.
     ///
     /// ```
-    /// use tasker_runtime::model::Json;
+    /// use tasker_model::Json;
     ///
     /// let error = Json::from_text(r#"{"amount": 1, "amount": 2}"#).unwrap_err();
     /// assert!(error.to_string().starts_with("the key \"amount\" is there twice at line 1 column"));
@@ -92,6 +95,35 @@ impl Json {
     #[must_use]
     pub fn null() -> Self {
         Self("null".into())
+    }
+
+    /// The same document in ASCII: every other character is written as an escape. It reads as the same value.
+    ///
+    /// ```
+    /// use tasker_model::Json;
+    ///
+    /// let json = Json::from_text(r#"{"city":"東京 🗼"}"#)?;
+    /// assert_eq!(json.escaped().as_str(), r#"{"city":"\u6771\u4eac \ud83d\uddfc"}"#);
+    /// assert_eq!(json.escaped().to_value(), json.to_value());
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use]
+    pub fn escaped(&self) -> Self {
+        if self.0.is_ascii() {
+            return self.clone();
+        }
+        let mut text = String::with_capacity(self.0.len() * 2);
+        for character in self.0.chars() {
+            if character.is_ascii() {
+                text.push(character);
+                continue;
+            }
+            // Only strings have such characters. Writing to a String cannot fail.
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                let _ = write!(text, "\\u{unit:04x}");
+            }
+        }
+        Self(text.into())
     }
 
     /// The text.
@@ -128,7 +160,11 @@ impl Serialize for Json {
 /// Any document, as it is written, where `serde_json` reads it.
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Box::<RawValue>::deserialize(from).map(|raw| Self(raw.get().into()))
+        let raw = Box::<RawValue>::deserialize(from)?;
+        if depth(raw.get()) > MAX_LEVELS {
+            return Err(serde::de::Error::custom(format!("nested deeper than {MAX_LEVELS} levels")));
+        }
+        Ok(Self(raw.get().into()))
     }
 }
 

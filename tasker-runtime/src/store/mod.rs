@@ -3,6 +3,7 @@
 //! This module alone knows URLs, pools, migrations and the text of statements. What a transaction does
 //! is written in [`orchestration`](crate::orchestration), once for both databases.
 
+mod changes;
 mod connection;
 mod db;
 mod error;
@@ -236,7 +237,18 @@ const PINNED_PLANS: &str = "set plan_cache_mode = force_generic_plan; set enable
                             set enable_mergejoin = off; set enable_seqscan = off";
 
 impl Session {
-    /// The connection. Hand it back with [`keep`](Self::keep) when it worked; drop it when it did not.
+    /// Does `work` on the connection, which is kept for the next time unless it is to blame for an error.
+    ///
+    /// # Errors
+    /// When there is no connection, and what `work` returns.
+    pub(crate) async fn run<T>(&mut self, work: impl AsyncFnOnce(&mut Connection) -> Result<T>) -> Result<T> {
+        let mut connection = self.open().await?;
+        let done = work(&mut connection).await;
+        self.keep(connection);
+        done
+    }
+
+    /// The connection. Hand it back with [`keep`](Self::keep).
     pub(crate) async fn open(&mut self) -> Result<Connection> {
         if let Some(connection) = self.kept.take() {
             return Ok(connection);
@@ -247,9 +259,9 @@ impl Session {
         Ok(Connection::new(Link::Postgres(Box::new(connection))))
     }
 
-    /// Keeps a working connection for the next use. SQLite's writer goes back to the others.
+    /// Keeps a connection that works for the next use. SQLite's writer goes back to the others.
     pub(crate) fn keep(&mut self, connection: Connection) {
-        if connection.is_own() {
+        if connection.is_worth_keeping() {
             self.kept = Some(connection);
         }
     }
