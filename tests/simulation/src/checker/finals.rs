@@ -40,7 +40,11 @@ fn stands(rows: &TaskRows) -> bool {
 fn waits_for_handler(db: &Db, scenario: &Scenario, processes: &[Rc<Process>], task: TaskNo) -> bool {
     let rows = db.task(task);
     let live = || processes.iter().filter(|process| !process.life.dead.get());
-    if rows.run.owner.is_none() && !live().any(|process| process.spec.serves[rows.run.queue]) {
+    // One that is full of tasks that wait so takes no others; that its room is free again is looked at apart.
+    let takes = |process: &Rc<Process>| {
+        process.spec.serves[rows.run.queue] && process.held.get() < process.spec.window
+    };
+    if rows.run.owner.is_none() && !live().any(takes) {
         return true;
     }
     let rules = scenario.workflows[rows.run.template].rules(|_| true);

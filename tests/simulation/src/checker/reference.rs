@@ -30,6 +30,8 @@ pub(crate) struct Standing {
     /// What is undone, first to last, with where it stands.
     pub(crate) undone: Vec<(StepNo, StepState)>,
     pub(crate) rolling_back: bool,
+    /// Something was recorded about a compensation.
+    pub(crate) begun: bool,
     on_failure: OnFailure,
 }
 
@@ -77,7 +79,7 @@ impl Standing {
                 .into_iter()
                 .collect();
         }
-        Self { steps, ready, waits, undone, rolling_back, on_failure: rules.on_failure }
+        Self { steps, ready, waits, undone, rolling_back, begun, on_failure: rules.on_failure }
     }
 
     /// The state of a task that stands here and of which no step can run, if none can.

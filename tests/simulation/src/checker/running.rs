@@ -134,7 +134,9 @@ fn check_step(
     promise(process, Promise::DurableFirst, !skipped, || {
         format!("{:?} runs although it is on a path that is not taken", run.attempt)
     });
-    promise(process, Promise::RollbackOrder, !standing.rolling_back, || {
+    // An instance that was called before its batch failed may come to its turn only now.
+    let undone = standing.begun || others.iter().any(|other| other.attempt.step.undoes().is_some());
+    promise(process, Promise::RollbackOrder, !undone, || {
         format!("{:?} runs although the task is being rolled back", run.attempt)
     });
     if let Some(batch) = &rule.batch {

@@ -30,7 +30,9 @@ impl Db {
     pub(crate) fn offer(&mut self, worker: i64, offers: &[(Offer, usize)]) {
         for (offer, queue) in offers {
             let Attempt { lease, step, number } = offer.attempt;
-            if self.covers(worker, lease) {
+            let rows = self.task(lease.task);
+            let over = rows.steps.contains_key(&step) || rows.attempts.contains_key(&(step, number));
+            if self.covers(worker, lease) && !over {
                 self.offers.entry((lease.task, step)).or_insert(OfferRow {
                     attempt: number,
                     lease: lease.epoch,
