@@ -45,14 +45,7 @@ pub(crate) async fn submit_once(
     task: &NewTask,
     key: Key<'_>,
 ) -> Result<Option<Used>> {
-    connection.begin().await?;
-    match submit_keyed(connection, task, key).await {
-        Ok(used) => connection.commit().await.map(|()| used),
-        Err(error) => {
-            connection.roll_back().await;
-            Err(error)
-        }
-    }
+    connection.transaction(async |connection| submit_keyed(connection, task, key).await).await
 }
 
 async fn submit_keyed(connection: &mut Connection, task: &NewTask, key: Key<'_>) -> Result<Option<Used>> {

@@ -3,7 +3,9 @@
 use uuid::Uuid;
 
 use super::TaskLoop;
-use crate::{Attempt, Batch, Done, End, Failed, Json, Lease, Offer, StepNo, TaskNo, TaskState, Timestamp};
+use crate::{
+    Attempt, Batch, Done, End, Failed, Json, Lease, Offer, Progress, StepNo, TaskNo, TaskState, Timestamp,
+};
 
 /// What is written together.
 #[derive(Debug)]
@@ -12,10 +14,21 @@ pub struct Round<B> {
     pub stray: Vec<Lease>,
     /// Tasks to be set aside, which is written before their ends are.
     pub dead_letters: Vec<Lease>,
+    /// Offers to be taken back before what is decided of their tasks is written.
+    pub withdrawals: Vec<Withdrawal>,
     /// Results, failures and ends, sorted by task.
     pub batch: Batch,
     /// Tasks that are held here no more, whatever comes of the batch.
     pub left: Vec<Left<B>>,
+}
+
+/// The offers of a task that are to be taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Withdrawal {
+    /// The lease they were made under.
+    pub lease: Lease,
+    /// Also those that somebody has taken: what comes of them is not wanted any more.
+    pub taken: bool,
 }
 
 /// What goes on once a batch is durable.
@@ -68,6 +81,21 @@ pub struct Call {
     pub undoes: Option<Json>,
 }
 
+impl Call {
+    /// This attempt at a step of a task that stands where `progress` says.
+    #[must_use]
+    pub fn of(progress: &Progress, attempt: Attempt) -> Self {
+        let Attempt { step, number, .. } = attempt;
+        let spent = progress.slot(step).map_or(0, |slot| slot.spent());
+        let allowed = progress.rules().retry(step).max_attempts.max(1);
+        Self {
+            attempt,
+            max_attempts: (number - 1).saturating_sub(spent).saturating_add(allowed),
+            undoes: progress.undone(step).cloned(),
+        }
+    }
+}
+
 /// A task that is held here no more, or was not to be held.
 #[derive(Debug)]
 pub struct Left<B> {
@@ -114,6 +142,7 @@ impl<B> TaskLoop<B> {
             if active.routes.run_here(step) {
                 next.calls.push(active.call(step));
             } else {
+                active.lent += 1;
                 let number = active.next_attempt(step);
                 next.offers.push(active.offer(step, number, now));
             }
@@ -124,12 +153,6 @@ impl<B> TaskLoop<B> {
 impl<B> super::ActiveTask<B> {
     fn call(&self, step: StepNo) -> Call {
         let number = self.next_attempt(step);
-        let spent = self.progress.slot(step).map_or(0, |slot| slot.spent());
-        let allowed = self.progress.rules().retry(step).max_attempts.max(1);
-        Call {
-            attempt: Attempt { lease: self.lease, step, number },
-            max_attempts: (number - 1).saturating_sub(spent).saturating_add(allowed),
-            undoes: self.progress.undone(step).cloned(),
-        }
+        Call::of(&self.progress, Attempt { lease: self.lease, step, number })
     }
 }
