@@ -1,6 +1,7 @@
 -- add tasks and their places in the queue
 -- $1 uuid, $2 correlation id, $3 template, $4 context, $5 tags, $6 created, $7 due, $8 priority, $9 queue
--- $10 worker that holds them from the start, or null; one that was given up holds nothing
+-- $10 worker that holds them from the start, or null; one that was given up holds nothing, and takes the lease
+-- it thinks it has for its own: nobody else may get one of that number
 with holder as materialized (
     select id
     from tasker.workers
@@ -19,7 +20,7 @@ with holder as materialized (
     from facts
 )
 insert into tasker.runs (task_id, run_at, priority, queue, owner, lease, state)
-select f.id, f.run_at, f.priority, f.queue, h.id, (h.id is not null)::integer, (h.id is not null)::integer
+select f.id, f.run_at, f.priority, f.queue, h.id, ($10::bigint is not null)::integer, (h.id is not null)::integer
 from facts f
 left join holder h on true
 returning task_id

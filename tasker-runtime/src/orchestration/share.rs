@@ -17,7 +17,7 @@ use super::{
 };
 pub(crate) use crate::model::Offer;
 use crate::{
-    model::{Attempt, Json, Lease, StepError, StepNo, Target, TaskNo, Timestamp, WorkerId},
+    model::{Attempt, Json, Lease, StepError, StepNo, Target, TaskNo, Timestamp, WorkerId, task_loop::Withdrawal},
     store::{Column, Connection, Result, Row, Rows, Session, Store, sql, values},
 };
 
@@ -210,6 +210,19 @@ fn step_of(row: &Row) -> Result<(TaskNo, StepNo)> {
 /// Takes back what `worker` offers and nobody has taken.
 pub(crate) async fn withdraw(connection: &mut Connection, worker: WorkerId) -> Result<()> {
     connection.execute(&sql::WITHDRAW_OFFERS, values![worker.0]).await.map(drop)
+}
+
+/// Takes back what is offered of tasks that are not to go on.
+pub(crate) async fn withdraw_of(session: &mut Session, withdrawals: &[Withdrawal]) -> Result<()> {
+    session
+        .run(async |connection| {
+            for Withdrawal { lease, taken } in withdrawals {
+                let values = values![lease.task.0, lease.epoch, i64::from(*taken)];
+                connection.execute(&sql::WITHDRAW_TASK, values).await?;
+            }
+            Ok(())
+        })
+        .await
 }
 
 /// Forgets what was offered of these tasks.
