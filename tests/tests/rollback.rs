@@ -7,7 +7,7 @@ use handlers as _;
 use serde_json::{Value, json};
 use support::{
     stage::Stage,
-    world::{Process, World, eventually, worlds},
+    world::{Process, World, eventually, settled, worlds},
 };
 use tasker_runtime::{
     Tasker,
@@ -118,7 +118,7 @@ async fn completed_steps_are_undone_last_first_with_their_own_results() {
         let tasker = start(&world, &linear()).await;
         let task =
             tasker.submit(Submission::to("test/order").context(&json!({"n": 1})).unwrap()).await.unwrap();
-        let report = tasker.wait(task).await.unwrap();
+        let report = settled(&tasker, task).await;
         assert_eq!(report.state, TaskState::Compensated, "{}", world.database);
         assert_eq!(report.cause.as_deref(), Some("failed for good: c"));
         assert_eq!(world.stage.called(), ["a 1", "b 1", "c 1", "undo b 1", "undo a 1"], "{}", world.database);
@@ -154,7 +154,7 @@ async fn the_order_is_that_of_completion_and_not_that_of_the_template() {
         seen(&tasker, task, |report| report.step("y").unwrap().state == StepState::Complete).await;
         world.clock.advance(Duration::from_millis(1));
         x.add_permits(1);
-        let report = tasker.wait(task).await.unwrap();
+        let report = settled(&tasker, task).await;
         assert_eq!(undone(&report), ["undo x complete 1", "undo y complete 1"], "{}", world.database);
     }
 }
@@ -173,7 +173,7 @@ async fn what_was_used_is_undone_last_whatever_the_clocks_of_two_processes_say()
         world.change("update tasker.runs set run_at = 0").await;
         gate.add_permits(2);
         let second = start(&world, &linear()).await;
-        let report = second.wait(task).await.unwrap();
+        let report = settled(&second, task).await;
         assert_eq!(undone(&report), ["undo b complete 1", "undo a complete 1"], "{}", world.database);
     }
 }
@@ -210,7 +210,7 @@ async fn what_did_not_complete_or_has_nothing_to_undo_it_is_passed_over() {
         })
         .await;
         gate.add_permits(1);
-        let report = tasker.wait(task).await.unwrap();
+        let report = settled(&tasker, task).await;
         assert_eq!(report.state, TaskState::Compensated, "{}", world.database);
         assert_eq!(undone(&report), ["undo resolved complete 1", "undo a complete 1"], "{}", world.database);
         assert_eq!(report.step("never").unwrap().state, StepState::Cancelled);
@@ -222,10 +222,10 @@ async fn a_task_of_which_nothing_completed_has_nothing_to_undo() {
     for world in worlds().await {
         fail(&world.stage, "a");
         let tasker = start(&world, &linear()).await;
-        let report = tasker.wait(submit(&tasker).await).await.unwrap();
+        let report = settled(&tasker, submit(&tasker).await).await;
         assert_eq!((report.state, undone(&report)), (TaskState::Compensated, vec![]), "{}", world.database);
         world.stage.on("a", |_| async { Ok(json!(1)) });
-        let report = tasker.wait(submit(&tasker).await).await.unwrap();
+        let report = settled(&tasker, submit(&tasker).await).await;
         assert_eq!((report.state, undone(&report)), (TaskState::Complete, vec![]), "{}", world.database);
     }
 }
@@ -259,7 +259,7 @@ async fn compensations_are_retried_as_their_attribute_says_while_the_task_is_com
         assert_eq!(world.column("select state from tasker.runs").await, ["4"], "{}", world.database);
         assert_eq!(world.stage.times("undo a").len(), 0, "one after the other");
         world.clock.advance(Duration::from_secs(60));
-        let report = tasker.wait(task).await.unwrap();
+        let report = settled(&tasker, task).await;
         assert_eq!(report.state, TaskState::Compensated, "{}", world.database);
         assert_eq!(undone(&report), ["undo b complete 3", "undo a complete 1"]);
         assert_eq!(report.step("undo b").unwrap().result, json!([3, 3]));
@@ -281,7 +281,7 @@ async fn an_operator_moves_a_rollback_on_that_failed_for_good() {
         for (command, way) in &ways {
             fail(&world.stage, "undo b");
             let task = submit(&tasker).await;
-            let report = tasker.wait(task).await.unwrap();
+            let report = settled(&tasker, task).await;
             assert_eq!(report.state, TaskState::BlockedByFailures, "{}", world.database);
             let cause = report.cause.clone().unwrap();
             assert!(cause.starts_with("the rollback cannot go on: `undo b` failed for good"), "{cause}");
@@ -314,7 +314,7 @@ async fn a_rollback_whose_last_compensation_is_left_out_is_over_at_once_where_th
             fail(&world.stage, failing);
             let tasker = start(&world, &linear()).await;
             let task = submit(&tasker).await;
-            assert_eq!(tasker.wait(task).await.unwrap().state, TaskState::BlockedByFailures);
+            assert_eq!(settled(&tasker, task).await.state, TaskState::BlockedByFailures);
             tasker.stop().await.unwrap();
             let office = builder(&world, &linear()).registry(known()).connect().await.unwrap();
             office.ask(task, &Command::Skip { step: failing.to_owned() }).await.unwrap();
@@ -464,7 +464,7 @@ async fn failed_orders_are_undone_to_the_cent() {
         let tasker = builder.registry(Registry::discover()).start().await.unwrap();
         let run = async |context: Value| {
             let order = Submission::to("order_fulfillment/business_workflow").context(&context).unwrap();
-            tasker.wait(tasker.submit(order).await.unwrap()).await.unwrap()
+            settled(&tasker, tasker.submit(order).await.unwrap()).await
         };
         let result = |report: &TaskReport, step: &str| report.step(step).unwrap().result.clone();
 

@@ -4,7 +4,7 @@ use std::{any::Any, collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use uuid::Uuid;
 
-use super::{Catalog, StartError, Tasker, Watch, broken::Broken, catalog::full_name, prepared::Prepared};
+use super::{Catalog, StartError, Tasker, Watch, prepared::Prepared};
 #[cfg(feature = "http")]
 use crate::handler::api::ApiClient;
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
         queues::Served,
     },
     handler::{Registration, States},
-    registry::{Problem, Registry},
+    registry::{Problem, Registry, catalog::full_name, unreadable_files::UnreadableFile},
     store::{self, Store},
     template::Template,
 };
@@ -301,9 +301,10 @@ impl Builder {
         if self.kept_only {
             return Ok(Gathered { registry, catalog: Catalog::default(), left_out: Vec::new() });
         }
-        let (mut catalog, broken) = Catalog::read(self.directory.as_deref(), None);
-        let in_the_way = |file: &Broken| self.wanted.as_ref().is_none_or(|wanted| file.may_be(wanted));
-        let (in_the_way, passed_over): (Vec<_>, Vec<_>) = broken.into_iter().partition(in_the_way);
+        let (mut catalog, unreadable) = Catalog::read(self.directory.as_deref(), None);
+        let in_the_way =
+            |file: &UnreadableFile| self.wanted.as_ref().is_none_or(|wanted| file.may_be(wanted));
+        let (in_the_way, passed_over): (Vec<_>, Vec<_>) = unreadable.into_iter().partition(in_the_way);
         let mut reports: Vec<String> = in_the_way.into_iter().map(|file| file.report).collect();
         if discovered {
             reports.extend(catalog.add_linked());
@@ -320,7 +321,11 @@ impl Builder {
             self.wanted.as_ref().is_none_or(is)
         };
         catalog.iter().filter(wanted).try_for_each(|template| nested(template, most))?;
-        Ok(Gathered { registry, catalog, left_out: passed_over.iter().map(Broken::left_out).collect() })
+        Ok(Gathered {
+            registry,
+            catalog,
+            left_out: passed_over.iter().map(UnreadableFile::left_out).collect(),
+        })
     }
 
     /// Puts the parts together, and asks no database yet.

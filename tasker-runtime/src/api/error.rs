@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::UnknownTemplate;
-use crate::{model::TaskState, store};
+use crate::{model::TaskState, orchestration::submission::Refused, store};
 
 /// Why a [`Tasker`](super::Tasker) did not start. Nothing runs.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +92,17 @@ pub enum SubmitError {
     /// The database did not do its part. It is unknown whether the task was added.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+impl From<Refused> for SubmitError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::UnknownTemplate(unknown) => unknown.into(),
+            Refused::EmptyKey => Self::EmptyKey,
+            Refused::Unsupported { template, reason } => Self::Unsupported { template, reason },
+            Refused::Context { template, problems } => Self::Context { template, problems },
+        }
+    }
 }
 
 /// Why the result of a task is not there.

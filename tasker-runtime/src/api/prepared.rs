@@ -1,10 +1,13 @@
 //! Starts what a [`Builder`](super::Builder) put together, once the database answers.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use uuid::Uuid;
 
-use super::{Catalog, StartError, Tasker, Watch, builder, catalog::full_name, tasker::Inner};
+use super::{Catalog, StartError, Tasker, Watch, builder, tasker::Inner};
 use crate::{
     clock::Clock,
     dispatch::{
@@ -12,6 +15,7 @@ use crate::{
         announce::Announcer,
         engine::{Parts, Plans, Settings},
         queues::Served,
+        submitter::Submitter,
         watch::Watchers,
     },
     handler::States,
@@ -20,7 +24,7 @@ use crate::{
         templates::{self, Kept},
         view,
     },
-    registry::Registry,
+    registry::{Registry, catalog::full_name},
     store::{self, Store},
     template::Template,
 };
@@ -137,7 +141,20 @@ impl Prepared {
         };
         let (registry, warnings) = (self.registry.clone(), self.warnings.clone());
         let plans = viewing;
-        let inner = Inner { store, clock, catalog, registry, plans, engine, announcer, warnings, left_out };
+        let submitter = Submitter::new(&store);
+        let inner = Inner {
+            store,
+            clock,
+            catalog,
+            registry,
+            plans,
+            engine,
+            announcer,
+            submitter,
+            looks: AtomicU64::new(0),
+            warnings,
+            left_out,
+        };
         Ok(Tasker { inner: Arc::new(inner) })
     }
 

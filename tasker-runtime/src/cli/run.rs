@@ -196,6 +196,12 @@ fn refused(error: SubmitError, template: Option<&Arc<Template>>) -> Failure {
 /// How often the report is looked at while this process hears nothing of the task: another one may have it.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// The task once it is over or cannot go on by itself.
+async fn rested(tasker: &Tasker, task: Uuid) -> Result<TaskReport, WaitError> {
+    tasker.wait(task).await?;
+    tasker.show(task).await?.ok_or(WaitError::UnknownTask(task))
+}
+
 /// Shows the task until it comes to rest.
 async fn follow(
     tasker: &Tasker,
@@ -204,7 +210,7 @@ async fn follow(
     timeout: Option<u64>,
 ) -> Result<TaskReport, Failure> {
     let task = watch.task();
-    let mut rest = std::pin::pin!(tasker.wait(task));
+    let mut rest = std::pin::pin!(rested(tasker, task));
     let mut limit = std::pin::pin!(async {
         match timeout {
             Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::{Context, Done, Failure, Form, new, output};
 use crate::{
-    api::{Catalog, catalog},
+    api::Catalog,
+    registry::catalog,
     template::{self, Loaded, Verdict},
 };
 

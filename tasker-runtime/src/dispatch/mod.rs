@@ -18,6 +18,7 @@ pub(crate) mod queues;
 mod rollback;
 pub(crate) mod running;
 pub(crate) mod share;
+pub(crate) mod submitter;
 pub(crate) mod take;
 pub(crate) mod turns;
 pub(crate) mod watch;

@@ -15,6 +15,7 @@ pub(crate) mod plan;
 pub(crate) mod record;
 pub(crate) mod recover;
 pub(crate) mod share;
+pub(crate) mod submission;
 pub(crate) mod submit;
 pub(crate) mod templates;
 pub(crate) mod view;

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::journal::{self, History};
 use crate::{
-    model::{Json, TaskNo, TaskState, Timestamp},
+    model::{Json, StepNo, TaskNo, TaskState, Timestamp},
     store::{Connection, Result, Row, sql, values},
 };
 
@@ -84,10 +84,39 @@ pub(crate) async fn dead_letters(connection: &mut Connection, limit: usize) -> R
         .collect()
 }
 
-/// The state of a task; `None` when there is no such task.
-pub(crate) async fn state(connection: &mut Connection, uuid: Uuid) -> Result<Option<TaskState>> {
-    let row = connection.fetch_first(&sql::TASK_STATE, values![uuid]).await?;
-    row.map(|row| task_state(&row, 0)).transpose()
+/// Where a task stands, and what came of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    /// The number of the template the task started with.
+    pub template: i64,
+    pub state: TaskState,
+    pub cause: Option<String>,
+    /// Of the steps that were asked about, those that have results; empty until the task is complete.
+    pub results: Vec<(StepNo, Json)>,
+}
+
+/// Where a task stands and, once it is complete, the results of `steps`; `None` when there is no such task.
+pub(crate) async fn standing(
+    connection: &mut Connection,
+    uuid: Uuid,
+    steps: &[StepNo],
+) -> Result<Option<Standing>> {
+    let steps: Vec<i64> = steps.iter().map(|step| i64::from(step.code())).collect();
+    let rows = connection.fetch(&sql::OUTCOME, values![uuid, steps]).await?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    let mut standing = Standing {
+        template: first.int(0)?,
+        state: task_state(first, 1)?,
+        cause: first.maybe_text(2)?.map(str::to_owned),
+        results: Vec::with_capacity(rows.len()),
+    };
+    for row in &rows {
+        if let Some(step) = row.maybe_int(3)? {
+            let step = StepNo::from_code(i32::try_from(step).unwrap_or_default());
+            standing.results.push((step, Json::stored(row.text(4)?)));
+        }
+    }
+    Ok(Some(standing))
 }
 
 /// At most `limit` tasks before the task `before`, newest first.

@@ -5,14 +5,17 @@
 //! templates and the state of the program and reports everything that could go wrong later.
 
 pub(crate) mod bind;
+pub(crate) mod catalog;
 mod check;
 mod compensation;
 pub(crate) mod compile;
 mod find;
 mod kinds;
+pub(crate) mod unreadable_files;
 pub(crate) mod workflow;
 
 pub use crate::handler::Registration;
+pub use catalog::{Catalog, UnknownTemplate};
 pub use check::{Checked, Problem, Warning};
 pub use find::NotFound;
 pub use workflow::Workflow;

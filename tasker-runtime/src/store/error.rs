@@ -63,6 +63,18 @@ impl Error {
         Self::Statement { purpose, source }
     }
 
+    /// The same once more, for each of several callers whose statements failed together.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Url { url } => Self::Url { url: url.clone() },
+            Self::Corrupt { what } => Self::Corrupt { what: what.clone() },
+            other if other.is_transient() => {
+                Self::Unreachable { source: sqlx::Error::Io(std::io::Error::other(why_at_all(other))) }
+            }
+            other => Self::Corrupt { what: other.to_string() },
+        }
+    }
+
     /// The database did not answer in time.
     pub(crate) fn timed_out() -> Self {
         Self::Unreachable { source: sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()) }
@@ -119,6 +131,11 @@ impl Error {
             _ => false,
         }
     }
+}
+
+/// What the driver said, where it said anything.
+fn why_at_all(error: &Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// What went wrong, and what to do where a right is missing.

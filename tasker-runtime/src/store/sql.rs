@@ -38,6 +38,10 @@ macro_rules! text {
 statements! {
     SUBMIT_IN = twin "submit";
     SUBMIT = whole "submit";
+    SUBMIT_KEYED = whole "submit_keyed";
+    SUBMIT_KEYED_IN = twin "submit_keyed";
+    FIND_KEYS = twin "find_keys";
+    OUTCOME = twin "outcome";
     ADD_KEY = shared "add_key";
     FIND_KEY = shared "find_key";
     LOCK_RUN = twin "lock_run";
@@ -105,5 +109,4 @@ statements! {
     DEAD_LETTERS = shared "dead_letters";
     NOW = twin "now";
     VERSION = twin "version";
-    TASK_STATE = shared "task_state";
 }

@@ -175,12 +175,16 @@ impl Running {
     /// Waits for the next thing that changes the task, for a while.
     async fn hear(&mut self) -> bool {
         let changes = async {
-            while let Some(update) = self.watch.next().await {
-                if !matches!(update, Update::Started { .. }) {
-                    return;
+            let mut gone = false;
+            loop {
+                match self.watch.next().await {
+                    Some(Update::Started { .. }) => gone = false,
+                    Some(_) => return,
+                    // It left; asked again, the watch waits for it to come back, unless it is over.
+                    None if !gone => gone = true,
+                    None => std::future::pending().await,
                 }
             }
-            std::future::pending::<()>().await;
         };
         tokio::time::timeout(LOOK, changes).await.is_ok()
     }

@@ -15,5 +15,6 @@ mod retries;
 mod step_states;
 mod stopping;
 mod submission;
+mod together;
 mod unanswered;
 mod waking;
