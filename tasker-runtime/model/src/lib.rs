@@ -14,6 +14,7 @@ mod retry;
 mod rules;
 mod state;
 mod step_no;
+pub mod task_loop;
 mod time;
 mod writes;
 

@@ -133,6 +133,17 @@ impl Rules {
         }
     }
 
+    /// `result`, where step `no` may have it.
+    ///
+    /// # Errors
+    /// As [`effect`](Self::effect), as the failure for good that it is for the step.
+    pub fn checked(&self, no: StepNo, result: Json) -> Result<Json, StepError> {
+        match self.effect(no, &result) {
+            Ok(_) => Ok(result),
+            Err(problem) => Err(StepError::permanent("INVALID_OUTCOME", problem.to_string())),
+        }
+    }
+
     fn routes(&self, rule: &Rule, result: &Json) -> Result<Vec<u32>, OutcomeError> {
         let outcome: DecisionOutcome =
             result.parse().map_err(|problem| rule.shape("a `Decision`", &problem))?;
@@ -176,8 +187,9 @@ impl Rules {
         if !error.is_retryable() {
             return None;
         }
-        let delay = self.retry(no).delay_after(spent)?;
-        Some(error.retry_after().unwrap_or_else(|| super::jittered(delay, seed)))
+        let retry = self.retry(no);
+        let delay = retry.delay_after(spent)?;
+        Some(error.delay_within(retry.max_suggested).unwrap_or_else(|| super::jittered(delay, seed)))
     }
 }
 

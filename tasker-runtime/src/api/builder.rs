@@ -6,15 +6,13 @@ use uuid::Uuid;
 
 use super::{Catalog, StartError, Tasker, Watch, prepared::Prepared};
 #[cfg(feature = "http")]
-use crate::handler::api::ApiClient;
+use crate::handler::http::ApiClient;
 use crate::{
     clock::Clock,
     config::Config,
-    dispatch::{
-        engine::{Settings, Wake},
-        queues::Served,
-    },
+    dispatch::settings::{Settings, Wake},
     handler::{Registration, States},
+    orchestration::queues::Served,
     registry::{Problem, Registry, catalog::full_name, unreadable_files::UnreadableFile},
     store::{self, Store},
     template::Template,

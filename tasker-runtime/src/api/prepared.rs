@@ -13,12 +13,13 @@ use crate::{
     dispatch::{
         Engine,
         announce::Announcer,
-        engine::{Parts, Plans, Settings},
-        queues::Served,
+        engine::{Parts, Plans},
+        settings::Settings,
         submitter::Submitter,
         watch::Watchers,
     },
     handler::States,
+    orchestration::queues::Served,
     orchestration::{
         plan::Defaults,
         templates::{self, Kept},
@@ -106,7 +107,7 @@ impl Prepared {
             clock.follow(time, asked);
         }
         let defaults = Defaults { timeout: self.settings.step_timeout };
-        let plans = || Plans::new(store.clone(), self.registry.clone(), defaults);
+        let plans = || Plans::new(store.clone(), self.registry.clone(), defaults, self.served.clone());
         let (running, viewing) = (plans(), plans());
         let (catalog, left_out) = (self.catalog.clone(), self.left_out.clone());
         let mut opened = Opened { store, clock, catalog, running, viewing, left_out };

@@ -233,7 +233,7 @@ impl TaskReport {
         on_offer: &[OnOffer],
         now: Timestamp,
     ) -> Self {
-        let progress = history.replay(plan.rules.clone());
+        let progress = history.replay(plan.rules().clone());
         let over = task.state.is_final();
         let mut steps: Vec<StepReport> =
             progress.slots().map(|(no, slot)| step(&progress, no, slot, history, over)).collect();
@@ -310,7 +310,7 @@ fn waits_for_worker(plan: &Plan, on_offer: &[OnOffer]) -> Option<String> {
     let waiting = on_offer.iter().filter(|offer| !offer.taken);
     let lines: Vec<String> = waiting
         .map(|offer| {
-            let step = plan.rules.name(offer.step);
+            let step = plan.rules().name(offer.step);
             format!("step `{step}` waits since {} for a worker with handler `{}`", offer.since, offer.handler)
         })
         .collect();
@@ -360,7 +360,7 @@ fn count_batches(progress: &Progress, steps: &mut [StepReport]) {
 
 fn result(plan: &Plan, steps: &[StepReport]) -> Value {
     let of = |leaf: u32| {
-        let rule = &plan.rules.steps[leaf as usize];
+        let rule = &plan.rules().steps[leaf as usize];
         let name = &*rule.name;
         let own = steps.iter().find(|step| step.name == name);
         let result = match own.map(|step| (step.state, step.result.clone())) {

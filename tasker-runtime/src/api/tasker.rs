@@ -204,7 +204,7 @@ impl Tasker {
     /// When the database does not answer.
     pub async fn step_name(&self, template: &str, no: StepNo) -> Option<Arc<str>> {
         let known = self.inner.catalog.known(template).ok()?;
-        Some(self.inner.plans.get(known.number).await.ok()?.rules.name(no))
+        Some(self.inner.plans.get(known.number).await.ok()?.rules().name(no))
     }
 
     /// Stops taking work, lets what runs come to an end for as long as the settings say (5 s by default)

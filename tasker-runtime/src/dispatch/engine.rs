@@ -21,23 +21,25 @@ use tokio_util::sync::CancellationToken;
 use super::{
     alive,
     announce::{Announcer, News},
-    hold::{Hold, Message},
+    driver::Driver,
     listen,
-    queues::Served,
+    message::TaskLoops,
     running::Running,
+    settings::{Settings, Wake},
     share::{self, Borrow, Lent},
-    take::Take,
+    take::{Hint, Take},
     turns::Turns,
     watch::Watchers,
 };
 use crate::{
     clock::Clock,
     handler::States,
-    model::WorkerId,
+    model::{Timestamp, WorkerId, task_loop::Message},
     orchestration::{
         claim::Claimed,
         commands::Known,
         plan::{Defaults, Plan},
+        queues::Served,
         recover::{self, About},
         templates,
     },
@@ -45,74 +47,6 @@ use crate::{
     store::{self, Store, presence::Presence},
     template::Template,
 };
-
-/// How an engine works. Every value has a sensible default.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    /// Attempts that run at once.
-    pub concurrency: usize,
-    /// Tasks held at once.
-    pub window: usize,
-    /// Tasks taken at once.
-    pub claim: usize,
-    /// Loops that hold tasks, each with a connection of its own.
-    pub holds: usize,
-    /// How long a lease lives without renewal.
-    pub lease: Duration,
-    /// The longest time until work that nobody announced is found.
-    pub poll: Duration,
-    /// How work that others made is found.
-    pub wake: Wake,
-    /// How long a cancelled handler may take to come to an end.
-    pub cancel_grace: Duration,
-    /// How long stopping waits for handlers.
-    pub drain: Duration,
-    /// How long an attempt may take where nothing else says so.
-    pub step_timeout: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            concurrency: 100,
-            window: 2000,
-            claim: 500,
-            holds: 2,
-            lease: Duration::from_secs(15),
-            poll: Duration::from_secs(1),
-            wake: Wake::Hybrid,
-            cancel_grace: Duration::from_secs(1),
-            drain: Duration::from_secs(5),
-            step_timeout: Duration::from_secs(300),
-        }
-    }
-}
-
-/// How a process finds work that other processes made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wake {
-    /// It looks at every poll. Works behind transaction poolers.
-    PollingOnly,
-    /// Others tell it; it looks by itself only at every tenth poll.
-    EventDrivenOnly,
-    /// Both.
-    Hybrid,
-}
-
-impl Wake {
-    pub(crate) fn from_name(name: &str) -> Self {
-        match name {
-            "polling_only" => Self::PollingOnly,
-            "event_driven_only" => Self::EventDrivenOnly,
-            _ => Self::Hybrid,
-        }
-    }
-
-    /// Whether processes tell each other.
-    pub(crate) fn listens(self) -> bool {
-        self != Self::PollingOnly
-    }
-}
 
 /// How long a database may take to answer one that stops.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -170,10 +104,12 @@ pub(crate) struct Shared {
     pub returned: Notify,
     /// Says that an operator asked something of a task.
     pub asked: Notify,
+    /// Other processes tell this one of what they make.
+    pub listening: AtomicBool,
     pub stopping: CancellationToken,
     /// Set after `stopping`, once nothing is held or on loan here any more.
     pub over: CancellationToken,
-    hints: UnboundedSender<String>,
+    hints: UnboundedSender<Hint>,
 }
 
 impl Shared {
@@ -208,11 +144,34 @@ impl Shared {
         self.worker.store(worker.0, Ordering::Release);
     }
 
+    /// How often what others make is looked for, where nobody tells of it: `usual`, and a tenth as often while
+    /// they do tell.
+    pub(crate) fn pause(&self, usual: Duration) -> Duration {
+        let told = match self.settings.wake {
+            Wake::PollingOnly => false,
+            Wake::EventDrivenOnly => self.store.is_postgres(),
+            Wake::Hybrid => self.listening.load(Ordering::Relaxed),
+        };
+        if told { usual * 10 } else { usual }
+    }
+
     /// Says that `queue` has work, which matters where it is served.
     pub(crate) fn hint(&self, queue: &str) {
         if self.served.has(queue) {
-            let _ = self.hints.send(queue.to_owned());
+            let _ = self.hints.send(Hint::Now(queue.to_owned()));
         }
+    }
+
+    /// Says that `queue` has work that is due at `time`.
+    pub(crate) fn hint_at(&self, queue: &str, time: Timestamp) {
+        if self.served.has(queue) {
+            let _ = self.hints.send(Hint::At(queue.to_owned(), time));
+        }
+    }
+
+    /// Says that the store may have given this worker tasks, or kept some for it, without its knowing.
+    pub(crate) fn leases_unknown(&self) {
+        self.unsure.store(true, Ordering::Relaxed);
     }
 
     /// Says that any queue may have work.
@@ -228,6 +187,7 @@ pub(crate) struct Plans {
     store: Store,
     registry: Arc<Registry>,
     defaults: Defaults,
+    served: Served,
     known: RwLock<HashMap<i64, Arc<Plan>>>,
 }
 
@@ -243,12 +203,12 @@ pub(crate) enum PlanError {
 }
 
 impl Plans {
-    pub(crate) fn new(store: Store, registry: Arc<Registry>, defaults: Defaults) -> Self {
-        Self { store, registry, defaults, known: RwLock::default() }
+    pub(crate) fn new(store: Store, registry: Arc<Registry>, defaults: Defaults, served: Served) -> Self {
+        Self { store, registry, defaults, served, known: RwLock::default() }
     }
 
     pub(crate) fn add(&self, number: i64, template: Arc<Template>) -> Arc<Plan> {
-        let plan = Arc::new(Plan::new(template, &self.registry, self.defaults));
+        let plan = Arc::new(Plan::new(template, &self.registry, self.defaults, &self.served));
         self.known.write().unwrap_or_else(PoisonError::into_inner).insert(number, plan.clone());
         plan
     }
@@ -271,7 +231,7 @@ impl Plans {
     pub(crate) async fn known(&self, number: i64) -> store::Result<Known> {
         self.kept(number).await.map(|plan| {
             let whole = plan.handlers.iter().all(Option::is_some);
-            Known { rules: plan.rules.clone(), whole }
+            Known { rules: plan.rules().clone(), whole }
         })
     }
 
@@ -302,7 +262,7 @@ pub(crate) struct Parts {
 /// A running engine.
 pub(crate) struct Engine {
     pub shared: Arc<Shared>,
-    holds: Arc<[UnboundedSender<Message>]>,
+    task_loops: TaskLoops,
     hold_loops: Vec<JoinHandle<()>>,
     take_loop: JoinHandle<()>,
     /// Loops that end when the engine is told to stop.
@@ -346,6 +306,7 @@ impl Engine {
             passed_over: AtomicBool::new(false),
             returned: Notify::new(),
             asked: Notify::new(),
+            listening: AtomicBool::new(false),
             stopping: CancellationToken::new(),
             over: CancellationToken::new(),
             watchers,
@@ -362,25 +323,22 @@ impl Engine {
             hints,
         });
         shared.announcer.tell(News::Company);
-        let (mut holds, mut hold_loops) = (Vec::new(), Vec::new());
-        for _ in 0..shared.settings.holds.max(1) {
-            let (sender, receiver) = unbounded_channel();
-            hold_loops.push(tokio::spawn(Hold::new(shared.clone(), sender.clone()).run(receiver)));
-            holds.push(sender);
-        }
-        let take_loop = tokio::spawn(Take::new(shared.clone(), holds.clone(), hinted).run());
+        let (task_loops, receivers) = TaskLoops::new(shared.settings.holds);
+        let drive = |receiver| tokio::spawn(Driver::new(shared.clone(), task_loops.clone()).run(receiver));
+        let hold_loops = receivers.into_iter().map(drive).collect();
+        let take_loop = tokio::spawn(Take::new(shared.clone(), task_loops.clone(), hinted).run());
         let last_loops = vec![
-            tokio::spawn(alive::run(shared.clone(), holds.clone())),
-            tokio::spawn(share::bring_home(shared.clone(), holds.clone())),
+            tokio::spawn(alive::run(shared.clone(), task_loops.clone())),
+            tokio::spawn(share::bring_home(shared.clone(), task_loops.clone())),
         ];
         let mut loops = vec![
-            tokio::spawn(alive::run_commands(shared.clone(), holds.clone())),
+            tokio::spawn(alive::run_commands(shared.clone(), task_loops.clone())),
             tokio::spawn(Borrow::new(shared.clone()).run()),
         ];
         if shared.settings.wake.listens() && shared.store.is_postgres() {
             loops.push(tokio::spawn(listen::run(shared.clone())));
         }
-        Ok(Self { shared, holds: holds.into(), hold_loops, take_loop, loops, last_loops })
+        Ok(Self { shared, task_loops, hold_loops, take_loop, loops, last_loops })
     }
 
     /// Reserves room for one task of this queue, to be handed over; `None` when there is none.
@@ -390,7 +348,11 @@ impl Engine {
         let reserved = served.has(queue)
             && !stopping.is_cancelled()
             && held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok();
-        reserved.then(|| Room { shared: self.shared.clone(), holds: self.holds.clone(), taken: false })
+        reserved.then(|| Room {
+            shared: self.shared.clone(),
+            task_loops: self.task_loops.clone(),
+            taken: false,
+        })
     }
 
     /// Stops: takes nothing more, lets what runs come to an end for as long as the settings say, gives
@@ -410,17 +372,11 @@ impl Engine {
     }
 
     async fn give_everything_back(self) -> store::Result<()> {
-        let Self { shared, holds, hold_loops, take_loop, loops, last_loops } = self;
+        let Self { shared, task_loops, hold_loops, take_loop, loops, last_loops } = self;
         shared.stopping.cancel();
         // The loops end by themselves; a panic in one of them was reported where it happened.
         let _ = take_loop.await;
-        let tell = |message: fn() -> Message| {
-            for hold in holds.iter() {
-                // A loop that is gone has nothing to give back.
-                let _ = hold.send(message());
-            }
-        };
-        tell(|| Message::Drain);
+        task_loops.all(|| Message::Drain);
         let drained = async {
             for part in hold_loops.into_iter().chain(loops) {
                 let _ = part.await;
@@ -428,7 +384,7 @@ impl Engine {
         };
         let mut drained = std::pin::pin!(drained);
         if tokio::time::timeout(shared.settings.drain, &mut drained).await.is_err() {
-            tell(|| Message::GiveBack);
+            task_loops.all(|| Message::GiveBack);
             drained.await;
         }
         shared.over.cancel();
@@ -450,7 +406,7 @@ impl Engine {
 /// Room for one task that this worker holds from the moment it is added.
 pub(crate) struct Room {
     shared: Arc<Shared>,
-    holds: Arc<[UnboundedSender<Message>]>,
+    task_loops: TaskLoops,
     taken: bool,
 }
 
@@ -463,9 +419,7 @@ impl Room {
     /// Hands over the task, which this worker holds.
     pub(crate) fn take(mut self, task: Claimed) {
         self.taken = true;
-        let hold = usize::try_from(task.lease.task.0).unwrap_or_default() % self.holds.len();
-        // Without a receiver the engine has stopped; the lease runs out.
-        let _ = self.holds[hold].send(Message::Taken(vec![task]));
+        self.task_loops.claimed(vec![task]);
     }
 }
 

@@ -12,15 +12,19 @@ use tokio_util::sync::CancellationToken;
 use super::{
     announce::News,
     batch,
-    call::Call,
+    body::{facts_of, results_of},
+    call::{Call, Came},
+    driver::BATCH,
     engine::Shared,
-    held::{Held, facts_of},
-    hold::{BATCH, Back, Message, Over},
+    message::TaskLoops,
     take,
 };
 use crate::{
     handler::{StepParts, TaskSequenceStep},
-    model::{Lease, StepNo, TaskNo, Timestamp, WorkerId},
+    model::{
+        Attempt, Lease, StepNo, TaskNo, Timestamp, WorkerId,
+        task_loop::{AttemptEnded, LoanReturned, Message, retry_at},
+    },
     orchestration::{
         journal::{self, Failure, History},
         share::{self, Outcome, Taken},
@@ -73,7 +77,7 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// Brings home lent steps until nothing is held any more. While the engine stops, what others run for it may
 /// come to its end; what nobody has taken comes home at once.
-pub(crate) async fn bring_home(shared: Arc<Shared>, holds: Vec<UnboundedSender<Message>>) {
+pub(crate) async fn bring_home(shared: Arc<Shared>, loops: TaskLoops) {
     let mut stopping = false;
     loop {
         tokio::select! {
@@ -91,7 +95,7 @@ pub(crate) async fn bring_home(shared: Arc<Shared>, holds: Vec<UnboundedSender<M
             if stopping {
                 share::withdraw(&mut shared.store.writer().await?, shared.worker()).await?;
             }
-            home(&shared, &holds).await
+            home(&shared, &loops).await
         };
         if let Err(error) = brought.await {
             tracing::warn!(%error, "lent steps wait for the database");
@@ -99,7 +103,7 @@ pub(crate) async fn bring_home(shared: Arc<Shared>, holds: Vec<UnboundedSender<M
     }
 }
 
-async fn home(shared: &Shared, holds: &[UnboundedSender<Message>]) -> Result<()> {
+async fn home(shared: &Shared, loops: &TaskLoops) -> Result<()> {
     // In this order: what is lent from now on may be missing among the offers, and is not back for that.
     let mut returned = shared.lent.all();
     let out = share::lent(&shared.store, shared.worker()).await?;
@@ -117,12 +121,11 @@ async fn home(shared: &Shared, holds: &[UnboundedSender<Message>]) -> Result<()>
         let failed = |failure: &&Failure| failure.step == step && failure.attempt == attempt;
         let failure = history.and_then(|history| history.failures.iter().find(failed));
         let back = match (entry, failure) {
-            (Some(entry), _) => Back::Done(entry.clone()),
-            (None, Some(failure)) => Back::Failed(failure.clone()),
-            (None, None) => Back::Nothing(step),
+            (Some(entry), _) => LoanReturned::Done(entry.clone()),
+            (None, Some(failure)) => LoanReturned::Failed(failure.clone()),
+            (None, None) => LoanReturned::Nothing(step),
         };
-        let hold = usize::try_from(lease.task.0).unwrap_or_default() % holds.len();
-        let _ = holds[hold].send(Message::Back(lease, back));
+        loops.send(lease.task, Message::LoanReturned(lease, back));
     }
     Ok(())
 }
@@ -148,8 +151,8 @@ struct Borrowed {
 /// Runs what others offer.
 pub(crate) struct Borrow {
     shared: Arc<Shared>,
-    sender: UnboundedSender<Message>,
-    done: UnboundedReceiver<Message>,
+    sender: UnboundedSender<(u64, AttemptEnded)>,
+    done: UnboundedReceiver<(u64, AttemptEnded)>,
     /// As whom this process has its loans.
     worker: WorkerId,
     borrowed: HashMap<(TaskNo, StepNo), Borrowed>,
@@ -265,16 +268,16 @@ impl Borrow {
         else {
             return self.hand_back(task, no).await;
         };
-        let progress = taken.history.replay(plan.rules.clone());
-        let rule = &plan.rules.steps[place];
+        let progress = taken.history.replay(plan.rules().clone());
+        let rule = &plan.rules().steps[place];
         let spent = progress.slot(no).map_or(0, |slot| slot.spent());
         let cancel = CancellationToken::new();
         let stop = cancel.child_token();
-        let results = Held::results_of(&plan, &progress, &taken.history);
+        let results = results_of(&plan, &progress, &taken.history);
         let step = TaskSequenceStep::new(StepParts {
             task: facts_of(taken.uuid, taken.correlation_id, &plan, taken.context.clone(), taken.created_at),
             step: no.step(),
-            name: plan.rules.name(no),
+            name: plan.rules().name(no),
             attempt: taken.attempt,
             max_attempts: (taken.attempt - 1)
                 .saturating_sub(spent)
@@ -288,11 +291,9 @@ impl Borrow {
         self.loans += 1;
         let loan = self.loans;
         let call = Call {
-            lease: taken.lease,
-            no,
-            attempt: taken.attempt,
-            loan,
+            attempt: Attempt { lease: taken.lease, step: no, number: taken.attempt },
             step,
+            plan: plan.clone(),
             cancel: cancel.clone(),
             handler,
             timeout: rule.timeout,
@@ -301,22 +302,25 @@ impl Borrow {
             // What is on its way to its turn must not look like room for more.
             turn: self.shared.turns.of(handler, false).taken(),
             running: self.shared.running.clone(),
-            done: self.sender.clone(),
         };
+        let done = self.sender.clone();
         if let Some(former) = self.borrowed.insert((task, no), Borrowed { taken, loan, cancel, stop }) {
             // Lent anew since: what the earlier loan comes to is refused.
             former.cancel.cancel();
         }
-        tokio::spawn(call.run());
+        tokio::spawn(call.run(move |came| {
+            // A borrowed step has its permits; without a receiver the engine has stopped.
+            if let Came::Ended(ended) = came {
+                let _ = done.send((loan, ended));
+            }
+        }));
     }
 
     /// Records what came of borrowed steps, all that came back together, and tells their holders.
-    async fn give_back(&mut self, arrived: impl Iterator<Item = Message>) {
+    async fn give_back(&mut self, arrived: impl Iterator<Item = (u64, AttemptEnded)>) {
         let mut outcomes = Vec::new();
-        for message in arrived {
-            if let Message::Over(over) = message {
-                outcomes.extend(self.outcome(over).await);
-            }
+        for (loan, ended) in arrived {
+            outcomes.extend(self.outcome(loan, ended).await);
         }
         outcomes.sort_unstable_by_key(|outcome| (outcome.lease.task, outcome.step));
         self.record(&outcomes).await;
@@ -326,34 +330,34 @@ impl Borrow {
     }
 
     /// What is to be recorded of a borrowed step; `None` when it is handed back instead.
-    async fn outcome(&mut self, over: Over) -> Option<Outcome> {
-        let (task, no) = (over.lease.task, over.no);
-        if self.borrowed.get(&(task, no)).is_none_or(|borrowed| borrowed.loan != over.loan) {
+    async fn outcome(&mut self, loan: u64, ended: AttemptEnded) -> Option<Outcome> {
+        let attempt = ended.attempt;
+        let (task, no) = (attempt.task(), attempt.step);
+        if self.borrowed.get(&(task, no)).is_none_or(|borrowed| borrowed.loan != loan) {
             self.shared.counters.late.fetch_add(1, Ordering::Relaxed);
             tracing::debug!(task = task.0, "late outcome refused: the step is on loan anew");
             return None;
         }
         let Borrowed { taken, .. } = self.borrowed.remove(&(task, no))?;
-        let finished_at = after_all(&taken.history, over.finished_at);
+        let finished_at = after_all(&taken.history, ended.finished_at);
         let plan = self.shared.plans.get(taken.template).await;
-        let (Some(outcome), Ok(plan)) = (over.outcome, plan) else {
+        let (Some(outcome), Ok(plan)) = (ended.outcome, plan) else {
             self.hand_back(task, no).await;
             return None;
         };
-        let checked = outcome.and_then(|result| plan.check_result(no, &result).map(|()| result));
+        let rules = plan.rules();
+        let checked = outcome.and_then(|result| rules.checked(no, result));
         let result = checked.map_err(|error| {
-            let rules = &plan.rules;
-            let spent = taken.history.replay(rules.clone()).slot(no).map_or(0, |slot| slot.spent()) + 1;
-            let seed = (task.0 as u64).rotate_left(32) ^ u64::from(over.attempt);
-            let delay = rules.retry_after(no, spent, &error, seed);
-            (error, delay.map(|delay| over.finished_at + delay))
+            let progress = taken.history.replay(rules.clone());
+            let retry_at = retry_at(&progress, attempt, &error, ended.finished_at);
+            (error, retry_at)
         });
         Some(Outcome {
-            lease: over.lease,
+            lease: attempt.lease,
             owner: taken.owner,
             step: no,
-            attempt: over.attempt,
-            started_at: over.started_at,
+            attempt: attempt.number,
+            started_at: ended.started_at,
             finished_at,
             result,
         })

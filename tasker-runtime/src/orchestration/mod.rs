@@ -12,6 +12,7 @@ pub(crate) mod commands;
 mod isolation;
 pub(crate) mod journal;
 pub(crate) mod plan;
+pub(crate) mod queues;
 pub(crate) mod record;
 pub(crate) mod recover;
 pub(crate) mod share;

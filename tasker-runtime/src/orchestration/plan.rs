@@ -7,21 +7,22 @@ use tasker_template::{FailureStrategy, RetryOptions, Step, StepKind, Template};
 
 use crate::{
     handler::StepHandler,
-    model::{BatchRule, Compensation, Json, Retry, Rule, Rules, StepError, StepNo},
+    model::{
+        BatchRule, Compensation, HandlerKey, Json, Retry, Rule, Rules, StepError, StepNo,
+        task_loop::{Route, Routes},
+    },
+    orchestration::queues::Served,
     registry::{Registration, Registry},
 };
 
 /// A template ready to run: its rules, and the handler of each step where this process has it.
 pub(crate) struct Plan {
     pub template: Arc<Template>,
-    pub rules: Arc<Rules>,
+    /// Its rules, and where its steps can run.
+    pub routes: Arc<Routes>,
     pub handlers: Vec<Option<&'static dyn StepHandler>>,
     /// What the results of steps must look like, where the template says so.
     results: Vec<Option<Validator>>,
-    /// Of each step; higher goes first among those of a task that are ready together.
-    pub priorities: Vec<i32>,
-    /// Where each step is to be run.
-    pub queues: Vec<String>,
     /// What undoes each step, where something does.
     pub compensators: Vec<Option<&'static dyn StepHandler>>,
 }
@@ -34,7 +35,12 @@ pub(crate) struct Defaults {
 }
 
 impl Plan {
-    pub(crate) fn new(template: Arc<Template>, registry: &Registry, defaults: Defaults) -> Self {
+    pub(crate) fn new(
+        template: Arc<Template>,
+        registry: &Registry,
+        defaults: Defaults,
+        served: &Served,
+    ) -> Self {
         let steps = template.steps();
         let found = |step: &Step| registry.find(template.namespace(), &step.handler.callable).ok();
         let found: Vec<Option<&Registration>> = steps.iter().map(found).collect();
@@ -46,44 +52,66 @@ impl Plan {
             .zip(steps.iter().zip(&handlers))
             .map(|(no, (step, handler))| rule(&template, no, step, *handler, defaults))
             .collect();
-        for (rule, compensator) in rules.iter_mut().zip(&compensators) {
-            rule.compensation = compensator.map(|handler| compensation(handler, defaults));
+        for (rule, (handler, compensator)) in rules.iter_mut().zip(handlers.iter().zip(&compensators)) {
+            rule.compensation = match (handler, compensator) {
+                (Some(_), None) => None,
+                (_, Some(compensator)) => Some(compensation(*compensator, defaults)),
+                // Whether the step is undone, only those who have its handler know.
+                (None, None) => Some(Compensation { retry: rule.retry, timeout: rule.timeout }),
+            };
         }
         let rules = Arc::new(Rules { steps: rules, on_failure: template.on_failure() });
         // An invalid schema was refused when the template was read.
         let schema = |step: &Step| jsonschema::validator_for(step.result_schema.as_ref()?).ok();
         let results = steps.iter().map(schema).collect();
-        let queue = |(step, handler): (&Step, &Option<&dyn StepHandler>)| {
-            let own = step.queue.as_deref().or(handler.and_then(|handler| handler.facts().queue));
-            own.unwrap_or(template.namespace()).to_owned()
+        let route = |(step, (handler, compensator)): (&Step, (&Option<_>, &Option<_>))| {
+            route(template.namespace(), step, *handler, *compensator, served)
         };
-        let queues = steps.iter().zip(&handlers).map(queue).collect();
-        let priorities = steps.iter().map(|step| step.priority).collect();
-        Self { template, rules, handlers, compensators, results, priorities, queues }
+        let routes = steps.iter().zip(handlers.iter().zip(&compensators)).map(route).collect();
+        let routes = Arc::new(Routes { rules, steps: routes });
+        Self { template, routes, handlers, compensators, results }
     }
 
-    /// Whether `result` is one that step `no` may have.
+    /// The rules its tasks follow.
+    pub(crate) fn rules(&self) -> &Arc<Rules> {
+        &self.routes.rules
+    }
+
+    /// Whether `result` has the shape that the template asks of step `no`.
     ///
     /// # Errors
-    /// When it breaks the step's schema, or a decision or an analyzer returned what cannot be followed:
-    /// the step has then failed for good.
-    pub(crate) fn check_result(&self, no: StepNo, result: &Json) -> Result<(), StepError> {
-        if let Some(Some(schema)) = self.results.get(no.step() as usize).filter(|_| no.undoes().is_none()) {
-            let result = result.to_value();
-            let problems: Vec<String> = schema
-                .iter_errors(&result)
-                .map(|error| {
-                    format!("result{}: {error}", error.instance_path().to_string().replace('/', "."))
-                })
-                .collect();
-            if !problems.is_empty() {
-                return Err(StepError::permanent("INVALID_RESULT", problems.join("; ")));
-            }
+    /// When it breaks the step's schema: the step has then failed for good.
+    pub(crate) fn check_schema(&self, no: StepNo, result: &Json) -> Result<(), StepError> {
+        let schema = self.results.get(no.step() as usize).filter(|_| no.undoes().is_none());
+        let Some(Some(schema)) = schema else { return Ok(()) };
+        let result = result.to_value();
+        let problems: Vec<String> = schema
+            .iter_errors(&result)
+            .map(|error| format!("result{}: {error}", error.instance_path().to_string().replace('/', ".")))
+            .collect();
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(StepError::permanent("INVALID_RESULT", problems.join("; ")))
         }
-        match self.rules.effect(no, result) {
-            Ok(_) => Ok(()),
-            Err(problem) => Err(StepError::permanent("INVALID_OUTCOME", problem.to_string())),
-        }
+    }
+}
+
+fn route(
+    namespace: &str,
+    step: &Step,
+    handler: Option<&dyn StepHandler>,
+    compensator: Option<&dyn StepHandler>,
+    served: &Served,
+) -> Route {
+    let own = step.queue.as_deref().or(handler.and_then(|handler| handler.facts().queue));
+    let queue = own.unwrap_or(namespace).to_owned();
+    Route {
+        handler: HandlerKey::from(handler.map_or(&*step.handler.callable, StepHandler::name)),
+        priority: step.priority,
+        runs_here: handler.is_some() && served.has(&queue),
+        compensates_here: compensator.is_some(),
+        queue,
     }
 }
 
@@ -126,6 +154,7 @@ fn retry(options: &RetryOptions) -> Retry {
         base,
         // Who asks for a delay longer than the usual most means it.
         cap: options.max.unwrap_or(plain.cap.max(base)),
+        max_suggested: options.max.unwrap_or(plain.max_suggested),
     }
 }
 

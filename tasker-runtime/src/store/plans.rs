@@ -34,6 +34,7 @@ fn hot() -> Vec<Case> {
     vec![
         case("claim", &sql::CLAIM, "'test', 1, 1, 500", &["runs_queue", "runs_pkey", "tasks_pkey"]),
         case("next_due", &sql::NEXT_DUE, "'test', 1", &["runs_queue"]),
+        case("due", &sql::DUE, "array['test', 'other']", &["runs_queue"]),
         case("record", &sql::RECORD, record, RUNS),
         case("record_failures", &sql::RECORD_FAILURES, failures, RUNS),
         case("record_one", &sql::RECORD_ONE, "1, 1, 1, 0, 1, 0, 1, 1, '1'", RUNS),
@@ -60,6 +61,7 @@ fn pooled() -> Vec<Case> {
         case("lock_run", &sql::LOCK_RUN, "uuid", &["tasks_uuid_key", "runs_pkey"]),
         case("journal", &sql::JOURNAL, "ints", &["steps_pkey"]),
         case("failures", &sql::FAILURES, "ints", &["attempts_pkey"]),
+        case("step_workers", &sql::STEP_WORKERS, "1", &["steps_pkey", "attempts_pkey"]),
         case("task_facts", &sql::TASK_FACTS, "ints", &["tasks_pkey"]),
         case("load_checkpoint", &sql::LOAD_CHECKPOINT, "1, 1", &["checkpoints_pkey"]),
         case("task_offers", &sql::TASK_OFFERS, "1", &["offers_pkey"]),

@@ -61,6 +61,8 @@ statements! {
     REFUSE = shared "refuse";
     CLAIM = twin "claim";
     NEXT_DUE = shared "next_due";
+    DUE = twin "due";
+    STEP_WORKERS = shared "step_workers";
     HELD_BY = shared "held_by";
     LET_GO = shared "let_go";
     BORROWED = shared "borrowed";

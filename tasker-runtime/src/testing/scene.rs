@@ -114,5 +114,7 @@ pub(super) fn check(
     let registry = Registry::of([Registration::new(handler, file!(), line!(), module_path!())]);
     // No plan is run here.
     let defaults = Defaults { timeout: Duration::ZERO };
-    Plan::new(template, &registry, defaults).check_result(StepNo::of(step), result)
+    let plan = Plan::new(template, &registry, defaults, &crate::orchestration::queues::Served::default());
+    plan.check_schema(StepNo::of(step), result)?;
+    plan.rules().checked(StepNo::of(step), result.clone()).map(drop)
 }

@@ -136,7 +136,9 @@ async fn key_that_an_open_transaction_uses_keeps_nobody_else_waiting() {
 #[tokio::test]
 async fn task_with_a_key_is_held_from_the_start_as_any_other() {
     for world in worlds().await {
-        let tasker = world.start(&plain()).await;
+        // Nobody tells it of anything, and nobody polls while time stands still.
+        let settings = [("worker.wake", "polling_only")];
+        let tasker = world.builder(&settings).template(plain()).start().await.unwrap();
         eventually("the first look", || async { (tasker.stats().claims > 0).then_some(()) }).await;
         let claims = tasker.stats().claims;
         let single = tasker.submit(keyed("one", 1)).await.unwrap();

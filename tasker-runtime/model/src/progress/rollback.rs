@@ -191,6 +191,15 @@ impl Progress {
         }
     }
 
+    /// When the next step or compensation that waits for a retry may start; `None`: none does.
+    #[must_use]
+    pub fn next_retry(&self) -> Option<Timestamp> {
+        match &self.rollback {
+            Some(rollback) if self.rolling_back() => rollback.current()?.1.retry_at(),
+            _ => self.waits.first().map(|(at, _)| *at),
+        }
+    }
+
     /// The state of the task.
     #[must_use]
     pub fn state(&self) -> TaskState {

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     api::{TaskReport, Tasker},
     cli::{Done, Failure},
-    dispatch::engine::Settings,
+    dispatch::settings::Settings,
     model::{TaskState, Timestamp},
 };
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::write_facts;
 use crate::{
-    model::{Command, CommandError, Fact, TaskNo, TaskState, Timestamp},
+    model::{Command, CommandError, Fact, Lease, TaskNo, TaskState, Timestamp, task_loop::PendingCommand},
     store::{Connection, Result, Session, sql, values},
 };
 
@@ -39,35 +39,47 @@ pub(crate) struct Waiting {
     pub audit: Option<i64>,
 }
 
+impl Waiting {
+    /// As the holder of the task gets it.
+    pub(crate) fn pending(self) -> PendingCommand {
+        let lease = Lease { task: self.task, epoch: self.epoch };
+        PendingCommand { id: self.id, lease, command: self.command, audit: self.audit }
+    }
+}
+
 /// Writes the facts a command leads to for a task this process holds, and forgets the command. False: it is
 /// not there any more, because it was followed before or taken back.
 pub(crate) async fn record(
     session: &mut Session,
-    waiting: &Waiting,
+    command: &PendingCommand,
     facts: &[Fact],
     now: Timestamp,
 ) -> Result<bool> {
     let mut connection = session.open().await?;
     connection.begin().await?;
     let written = async {
-        if connection.execute(&sql::DROP_COMMAND, values![waiting.id]).await? == 0 {
+        if connection.execute(&sql::DROP_COMMAND, values![command.id]).await? == 0 {
             return Ok(false);
         }
-        write_facts(&mut connection, waiting.task, facts, now).await.map(|()| true)
+        write_facts(&mut connection, command.lease.task, facts, now).await.map(|()| true)
     }
     .await;
     end(session, connection, written).await
 }
 
 /// Forgets a command that cannot be followed and notes why, where it is still there.
-pub(crate) async fn refuse(session: &mut Session, waiting: &Waiting, problem: &CommandError) -> Result<bool> {
+pub(crate) async fn refuse(
+    session: &mut Session,
+    command: &PendingCommand,
+    problem: &CommandError,
+) -> Result<bool> {
     let mut connection = session.open().await?;
     connection.begin().await?;
     let written = async {
-        if connection.execute(&sql::DROP_COMMAND, values![waiting.id]).await? == 0 {
+        if connection.execute(&sql::DROP_COMMAND, values![command.id]).await? == 0 {
             return Ok(false);
         }
-        note_refusal(&mut connection, waiting.audit, problem).await.map(|()| true)
+        note_refusal(&mut connection, command.audit, problem).await.map(|()| true)
     }
     .await;
     end(session, connection, written).await

@@ -1,4 +1,4 @@
-//! A task this process holds, as its hold loop knows it.
+//! What a process keeps of a task it holds beside its progress: what the handlers of its steps see.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::batch::{self, BatchResults};
 use crate::{
     handler::{Instance, Results, TaskFacts, Upstream},
-    model::{Fact, Json, Lease, Progress, Rules, StepError, StepNo, StepState, Timestamp},
+    model::{Fact, Json, Progress, Rules, StepError, StepNo, StepState, Timestamp, task_loop::ClaimedTask},
     orchestration::{
         claim::Claimed,
         journal::{History, Kind},
@@ -16,98 +16,48 @@ use crate::{
     },
 };
 
-/// A held task. One hold loop owns it; its steps see the facts and the results only.
-pub(crate) struct Held {
-    pub lease: Lease,
-    /// How many holders died in a row without recording anything.
-    pub takeovers: u32,
-    /// Something was recorded since this process took the task.
-    pub recorded: bool,
+/// What a driver keeps of a held task. The steps of the task see the facts and the results.
+pub(crate) struct TaskBody {
     pub facts: Arc<TaskFacts>,
     pub plan: Arc<Plan>,
-    pub progress: Progress,
     pub results: Arc<TaskResults>,
     /// This process no longer wants the results of the handlers.
     pub cancel: CancellationToken,
     /// Tells the handlers to stop: what they return is wanted all the same until `cancel` says otherwise,
     /// which tells them as well.
     pub stop: CancellationToken,
-    /// Attempts that have been started and not come back.
-    pub running: u32,
-    /// What an operator wants the whole task to come to.
-    pub wanted: Option<Wanted>,
-    /// Whether the store says that the task is being rolled back.
-    pub rollback_shown: bool,
 }
 
-/// What an operator wants a held task to come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wanted {
-    /// Its end, at once.
-    Cancelled,
-    /// A pause, once what runs has come back.
-    Paused,
+/// Reads back a task that was claimed.
+pub(crate) fn read_back(claimed: Claimed, plan: Arc<Plan>) -> ClaimedTask<TaskBody> {
+    let progress = claimed.history.replay(plan.rules().clone());
+    let results = results_of(&plan, &progress, &claimed.history);
+    let cancel = CancellationToken::new();
+    let Claimed { lease, uuid: id, takeovers, correlation_id, context, created_at, .. } = claimed;
+    let facts = facts_of(id, correlation_id, &plan, context, created_at);
+    let (routes, stop) = (plan.routes.clone(), cancel.child_token());
+    let body = TaskBody { facts, plan, results, stop, cancel };
+    ClaimedTask { lease, id, takeovers, routes, progress, body }
 }
 
-impl Held {
-    pub(crate) fn new(claimed: Claimed, plan: Arc<Plan>) -> Self {
-        let progress = claimed.history.replay(plan.rules.clone());
-        let results = Self::results_of(&plan, &progress, &claimed.history);
-        let cancel = CancellationToken::new();
-        Self {
-            lease: claimed.lease,
-            takeovers: claimed.takeovers,
-            recorded: false,
-            facts: facts_of(claimed.uuid, claimed.correlation_id, &plan, claimed.context, claimed.created_at),
-            plan,
-            progress,
-            results,
-            stop: cancel.child_token(),
-            cancel,
-            running: 0,
-            wanted: None,
-            rollback_shown: false,
+/// The results a history has, as handlers see them.
+pub(crate) fn results_of(plan: &Plan, progress: &Progress, history: &History) -> Arc<TaskResults> {
+    let results = TaskResults::new(plan.rules());
+    for failure in history.failures.iter().filter(|failure| failure.retry_at.is_none()) {
+        results.failed(failure.step, &failure.error);
+    }
+    for entry in &history.entries {
+        match entry.kind {
+            Kind::Skipped => results.left_out(entry.step),
+            _ => results.complete(entry.step, entry.result.clone()),
         }
     }
-
-    /// The results a history has, as handlers see them.
-    pub(crate) fn results_of(plan: &Plan, progress: &Progress, history: &History) -> Arc<TaskResults> {
-        let results = TaskResults::new(&plan.rules);
-        for failure in history.failures.iter().filter(|failure| failure.retry_at.is_none()) {
-            results.failed(failure.step, &failure.error);
-        }
-        for entry in &history.entries {
-            match entry.kind {
-                Kind::Skipped => results.left_out(entry.step),
-                _ => results.complete(entry.step, entry.result.clone()),
-            }
-        }
-        for (no, slot) in progress.slots() {
-            if slot.state() == StepState::Skipped && no.index().is_none() {
-                results.not_taken(no.step());
-            }
-        }
-        Arc::new(results)
-    }
-
-    /// Adds a fact an operator's command led to, recorded at the time `at`.
-    pub(crate) fn accept(&mut self, fact: Fact, at: Timestamp) {
-        let (no, event) = fact.event();
-        match fact {
-            Fact::Reopened(_) => {}
-            Fact::Skipped(no) => self.results.left_out(no),
-            Fact::Resolved(no, result) => self.results.complete(no, result),
-        }
-        // A result that cannot be followed was refused before it became a fact.
-        let _ = self.progress.apply_at(no, &event, at);
-    }
-
-    /// Lets the steps below see what was skipped since this was last done.
-    pub(crate) fn settle_skipped(&mut self) {
-        for step in self.progress.take_skipped() {
-            self.results.not_taken(step);
+    for (no, slot) in progress.slots() {
+        if slot.state() == StepState::Skipped && no.index().is_none() {
+            results.not_taken(no.step());
         }
     }
+    Arc::new(results)
 }
 
 /// The facts of a task, as its handlers see them.
@@ -155,6 +105,15 @@ impl TaskResults {
         }
     }
 
+    /// An operator settled the step.
+    pub(crate) fn accept(&self, fact: &Fact) {
+        match fact {
+            Fact::Reopened(_) => {}
+            Fact::Skipped(no) => self.left_out(*no),
+            Fact::Resolved(no, result) => self.complete(*no, result.clone()),
+        }
+    }
+
     fn left_out(&self, no: StepNo) {
         match no.index() {
             _ if no.undoes().is_some() => {}
@@ -169,7 +128,8 @@ impl TaskResults {
         }
     }
 
-    fn not_taken(&self, step: u32) {
+    /// The step is on a path that was not taken.
+    pub(crate) fn not_taken(&self, step: u32) {
         let _ = self.steps[step as usize].set(None);
     }
 }
