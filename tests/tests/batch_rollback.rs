@@ -98,7 +98,7 @@ async fn what_an_operator_gives_for_a_whole_worker_is_not_undone_beside_its_batc
         };
         eventually("the worker to fail", failed).await;
         let all = Command::Resolve { step: "rb_send".to_owned(), result: json!([[0, 0], [1, 1], [2, 2]]) };
-        tasker.ask(task, &all).await.unwrap();
+        tasker.operate(task, &all).await.unwrap();
         gate.add_permits(1);
         let report = settled(&tasker, task).await;
         assert_eq!(report.state, TaskState::Compensated, "{}: {:?}", world.database, report.cause);

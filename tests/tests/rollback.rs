@@ -11,7 +11,7 @@ use support::{
 };
 use tasker_runtime::{
     Tasker,
-    api::{AskError, Builder, Submission, TaskReport},
+    api::{Builder, OperateError, Submission, TaskReport},
     clock::Clock,
     handler::{Compensates, Compensating, Facts, Registration},
     model::{Command, CommandError, StepState, TaskState},
@@ -202,8 +202,8 @@ async fn what_did_not_complete_or_has_nothing_to_undo_it_is_passed_over() {
         seen(&tasker, task, |report| waits(report, "resolved") && waits(report, "skipped")).await;
         world.clock.advance(Duration::from_secs(1));
         let resolve = Command::Resolve { step: "resolved".into(), result: json!("by hand") };
-        tasker.ask(task, &resolve).await.unwrap();
-        tasker.ask(task, &Command::Skip { step: "skipped".into() }).await.unwrap();
+        tasker.operate(task, &resolve).await.unwrap();
+        tasker.operate(task, &Command::Skip { step: "skipped".into() }).await.unwrap();
         let is = |report: &TaskReport, name, state| report.step(name).unwrap().state == state;
         seen(&tasker, task, |report| {
             is(report, "resolved", StepState::ResolvedManually) && is(report, "skipped", StepState::Skipped)
@@ -287,13 +287,13 @@ async fn an_operator_moves_a_rollback_on_that_failed_for_good() {
             assert!(cause.starts_with("the rollback cannot go on: `undo b` failed for good"), "{cause}");
             assert_eq!(undone(&report), ["undo b error 1", "undo a pending 0"]);
             for refused in [Command::Retry { steps: vec![on("c")] }, Command::Skip { step: on("c") }] {
-                let refused = tasker.ask(task, &refused).await;
-                let Err(AskError::Refused(CommandError::RollingBack { .. })) = refused else {
+                let refused = tasker.operate(task, &refused).await;
+                let Err(OperateError::Refused(CommandError::RollingBack { .. })) = refused else {
                     panic!("{}: {refused:?}", world.database)
                 };
             }
             world.stage.on("undo b", |_| async { Ok(json!("at last")) });
-            tasker.ask(task, command).await.unwrap();
+            tasker.operate(task, command).await.unwrap();
             let report = seen(&tasker, task, |report| report.state.is_final()).await;
             assert_eq!(report.state, TaskState::Compensated, "{}: {command:?}", world.database);
             assert_eq!(undone(&report), [*way, "undo a complete 1"], "{}", world.database);
@@ -317,7 +317,7 @@ async fn a_rollback_whose_last_compensation_is_left_out_is_over_at_once_where_th
             assert_eq!(settled(&tasker, task).await.state, TaskState::BlockedByFailures);
             tasker.stop().await.unwrap();
             let office = builder(&world, &linear()).registry(known()).connect().await.unwrap();
-            office.ask(task, &Command::Skip { step: failing.to_owned() }).await.unwrap();
+            office.operate(task, &Command::Skip { step: failing.to_owned() }).await.unwrap();
             assert_eq!(office.show(task).await.unwrap().unwrap().state, state, "{}", world.database);
         }
     }
@@ -383,7 +383,7 @@ async fn cancelling_ends_a_rollback_where_it_is_and_undoes_nothing() {
         let tasker = start(&world, &linear()).await;
         let task = submit(&tasker).await;
         world.stage.wait_for("undo a", 1).await;
-        tasker.ask(task, &Command::Cancel).await.unwrap();
+        tasker.operate(task, &Command::Cancel).await.unwrap();
         let report = seen(&tasker, task, |report| report.state.is_final()).await;
         assert_eq!(report.state, TaskState::Cancelled, "{}", world.database);
         assert_eq!(undone(&report), ["undo b complete 1", "undo a cancelled 0"], "{}", world.database);
@@ -391,7 +391,7 @@ async fn cancelling_ends_a_rollback_where_it_is_and_undoes_nothing() {
         let _shut = world.stage.gate("c");
         let task = submit(&tasker).await;
         world.stage.wait_for("c", 2).await;
-        tasker.ask(task, &Command::Cancel).await.unwrap();
+        tasker.operate(task, &Command::Cancel).await.unwrap();
         let report = seen(&tasker, task, |report| report.state.is_final()).await;
         assert_eq!((report.state, undone(&report)), (TaskState::Cancelled, vec![]), "{}", world.database);
     }
@@ -405,15 +405,15 @@ async fn a_paused_rollback_goes_on_when_it_is_resumed() {
         let tasker = start(&world, &linear()).await;
         let task = submit(&tasker).await;
         world.stage.wait_for("undo b", 1).await;
-        tasker.ask(task, &Command::Pause).await.unwrap();
+        tasker.operate(task, &Command::Pause).await.unwrap();
         // One that changes nothing, and is seen after the pause.
-        tasker.ask(task, &Command::Retry { steps: Vec::new() }).await.unwrap_err();
+        tasker.operate(task, &Command::Retry { steps: Vec::new() }).await.unwrap_err();
         let asked = || async { world.count("select count(*) from tasker.commands").await == 1 };
         eventually("the command to be seen", || async { asked().await.then_some(()) }).await;
         gate.add_permits(1);
         let report = seen(&tasker, task, |report| report.state == TaskState::Paused).await;
         let between = undone(&report);
-        tasker.ask(task, &Command::Resume).await.unwrap();
+        tasker.operate(task, &Command::Resume).await.unwrap();
         let report = seen(&tasker, task, |report| report.state.is_final()).await;
         assert_eq!(between[0], "undo b complete 1", "{}", world.database);
         assert_eq!(undone(&report), ["undo b complete 1", "undo a complete 1"], "{}", world.database);
@@ -433,7 +433,7 @@ async fn a_process_that_lacks_the_handlers_rolls_nothing_back() {
         let none = Registry::of(Vec::<Registration>::new());
         let bare = world.builder(&[]).registry(none).partial(true).template(linear());
         let bare = bare.start().await.unwrap();
-        bare.ask(task, &Command::Skip { step: "undo b".into() }).await.unwrap();
+        bare.operate(task, &Command::Skip { step: "undo b".into() }).await.unwrap();
         let report = seen(&bare, task, |report| report.cause.is_some()).await;
         assert_eq!(report.state, TaskState::Compensating, "{}", world.database);
         let cause = report.cause.unwrap();

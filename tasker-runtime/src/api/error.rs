@@ -141,7 +141,7 @@ pub enum WaitError {
 /// Why an operator's command was not followed. Nothing has changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum AskError {
+pub enum OperateError {
     /// There is no such task.
     #[error("there is no task {0}")]
     UnknownTask(Uuid),

@@ -1,19 +1,21 @@
 //! The library: build a [`Tasker`], submit tasks to it, wait for them, look at them.
 
-mod ask;
 mod builder;
+mod checked;
 mod error;
-mod prepared;
+pub(crate) mod idle;
+mod list;
+mod operate;
 mod report;
-pub(crate) mod rest;
 mod submit;
 mod tasker;
 mod wait;
 
-pub use ask::Answer;
-pub use builder::Builder;
-pub use error::{AskError, StartError, SubmitError, WaitError};
-pub(crate) use prepared::Prepared;
+pub use builder::{Builder, Discovered};
+pub use checked::Checked;
+pub use error::{OperateError, StartError, SubmitError, WaitError};
+pub use list::{BadCursor, Cursor, TaskFilter, TaskPage};
+pub use operate::CommandOutcome;
 pub use report::{BatchCounts, DeadLetterSummary, StepReport, TaskReport, TaskSummary, WorkerSummary};
 pub use tasker::{Stats, Tasker};
 pub use wait::{TaskOutcome, Watch};

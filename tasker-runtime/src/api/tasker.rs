@@ -7,7 +7,7 @@ use std::sync::{
 
 use uuid::Uuid;
 
-use super::{Builder, Catalog, DeadLetterSummary, TaskReport, TaskSummary, WorkerSummary};
+use super::{Builder, Catalog, DeadLetterSummary, TaskReport, WorkerSummary};
 use crate::{
     clock::Clock,
     dispatch::{Engine, announce::Announcer, engine::Plans, submitter::Submitter},
@@ -24,6 +24,8 @@ use crate::{
 #[derive(Clone)]
 pub struct Tasker {
     pub(super) inner: Arc<Inner>,
+    /// Who gives commands.
+    pub(super) actor: Arc<str>,
 }
 
 pub(super) struct Inner {
@@ -89,8 +91,10 @@ impl Tasker {
         &self.inner.warnings
     }
 
-    /// Templates that are not known because their files are broken or have changed, each in one line.
-    pub(crate) fn left_out(&self) -> &[String] {
+    /// Templates that are not known because their files cannot be read or have changed, each in one line; see
+    /// [`Builder::only`].
+    #[must_use]
+    pub fn left_out(&self) -> &[String] {
         &self.inner.left_out
     }
 
@@ -129,11 +133,11 @@ impl Tasker {
         Ok(self.show_with_template(task).await?.map(|(report, _)| report))
     }
 
-    /// A task with the template it started with, whatever files say now.
-    pub(crate) async fn show_with_template(
-        &self,
-        task: Uuid,
-    ) -> store::Result<Option<(TaskReport, Arc<Template>)>> {
+    /// A task with the template it started with, whatever files say now; `None` when there is no such task.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn show_with_template(&self, task: Uuid) -> store::Result<Option<(TaskReport, Arc<Template>)>> {
         let mut connection = self.inner.store.reader().await?;
         let Some((task, history)) = view::find(&mut connection, task).await? else { return Ok(None) };
         let on_offer = match task.state {
@@ -150,34 +154,12 @@ impl Tasker {
             }
             _ => Vec::new(),
         };
+        let workers = view::workers(&mut connection, task.task).await?;
         drop(connection);
         let plan = self.inner.plans.kept(task.template).await?;
-        let mut report = TaskReport::new(task, &history, &plan, &on_offer, now);
+        let mut report = TaskReport::new(task, &history, &plan, (&on_offer, &workers), now);
         report.show_running(&running);
         Ok(Some((report, plan.template.clone())))
-    }
-
-    /// At most `limit` tasks, newest first, in this state and of this namespace where these are given.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn list(
-        &self,
-        state: Option<TaskState>,
-        namespace: Option<&str>,
-        limit: usize,
-    ) -> store::Result<Vec<TaskSummary>> {
-        let mut connection = self.inner.store.reader().await?;
-        let lines = view::list(&mut connection, state, namespace, None, limit).await?;
-        let mut tasks = Vec::with_capacity(lines.len());
-        for line in lines {
-            let on_offer = match line.state {
-                TaskState::InProgress => share::on_offer(&mut connection, line.task).await?,
-                _ => Vec::new(),
-            };
-            tasks.push(TaskSummary::new(line, &on_offer));
-        }
-        Ok(tasks)
     }
 
     /// The processes that run tasks on this database.

@@ -293,6 +293,7 @@ impl Context {
         let replace = self.global.replace || self.config.flag("templates.replace");
         self.builder
             .config(&self.config)
+            .actor(std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned()))
             .database(database)
             .template_directory(directory)
             .replace_templates(replace)

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Context, Done, Failure, Form, inspect, live::Live, output, task_id};
 use crate::{
-    api::{AskError, Submission, SubmitError, TaskReport, Tasker, UnknownTemplate, WaitError, Watch},
+    api::{OperateError, Submission, SubmitError, TaskReport, Tasker, UnknownTemplate, WaitError, Watch},
     model::{Command, CommandError, Json, StepState, TaskState},
     template::Template,
 };
@@ -55,7 +55,7 @@ impl Submit {
     pub(crate) async fn run(self, context: Context) -> Done {
         let form = context.global.output;
         let submission = self.order.submission()?;
-        let tasker = context.builder().wanting(&self.order.template).connect().await?;
+        let tasker = context.builder().only(&self.order.template).connect().await?;
         tell_left_out(&tasker);
         let template =
             tasker.catalog().find(&self.order.template).map_err(|error| refused(error.into(), None))?.clone();
@@ -82,7 +82,7 @@ pub(crate) struct Watching {
 impl Watching {
     pub(crate) async fn run(self, context: Context) -> Done {
         let form = context.global.output;
-        let tasker = context.builder().kept_only().connect().await?;
+        let tasker = context.builder().without_templates().connect().await?;
         let (report, template) = seen(&tasker, self.task).await?;
         let mut live = Live::new(template, form != Form::Table);
         live.look(&report);
@@ -117,7 +117,7 @@ impl Run {
     pub(crate) async fn run(self, context: Context) -> Done {
         let submission = self.order.submission()?;
         let form = context.global.output;
-        let tasker = context.builder().wanting(&self.order.template).start().await?;
+        let tasker = context.builder().only(&self.order.template).start().await?;
         tell_left_out(&tasker);
         let ended = async {
             let template = tasker
@@ -157,10 +157,10 @@ impl Resume {
             let (report, template) = seen(&tasker, self.task).await?;
             let mut live = Live::new(template, form != Form::Table);
             live.look(&report);
-            match tasker.ask(self.task, &Command::Resume).await {
+            match tasker.operate(self.task, &Command::Resume).await {
                 // Nobody paused it: it was interrupted.
-                Ok(_) | Err(AskError::Refused(CommandError::NotPaused(_) | CommandError::Over(_))) => {}
-                Err(AskError::Store(error)) => return Err(error.into()),
+                Ok(_) | Err(OperateError::Refused(CommandError::NotPaused(_) | CommandError::Over(_))) => {}
+                Err(OperateError::Store(error)) => return Err(error.into()),
                 Err(error) => return Err(Failure::run(error)),
             }
             follow(&tasker, watch, live, self.timeout).await

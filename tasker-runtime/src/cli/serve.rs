@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::{Context, Done, Failure, output};
-use crate::api::{Prepared, StartError, Tasker};
+use crate::api::{Checked, StartError, Tasker};
 
 /// Run tasks until SIGINT or SIGTERM; waits for a database that is away.
 #[derive(Debug, Args)]
@@ -15,7 +15,7 @@ impl Serve {
     pub(crate) async fn run(self, context: Context) -> Done {
         let mut signals = Signals::new().map_err(|error| Failure::run(format!("no signals: {error}")))?;
         let database = crate::store::shown(&context.database());
-        let prepared = context.builder().prepare()?;
+        let prepared = context.builder().check()?;
         let Some(tasker) = start(&prepared, &database, &mut signals).await? else { return Ok(()) };
         let templates = tasker.catalog().iter().count();
         output::say!("{} {templates} templates on {database}; stop with Ctrl-C", output::green("running"));
@@ -32,11 +32,7 @@ impl Serve {
 }
 
 /// Starts, as soon as the database answers; `None` when a signal came first.
-async fn start(
-    prepared: &Prepared,
-    database: &str,
-    signals: &mut Signals,
-) -> Result<Option<Tasker>, Failure> {
+async fn start(prepared: &Checked, database: &str, signals: &mut Signals) -> Result<Option<Tasker>, Failure> {
     let mut tries = Tries::default();
     loop {
         let error = tokio::select! {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Context, Done, Failure, Form, new, output};
 use crate::{
     api::Catalog,
-    registry::catalog,
+    registry,
     template::{self, Loaded, Verdict},
 };
 
@@ -59,11 +59,11 @@ impl Command {
 
 impl Check {
     fn run(self, context: &Context) -> Done {
-        let registry = context.registry();
-        let registry = (!self.no_handlers).then_some(&registry);
+        let linked = context.registry();
+        let linked = (!self.no_handlers).then_some(&linked);
         let most = u32::try_from(context.config.number("limits.max_decision_depth")).ok();
         let with = |read: &dyn Fn(&template::Options<'_>) -> Vec<Loaded>| {
-            catalog::read_with(registry, |options| {
+            registry::read_templates(linked, |options| {
                 read(&template::Options { max_decision_depth: most, ..*options })
             })
         };

@@ -55,7 +55,7 @@ impl Catalog {
     pub(crate) fn read(directory: Option<&Path>, registry: Option<&Registry>) -> (Self, Vec<UnreadableFile>) {
         let (mut catalog, mut unreadable) = (Self::default(), Vec::new());
         if let Some(directory) = directory.filter(|directory| directory.exists()) {
-            for file in read_with(registry, |options| template::load_tree(directory, options)) {
+            for file in read_templates(registry, |options| template::load_tree(directory, options)) {
                 match file.result {
                     Ok(parsed) => catalog.add(parsed.template),
                     Err(report) => {
@@ -68,7 +68,8 @@ impl Catalog {
     }
 
     /// Adds the workflows that are written in code and linked; returns the reports of those with mistakes.
-    pub(crate) fn add_linked(&mut self) -> Vec<String> {
+    #[must_use = "a workflow with mistakes is missing from the catalog"]
+    pub fn add_linked(&mut self) -> Vec<String> {
         let mut reports = Vec::new();
         for workflow in Workflow::discover() {
             match workflow.template() {
@@ -161,9 +162,17 @@ impl Known {
     }
 }
 
-/// Reads template files: schemas are compiled, `TASKER_ENV` chooses the environment, and with a registry
-/// handlers must be there.
-pub(crate) fn read_with<T>(registry: Option<&Registry>, read: impl FnOnce(&Options<'_>) -> T) -> T {
+/// Reads template files as [`Catalog::load`] does: schemas are compiled, `TASKER_ENV` chooses the environment, and
+/// with a registry handlers must be linked. `read` gets the options for the functions of
+/// [`template`](crate::template).
+///
+/// ```
+/// use tasker_runtime::{registry, template};
+///
+/// let loaded = registry::read_templates(None, |options| template::load_tree("no/such/directory".as_ref(), options));
+/// assert!(loaded.is_empty());
+/// ```
+pub fn read_templates<T>(registry: Option<&Registry>, read: impl FnOnce(&Options<'_>) -> T) -> T {
     let schemas =
         |schema: &Value| jsonschema::validator_for(schema).map(drop).map_err(|error| error.to_string());
     let handlers = |handler: &HandlerRef| registry.map_or(Ok(()), |registry| linked(registry, handler));

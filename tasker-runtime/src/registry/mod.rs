@@ -15,7 +15,7 @@ pub(crate) mod unreadable_files;
 pub(crate) mod workflow;
 
 pub use crate::handler::Registration;
-pub use catalog::{Catalog, UnknownTemplate};
+pub use catalog::{Catalog, UnknownTemplate, read_templates};
 pub use check::{Checked, Problem, Warning};
 pub use find::NotFound;
 pub use workflow::Workflow;

@@ -276,8 +276,13 @@ async fn keep_a_log(connection: &mut SqliteConnection) -> sqlx::Result<()> {
     }
 }
 
-/// `url` without its password.
-pub(crate) fn shown(url: &str) -> String {
+/// `url` without its password, for people.
+///
+/// ```
+/// assert_eq!(tasker_runtime::store::shown("postgres://ada:secret@host/db"), "postgres://ada@host/db");
+/// ```
+#[must_use]
+pub fn shown(url: &str) -> String {
     match (url.find("://"), url.rfind('@')) {
         (Some(scheme), Some(at)) if scheme < at => {
             let user = url[scheme + 3..at].split(':').next().unwrap_or_default();

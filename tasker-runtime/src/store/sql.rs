@@ -87,6 +87,9 @@ statements! {
     STOP_WORKER = shared "stop_worker";
     FIND_TASK = shared "find_task";
     LIST_TASKS = shared "list_tasks";
+    LIST_EDGE = shared "list_edge";
+    TASK_NUMBER = shared "task_number";
+    OFFERS_OF = twin "offers_of";
     FLOOR_DROP = shared "floor_drop";
     FLOOR_CREATE = twin "floor_create";
     FLOOR_APPEND = twin "floor_append";
