@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path, str::FromStr};
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// The names that `text` declares with a visibility inside of the crate, and those it declares for everybody or
 /// for its own module.
@@ -14,7 +14,7 @@ pub struct Declared {
     pub others: BTreeSet<String>,
 }
 
-const KINDS: [&str; 9] = ["fn", "struct", "enum", "trait", "type", "const", "static", "mod", "union"];
+const KINDS: [&str; 7] = ["fn", "trait", "type", "const", "static", "mod", "union"];
 
 impl Declared {
     /// Adds what a Rust file declares.
@@ -32,6 +32,22 @@ impl Declared {
         for (at, token) in tokens.iter().enumerate() {
             match token {
                 TokenTree::Group(group) => self.scan(&group.stream().into_iter().collect::<Vec<_>>()),
+                // Their fields and variants are as public as they are, or of no use elsewhere.
+                TokenTree::Ident(kind) if ["struct", "enum"].contains(&&*kind.to_string()) => {
+                    self.declare(tokens, at);
+                    let rest = tokens[at..].iter().take_while(|token| !is(token, ';'));
+                    let body = rest.filter_map(|token| match token {
+                        TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
+                            Some(group.stream())
+                        }
+                        _ => None,
+                    });
+                    let names = body.take(1).flatten().filter_map(|token| match token {
+                        TokenTree::Ident(name) => Some(name.to_string()),
+                        _ => None,
+                    });
+                    self.others.extend(names);
+                }
                 TokenTree::Ident(kind) if KINDS.contains(&&*kind.to_string()) => {
                     if let Some(TokenTree::Ident(name)) = tokens.get(at + 1) {
                         let names =
@@ -43,6 +59,10 @@ impl Declared {
             }
         }
     }
+}
+
+fn is(token: &TokenTree, sign: char) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == sign)
 }
 
 /// Whether what stands before the kind of an item is `pub(…)`, and maybe `async` or `const`.
@@ -73,8 +93,11 @@ fn look(tokens: &[TokenTree], doors: &BTreeSet<String>, found: &mut Vec<(usize, 
                 look(&group.stream().into_iter().collect::<Vec<_>>(), doors, found);
             }
             TokenTree::Ident(word) if doors.contains(&word.to_string()) => {
-                let before = at.checked_sub(1).and_then(|before| tokens.get(before));
-                if matches!(before, Some(TokenTree::Punct(punct)) if [':', '.'].contains(&punct.as_char())) {
+                let before = |back: usize, sign: char| {
+                    let before = at.checked_sub(back).and_then(|before| tokens.get(before));
+                    before.is_some_and(|token| is(token, sign))
+                };
+                if before(1, '.') || (before(1, ':') && before(2, ':')) {
                     found.push((word.span().start().line, word.to_string()));
                 }
             }

@@ -30,21 +30,30 @@ fn layers_use_only_what_stands_to_their_right() {
 /// The benchmark measures the engine from inside.
 const MEASURES: &str = "bench";
 
+/// What types of the standard library and of other crates call theirs as well: text alone does not tell whose it is.
+const ANYBODYS: [&str; 9] =
+    ["MAX", "Read", "clear", "discover", "is_empty", "keys", "len", "pending", "push"];
+
 #[test]
 fn command_line_uses_the_public_library_alone() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tasker-runtime/src");
     let (cli, library): (Vec<PathBuf>, Vec<PathBuf>) =
         rust_files(&src).into_iter().partition(|file| file.starts_with(src.join("cli")));
     let (mut of_library, mut of_cli) = (Declared::default(), Declared::default());
-    for file in &library {
-        of_library.add(file, &fs::read_to_string(file).unwrap());
+    // The crates that this one hands on under names of its own.
+    let others = ["model/src", "template/src"].map(|path| src.join("..").join(path));
+    for file in library.iter().cloned().chain(others.iter().flat_map(|path| rust_files(path))) {
+        of_library.add(&file, &fs::read_to_string(&file).unwrap());
     }
     for file in &cli {
         of_cli.add(file, &fs::read_to_string(file).unwrap());
     }
     // What has the name of a public item, or of one of the command line's own, is taken for that.
     let known = |name: &String| {
-        of_library.others.contains(name) || of_cli.inside.contains(name) || of_cli.others.contains(name)
+        ANYBODYS.contains(&&**name)
+            || of_library.others.contains(name)
+            || of_cli.inside.contains(name)
+            || of_cli.others.contains(name)
     };
     let doors = of_library.inside.iter().filter(|name| !known(name)).cloned().collect();
     let measures = src.join("cli").join(MEASURES);

@@ -388,3 +388,51 @@ async fn one_connection_is_enough_to_ask_something_of_a_task_whose_template_is_n
         in_state(&office, task, TaskState::Cancelled).await;
     }
 }
+
+#[tokio::test]
+async fn commands_stand_in_the_audit_trail_under_the_name_of_whoever_gave_them() {
+    for world in worlds().await {
+        let (tasker, task) = blocked(&world, &broken()).await;
+        tasker.as_actor("ada").operate(task, &Command::Pause).await.unwrap();
+        tasker.operate(task, &Command::Resume).await.unwrap();
+        let office = world.builder(&[]).template(broken()).actor("the night shift").connect().await.unwrap();
+        office.operate(task, &Command::Cancel).await.unwrap();
+        let actors = world.column("select actor from tasker.audit order by id").await;
+        assert_eq!(actors[0], "ada", "{}", world.database);
+        assert_eq!((&actors[1], &*actors[2]), (&tasker.actor().to_owned(), "the night shift"));
+        // A test is a program as well: its name is that of its file.
+        assert!(actors[1].starts_with("engine-"), "{}: {actors:?}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn report_says_when_where_and_for_whom() {
+    for world in worlds().await {
+        let (tasker, failed) = blocked(&world, &broken()).await;
+        let order = Submission::to("test/broken").priority(3).correlation_id(Uuid::from_u128(7));
+        let task = tasker.submit(order.delay(Duration::from_secs(60))).await.unwrap();
+        let value = serde_json::to_value(tasker.show(task).await.unwrap().unwrap()).unwrap();
+        let created = json!(world.clock.now().to_string());
+        for (field, expected) in [
+            ("created_at", created.clone()),
+            ("started_at", Value::Null),
+            ("finished_at", Value::Null),
+            ("due_at", json!((world.clock.now() + Duration::from_secs(60)).to_string())),
+            ("queue", json!("test")),
+            ("priority", json!(3)),
+            ("correlation_id", json!(Uuid::from_u128(7))),
+            ("worker", Value::Null),
+        ] {
+            assert_eq!(value[field], expected, "{}: {field}: {value:#}", world.database);
+        }
+        let report = tasker.show(failed).await.unwrap().unwrap();
+        assert_eq!(report.started_at, Some(world.clock.now()), "{}", world.database);
+        let value = serde_json::to_value(&report).unwrap();
+        let bad = value["steps"].as_array().unwrap().iter().find(|step| step["name"] == "bad").unwrap();
+        assert_eq!(
+            (&bad["attempts"], &bad["max_attempts"], &bad["worker"]),
+            (&json!(1), &json!(1), &json!(1))
+        );
+        assert!(bad.get("retry_at").is_some(), "{}: {bad:#}", world.database);
+    }
+}

@@ -24,7 +24,7 @@ pub(super) async fn measure(run: &mut Run) -> Done {
     run.findings.add("three steps: backlog drained", backlog, "steps/s");
     for callers in run.sizes.callers.clone() {
         let rate = call(run, callers).await?;
-        run.findings.add(format!("{callers} callers: rate ÷ backlog"), rate / backlog, "");
+        run.findings.add(format!("{callers} at once: rate ÷ backlog"), rate / backlog, "");
     }
     Ok(())
 }
@@ -74,14 +74,14 @@ async fn call(run: &mut Run, callers: u32) -> Result<f64, Failure> {
         .saturating_sub(before.writes + before.claims + before.submits);
     let statements = after.statements.saturating_sub(before.statements);
     let findings = &mut run.findings;
-    findings.add(format!("{callers} callers: submit and wait"), rate, "steps/s");
+    findings.add(format!("{callers} at once: submit and wait"), rate, "steps/s");
     for (name, part) in [("p50", 0.50), ("p95", 0.95)] {
         let at = ((times.len().max(1) - 1) as f64 * part).round() as usize;
         let time = times.get(at).copied().unwrap_or_default();
-        findings.add(format!("{callers} callers: a task, {name}"), time.as_secs_f64() * 1e3, "ms");
+        findings.add(format!("{callers} at once: a task, {name}"), time.as_secs_f64() * 1e3, "ms");
     }
-    findings.add(format!("{callers} callers: commits"), commits as f64 / tasks, "per task");
-    findings.add(format!("{callers} callers: statements"), statements as f64 / tasks, "per task");
+    findings.add(format!("{callers} at once: commits"), commits as f64 / tasks, "per task");
+    findings.add(format!("{callers} at once: statements"), statements as f64 / tasks, "per task");
     Ok(rate)
 }
 
