@@ -11,21 +11,17 @@ use super::{Catalog, StartError, Tasker, Watch, builder, tasker::Inner};
 use crate::{
     clock::Clock,
     dispatch::{
-        Engine,
-        announce::Announcer,
-        engine::{Parts, Plans},
-        settings::Settings,
-        submitter::Submitter,
-        watch::Watchers,
+        Engine, announce::Announcer, engine::Parts, settings::Settings, submitter::Submitter, watch::Watchers,
     },
     handler::States,
+    model::Served,
     orchestration::{
-        plan::Defaults,
-        queues::Served,
+        compiled::Defaults,
+        plans::CompiledTemplates,
         templates::{self, Kept},
         view,
     },
-    registry::{Registry, catalog::full_name},
+    registry::{LiveRegistry, catalog::full_name},
     store::{self, Store},
     template::Template,
 };
@@ -62,7 +58,7 @@ pub struct Checked {
     pub(super) actor: Arc<str>,
     pub(super) options: store::Options,
     pub(super) clock: Option<Clock>,
-    pub(super) registry: Arc<Registry>,
+    pub(super) registry: Arc<LiveRegistry>,
     pub(super) catalog: Catalog,
     pub(super) replace: bool,
     pub(super) states: Arc<States>,
@@ -82,10 +78,7 @@ struct Connected {
     store: Store,
     clock: Clock,
     catalog: Catalog,
-    /// For the engine.
-    running: Plans,
-    /// For looking at tasks.
-    viewing: Plans,
+    plans: Arc<CompiledTemplates>,
     left_out: Vec<String>,
 }
 
@@ -125,8 +118,8 @@ impl Checked {
         let connected = self.open().await?;
         let found = view::find(&mut connected.store.reader().await?, task).await?;
         let Some((stored, _)) = found else { return Ok(None) };
-        let plan = connected.viewing.kept(stored.template).await?;
-        builder::check(&self.registry, [&*plan.template], &self.states, partial)?;
+        let plan = connected.plans.kept(stored.template).await?;
+        builder::check(&self.registry.current(), [&*plan.template], &self.states, partial)?;
         let watchers = Watchers::default();
         let watch = Watch::new(task, Some(watchers.add(task)));
         let tasker = self.launch(connected, BTreeSet::from([stored.queue]), watchers).await?;
@@ -144,10 +137,10 @@ impl Checked {
             clock.follow(time, asked);
         }
         let defaults = Defaults { timeout: self.settings.step_timeout };
-        let plans = || Plans::new(store.clone(), self.registry.clone(), defaults, self.served.clone());
-        let (running, viewing) = (plans(), plans());
+        let (registry, served) = (self.registry.clone(), self.served.clone());
+        let plans = Arc::new(CompiledTemplates::new(store.clone(), registry, served, defaults));
         let (catalog, left_out) = (self.catalog.clone(), self.left_out.clone());
-        let mut connected = Connected { store, clock, catalog, running, viewing, left_out };
+        let mut connected = Connected { store, clock, catalog, plans, left_out };
         self.keep_templates(&mut connected).await?;
         Ok(connected)
     }
@@ -158,14 +151,13 @@ impl Checked {
         queues: BTreeSet<String>,
         watchers: Watchers,
     ) -> Result<Tasker, StartError> {
-        let Connected { store, clock, catalog, running, viewing, left_out } = connected;
+        let Connected { store, clock, catalog, plans, left_out } = connected;
         let announcer = Announcer::start(&store, self.settings.wake.listens());
         let engine = if self.run {
             let parts = Parts {
                 store: store.clone(),
-                registry: self.registry.clone(),
                 states: self.states.clone(),
-                plans: running,
+                plans: plans.clone(),
                 queues: queues.into_iter().filter(|queue| self.served.has(queue)).collect(),
                 served: self.served.clone(),
                 settings: self.settings.clone(),
@@ -177,20 +169,18 @@ impl Checked {
         } else {
             None
         };
-        let (registry, warnings) = (self.registry.clone(), self.warnings.clone());
-        let plans = viewing;
         let submitter = Submitter::new(&store);
         let inner = Inner {
             store,
             clock,
             catalog,
-            registry,
             plans,
+            states: self.states.clone(),
             engine,
             announcer,
             submitter,
             looks: AtomicU64::new(0),
-            warnings,
+            warnings: self.warnings.clone(),
             left_out,
         };
         Ok(Tasker { inner: Arc::new(inner), actor: self.actor.clone() })
@@ -210,8 +200,7 @@ impl Checked {
             match templates::keep(&mut connection, &known.template, now, self.replace).await? {
                 Kept::As(number) => {
                     known.number = number;
-                    connected.running.add(number, known.template.clone());
-                    connected.viewing.add(number, known.template.clone());
+                    connected.plans.add(number, known.template.clone());
                 }
                 Kept::Differs => {
                     let (name, version) = (full_name(&known.template), known.template.version().to_string());

@@ -10,8 +10,8 @@ use crate::{
     model::{Progress, Slot, StepNo, StepState, TaskState, Timestamp, Verdict, WorkerId},
     orchestration::{
         activity::Running,
+        compiled::CompiledTemplate,
         journal::{Entry, Failure, History},
-        plan::Plan,
         recover::Worker,
         share::OnOffer,
         view::{DeadLetter, StoredTask, TaskLine},
@@ -240,7 +240,7 @@ impl TaskReport {
     pub(super) fn new(
         task: StoredTask,
         history: &History,
-        plan: &Plan,
+        plan: &CompiledTemplate,
         (on_offer, workers): (&[OnOffer], &HashMap<StepNo, WorkerId>),
         now: Timestamp,
     ) -> Self {
@@ -252,7 +252,14 @@ impl TaskReport {
         };
         let mut steps: Vec<StepReport> = progress.slots().map(|(no, slot)| report(no, slot)).collect();
         count_batches(&progress, &mut steps);
-        let compensations = progress.undos().map(|(no, slot)| report(no, slot)).collect();
+        // Whether a step is compensated whose handler is not here is not known before somebody has begun.
+        let known = |(no, slot): &(StepNo, &Slot)| {
+            let how = progress.rules().steps[no.step() as usize].compensation;
+            !how.is_some_and(|how| how.elsewhere)
+                || slot.state() != StepState::Pending
+                || slot.failed_attempts() > 0
+        };
+        let compensations = progress.undos().filter(known).map(|(no, slot)| report(no, slot)).collect();
         let started_at = steps.iter().filter_map(|step| step.started_at).min();
         // Who holds a task keeps near retries to itself: the journal has them.
         let (state, next_at) = match (task.state, progress.verdict()) {
@@ -323,7 +330,7 @@ fn waits_for_handlers(on_offer: &[OnOffer]) -> Option<String> {
 }
 
 /// What a task waits for whose steps are offered and taken by nobody.
-fn waits_for_worker(plan: &Plan, on_offer: &[OnOffer]) -> Option<String> {
+fn waits_for_worker(plan: &CompiledTemplate, on_offer: &[OnOffer]) -> Option<String> {
     let waiting = on_offer.iter().filter(|offer| !offer.taken);
     let lines: Vec<String> = waiting
         .map(|offer| {
@@ -376,7 +383,7 @@ fn count_batches(progress: &Progress, steps: &mut [StepReport]) {
     }
 }
 
-fn result(plan: &Plan, steps: &[StepReport]) -> Value {
+fn result(plan: &CompiledTemplate, steps: &[StepReport]) -> Value {
     let of = |leaf: u32| {
         let rule = &plan.rules().steps[leaf as usize];
         let name = &*rule.name;

@@ -135,7 +135,7 @@ async fn beat(shared: &Shared, told: &mut Told) -> crate::store::Result<bool> {
 /// Notes how many other workers there are to lend steps to. True: the lease of one has run out.
 async fn look_around(shared: &Shared) -> crate::store::Result<bool> {
     let workers = recover::live(&mut shared.store.reader().await?).await?;
-    shared.turns.set_company(workers.iter().filter(|other| other.id != shared.worker()).count());
+    shared.permits.set_other_workers(workers.iter().filter(|other| other.id != shared.worker()).count());
     let now = shared.clock.now();
     Ok(workers.iter().any(|worker| worker.expires_at < now))
 }

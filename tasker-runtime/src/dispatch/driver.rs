@@ -18,8 +18,7 @@ use super::{
     call::Came,
     engine::{Counters, Shared},
     message::{Message, TaskLoops},
-    share::Loan,
-    start,
+    prepare::prepare_call,
     watch::Update,
 };
 use crate::{
@@ -237,17 +236,15 @@ impl Driver {
     /// Says of tasks that are set aside why, before they are.
     async fn set_aside(&mut self, leases: &[Lease]) {
         let reason = "its holders died in a row without recording anything";
-        for lease in leases {
-            loop {
-                let (worker, now) = (self.shared.worker(), self.now());
-                match record::set_aside(&mut self.session, worker, *lease, now, reason).await {
-                    Err(error) if error.is_transient() => self.writing.wait(&error).await,
-                    Err(error) => {
-                        tracing::error!(%error, task = lease.task.0, "dead letter could not be written");
-                        break;
-                    }
-                    Ok(()) => break,
+        while !leases.is_empty() {
+            let (worker, now) = (self.shared.worker(), self.now());
+            match record::set_aside(&mut self.session, worker, leases, now, reason).await {
+                Err(error) if error.is_transient() => self.writing.wait(&error).await,
+                Err(error) => {
+                    tracing::error!(%error, tasks = leases.len(), "dead letters could not be written");
+                    break;
                 }
+                Ok(()) => break,
             }
         }
     }
@@ -318,23 +315,23 @@ impl Driver {
 
     /// Gives back tasks that are to be read again.
     async fn give_back(&mut self, ends: &[record::End]) {
-        for end in ends {
-            if let Err(error) = record::end_one(&mut self.session, self.shared.worker(), end).await {
-                self.shared.leases_unknown();
-                self.other.note(&error);
-            }
+        if ends.is_empty() {
+            return;
         }
-        if !ends.is_empty() {
-            self.shared.hint_all();
+        if let Err(error) = record::end_many(&mut self.session, self.shared.worker(), ends).await {
+            self.shared.leases_unknown();
+            self.other.note(&error);
         }
+        self.shared.hint_all();
     }
 
     async fn note_moved_on(&mut self, leases: &[Lease]) {
-        for lease in leases {
-            if let Err(error) = record::note_progress(&mut self.session, *lease).await {
-                // The deaths of earlier holders still count.
-                self.other.note(&error);
-            }
+        if leases.is_empty() {
+            return;
+        }
+        if let Err(error) = record::note_progress(&mut self.session, leases).await {
+            // The deaths of earlier holders still count.
+            self.other.note(&error);
         }
     }
 
@@ -361,7 +358,7 @@ impl Driver {
         let (attempt, loops) = (call.attempt, self.loops.clone());
         let Attempt { step, number, .. } = attempt;
         self.shared.watchers.tell(body.facts.id, || Update::Started { step, attempt: number });
-        let Some(call) = start::call_of(&self.shared, body, call) else {
+        let Some(call) = prepare_call(&self.shared, body, call, attempt.step.undoes().is_none()) else {
             // It is offered instead to those who can.
             return loops.send(attempt.task(), task_loop::Message::Overflow(attempt));
         };
@@ -386,8 +383,7 @@ impl Driver {
             return self.tasks.offers_refused(&offers);
         }
         for offer in &offers {
-            let Attempt { lease, step, number: attempt } = offer.attempt;
-            self.shared.lent.add(Loan { lease, step, attempt });
+            self.shared.lent.add(offer.attempt);
         }
         self.shared.announcer.tell(News::Offer);
         self.shared.offered.notify_one();
@@ -402,7 +398,7 @@ impl From<Came> for Message {
     fn from(came: Came) -> Self {
         Self::Loop(match came {
             Came::Ended(ended) => task_loop::Message::AttemptEnded(ended),
-            Came::NoTurn(attempt) => task_loop::Message::Overflow(attempt),
+            Came::NoPermit(attempt) => task_loop::Message::Overflow(attempt),
         })
     }
 }

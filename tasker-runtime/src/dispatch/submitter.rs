@@ -166,7 +166,7 @@ impl Submitter {
                     Ok(added) => {
                         part.into_iter().zip(added).for_each(|(waiting, added)| waiting.added(added))
                     }
-                    Err(error) if error.is_transient() => failed(part, error),
+                    Err(error) if error.is_transient() && !error.is_lock_timeout() => failed(part, error),
                     Err(_) if part.len() > 1 => {
                         let rest = part.split_off(part.len() / 2);
                         parts.extend([rest, part]);

@@ -39,6 +39,27 @@ pub struct Submission {
 }
 
 impl Submission {
+    /// The longest delay: 100 years of 365 days.
+    pub const MAX_DELAY: Duration = Duration::from_secs(36_500 * 86_400);
+
+    /// The most characters an idempotency key may have.
+    pub const MAX_KEY: usize = 255;
+
+    /// Refuses what no store could keep.
+    fn check(&self) -> Result<(), Refused> {
+        let characters = self.idempotency_key.as_ref().map_or(0, |key| key.chars().count());
+        if characters > Self::MAX_KEY {
+            return Err(Refused::KeyTooLong { characters });
+        }
+        if self.idempotency_key.as_deref().is_some_and(str::is_empty) {
+            return Err(Refused::EmptyKey);
+        }
+        if self.delay > Self::MAX_DELAY {
+            return Err(Refused::DelayTooLong { delay: self.delay });
+        }
+        Ok(())
+    }
+
     /// A task of the template `namespace/name`, or of `name` alone where only one namespace has it. Its
     /// context is `{}` until [`context`](Self::context) gives another.
     #[must_use]
@@ -77,7 +98,8 @@ impl Submission {
     }
 
     /// Not before this much time has passed. Processes that heard of the submission, or have looked at the
-    /// queue since, start it at that time; the others see it at their next poll.
+    /// queue since, start it at that time; the others see it at their next poll. At most
+    /// [`MAX_DELAY`](Self::MAX_DELAY).
     #[must_use]
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
@@ -86,7 +108,7 @@ impl Submission {
 
     /// A key that makes the submission idempotent: the same key with the same context gives the task that
     /// is there already, with another context it is refused. The order of fields, white space and the way
-    /// texts are escaped make no other context. Keys belong to their template and are not empty.
+    /// texts are escaped make no other context. Keys belong to their template and have 1 to 255 characters.
     #[must_use]
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = Some(key.into());
@@ -106,6 +128,12 @@ impl Submission {
 pub(crate) enum Refused {
     UnknownTemplate(UnknownTemplate),
     EmptyKey,
+    KeyTooLong {
+        characters: usize,
+    },
+    DelayTooLong {
+        delay: Duration,
+    },
     /// The template asks for something this version does not do.
     Unsupported {
         template: String,
@@ -129,10 +157,8 @@ pub(crate) fn request(
     submission: Submission,
     now: Timestamp,
 ) -> Result<(Request, &Known), Refused> {
+    submission.check()?;
     let Submission { template, context, priority, delay, correlation_id, idempotency_key } = submission;
-    if idempotency_key.as_deref().is_some_and(str::is_empty) {
-        return Err(Refused::EmptyKey);
-    }
     let known = catalog.known(&template).map_err(Refused::UnknownTemplate)?;
     if let Some(reason) = unsupported(&known.template) {
         return Err(Refused::Unsupported { template: known.full_name(), reason });

@@ -18,6 +18,7 @@ use sqlx::{
 use uuid::Uuid;
 
 use super::{Error, Result, Rows};
+use crate::model::{Json, StepNo, TaskState};
 
 /// One statement, as text for each database.
 #[derive(Debug)]
@@ -221,6 +222,35 @@ impl Row {
             Self::Postgres(row) => row.try_get_raw(column).map(|value| value.is_null()),
         };
         if null.map_err(Error::row)? { Ok(None) } else { self.int(column).map(Some) }
+    }
+
+    /// The number of a step. `place` names the column it stands in, as `steps.step`.
+    pub(crate) fn step(&self, column: usize, place: &'static str) -> Result<StepNo> {
+        let code = self.int(column)?;
+        StepNo::stored(code).ok_or_else(|| Error::corrupt(place, code, "is not the number of a step"))
+    }
+
+    /// A count, of attempts or of anything else.
+    pub(crate) fn count(&self, column: usize, place: &'static str) -> Result<u32> {
+        let count = self.int(column)?;
+        u32::try_from(count).map_err(|_| Error::corrupt(place, count, "is out of range"))
+    }
+
+    /// The state of a task.
+    pub(crate) fn state(&self, column: usize, place: &'static str) -> Result<TaskState> {
+        let code = self.int(column)?;
+        let state = i16::try_from(code).ok().and_then(TaskState::from_code);
+        state.ok_or_else(|| Error::corrupt(place, code, "is not a state of tasks"))
+    }
+
+    /// A JSON document. PostgreSQL takes nothing else into its column.
+    pub(crate) fn json(&self, column: usize, place: &'static str) -> Result<Json> {
+        let text = self.text(column)?;
+        if let Self::Sqlite(_) = self {
+            let read: serde_json::Result<&serde_json::value::RawValue> = serde_json::from_str(text);
+            read.map_err(|problem| Error::corrupt(place, "text", format!("is not JSON: {problem}")))?;
+        }
+        Ok(Json::stored(text))
     }
 
     /// Text.

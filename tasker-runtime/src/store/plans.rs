@@ -30,17 +30,15 @@ fn hot() -> Vec<Case> {
         Case { name, statement, values, indexes }
     };
     let record = "ints, ints, ints, ints, ints, ints, texts, ints, ints, ints, ints, ints, texts, 1";
-    let failures = "ints, ints, ints, ints, ints, ints, ints, texts, 1";
+    let append = "ints, ints, ints, ints, ints, ints, ints, texts, ints, ints, ints, ints, ints, ints, ints, texts, 1, 1";
     vec![
         case("claim", &sql::CLAIM, "'test', 1, 1, 500", &["runs_queue", "runs_pkey", "tasks_pkey"]),
         case("next_due", &sql::NEXT_DUE, "'test', 1", &["runs_queue"]),
         case("due", &sql::DUE, "array['test', 'other']", &["runs_queue"]),
         case("record", &sql::RECORD, record, RUNS),
-        case("record_failures", &sql::RECORD_FAILURES, failures, RUNS),
-        case("record_one", &sql::RECORD_ONE, "1, 1, 1, 0, 1, 0, 1, 1, '1'", RUNS),
-        case("end_one", &sql::END_ONE, "1, 1, 1, 2, 1, 1, ''", RUNS),
-        case("held", &sql::HELD, "1, 1, 1", RUNS),
-        case("offer", &sql::OFFER, "ints, ints, ints, ints, ints, texts, texts, 1", RUNS),
+        case("append", &sql::APPEND, append, &["runs_pkey", "offers_pkey"]),
+        case("held", &sql::HELD, "ints, ints, 1", RUNS),
+        case("offer", &sql::OFFER, "ints, ints, ints, ints, ints, texts, texts, texts, 1", RUNS),
     ]
 }
 
@@ -78,6 +76,8 @@ fn pooled() -> Vec<Case> {
         case("dead_letters", &sql::DEAD_LETTERS, "1", &["tasks_pkey"]),
         case("find_key", &sql::FIND_KEY, "'a', 'b', 'c'", &["idempotency_keys_pkey"]),
         case("find_keys", &sql::FIND_KEYS, "array['a'], array['b'], array['c']", &["idempotency_keys_pkey"]),
+        case("step_results", &sql::STEP_RESULTS, "array[1, 2], array[0, 0]", &["steps_pkey"]),
+        case("step_failures", &sql::STEP_FAILURES, "array[1, 2], array[0, 0]", &["attempts_pkey"]),
     ]
 }
 

@@ -77,9 +77,9 @@ impl ApiClient {
     #[must_use]
     pub fn configured(config: &Config) -> Self {
         Self::new(Inner {
-            allowed: config.networks("api.allowed_networks").into(),
-            timeout: config.seconds("api.timeout_seconds"),
-            max_response_bytes: config.number("api.max_response_bytes"),
+            allowed: config.settings().api.allowed_networks.clone().into(),
+            timeout: config.settings().api.timeout,
+            max_response_bytes: config.settings().api.max_response_bytes,
             sections: config.apis().clone(),
             ..Self::default().parts()
         })
