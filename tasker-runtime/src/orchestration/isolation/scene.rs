@@ -59,7 +59,7 @@ impl Scene {
             priority: 0,
             queue: "test".to_owned(),
         };
-        submit::submit(&mut connection, std::slice::from_ref(&task), None).await.unwrap();
+        submit::submit(&mut connection, &[&task], None).await.unwrap();
         let one = recover::register(&mut connection, &about("one"), T0, LEASE).await.unwrap();
         let two = recover::register(&mut connection, &about("two"), T0 + LEASE, LEASE).await.unwrap();
         drop(connection);
