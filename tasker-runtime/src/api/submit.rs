@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Submission, SubmitError, Tasker, WaitError, Watch, wait::Leaves};
 use crate::{
-    dispatch::{announce::News, submitter::Order},
+    dispatch::{notify::Notification, submitter::Order},
     model::TaskState,
     orchestration::{
         submission,
@@ -160,9 +160,9 @@ impl Tasker {
 
     /// Says here and elsewhere that a queue has work.
     pub(super) fn say_due(&self, queue: &str) {
-        self.inner.announcer.tell(News::Queue(queue.to_owned()));
+        self.inner.notifier.notify(Notification::Queue(queue.to_owned()));
         if let Some(engine) = &self.inner.engine {
-            engine.shared.hint(queue);
+            engine.queue_has_work(queue);
         }
     }
 
