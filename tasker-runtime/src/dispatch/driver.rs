@@ -25,7 +25,8 @@ use crate::{
     model::{
         Attempt, Batch, Exceptions, Fact, Failed, Lease, Offer, Timestamp,
         task_loop::{
-            self, CommandAnswer, CommandWrite, Left, LoanReturned, Next, Round, TaskLoop, Unrunnable, Withdrawal,
+            self, CommandAnswer, CommandWrite, Left, LoanReturned, Next, Round, TaskLoop, Unrunnable,
+            Withdrawal,
         },
     },
     orchestration::{

@@ -165,7 +165,7 @@ fn command(operation: &Operation, rules: &Rules) -> Command {
     match operation.verb {
         Verb::RetryAll => Command::Retry { steps: Vec::new() },
         Verb::Retry => Command::Retry { steps: vec![step] },
-        Verb::Resolve => Command::Resolve { step, result: result(operation, rules).to_value() },
+        Verb::Resolve => Command::Resolve { step, result: result(operation, rules) },
         Verb::Skip => Command::Skip { step },
         Verb::Cancel => Command::Cancel,
         Verb::Pause => Command::Pause,
