@@ -81,7 +81,7 @@ fn start(world: &Rc<World>, scenario: &Rc<Scenario>, at: usize, fate: &Rc<Fate>)
 /// From here on nothing goes wrong any more.
 fn heal(world: &Rc<World>, fates: &[Rc<Fate>]) {
     world.trace(|| "nothing goes wrong any more".to_owned());
-    world.rough.set(false);
+    world.heal();
     for fate in fates.iter().filter(|fate| fate.restart_at.get().is_some()) {
         fate.restart_at.set(Some(world.now()));
     }

@@ -13,7 +13,7 @@ pub(super) struct Run {
     number: u64,
     pub(super) attempt: Attempt,
     pub(super) worker: i64,
-    lent: bool,
+    pub(super) lent: bool,
 }
 
 impl Run {

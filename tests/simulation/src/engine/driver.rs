@@ -6,7 +6,7 @@ use tasker_model::{
     Batch, End, Exceptions, Fact, Json, Kind, Lease, Offer, StepNo, Timestamp,
     task_loop::{
         Call, ClaimedTask, CommandAnswer, CommandWrite, Left, LoanReturned, Message, Next, Round, TaskLoop,
-        Unrunnable, Withdrawal,
+        Unrunnable, Withdrawal, Written,
     },
 };
 
@@ -142,8 +142,12 @@ impl Driver {
 
     async fn answer_commands(&mut self) {
         for write in self.tasks.answers(self.now()) {
-            let written = self.write_answer(&write).await.unwrap_or(false);
-            if let (true, CommandAnswer::Facts(facts, _)) = (written, &write.answer)
+            let written = match self.write_answer(&write).await {
+                Ok(true) => Written::Yes,
+                Ok(false) => Written::No,
+                Err(_) => Written::Perhaps,
+            };
+            if let (Written::Yes, CommandAnswer::Facts(facts, _)) = (written, &write.answer)
                 && let Some(body) = self.tasks.body(write.command.lease)
             {
                 for fact in facts {

@@ -320,6 +320,8 @@ impl Process {
     pub(crate) fn die(&self, restart: Micros) {
         self.world.trace(|| format!("{} is dead", self.name));
         self.fate.restart_at.set(Some(self.world.now() + restart));
+        // So that something happens then.
+        self.world.later(restart, |_| {});
         self.world.kill(&self.life);
     }
 
