@@ -31,7 +31,7 @@ use crate::{
         Attempt, Batch, Exceptions, Fact, Failed, Lease, Offer, Timestamp,
         task_loop::{
             self, CommandAnswer, CommandWrite, Left, LoanReturned, Next, Round, TaskLoop, Unrunnable,
-            Withdrawal,
+            Withdrawal, Written,
         },
     },
     orchestration::{
@@ -212,13 +212,14 @@ impl Driver {
     async fn answer_commands(&mut self) {
         for write in self.tasks.answers(self.now()) {
             let written = match self.write_answer(&write).await {
-                Ok(written) => written,
+                Ok(true) => Written::Yes,
+                Ok(false) => Written::No,
                 Err(error) => {
                     self.other.note(&error);
-                    false
+                    Written::Perhaps
                 }
             };
-            if let (true, CommandAnswer::Facts(facts, _)) = (written, &write.answer)
+            if let (Written::Yes, CommandAnswer::Facts(facts, _)) = (written, &write.answer)
                 && let Some(body) = self.tasks.body(write.command.lease)
             {
                 facts.iter().for_each(|fact: &Fact| body.results.accept(fact));
