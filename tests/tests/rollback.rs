@@ -436,11 +436,11 @@ async fn a_process_that_lacks_the_handlers_has_others_roll_back() {
         let bare = world.builder(&[]).registry(none).partial(true).template(linear());
         let bare = bare.start().await.unwrap();
         bare.operate(task, &Command::Skip { step: "undo b".into() }).await.unwrap();
-        let report = seen(&bare, task, |report| report.cause.is_some()).await;
+        let waits = |report: &TaskReport| {
+            report.cause.as_ref().is_some_and(|cause| cause.contains("step `undo a` waits since "))
+        };
+        let report = seen(&bare, task, waits).await;
         assert_eq!(report.state, TaskState::Compensating, "{}", world.database);
-        let cause = report.cause.unwrap();
-        let (waits, handler) = ("step `undo a` waits since ", " for a worker with handler `do`");
-        assert!(cause.starts_with(waits) && cause.ends_with(handler), "{}: {cause}", world.database);
         let knowing = start(&world, &linear()).await;
         let report = seen(&knowing, task, |report| report.state.is_final()).await;
         bare.stop().await.unwrap();

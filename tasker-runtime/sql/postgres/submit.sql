@@ -1,7 +1,8 @@
 -- add tasks and their places in the queue
 -- $1 uuid, $2 correlation id, $3 template, $4 context, $5 tags, $6 created, $7 due, $8 priority, $9 queue,
 -- $10 whether they are held from the start
--- $11 worker that holds them then, or null; one that was given up holds nothing
+-- $11 worker that holds them then, or null; one that was given up holds nothing, and takes the lease it thinks
+-- it has for its own: nobody else may get one of that number
 -- Of each task its place among them, its number and whether it is held.
 with holder as materialized (
     select id
@@ -21,7 +22,7 @@ with holder as materialized (
     from facts
 ), queued as (
     insert into tasker.runs (task_id, run_at, priority, queue, owner, lease, state)
-    select f.id, f.run_at, f.priority, f.queue, h.id, (h.id is not null)::integer, (h.id is not null)::integer
+    select f.id, f.run_at, f.priority, f.queue, h.id, (f.hold = 1 and $11::bigint is not null)::integer, (h.id is not null)::integer
     from facts f
     left join holder h on f.hold = 1
 )

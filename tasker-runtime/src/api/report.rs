@@ -226,7 +226,7 @@ impl TaskSummary {
             created_at: line.created_at,
             finished_at: line.finished_at,
             due_at: (line.state == TaskState::Waiting).then_some(line.run_at),
-            cause: line.cause.or_else(|| waits_for_handlers(on_offer)),
+            cause: both(line.cause, waits_for_handlers(on_offer)),
             queue: line.queue,
             priority: line.priority,
             correlation_id: line.correlation_id,
@@ -280,7 +280,7 @@ impl TaskReport {
             result: if state == TaskState::Complete { result(plan, &steps) } else { Value::Null },
             steps,
             compensations,
-            cause: task.cause.or_else(|| waits_for_worker(plan, on_offer)),
+            cause: both(task.cause, waits_for_worker(plan, on_offer)),
             created_at: task.created_at,
             started_at,
             finished_at: task.finished_at,
@@ -318,6 +318,14 @@ impl TaskReport {
     /// The steps, and after them the compensations.
     pub fn all(&self) -> impl Iterator<Item = &StepReport> {
         self.steps.iter().chain(&self.compensations)
+    }
+}
+
+/// Why a task is in its state, and what it waits for there.
+fn both(cause: Option<String>, waits: Option<String>) -> Option<String> {
+    match (cause, waits) {
+        (Some(cause), Some(waits)) => Some(format!("{cause}; {waits}")),
+        (cause, waits) => cause.or(waits),
     }
 }
 

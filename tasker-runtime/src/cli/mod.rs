@@ -42,7 +42,7 @@ use crate::{
 
 /// Durable workflows: submit, run and inspect tasks.
 #[derive(Debug, Parser)]
-#[command(name = "tasker", version, about, disable_help_subcommand = true, after_help = EXIT_CODES)]
+#[command(name = "tasker", version, disable_help_subcommand = true, after_help = EXIT_CODES)]
 struct Cli {
     #[command(flatten)]
     global: Global,

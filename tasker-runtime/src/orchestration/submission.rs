@@ -181,3 +181,21 @@ pub(crate) fn request(
     };
     Ok((Request { task, key }, known))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_and_delay_that_no_store_could_keep_are_refused() {
+        let plain = || Submission::to("t");
+        let day = Duration::from_secs(86_400);
+        assert!(plain().idempotency_key("日".repeat(255)).delay(Submission::MAX_DELAY).check().is_ok());
+        let key = plain().idempotency_key("日".repeat(256)).check();
+        assert!(matches!(key, Err(Refused::KeyTooLong { characters: 256 })));
+        for delay in [Submission::MAX_DELAY + day, Duration::MAX] {
+            let refused = plain().delay(delay).check();
+            assert!(matches!(refused, Err(Refused::DelayTooLong { .. })));
+        }
+    }
+}

@@ -141,7 +141,11 @@ fn postgres(rest: &str) -> std::result::Result<PgConnectOptions, String> {
         return Err(ENCODE.to_owned());
     }
     if !unknown.is_empty() {
-        tracing::warn!("these parameters of the database URL are ignored: {}", unknown.join(", "));
+        // A URL is read several times, and again at each try to reach a database that is away.
+        static TOLD: std::sync::Once = std::sync::Once::new();
+        TOLD.call_once(|| {
+            tracing::warn!("these parameters of the database URL are ignored: {}", unknown.join(", "));
+        });
     }
     let question = if known.is_empty() { "" } else { "?" };
     PgConnectOptions::from_str(&format!("postgres://{place}{question}{}", known.join("&"))).map_err(|error| {
@@ -232,7 +236,7 @@ const CANTOPEN: i32 = 14;
 const NOT_A_DATABASE: i32 = 26;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
 

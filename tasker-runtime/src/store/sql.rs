@@ -109,6 +109,7 @@ statements! {
     HAND_BACK_OFFER = shared "hand_back_offer";
     FREE_OFFERS = shared "free_offers";
     WITHDRAW_OFFERS = shared "withdraw_offers";
+    WITHDRAW_TASK = shared "withdraw_task";
     LENT = shared "lent";
     DROP_OFFERS = twin "drop_offers";
     TASK_OFFERS = shared "task_offers";

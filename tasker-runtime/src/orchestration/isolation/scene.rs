@@ -16,7 +16,7 @@ use super::super::{
 };
 use crate::{
     model::{
-        Attempt, BatchRule, Command, CommandError, Json, Lease, Retry, Rule, Rules, StepError, StepNo,
+        Attempt, BatchRule, Command, CommandError, Done, Json, Lease, Retry, Rule, Rules, StepError, StepNo,
         TaskState, Timestamp, WorkerId,
     },
     store::{Column, Connection, Options, Rows, Statement, Store, sql, values},
