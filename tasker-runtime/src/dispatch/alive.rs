@@ -151,6 +151,8 @@ async fn replace_worker(shared: &Shared, loops: &TaskLoops) {
     match registered.await {
         Ok(worker) => {
             shared.become_worker(worker);
+            // What it held before is as free as that of any other.
+            shared.hint_all();
             shared.announcer.tell(News::Company);
         }
         Err(error) => tracing::error!(%error, "could not register anew"),

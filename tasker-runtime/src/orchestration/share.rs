@@ -17,7 +17,9 @@ use super::{
 };
 pub(crate) use crate::model::Offer;
 use crate::{
-    model::{Attempt, Json, Lease, StepError, StepNo, Target, TaskNo, Timestamp, WorkerId, task_loop::Withdrawal},
+    model::{
+        Attempt, Json, Lease, StepError, StepNo, Target, TaskNo, Timestamp, WorkerId, task_loop::Withdrawal,
+    },
     store::{Column, Connection, Result, Row, Rows, Session, Store, sql, values},
 };
 
