@@ -14,6 +14,10 @@ pub struct Declared {
     pub others: BTreeSet<String>,
 }
 
+/// The kinds of items that have fields or variants.
+const WITH_PARTS: [&str; 2] = ["struct", "enum"];
+
+/// The others.
 const KINDS: [&str; 7] = ["fn", "trait", "type", "const", "static", "mod", "union"];
 
 impl Declared {
@@ -32,32 +36,35 @@ impl Declared {
         for (at, token) in tokens.iter().enumerate() {
             match token {
                 TokenTree::Group(group) => self.scan(&group.stream().into_iter().collect::<Vec<_>>()),
-                // Their fields and variants are as public as they are, or of no use elsewhere.
-                TokenTree::Ident(kind) if ["struct", "enum"].contains(&&*kind.to_string()) => {
+                TokenTree::Ident(kind) if WITH_PARTS.contains(&&*kind.to_string()) => {
                     self.declare(tokens, at);
-                    let rest = tokens[at..].iter().take_while(|token| !is(token, ';'));
-                    let body = rest.filter_map(|token| match token {
-                        TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
-                            Some(group.stream())
-                        }
-                        _ => None,
-                    });
-                    let names = body.take(1).flatten().filter_map(|token| match token {
-                        TokenTree::Ident(name) => Some(name.to_string()),
-                        _ => None,
-                    });
-                    self.others.extend(names);
+                    self.add_parts(&tokens[at..]);
                 }
-                TokenTree::Ident(kind) if KINDS.contains(&&*kind.to_string()) => {
-                    if let Some(TokenTree::Ident(name)) = tokens.get(at + 1) {
-                        let names =
-                            if is_inside(&tokens[..at]) { &mut self.inside } else { &mut self.others };
-                        names.insert(name.to_string());
-                    }
-                }
+                TokenTree::Ident(kind) if KINDS.contains(&&*kind.to_string()) => self.declare(tokens, at),
                 _ => {}
             }
         }
+    }
+
+    /// Adds the item whose kind stands at `at`.
+    fn declare(&mut self, tokens: &[TokenTree], at: usize) {
+        if let Some(TokenTree::Ident(name)) = tokens.get(at + 1) {
+            let names = if is_inside(&tokens[..at]) { &mut self.inside } else { &mut self.others };
+            names.insert(name.to_string());
+        }
+    }
+
+    /// Adds fields and variants: they are as public as their type, or of no use elsewhere.
+    fn add_parts(&mut self, item: &[TokenTree]) {
+        let body = item.iter().take_while(|token| !is(token, ';')).find_map(|token| match token {
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => Some(group.stream()),
+            _ => None,
+        });
+        let names = body.into_iter().flatten().filter_map(|token| match token {
+            TokenTree::Ident(name) => Some(name.to_string()),
+            _ => None,
+        });
+        self.others.extend(names);
     }
 }
 

@@ -236,6 +236,10 @@ impl Tasker {
                         held = true;
                         false
                     }
+                    Progressed::Lost => {
+                        (held, pause) = (false, FIRST_LOOK);
+                        false
+                    }
                     Progressed::Left { state, results } => {
                         (held, pause) = (false, FIRST_LOOK);
                         match leaves.as_ref().and_then(|leaves| leaves.outcome(task, state, &results)) {

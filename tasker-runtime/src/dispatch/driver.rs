@@ -5,7 +5,7 @@
 //! has tasks and a connection of its own, so there is nothing to lock.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{Arc, atomic::Ordering},
 };
 
@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     model::{
-        Attempt, Batch, Exceptions, Fact, Failed, Lease, Offer, Timestamp,
+        Attempt, Batch, Exceptions, Fact, Failed, Lease, Offer, TaskNo, Timestamp,
         task_loop::{
             self, CommandAnswer, CommandWrite, Left, LoanReturned, Next, Round, TaskLoop, Unrunnable,
             Withdrawal, Written,
@@ -330,15 +330,20 @@ impl Driver {
     /// What was written is durable: the steps below see it, those who watch are told, and what became ready
     /// starts.
     async fn go_on(&mut self, next: Next<TaskBody>) {
+        // Of tasks that end with this very write somebody may watch the last steps as well.
+        let watched = next.left.iter().filter(|_| !self.shared.watchers.is_empty());
+        let leaving: HashMap<TaskNo, &TaskBody> =
+            watched.filter_map(|left| Some((left.task, left.body.as_ref()?))).collect();
+        let body_of = |lease: Lease| self.tasks.body(lease).or_else(|| leaving.get(&lease.task).copied());
         for done in next.done {
-            let Some(body) = self.tasks.body(done.attempt.lease) else { continue };
+            let Some(body) = body_of(done.attempt.lease) else { continue };
             let took = done.finished_at.since(done.started_at);
             let (Attempt { step, number: attempt, .. }, result) = (done.attempt, done.result);
             body.results.complete(step, result.clone());
             self.around.watchers.tell(body.facts.id, || Update::Completed { step, attempt, took, result });
         }
         for Failed { attempt, retry_at, error, .. } in &next.failed {
-            if let Some(body) = self.tasks.body(attempt.lease) {
+            if let Some(body) = body_of(attempt.lease) {
                 self.note_failed(body, *attempt, *retry_at, error);
             }
         }
@@ -392,9 +397,8 @@ impl Driver {
                 self.around.claims.queue_has_work_at(body.plan.template.namespace(), at);
             }
         }
-        if let Some(state) = left.state {
-            self.around.watchers.tell(left.id, || Update::Left { state });
-        }
+        let update = || left.state.map_or(Update::Lost, |state| Update::Left { state });
+        self.around.watchers.tell(left.id, update);
     }
 
     fn start(&self, call: task_loop::Call) {

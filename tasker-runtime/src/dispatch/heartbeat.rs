@@ -166,6 +166,8 @@ impl Heartbeat {
             Ok(worker) => {
                 self.presence = Presence::show(&self.shared.store, worker);
                 self.shared.become_worker(worker);
+                // What it held before is as free as that of any other.
+                self.claims.any_queue_may_have_work();
                 self.notifier.notify(Notification::Workers);
             }
             Err(error) => tracing::error!(%error, "could not register anew"),
