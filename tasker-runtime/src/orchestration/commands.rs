@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use self::left::note_refusal;
 pub(crate) use self::left::{Answered, Waiting, answer, forget, record, refuse, waiting};
-use super::{append, journal};
+use super::{append, journal, share};
 use crate::{
     model::{Command, CommandError, Fact, Lease, Progress, Rules, TaskNo, TaskState, Timestamp},
     store::{self, Connection, Result, sql, values},
