@@ -63,7 +63,7 @@ fn template(failure_strategy: FailureStrategy) -> Template {
 
 async fn start(world: &World, strategy: FailureStrategy) -> Tasker {
     let own = handlers![rb_cut, rb_send, rb_call_back, rb_report];
-    let known = Registry::of(own.into_iter().chain(stage::registry().handlers().iter().copied()));
+    let known = Registry::of(own.into_iter().chain(stage::registry().handlers().iter().cloned()));
     world.builder(&[]).registry(known).template(template(strategy)).start().await.unwrap()
 }
 
