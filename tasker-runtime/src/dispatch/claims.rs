@@ -58,10 +58,6 @@ impl Claims {
         &self.queues
     }
 
-    /// The queues this process works for.
-    pub(crate) fn served(&self) -> &Served {
-        &self.served
-    }
 
     /// Says that `queue` has work, which matters where it is served.
     pub(crate) fn queue_has_work(&self, queue: &str) {

@@ -331,7 +331,7 @@ impl Driver {
     /// starts.
     async fn go_on(&mut self, next: Next<TaskBody>) {
         // Of tasks that end with this very write somebody may watch the last steps as well.
-        let watched = next.left.iter().filter(|_| !self.shared.watchers.is_empty());
+        let watched = next.left.iter().filter(|_| !self.around.watchers.is_empty());
         let leaving: HashMap<TaskNo, &TaskBody> =
             watched.filter_map(|left| Some((left.task, left.body.as_ref()?))).collect();
         let body_of = |lease: Lease| self.tasks.body(lease).or_else(|| leaving.get(&lease.task).copied());
