@@ -10,7 +10,7 @@ use tasker_runtime::{
     Tasker,
     api::{Submission, TaskReport},
     handlers,
-    model::{Command, StepState, TaskState},
+    model::{Command, Json, StepState, TaskState},
     prelude::*,
     registry::Registry,
     template::{BatchConfig, FailureStrategy, OnFailure, Step, StepKind, Template},
@@ -97,7 +97,10 @@ async fn what_an_operator_gives_for_a_whole_worker_is_not_undone_beside_its_batc
             (report.step("rb_send").unwrap().state == StepState::Error).then_some(())
         };
         eventually("the worker to fail", failed).await;
-        let all = Command::Resolve { step: "rb_send".to_owned(), result: json!([[0, 0], [1, 1], [2, 2]]) };
+        let all = Command::Resolve {
+            step: "rb_send".to_owned(),
+            result: Json::of(&[[0, 0], [1, 1], [2, 2]]).unwrap(),
+        };
         tasker.ask(task, &all).await.unwrap();
         gate.add_permits(1);
         let report = tasker.wait(task).await.unwrap();

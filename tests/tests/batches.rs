@@ -17,7 +17,7 @@ use tasker_runtime::{
     api::{Submission, TaskReport},
     clock::Clock,
     handler::Registration,
-    model::{Command, StepState, TaskState, Timestamp},
+    model::{Command, Json, StepState, TaskState, Timestamp},
     prelude::*,
     registry::Registry,
     template::FailureStrategy::{ContinueOnFailure, FailFast, Isolate},
@@ -40,6 +40,10 @@ fn clocks() -> [Clock; 2] {
 
 fn retry() -> Command {
     Command::Retry { steps: Vec::new() }
+}
+
+fn text(result: &Value) -> Json {
+    Json::of(result).unwrap()
 }
 
 #[tokio::test]
@@ -194,12 +198,16 @@ async fn an_unknown_route_fails_for_good_with_the_valid_names_and_an_operator_ca
             assert_eq!((error.code(), error.is_retryable(), step.attempts), ("INVALID_OUTCOME", false, 1));
             assert!(error.message().contains(says), "{error}");
 
-            let wrong =
-                Command::Resolve { step: "bt_outer".to_owned(), result: json!({"routes": ["nowhere"]}) };
+            let wrong = Command::Resolve {
+                step: "bt_outer".to_owned(),
+                result: text(&json!({"routes": ["nowhere"]})),
+            };
             let refused = world.tasker.ask(report.task_id, &wrong).await.unwrap_err().to_string();
             assert!(refused.contains("`nowhere`, which is no step"), "{refused}");
-            let right =
-                Command::Resolve { step: "bt_outer".to_owned(), result: json!({"routes": ["bt_left"]}) };
+            let right = Command::Resolve {
+                step: "bt_outer".to_owned(),
+                result: text(&json!({"routes": ["bt_left"]})),
+            };
             world.tasker.ask(report.task_id, &right).await.unwrap();
             let report = world.tasker.wait(report.task_id).await.unwrap();
             assert_eq!((report.state, &report.result), (TaskState::Complete, &json!("left")), "{world}");
@@ -265,7 +273,7 @@ async fn the_first_failure_of_fail_fast_cancels_the_rest_and_a_retry_takes_it_up
 async fn a_failed_batch_can_be_resolved_or_left_out_and_the_rest_goes_on() {
     for world in World::on_both(|builder| builder.template(template("fast", "bt_work", 1, FailFast))).await {
         let step = || "bt_work_002".to_owned();
-        let resolve = Command::Resolve { step: step(), result: json!({"start": 0, "items": 99}) };
+        let resolve = Command::Resolve { step: step(), result: text(&json!({"start": 0, "items": 99})) };
         for (command, items) in
             [(resolve, json!([10, 99, 10])), (Command::Skip { step: step() }, json!([10, 10]))]
         {
@@ -276,7 +284,7 @@ async fn a_failed_batch_can_be_resolved_or_left_out_and_the_rest_goes_on() {
             assert_eq!(report.result["items"], items, "{world} {command:?}");
         }
         let report = world.run("fast", &Cut::of(3).failing(&["002"])).await;
-        let whole = |result| Command::Resolve { step: "bt_work".to_owned(), result };
+        let whole = |result: Value| Command::Resolve { step: "bt_work".to_owned(), result: text(&result) };
         let refused = world.tasker.ask(report.task_id, &whole(json!(7))).await.unwrap_err().to_string();
         assert!(refused.contains("must be an array with the result of each batch"), "{refused}");
         world.tasker.ask(report.task_id, &whole(json!([{"start": 0, "items": 1}]))).await.unwrap();

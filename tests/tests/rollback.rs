@@ -14,7 +14,7 @@ use tasker_runtime::{
     api::{AskError, Builder, Submission, TaskReport},
     clock::Clock,
     handler::{Compensates, Compensating, Facts, Registration},
-    model::{Command, CommandError, StepState, TaskState},
+    model::{Command, CommandError, Json, StepState, TaskState},
     prelude::*,
     registry::Registry,
     template::{Backoff, OnFailure, Step, Template},
@@ -201,7 +201,7 @@ async fn what_did_not_complete_or_has_nothing_to_undo_it_is_passed_over() {
             |report: &TaskReport, name| report.step(name).unwrap().state == StepState::WaitingForRetry;
         seen(&tasker, task, |report| waits(report, "resolved") && waits(report, "skipped")).await;
         world.clock.advance(Duration::from_secs(1));
-        let resolve = Command::Resolve { step: "resolved".into(), result: json!("by hand") };
+        let resolve = Command::Resolve { step: "resolved".into(), result: Json::of("by hand").unwrap() };
         tasker.ask(task, &resolve).await.unwrap();
         tasker.ask(task, &Command::Skip { step: "skipped".into() }).await.unwrap();
         let is = |report: &TaskReport, name, state| report.step(name).unwrap().state == state;
@@ -272,7 +272,10 @@ async fn an_operator_moves_a_rollback_on_that_failed_for_good() {
     let ways = [
         (Command::Retry { steps: vec![] }, "undo b complete 2"),
         (Command::Retry { steps: vec![on("undo b")] }, "undo b complete 2"),
-        (Command::Resolve { step: on("undo b"), result: json!("by hand") }, "undo b resolved_manually 1"),
+        (
+            Command::Resolve { step: on("undo b"), result: Json::of("by hand").unwrap() },
+            "undo b resolved_manually 1",
+        ),
         (Command::Skip { step: on("undo b") }, "undo b skipped 1"),
     ];
     for world in worlds().await {

@@ -261,7 +261,8 @@ mod tests {
 
     #[test]
     fn results_are_stored_digit_for_digit_and_read_as_they_always_were() {
-        let text = r#"{"resolve":{"step":"a","result":{"n": 340282366920938463463374607431768211455, "f": 1.10}}}"#;
+        let text =
+            r#"{"resolve":{"step":"a","result":{"n": 340282366920938463463374607431768211455, "f": 1.10}}}"#;
         let command: Command = serde_json::from_str(text).unwrap();
         let Command::Resolve { result, .. } = &command else { panic!("another command: {command:?}") };
         assert_eq!(result.as_str(), r#"{"n": 340282366920938463463374607431768211455, "f": 1.10}"#);

@@ -102,7 +102,14 @@ impl TaskState {
         match self {
             // Claim; an operator, who may also end it by what they do to its steps.
             Pending => &[
-                InProgress, BlockedByFailures, Compensating, Paused, Complete, Error, Cancelled, Compensated,
+                InProgress,
+                BlockedByFailures,
+                Compensating,
+                Paused,
+                Complete,
+                Error,
+                Cancelled,
+                Compensated,
             ],
             InProgress => &[
                 Pending, // given back
@@ -117,18 +124,22 @@ impl TaskState {
             ],
             // Claim, once the time has come; an operator.
             Waiting => &[
-                InProgress, Pending, BlockedByFailures, Compensating, Paused, Complete, Error, Cancelled, Compensated,
+                InProgress,
+                Pending,
+                BlockedByFailures,
+                Compensating,
+                Paused,
+                Complete,
+                Error,
+                Cancelled,
+                Compensated,
             ],
             // An operator.
-            BlockedByFailures => {
-                &[Pending, Compensating, Paused, Complete, Error, Cancelled, Compensated]
-            }
+            BlockedByFailures => &[Pending, Compensating, Paused, Complete, Error, Cancelled, Compensated],
             // There is no way back to the steps; given back and claimed, it stays what it is.
             Compensating => &[BlockedByFailures, Paused, Compensated, Cancelled],
             // An operator.
-            Paused => {
-                &[Pending, BlockedByFailures, Compensating, Complete, Error, Cancelled, Compensated]
-            }
+            Paused => &[Pending, BlockedByFailures, Compensating, Complete, Error, Cancelled, Compensated],
             Complete => &[Pending], // an operator retries batches that failed in isolation
             Error | Cancelled | Compensated => &[],
         }
@@ -137,10 +148,7 @@ impl TaskState {
     /// The state after a move to `state`, which must be one that may follow, or the same.
     #[must_use]
     pub fn to(self, state: Self) -> Self {
-        debug_assert!(
-            self == state || self.next().contains(&state),
-            "a task went from {self} to {state}"
-        );
+        debug_assert!(self == state || self.next().contains(&state), "a task went from {self} to {state}");
         state
     }
 

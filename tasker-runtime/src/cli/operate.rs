@@ -58,7 +58,7 @@ impl Retry {
 
 impl Resolve {
     pub(crate) async fn run(self, context: Context) -> Done {
-        let result = super::run::read_input(&self.result, "--result", "resolve")?.to_value();
+        let result = super::run::read_input(&self.result, "--result", "resolve")?;
         ask(context, self.task, Command::Resolve { step: self.step, result }).await
     }
 }

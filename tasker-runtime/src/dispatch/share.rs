@@ -112,11 +112,12 @@ async fn home(shared: &Shared, loops: &TaskLoops) -> Result<()> {
         return Ok(());
     }
     let tasks: Vec<TaskNo> = returned.iter().map(|loan| loan.lease.task).collect();
-    let histories = journal::read(&mut shared.store.reader().await?, &tasks).await?;
+    let histories = journal::read_each(&mut shared.store.reader().await?, &tasks).await?;
     for loan in returned {
         shared.lent.end(&loan);
         let Loan { lease, step, attempt } = loan;
-        let history = histories.get(&lease.task);
+        // What cannot be read is read again by whoever claims the task, who says so.
+        let history = histories.get(&lease.task).and_then(|history| history.as_ref().ok());
         let entry = history.and_then(|history| history.entries.iter().find(|entry| entry.step == step));
         let failed = |failure: &&Failure| failure.step == step && failure.attempt == attempt;
         let failure = history.and_then(|history| history.failures.iter().find(failed));

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     journal::{self, History},
-    share,
+    record, share,
 };
 use crate::{
     model::{Json, Lease, TaskNo, Timestamp, WorkerId},
@@ -28,7 +28,8 @@ pub(crate) struct Claimed {
     pub history: History,
 }
 
-/// Takes at most `limit` tasks of `queue` that are due.
+/// Takes at most `limit` tasks of `queue` that are due. What cannot be read of them is set aside, each for its
+/// own reason: read again it would be no better.
 pub(crate) async fn claim(
     connection: &mut Connection,
     worker: WorkerId,
@@ -38,15 +39,32 @@ pub(crate) async fn claim(
 ) -> Result<Vec<Claimed>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = connection.fetch(&sql::CLAIM, values![queue, now.as_micros(), worker.0, limit]).await?;
-    let mut claimed = rows.iter().map(read).collect::<Result<Vec<_>>>()?;
+    let (mut claimed, mut unreadable) = (Vec::with_capacity(rows.len()), Vec::new());
+    for row in &rows {
+        let lease = Lease { task: TaskNo(row.int(0)?), epoch: row.int(1)? };
+        match read(row, lease) {
+            Ok(task) => claimed.push(task),
+            Err(problem) => unreadable.push((lease, problem.of_task(lease.task.0))),
+        }
+    }
     let known: Vec<TaskNo> = claimed.iter().filter(|c| c.lease.epoch > 1).map(|c| c.lease.task).collect();
     if !known.is_empty() {
         // What an earlier holder lent comes to nobody any more.
         share::drop_of(connection, &known).await?;
-        let mut histories: HashMap<_, _> = journal::read(connection, &known).await?;
-        for task in &mut claimed {
-            task.history = histories.remove(&task.lease.task).unwrap_or_default();
-        }
+        let mut histories: HashMap<_, _> = journal::read_each(connection, &known).await?;
+        claimed.retain_mut(|task| match histories.remove(&task.lease.task) {
+            Some(Err(problem)) => {
+                unreadable.push((task.lease, problem));
+                false
+            }
+            history => {
+                task.history = history.and_then(Result::ok).unwrap_or_default();
+                true
+            }
+        });
+    }
+    for (lease, problem) in unreadable {
+        record::set_aside_unreadable(connection, worker, lease, now, &problem.to_string()).await?;
     }
     Ok(claimed)
 }
@@ -79,15 +97,15 @@ pub(crate) async fn let_go(
     connection.execute(&sql::LET_GO, values).await.map(drop)
 }
 
-fn read(row: &Row) -> Result<Claimed> {
+fn read(row: &Row, lease: Lease) -> Result<Claimed> {
     Ok(Claimed {
-        lease: Lease { task: TaskNo(row.int(0)?), epoch: row.int(1)? },
-        takeovers: u32::try_from(row.int(2)?).unwrap_or_default(),
+        lease,
+        takeovers: row.count(2, "runs.takeovers")?,
         uuid: row.uuid(3)?,
         template: row.int(4)?,
         correlation_id: row.uuid(5)?,
         created_at: Timestamp::from_micros(row.int(6)?),
-        context: Json::stored(row.text(7)?),
+        context: row.json(7, "tasks.context")?,
         history: History::default(),
     })
 }

@@ -10,9 +10,9 @@ use std::{
 };
 
 use super::append::{self, Entry, Right};
-pub(crate) use crate::model::{Batch, Done, End, Exceptions, Failed};
+pub(crate) use crate::model::{Batch, End, Exceptions, Failed};
 use crate::{
-    model::{Lease, TaskNo, Timestamp, WorkerId},
+    model::{Lease, TaskNo, TaskState, Timestamp, WorkerId},
     store::{Column, Connection, Result, Rows, Session, sql, values},
 };
 
@@ -134,9 +134,34 @@ pub(crate) async fn set_aside(
     now: Timestamp,
     reason: &str,
 ) -> Result<()> {
+    session.run(async |connection| quarantine(connection, worker, leases, now, reason).await).await
+}
+
+async fn quarantine(
+    connection: &mut Connection,
+    worker: WorkerId,
+    leases: &[Lease],
+    now: Timestamp,
+    reason: &str,
+) -> Result<()> {
     let rows = lease_rows(leases.iter().copied());
     let values = values![&rows, worker.0, now.as_micros(), reason, Some("null")];
-    session.run(async |connection| connection.execute(&sql::QUARANTINE, values).await.map(drop)).await
+    connection.execute(&sql::QUARANTINE, values).await.map(drop)
+}
+
+/// Sets a held task aside that cannot be read, until an operator ends it or somebody mends its rows.
+pub(super) async fn set_aside_unreadable(
+    connection: &mut Connection,
+    worker: WorkerId,
+    lease: Lease,
+    now: Timestamp,
+    problem: &str,
+) -> Result<()> {
+    tracing::error!(task = lease.task.0, problem, "a task cannot be read and is set aside");
+    quarantine(connection, worker, &[lease], now, problem).await?;
+    let (state, run_at) = (TaskState::BlockedByFailures, Some(Timestamp::NEVER));
+    let end = End { lease, state, run_at, finished_at: None, cause: Some(problem.to_owned()) };
+    append::at_once(connection, worker, &Batch { ends: vec![end], ..Batch::default() }).await.map(drop)
 }
 
 fn lease_rows(leases: impl Iterator<Item = Lease> + Clone) -> Rows {

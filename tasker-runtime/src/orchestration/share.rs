@@ -15,7 +15,7 @@ use super::{
 pub(crate) use crate::model::Offer;
 use crate::{
     model::{Attempt, Json, Lease, StepError, StepNo, TaskNo, Timestamp, WorkerId},
-    store::{Column, Connection, Result, Row, Rows, Session, Store, sql, values},
+    store::{Column, Connection, Error, Result, Row, Rows, Session, Store, sql, values},
 };
 
 /// An offered step this worker took, with everything it needs.
@@ -80,7 +80,7 @@ pub(crate) async fn take(
     }
     let tasks: HashSet<TaskNo> = rows.iter().map(|row| row.int(0).map(TaskNo)).collect::<Result<_>>()?;
     let tasks: Vec<TaskNo> = tasks.into_iter().collect();
-    let histories = journal::read(connection, &tasks).await?;
+    let mut histories = journal::read_each(connection, &tasks).await?;
     let numbers: Vec<i64> = tasks.iter().map(|task| task.0).collect();
     let facts = connection.fetch(&sql::TASK_FACTS, values![numbers]).await?;
     let mut taken = Vec::with_capacity(rows.len());
@@ -90,21 +90,51 @@ pub(crate) async fn take(
             if facts.int(0)? != task.0 {
                 continue;
             }
-            taken.push(Taken {
-                lease: Lease { task, epoch: row.int(3)? },
-                owner: WorkerId(row.int(4)?),
-                step: StepNo::from_code(i32::try_from(row.int(1)?).unwrap_or_default()),
-                attempt: u32::try_from(row.int(2)?).unwrap_or(1),
-                uuid: facts.uuid(1)?,
-                template: facts.int(2)?,
-                correlation_id: facts.uuid(3)?,
-                created_at: Timestamp::from_micros(facts.int(4)?),
-                context: Json::stored(facts.text(5)?),
-                history: histories.get(&task).cloned().unwrap_or_default(),
-            });
+            let history = histories.entry(task).or_insert_with(|| Ok(History::default()));
+            match read(row, facts, history) {
+                Ok(step) => taken.push(step),
+                Err(problem) => refuse_unreadable(connection, worker, row, facts, &problem).await?,
+            }
         }
     }
     Ok(taken)
+}
+
+fn read(row: &Row, facts: &Row, history: &Result<History>) -> Result<Taken> {
+    let unreadable = |problem: &Error| Error::Corrupt { what: problem.to_string() };
+    Ok(Taken {
+        lease: Lease { task: TaskNo(row.int(0)?), epoch: row.int(3)? },
+        owner: WorkerId(row.int(4)?),
+        step: row.step(1, "offers.step")?,
+        attempt: row.count(2, "offers.attempt")?,
+        uuid: facts.uuid(1)?,
+        template: facts.int(2)?,
+        correlation_id: facts.uuid(3)?,
+        created_at: Timestamp::from_micros(facts.int(4)?),
+        context: facts.json(5, "tasks.context")?,
+        history: history.as_ref().map_err(unreadable)?.clone(),
+    })
+}
+
+/// Fails an attempt that was taken and cannot be run, because something of its task cannot be read.
+async fn refuse_unreadable(
+    connection: &mut Connection,
+    worker: WorkerId,
+    row: &Row,
+    facts: &Row,
+    problem: &Error,
+) -> Result<()> {
+    let task = TaskNo(row.int(0)?);
+    tracing::error!(task = task.0, %problem, "a lent step cannot be run: its task cannot be read");
+    let (Ok(step), Ok(number)) = (row.step(1, "offers.step"), row.count(2, "offers.attempt")) else {
+        return drop_of(connection, &[task]).await;
+    };
+    let attempt = Attempt { lease: Lease { task, epoch: row.int(3)? }, step, number };
+    let error = storable::error(&StepError::permanent("UNREADABLE_TASK", problem.to_string()));
+    let at = Timestamp::from_micros(facts.int(4)?);
+    let content = Content::Failure { error, retry_at: None };
+    let entry = Entry { attempt, started_at: at, finished_at: at, content };
+    append::append(connection, Right::of(worker), &[entry]).await.map(drop)
 }
 
 /// Records what came of lent steps, together, and says of each whether it was: where the loan was lost,
@@ -157,7 +187,7 @@ pub(crate) async fn borrowed(connection: &mut Connection, worker: WorkerId) -> R
 }
 
 fn step_of(row: &Row) -> Result<(TaskNo, StepNo)> {
-    Ok((TaskNo(row.int(0)?), StepNo::from_code(i32::try_from(row.int(1)?).unwrap_or_default())))
+    Ok((TaskNo(row.int(0)?), row.step(1, "offers.step")?))
 }
 
 /// Takes back what `worker` offers and nobody has taken.
@@ -186,7 +216,7 @@ pub(crate) async fn on_offer(connection: &mut Connection, task: TaskNo) -> Resul
     rows.iter()
         .map(|row| {
             Ok(OnOffer {
-                step: StepNo::from_code(i32::try_from(row.int(0)?).unwrap_or_default()),
+                step: row.step(0, "offers.step")?,
                 handler: row.text(1)?.to_owned(),
                 since: Timestamp::from_micros(row.int(2)?),
                 taken: row.maybe_int(3)?.is_some(),

@@ -47,7 +47,7 @@ pub(crate) struct TaskLine {
 pub(crate) async fn find(connection: &mut Connection, uuid: Uuid) -> Result<Option<(StoredTask, History)>> {
     let Some(row) = connection.fetch_first(&sql::FIND_TASK, values![uuid]).await? else { return Ok(None) };
     let task = stored(&row)?;
-    let history = journal::read(connection, &[task.task]).await?.remove(&task.task).unwrap_or_default();
+    let history = journal::of(connection, task.task).await?;
     Ok(Some((task, history)))
 }
 
@@ -87,7 +87,7 @@ pub(crate) async fn dead_letters(connection: &mut Connection, limit: usize) -> R
 /// The state of a task; `None` when there is no such task.
 pub(crate) async fn state(connection: &mut Connection, uuid: Uuid) -> Result<Option<TaskState>> {
     let row = connection.fetch_first(&sql::TASK_STATE, values![uuid]).await?;
-    row.map(|row| task_state(&row, 0)).transpose()
+    row.map(|row| row.state(0, 1)).transpose()
 }
 
 /// At most `limit` tasks before the task `before`, newest first.
@@ -98,17 +98,21 @@ pub(crate) async fn list(
     before: Option<TaskNo>,
     limit: usize,
 ) -> Result<Vec<TaskLine>> {
-    let state = state.map(|state| i64::from(state.code()));
+    let (from, to, held) = state.map_or((0, i16::MAX, None), |state| {
+        let (from, to, held) = state.phases();
+        (from.code(), to.code(), held.map(i64::from))
+    });
+    let (from, to) = (i64::from(from), i64::from(to));
     let before = before.map_or(i64::MAX, |task| task.0);
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = connection.fetch(&sql::LIST_TASKS, values![state, namespace, before, limit]).await?;
+    let rows = connection.fetch(&sql::LIST_TASKS, values![from, namespace, before, limit, to, held]).await?;
     rows.iter()
         .map(|row| {
             Ok(TaskLine {
                 task: TaskNo(row.int(0)?),
                 uuid: row.uuid(1)?,
                 created_at: Timestamp::from_micros(row.int(2)?),
-                state: task_state(row, 3)?,
+                state: row.state(3, 10)?,
                 run_at: Timestamp::from_micros(row.int(4)?),
                 finished_at: row.maybe_int(5)?.map(Timestamp::from_micros),
                 cause: row.maybe_text(6)?.map(str::to_owned),
@@ -120,11 +124,6 @@ pub(crate) async fn list(
         .collect()
 }
 
-fn task_state(row: &Row, column: usize) -> Result<TaskState> {
-    let code = i16::try_from(row.int(column)?).unwrap_or(-1);
-    Ok(TaskState::from_code(code).unwrap_or(TaskState::Error))
-}
-
 fn stored(row: &Row) -> Result<StoredTask> {
     Ok(StoredTask {
         task: TaskNo(row.int(0)?),
@@ -133,7 +132,7 @@ fn stored(row: &Row) -> Result<StoredTask> {
         correlation_id: row.uuid(3)?,
         created_at: Timestamp::from_micros(row.int(4)?),
         context: Json::stored(row.text(5)?),
-        state: task_state(row, 6)?,
+        state: row.state(6, 8)?,
         run_at: Timestamp::from_micros(row.int(7)?),
         finished_at: row.maybe_int(10)?.map(Timestamp::from_micros),
         cause: row.maybe_text(11)?.map(str::to_owned),

@@ -19,6 +19,9 @@ mod rows;
 pub(crate) mod sql;
 #[cfg(feature = "test-unfenced")]
 mod unfenced;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod upgrade;
 
 use std::{
     str::FromStr,
@@ -225,9 +228,10 @@ pub(crate) struct Session {
 }
 
 /// Plans that hold for every size of every table: lookups by index, joined row by row. Left to its
-/// statistics, PostgreSQL turns claim and record to hash joins over whole tables now and then.
+/// statistics, PostgreSQL turns claim and record to hash joins over whole tables now and then, and spends a second
+/// on compiling a claim that takes a millisecond.
 const PINNED_PLANS: &str = "set plan_cache_mode = force_generic_plan; set enable_hashjoin = off; \
-                            set enable_mergejoin = off; set enable_seqscan = off";
+                            set enable_mergejoin = off; set enable_seqscan = off; set jit = off";
 
 impl Session {
     /// Does `work` on the connection, which is kept for the next time unless it is to blame for an error.

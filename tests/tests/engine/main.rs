@@ -11,6 +11,7 @@ mod held;
 mod operators;
 mod queues;
 mod recovery;
+mod refused;
 mod retries;
 mod step_states;
 mod stopping;

@@ -10,7 +10,7 @@ use support::{
 use tasker_runtime::{
     StepError, Tasker,
     api::{Submission, TaskReport},
-    model::{Command, StepState, TaskState},
+    model::{Command, Json, StepState, TaskState},
     store,
     template::{OnFailure, RetryOptions, Template},
 };
@@ -21,7 +21,7 @@ pub(crate) fn retry(steps: &[&str]) -> Command {
 }
 
 pub(crate) fn resolve(step: &str, result: Value) -> Command {
-    Command::Resolve { step: step.to_owned(), result }
+    Command::Resolve { step: step.to_owned(), result: Json::of(&result).unwrap() }
 }
 
 pub(crate) fn skip(step: &str) -> Command {

@@ -7,8 +7,8 @@ use tasker_template::{FailureStrategy, OnFailure, StepKind};
 
 use super::{Progress, Verdict};
 use crate::{
-    BatchRule, Command, Compensation, Entry, Fact, Failure, History, Json, Kind, Retry, Rule, Rules, StepError,
-    StepNo, StepState, TaskState, Timestamp,
+    BatchRule, Command, Compensation, Entry, Fact, Failure, History, Json, Kind, Retry, Rule, Rules,
+    StepError, StepNo, StepState, TaskState, Timestamp,
 };
 
 thread_local! {
@@ -46,7 +46,8 @@ fn rules(dice: &mut fastrand::Rng) -> Rules {
             }
             _ => {}
         }
-        let compensation = (dice.u8(0..3) == 0).then(|| Compensation { retry: Retry::default(), timeout: None });
+        let compensation =
+            (dice.u8(0..3) == 0).then(|| Compensation { retry: Retry::default(), timeout: None });
         steps.push(Rule {
             name: format!("step{step}").into(),
             kind,
@@ -75,7 +76,8 @@ fn rules(dice: &mut fastrand::Rng) -> Rules {
         let dependents = names.iter().map(|name| u32::try_from(number(name)).unwrap()).collect();
         steps[step as usize].dependents = dependents;
     }
-    let on_failure = [OnFailure::Block, OnFailure::Compensate, OnFailure::Compensate, OnFailure::Fail][dice.usize(0..4)];
+    let on_failure =
+        [OnFailure::Block, OnFailure::Compensate, OnFailure::Compensate, OnFailure::Fail][dice.usize(0..4)];
     Rules { steps, on_failure }
 }
 
@@ -131,8 +133,9 @@ impl Life {
                 format!("{{\"routes\": [{}]}}", routes.join(", "))
             }
             StepKind::Batchable => {
-                let cursors: Vec<_> =
-                    (0..self.dice.u8(0..4)).map(|at| format!("{{\"start\": {at}, \"end\": {}}}", at + 1)).collect();
+                let cursors: Vec<_> = (0..self.dice.u8(0..4))
+                    .map(|at| format!("{{\"start\": {at}, \"end\": {}}}", at + 1))
+                    .collect();
                 format!("{{\"batches\": [{}]}}", cursors.join(", "))
             }
             StepKind::BatchWorker if no.index().is_none() => "[]".to_owned(),
@@ -329,7 +332,9 @@ macro_rules! arrows {
 macro_rules! named {
     ($state:ident, $pairs:expr) => {
         $pairs
-            .map(|(from, to)| format!("{} -> {}", $state::from_code(*from).unwrap(), $state::from_code(*to).unwrap()))
+            .map(|(from, to)| {
+                format!("{} -> {}", $state::from_code(*from).unwrap(), $state::from_code(*to).unwrap())
+            })
             .collect::<Vec<_>>()
     };
 }
