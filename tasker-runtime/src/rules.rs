@@ -13,10 +13,10 @@ pub use crate::handler::annotated::{
     Call, Place, StepFn, by_hand, call_0, call_1, call_2, call_3, call_4, call_5, call_6, entry, here,
     millis, never_called, run, run_with_step,
 };
-#[cfg(feature = "http")]
-pub use crate::handler::api::ApiCapable;
 pub use crate::handler::compensating::{Same, compensates, marked};
 pub use crate::handler::decision::{AsRoute, IsDecision, Route};
+#[cfg(feature = "http")]
+pub use crate::handler::http::ApiCapable;
 pub use crate::handler::param::{
     Fallback, Gathers, Kind, OutputOf, Parameter, Readable, StepInput, UndoneOf, depends_on, one_context,
     some_api, undone,

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Json;
+
 /// The result of a decision step: the routes it takes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -14,7 +16,7 @@ pub struct DecisionOutcome {
     pub reason: Option<String>,
     /// What the decision wants to tell the steps below it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data: Option<Value>,
+    pub data: Option<Json>,
 }
 
 /// One slice of the work that a batch analyzer cuts: where it starts and where the next one would.
@@ -89,7 +91,7 @@ pub struct BatchOutcome {
     pub reason: Option<String>,
     /// What the analyzer wants to tell the steps below it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data: Option<Value>,
+    pub data: Option<Json>,
 }
 
 /// Why an outcome cannot be followed. The step that gave it has failed for good.

@@ -187,8 +187,9 @@ impl Rules {
         if !error.is_retryable() {
             return None;
         }
-        let delay = self.retry(no).delay_after(spent)?;
-        Some(error.retry_after().unwrap_or_else(|| super::jittered(delay, seed)))
+        let retry = self.retry(no);
+        let delay = retry.delay_after(spent)?;
+        Some(error.delay_within(retry.max_suggested).unwrap_or_else(|| super::jittered(delay, seed)))
     }
 }
 

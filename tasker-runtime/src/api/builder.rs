@@ -6,11 +6,11 @@ use uuid::Uuid;
 
 use super::{Catalog, StartError, Tasker, Watch, broken::Broken, catalog::full_name, prepared::Prepared};
 #[cfg(feature = "http")]
-use crate::handler::api::ApiClient;
+use crate::handler::http::ApiClient;
 use crate::{
     clock::Clock,
     config::Config,
-    dispatch::settings::{Settings, Wake},
+    dispatch::settings::Settings,
     handler::{Registration, States},
     orchestration::queues::Served,
     registry::{Problem, Registry},
@@ -84,24 +84,25 @@ impl Builder {
     /// Everything the settings say. What is said after this goes before it.
     #[must_use]
     pub fn config(mut self, config: &Config) -> Self {
-        let size = |name| usize::try_from(config.number(name)).unwrap_or(usize::MAX);
-        self.url = Some(config.text("database.url").to_owned());
-        self.options.pool_size = u32::try_from(config.number("database.pool_size")).unwrap_or(8);
-        self.max_decision_depth = u32::try_from(config.number("limits.max_decision_depth")).ok();
-        self.options.full_sync = config.flag("database.full_sync");
-        self.directory = Some(config.text("templates.directory").into());
-        self.partial = config.flag("handlers.partial");
+        let crate::config::Settings { database, templates, handlers, limits, worker, steps, .. } =
+            config.settings().clone();
+        self.url = Some(database.url);
+        self.options.pool_size = database.pool_size;
+        self.options.full_sync = database.full_sync;
+        self.max_decision_depth = Some(limits.max_decision_depth);
+        self.directory = Some(templates.directory);
+        self.partial = handlers.partial;
         self.aliases = config.aliases().clone();
-        self.served = Served::of(config.names("worker.queues"));
+        self.served = Served::of(worker.queues);
         self.settings = Settings {
-            concurrency: size("worker.concurrency"),
-            window: size("worker.held_tasks"),
-            lease: config.seconds("worker.lease_seconds"),
-            poll: config.millis("worker.poll_ms"),
-            wake: Wake::from_name(config.text("worker.wake")),
-            drain: config.seconds("worker.drain_seconds"),
-            cancel_grace: config.millis("worker.cancel_grace_ms"),
-            step_timeout: config.seconds("steps.timeout_seconds"),
+            concurrency: worker.concurrency,
+            window: worker.held_tasks,
+            lease: worker.lease,
+            poll: worker.poll,
+            wake: worker.wake,
+            drain: worker.drain,
+            cancel_grace: worker.cancel_grace,
+            step_timeout: steps.timeout,
             ..self.settings
         };
         #[cfg(feature = "http")]

@@ -81,6 +81,21 @@ pub enum SubmitError {
     /// The idempotency key is empty.
     #[error("an idempotency key must have at least one character")]
     EmptyKey,
+    /// The idempotency key is longer than [`Submission::MAX_KEY`](super::Submission::MAX_KEY).
+    #[error(
+        "an idempotency key may have at most {} characters, and this one has {characters}",
+        super::Submission::MAX_KEY
+    )]
+    KeyTooLong {
+        /// How many characters it has.
+        characters: usize,
+    },
+    /// The delay is longer than [`Submission::MAX_DELAY`](super::Submission::MAX_DELAY).
+    #[error("a delay may be at most {} days, and this one is {} s", super::Submission::MAX_DELAY.as_secs() / 86_400, delay.as_secs())]
+    DelayTooLong {
+        /// The delay.
+        delay: std::time::Duration,
+    },
     /// The idempotency key was used with another context.
     #[error("the idempotency key `{key}` was used for task {task} with another input")]
     KeyReused {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::SubmitError;
 use crate::model::Json;
 
 /// A task to be added: its template, its context and how it is to run.
@@ -27,6 +28,24 @@ pub struct Submission {
 }
 
 impl Submission {
+    /// The longest delay: 100 years of 365 days.
+    pub const MAX_DELAY: Duration = Duration::from_secs(36_500 * 86_400);
+
+    /// The most characters an idempotency key may have.
+    pub const MAX_KEY: usize = 255;
+
+    /// Refuses what no store could keep.
+    pub(super) fn check(&self) -> Result<(), SubmitError> {
+        let characters = self.idempotency_key.as_ref().map_or(0, |key| key.chars().count());
+        if characters > Self::MAX_KEY {
+            return Err(SubmitError::KeyTooLong { characters });
+        }
+        if self.delay > Self::MAX_DELAY {
+            return Err(SubmitError::DelayTooLong { delay: self.delay });
+        }
+        Ok(())
+    }
+
     /// A task of the template `namespace/name`, or of `name` alone where only one namespace has it. Its
     /// context is `{}` until [`context`](Self::context) gives another.
     #[must_use]
@@ -65,7 +84,8 @@ impl Submission {
     }
 
     /// Not before this much time has passed. Processes that heard of the submission, or have looked at the queue
-    /// since, start it at that time; the others see it at their next poll.
+    /// since, start it at that time; the others see it at their next poll. At most
+    /// [`MAX_DELAY`](Self::MAX_DELAY).
     #[must_use]
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
@@ -74,7 +94,7 @@ impl Submission {
 
     /// A key that makes the submission idempotent: the same key with the same context gives the task that
     /// is there already, with another context it is refused. The order of fields, white space and the way texts
-    /// are escaped make no other context. Keys belong to their template and are not empty.
+    /// are escaped make no other context. Keys belong to their template and have 1 to 255 characters.
     #[must_use]
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = Some(key.into());

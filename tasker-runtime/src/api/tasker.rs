@@ -273,6 +273,7 @@ impl Tasker {
     }
 
     fn new_task(&self, uuid: Uuid, submission: Submission) -> Result<(NewTask, &Known), SubmitError> {
+        submission.check()?;
         let known = self.inner.catalog.known(&submission.template)?;
         if let Some(reason) = unsupported(&known.template) {
             return Err(SubmitError::Unsupported { template: full_name(&known.template), reason });

@@ -3,19 +3,19 @@
 use clap::Args;
 use uuid::Uuid;
 
-use super::{Context, Done, Failure, inspect, output, task_id};
+use super::{Context, Done, Failure, input, inspect, output, task_id};
 use crate::{
     api::{Answer, AskError},
     model::{Command, TaskState},
 };
 
-/// Allow failed steps a new round of attempts.
+/// Give failed steps a new round of attempts.
 #[derive(Debug, Args)]
 pub(crate) struct Retry {
     /// The id of the task
     #[arg(value_parser = task_id)]
     task: Uuid,
-    /// Failed steps [default: all that failed for good]
+    /// The failed steps [default: all that failed for good]
     steps: Vec<String>,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct Resolve {
     result: String,
 }
 
-/// Go on without a failed step.
+/// Continue without a failed step.
 #[derive(Debug, Args)]
 pub(crate) struct Skip {
     /// The id of the task
@@ -58,7 +58,7 @@ impl Retry {
 
 impl Resolve {
     pub(crate) async fn run(self, context: Context) -> Done {
-        let result = super::run::read_input(&self.result, "--result", "resolve")?;
+        let result = input::read(&self.result, "--result", "resolve")?;
         ask(context, self.task, Command::Resolve { step: self.step, result }).await
     }
 }
@@ -85,7 +85,7 @@ impl Whole {
 
 async fn ask(context: Context, task: Uuid, command: Command) -> Done {
     let form = context.global.output;
-    let tasker = context.builder().kept_only().connect().await?;
+    let tasker = context.visiting()?.kept_only().connect().await?;
     let answer = tasker.ask(task, &command).await.map_err(|error| match error {
         AskError::Store(error) => error.into(),
         AskError::UnknownTask(task) => inspect::unknown_task(task),
@@ -96,7 +96,9 @@ async fn ask(context: Context, task: Uuid, command: Command) -> Done {
     let (verb, state) = (command.verb().replace('_', "-"), output::task_state(report.state));
     match (answer, report.state) {
         (Answer::Asked, _) => {
-            output::say!("{verb}: asked, not yet followed: {task} is {state}, and who holds it sees to it");
+            output::say!(
+                "{verb}: requested: {task} is {state} until the process that runs it follows the request"
+            );
         }
         (Answer::Followed, TaskState::Pending | TaskState::Compensating) if form == super::Form::Table => {
             output::say!("{verb}: {task} is {state}, until `tasker serve` or `tasker resume {task}`");

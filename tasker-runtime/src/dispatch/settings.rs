@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::config::Wake;
+
 /// How an engine works. Every value has a sensible default.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -41,31 +43,5 @@ impl Default for Settings {
             drain: Duration::from_secs(5),
             step_timeout: Duration::from_secs(300),
         }
-    }
-}
-
-/// How a process finds work that other processes made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wake {
-    /// It looks at every poll. Works behind transaction poolers.
-    PollingOnly,
-    /// Others tell it; it looks by itself only at every tenth poll.
-    EventDrivenOnly,
-    /// Both.
-    Hybrid,
-}
-
-impl Wake {
-    pub(crate) fn from_name(name: &str) -> Self {
-        match name {
-            "polling_only" => Self::PollingOnly,
-            "event_driven_only" => Self::EventDrivenOnly,
-            _ => Self::Hybrid,
-        }
-    }
-
-    /// Whether processes tell each other.
-    pub(crate) fn listens(self) -> bool {
-        self != Self::PollingOnly
     }
 }

@@ -8,8 +8,9 @@ use std::{
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::{engine::Shared, message::TaskLoops, settings::Wake};
+use super::{engine::Shared, message::TaskLoops};
 use crate::{
+    config::Wake,
     model::{Timestamp, task_loop::Message},
     orchestration::claim::{self, Claimed},
     store::Session,

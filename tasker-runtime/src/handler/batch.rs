@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use serde::de::{DeserializeOwned, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{FromStep, Need, TaskSequenceStep};
 use crate::model::{CursorConfig, Json, StepError};
@@ -327,25 +327,17 @@ pub(super) fn results_of(instances: &[Instance]) -> Json {
 
 /// Results and failures, as [`Batches`] reads them.
 pub(super) fn all_of(instances: &[Instance]) -> Json {
-    struct Raw<'j>(&'j Json);
-    impl Serialize for Raw<'_> {
-        fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-            match serde_json::from_str::<&serde_json::value::RawValue>(self.0.as_str()) {
-                Ok(raw) => raw.serialize(to),
-                Err(error) => Err(serde::ser::Error::custom(error)),
-            }
-        }
-    }
     let mut all = Batches { results: Vec::new(), failures: Vec::new() };
     for (index, instance) in (0u32..).zip(instances) {
         match instance {
-            Instance::Complete(result) => all.results.push((batch_id(index), Raw(result))),
+            Instance::Complete(result) => all.results.push((batch_id(index), result)),
             Instance::Failed(error) => {
                 all.failures.push(BatchFailure { batch_id: batch_id(index), error: error.clone() });
             }
         }
     }
-    Json::of(&all).unwrap_or_else(|_| Json::null())
+    // As the journal has them, whatever it has.
+    serde_json::to_string(&all).map_or_else(|_| Json::null(), |text| Json::stored(&text))
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Batches<T> {

@@ -67,7 +67,7 @@ pub trait DecisionCapable {
                 let message = format!("`{unlisted}` is none of the routes: {}", listed.join(", "));
                 Err(StepError::permanent("INVALID_OUTCOME", message))
             }
-            None => written(&DecisionOutcome { routes, reason: None, data }),
+            None => written(&DecisionOutcome { routes, reason: None, data: data.map(text) }),
         }
     }
 
@@ -151,7 +151,7 @@ pub trait BatchableCapable {
         batches: Vec<CursorConfig>,
         data: Option<Value>,
     ) -> Result<Json, StepError> {
-        written(&BatchOutcome { batches, reason: None, data })
+        written(&BatchOutcome { batches, reason: None, data: data.map(text) })
     }
 
     /// The result of an analyzer that found nothing to do in batches, and why.
@@ -159,6 +159,7 @@ pub trait BatchableCapable {
     /// # Errors
     /// As [`batch_analyzer_success`](Self::batch_analyzer_success).
     fn no_batches_outcome(&self, reason: impl Into<String>, data: Option<Value>) -> Result<Json, StepError> {
+        let data = data.map(text);
         written(&BatchOutcome { batches: Vec::new(), reason: Some(reason.into()), data })
     }
 
@@ -192,4 +193,9 @@ pub trait BatchableCapable {
 
 fn written<T: Serialize>(outcome: &T) -> Result<Json, StepError> {
     Json::of(outcome).map_err(|error| super::explain::output(&error))
+}
+
+/// A tree as text, which every tree has.
+fn text(data: Value) -> Json {
+    Json::stored(&data.to_string())
 }

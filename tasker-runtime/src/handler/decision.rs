@@ -2,7 +2,6 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
 
 use super::annotated::StepFn;
 use super::{Capability, TaskSequenceStep, spelling};
@@ -72,7 +71,7 @@ impl Decision {
     /// The same decision with data for the steps below it and for people.
     #[must_use]
     pub fn with_data(mut self, data: impl Serialize) -> Self {
-        match serde_json::to_value(data) {
+        match Json::output(&data) {
             Ok(data) => self.outcome.data = Some(data),
             Err(error) => self.problem = Some(error.to_string()),
         }
@@ -129,8 +128,8 @@ fn step_of(step: &TaskSequenceStep, route: &str) -> Option<String> {
 }
 
 /// The data of an outcome.
-pub(super) fn data<T: DeserializeOwned>(data: Option<&Value>) -> Result<Option<T>, StepError> {
-    let read = data.map(T::deserialize).transpose();
+pub(super) fn data<T: DeserializeOwned>(data: Option<&Json>) -> Result<Option<T>, StepError> {
+    let read = data.map(Json::parse).transpose();
     read.map_err(|error| {
         StepError::permanent("INVALID_DEPENDENCY", format!("the data has another shape: {error}"))
     })

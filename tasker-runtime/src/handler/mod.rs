@@ -6,8 +6,6 @@
 //! what the registry knows about a handler before it is called.
 
 pub(crate) mod annotated;
-#[cfg(feature = "http")]
-pub mod api;
 mod batch;
 mod capable;
 pub(crate) mod compensating;
@@ -17,6 +15,8 @@ mod explain;
 mod extract;
 mod facts;
 mod field;
+#[cfg(feature = "http")]
+pub mod http;
 pub(crate) mod param;
 pub(crate) mod plan;
 mod registration;

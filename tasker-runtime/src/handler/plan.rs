@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
 
 use super::TaskSequenceStep;
 use super::decision::{data, unwritten};
@@ -43,7 +42,7 @@ pub struct BatchPlan {
     cut: Cut,
     max_batches: Option<u64>,
     reason: Option<String>,
-    data: Option<Value>,
+    data: Option<Json>,
     /// Why data or a cursor cannot be written.
     problem: Option<String>,
 }
@@ -102,7 +101,7 @@ impl BatchPlan {
     /// The same plan with data for the steps below it and for people.
     #[must_use]
     pub fn with_data(mut self, data: impl Serialize) -> Self {
-        match serde_json::to_value(data) {
+        match Json::output(&data) {
             Ok(data) => self.data = Some(data),
             Err(error) => self.problem = Some(error.to_string()),
         }
@@ -257,7 +256,11 @@ pub struct Slice(Result<CursorConfig, String>);
 impl Slice {
     /// From `start` to before `end`.
     pub fn new<T: Serialize>(start: T, end: T) -> Self {
-        let value = |position: &T| serde_json::to_value(position).map_err(|error| error.to_string());
+        // A tree has `null` for a float that is not a number, so the text is asked first.
+        let value = |position: &T| {
+            let text = Json::of(position).and_then(|_| serde_json::to_value(position));
+            text.map_err(|error| error.to_string())
+        };
         Self(value(&start).and_then(|start| Ok(CursorConfig { start, end: value(&end)?, items: None })))
     }
 

@@ -153,7 +153,7 @@ pub trait StepOutput {
 #[diagnostic::do_not_recommend]
 impl<T: Serialize> StepOutput for T {
     fn write(&self) -> Result<Json, StepError> {
-        Json::of(self).map_err(|error| explain::output(&error))
+        Json::output(self).map_err(|error| explain::output(&error))
     }
 }
 

@@ -257,7 +257,7 @@ impl TaskSequenceStep {
     /// # Errors
     /// A permanent one, where `value` does not serialize.
     pub fn output<T: Serialize + ?Sized>(&self, value: &T) -> Result<Json, StepError> {
-        Json::of(value).map_err(|error| explain::output(&error))
+        Json::output(value).map_err(|error| explain::output(&error))
     }
 }
 

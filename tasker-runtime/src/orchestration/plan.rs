@@ -154,6 +154,7 @@ fn retry(options: &RetryOptions) -> Retry {
         base,
         // Who asks for a delay longer than the usual most means it.
         cap: options.max.unwrap_or(plain.cap.max(base)),
+        max_suggested: options.max.unwrap_or(plain.max_suggested),
     }
 }
 

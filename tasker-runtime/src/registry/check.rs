@@ -9,7 +9,7 @@ use tasker_template::Template;
 use super::compensation::upstream;
 use super::{NotFound, Registration, Registry, kinds};
 #[cfg(feature = "http")]
-use crate::handler::api::ApiClient;
+use crate::handler::http::ApiClient;
 use crate::handler::wiring::Unwired;
 use crate::handler::{Need, States, TypeFacts};
 use crate::model::StepError;

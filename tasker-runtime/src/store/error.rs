@@ -13,12 +13,30 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// The URL names no database this crate can use.
-    #[error(
-        "`{url}` is no database URL: write sqlite://file.db, sqlite::memory: or postgres://user@host/database"
-    )]
+    #[error("`{url}` is not a database URL: {problem}")]
     Url {
         /// The URL, without its password.
         url: String,
+        /// What is wrong and what may be written.
+        problem: String,
+    },
+    /// The file of a SQLite database cannot be used.
+    #[error("the database file {} {problem}", path.display())]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A newer version of this program has changed the tables.
+    #[error(
+        "the tables of the database have version {found}, and this program knows them up to version {known}: use a newer program"
+    )]
+    Newer {
+        /// The version of the tables.
+        found: i64,
+        /// The newest version this program knows.
+        known: i64,
     },
     /// The database does not answer. Safe to try again.
     #[error("the database does not answer: {source}")]

@@ -82,6 +82,12 @@ async fn is_current(store: &Store) -> Result<bool> {
         Err(error) => return Err(error),
     };
     let known = if store.is_postgres() { for_postgres() } else { for_sqlite() };
+    let newest = known.iter().map(|known| known.version).max().unwrap_or_default();
+    let found =
+        rows.iter().map(|row| row.int(0)).try_fold(0, |newest, row| row.map(|row| newest.max(row)))?;
+    if found > newest {
+        return Err(Error::Newer { found, known: newest });
+    }
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     Ok(rows.len() == known.len()
         && rows.iter().zip(&known).all(|(row, known)| {

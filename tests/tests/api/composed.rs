@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use support::databases;
 use tasker_runtime::{
     StepError, Tasker,
-    handler::{DecisionCapable, Endpoint, Facts, api::ApiCapable},
+    handler::{DecisionCapable, Endpoint, Facts, http::ApiCapable},
     handlers,
     prelude::*,
     registry::Registry,

@@ -7,7 +7,7 @@ use tasker_runtime::{
     api::{StartError, Submission},
     handler::{
         States,
-        api::{Api, ApiClient},
+        http::{Api, ApiClient},
     },
     handlers,
     prelude::*,
@@ -161,7 +161,7 @@ fn what_is_missing_is_said_with_the_way_out() {
             "the environment variable `NO_SUCH_VARIABLE` is not set",
         ),
         ("[api.shop]\nbase_url = 'https://${OPEN'", "opens `${` and does not close it"),
-        ("[api.shop]\nbase_url = 'example.org'", "`example.org` is no base URL"),
+        ("[api.shop]\nbase_url = 'example.org'", "`example.org` is not a valid base URL"),
         ("[api.shop]\nbase_url = 'ftp://example.org'", "it starts with `https://` or `http://`"),
         ("[api.shop]\nbase_url = 'https://example.org/?a'", "it has no `?`"),
         ("[api.shop]\nbase_url = 'https://me:hunter2@example.org/'", "a base URL has no user or password"),
@@ -171,13 +171,27 @@ fn what_is_missing_is_said_with_the_way_out() {
         ("[api.shop]\nbase_url = 'http://10.0.0.1/'", "`10.0.0.1` must not be called"),
         (
             "[api.shop]\nbase_url = 'https://x.test'\nheaders = { Authorization = 'Bearer hunter2' }",
-            "a secret is named and not written",
+            "a secret is named, not written",
         ),
         (
             "[api.shop]\nbase_url = 'https://x.test'\nheaders = { Host = 'y' }",
             "header `Host`: this one is set for each request",
         ),
-        ("[api.shop]\nbase_url = 'https://x.test'\nheaders = { 'a b' = 'y' }", "this is no name of a header"),
+        (
+            "[api.shop]\nbase_url = 'https://x.test'\nheaders = { Idempotency-Key = 'y' }",
+            "`.part(…)` tells the requests of one step apart",
+        ),
+        ("[api.shop]\nbase_url = \"https://x.test/v1\\n\"", "a variable may end in one"),
+        ("[api.shop]\nbase_url = \"https://x.test/.\\t./v1\"", "it has a space, a line break"),
+        ("[api.shop]\nbase_url = ' https://x.test/v1'", "it has a space, a line break"),
+        ("[api.shop]\nbase_url = 'https:x.test/v1'", "it starts with `https://` or `http://`"),
+        ("[api.shop]\nbase_url = 'https://x.test\\v1'", "it has a `\\`"),
+        ("[api.shop]\nbase_url = 'https://x.test/v1/../v2'", "its path has a `.` or `..` in it"),
+        ("[api.shop]\nbase_url = 'https://x.test/v1/%2e%2e/v2'", "its path has a `.` or `..` in it"),
+        (
+            "[api.shop]\nbase_url = 'https://x.test'\nheaders = { 'a b' = 'y' }",
+            "this is not a valid header name",
+        ),
     ] {
         let (handler, mut states) = (handlers![ask_section][0], States::default());
         states.insert(client(text));

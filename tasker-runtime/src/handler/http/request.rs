@@ -4,14 +4,14 @@ use std::{fmt, future::IntoFuture, marker::PhantomData, pin::Pin, time::Duration
 
 use reqwest::{
     Method,
-    header::{HeaderMap, HeaderName, HeaderValue},
+    header::{HeaderMap, HeaderValue},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Api, send};
+use super::{Api, path, send, target};
 use crate::model::StepError;
 
-/// A request that is sent when it is awaited. What comes back is read as a `T`.
+/// A request that is sent when it is awaited. The body of the answer is read as a `T`.
 ///
 /// ```no_run
 /// # use tasker_runtime::prelude::*;
@@ -22,6 +22,9 @@ use crate::model::StepError;
 /// }
 ///
 /// let page: Page = api.get("/orders").query("limit", 50).header("Accept-Language", "de").await?;
+///
+/// let (customer, order) = ("acme/7", 12);
+/// let items: Vec<String> = api.get("/customers").segment(customer).segment("orders").segment(order).await?;
 ///
 /// let answer = api.post::<Page>("/orders/search", &["open"]).response().await?;
 /// println!("{} of {}: {:?}", page.total, answer.status(), answer.header("x-request-id"));
@@ -59,6 +62,22 @@ impl<T> Request<T> {
         }
     }
 
+    /// Adds `/value` to the path, before its query if it has one, with all in it escaped that would end the
+    /// segment or start another.
+    ///
+    /// This is how a value from outside becomes part of a path. One that no path can hold as a segment, such
+    /// as an empty one or `..`, is refused when the request is sent.
+    pub fn segment(mut self, value: impl fmt::Display) -> Self {
+        let value = value.to_string();
+        if value.is_empty() {
+            self.wrong("a segment of the path is empty: is a value missing?".to_owned());
+        }
+        let (path, query) = self.path.split_at(self.path.find('?').unwrap_or(self.path.len()));
+        let parent = path.strip_suffix('/').unwrap_or(path);
+        self.path = format!("{parent}/{}{query}", path::segment(&value));
+        self
+    }
+
     /// Adds `name=value` to the query, with what needs it escaped.
     pub fn query(mut self, name: impl Into<String>, value: impl fmt::Display) -> Self {
         self.query.push((name.into(), value.to_string()));
@@ -66,14 +85,16 @@ impl<T> Request<T> {
     }
 
     /// Sets a header, in place of one of the same name that every call has.
+    ///
+    /// Headers that belong to the connection or to the step, such as `Host` and `Idempotency-Key`, are refused
+    /// when the request is sent.
     pub fn header(mut self, name: &str, value: impl fmt::Display) -> Self {
-        let parsed =
-            HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_str(&value.to_string()).ok());
-        match parsed {
-            Some((name, value)) => {
+        let value = HeaderValue::from_str(&value.to_string()).map_err(|_| target::BAD_VALUE.to_owned());
+        match target::header_name(name).and_then(|name| Ok((name, value?))) {
+            Ok((name, value)) => {
                 self.headers.insert(name, value);
             }
-            None => self.wrong(format!("header `{name}` has characters that no header may have")),
+            Err(why) => self.wrong(format!("header `{name}`: {why}")),
         }
         self
     }
@@ -87,8 +108,8 @@ impl<T> Request<T> {
     /// Tells this request from the others that the same step makes: its idempotency key is
     /// `{task}:{step}:{part}`.
     ///
-    /// A server that knows the key answers as it did before, whatever is asked. So all but one of a step's
-    /// requests that change something need a part, each a different one and the same at every attempt.
+    /// A server that knows the key repeats its earlier answer, whatever is asked. So all but one of the requests
+    /// with which a step changes something need a part: each its own, and the same at every attempt.
     pub fn part(mut self, part: impl Into<String>) -> Self {
         self.part = Some(part.into());
         self
@@ -108,7 +129,7 @@ impl<T> Request<T> {
 }
 
 impl<T: DeserializeOwned> Request<T> {
-    /// Sends it; the body with its status and its headers.
+    /// Sends the request; the body with the status and headers of the answer.
     ///
     /// # Errors
     /// As the [module](super) says.
@@ -134,11 +155,11 @@ impl<T> fmt::Debug for Request<T> {
     }
 }
 
-/// What a server answered with success.
+/// A server's answer with a success.
 pub struct Response<T> {
     status: u16,
     headers: HeaderMap,
-    /// What was read from the body.
+    /// The body, as it was read.
     pub body: T,
 }
 
@@ -149,7 +170,7 @@ impl<T> Response<T> {
         self.status
     }
 
-    /// A header, where it is there and is text; the name in any case.
+    /// The value of a header, if it is there and is text. Upper and lower case of the name do not matter.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()

@@ -21,17 +21,17 @@ use crate::{
     model::StepError,
 };
 
-/// How long a connection may take to come about, as part of the time of its call.
+/// How long connecting may take; it counts towards the time of the call.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// What every handler with `#[api]` calls through: one pool of connections, one set of limits, one list of
 /// networks that may be reached.
 ///
-/// The program has one of its own accord. To give it another, hand it over as state:
+/// A program has one without asking for it. To use another, pass it as state:
 ///
 /// ```no_run
 /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
-/// use tasker_runtime::{Tasker, handler::api::ApiClient};
+/// use tasker_runtime::{Tasker, handler::http::ApiClient};
 ///
 /// let client = ApiClient::default().allow("10.0.0.0/8")?;
 /// let tasker = Tasker::builder().state(client).start().await?;
@@ -39,7 +39,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// # }
 /// ```
 ///
-/// It uses no proxy: a proxy looks names up for itself, past the check of addresses.
+/// It uses no proxy: a proxy looks names up by itself, past the check of addresses.
 #[derive(Clone)]
 pub struct ApiClient(Arc<Inner>);
 
@@ -50,7 +50,7 @@ struct Inner {
     sections: BTreeMap<String, ApiSection>,
     variable: fn(&str) -> Option<String>,
     http: OnceLock<Result<reqwest::Client, String>>,
-    /// By the place of their endpoint in the program.
+    /// By the address of their endpoint in memory, where a `static` stays.
     targets: Mutex<HashMap<usize, Arc<Target>>>,
 }
 
@@ -77,26 +77,26 @@ impl ApiClient {
     #[must_use]
     pub fn configured(config: &Config) -> Self {
         Self::new(Inner {
-            allowed: config.networks("api.allowed_networks").into(),
-            timeout: config.seconds("api.timeout_seconds"),
-            max_response_bytes: config.number("api.max_response_bytes"),
+            allowed: config.settings().api.allowed_networks.clone().into(),
+            timeout: config.settings().api.timeout,
+            max_response_bytes: config.settings().api.max_response_bytes,
             sections: config.apis().clone(),
             ..Self::default().parts()
         })
     }
 
-    /// The same, and the addresses of `networks` may be called though they are private: one address or
-    /// range, or several with commas between.
+    /// The same client, which may also call the addresses of `networks`, private or not: one address or range,
+    /// or several with commas between.
     ///
     /// # Errors
-    /// Where one of them is no network.
+    /// Where one of them is not a network.
     pub fn allow(self, networks: &str) -> Result<Self, NotANetwork> {
         let parts = self.parts();
         let allowed = parts.allowed.iter().copied().chain(Network::list(networks)?).collect();
         Ok(Self::new(Inner { allowed, ..parts }))
     }
 
-    /// What it is made of, without what it has gathered since.
+    /// Its settings, without the connections and endpoints it has gathered since.
     fn parts(&self) -> Inner {
         Inner {
             allowed: self.0.allowed.clone(),
@@ -109,15 +109,14 @@ impl ApiClient {
         }
     }
 
-    /// The one that the program gave to its handlers; one that the whole process shares where it gave
-    /// none.
+    /// The one that the program gave to its handlers, or else one that the whole process shares.
     pub(crate) fn of(states: &States) -> Self {
         static CLIENT: LazyLock<ApiClient> = LazyLock::new(ApiClient::default);
         states.get::<Self>().map_or_else(|| CLIENT.clone(), |given| (*given).clone())
     }
 
-    /// Whether calls to `endpoint` can be made at all: its section and its variables are there, its URL
-    /// and headers are well-formed. Nothing is connected to.
+    /// Checks that calls to `endpoint` can be made: its section and variables are there, its URL and headers are
+    /// valid. Connects to nothing.
     ///
     /// # Errors
     /// What is missing or wrong.
@@ -140,7 +139,7 @@ impl ApiClient {
         let checked = || Checked { allowed: self.0.allowed.clone(), lookup: address::system };
         let made = self.0.http.get_or_init(|| http(checked()));
         made.as_ref().map_err(|why| {
-            StepError::retryable("HTTP_UNAVAILABLE", format!("there is no HTTP client: {why}"))
+            StepError::retryable("HTTP_UNAVAILABLE", format!("the HTTP client cannot be made: {why}"))
         })
     }
 
@@ -176,9 +175,10 @@ fn http(resolver: Checked) -> Result<reqwest::Client, String> {
     let built = reqwest::Client::builder()
         .tls_backend_preconfigured(tls().map_err(|error| error.to_string())?)
         .dns_resolver(Arc::new(resolver))
-        // Redirects are followed where their target can be checked, and attempts are the engine's.
+        // `send.rs` follows redirects, where it can check them, and attempts are the engine's.
         .redirect(Policy::none())
         .retry(reqwest::retry::never())
+        .gzip(true)
         .no_proxy()
         .connect_timeout(CONNECT)
         .user_agent(concat!("tasker/", env!("CARGO_PKG_VERSION")))
@@ -194,7 +194,7 @@ fn tls() -> Result<ClientConfig, rustls::Error> {
         ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
     let config = match Verifier::new(provider) {
         Ok(verifier) => builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)),
-        // A machine without certificates of its own, such as a bare container.
+        // A machine without root certificates, such as a bare container.
         Err(_) => {
             builder.with_root_certificates(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })
         }
@@ -241,7 +241,10 @@ mod tests {
         let (first, ()) = tokio::join!(client.get(&url).send(), answer);
         assert_eq!(first.unwrap().status(), 204);
         let second = client.get(&url).send().await.unwrap_err();
-        assert_eq!(super::super::send::refused(&second).unwrap().address, IpAddr::from([127, 0, 0, 2]));
+        assert_eq!(
+            super::super::send::cause::<address::Refused>(&second).unwrap().address,
+            IpAddr::from([127, 0, 0, 2])
+        );
         assert_eq!(LOOKED_UP.load(Relaxed), 2, "what was checked is what is connected to");
         let came = tokio::time::timeout(Duration::ZERO, forbidden.accept()).await;
         assert!(came.is_err(), "the forbidden address was connected to");

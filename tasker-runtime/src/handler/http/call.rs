@@ -14,10 +14,12 @@ use crate::{
 
 /// Calls the API that `#[api(…)]` names. Cheap to clone.
 ///
-/// Paths are appended to the base URL and start with `/`; one that would climb out of it, with `..`, is
-/// refused. Each method gives a [`Request`], to be awaited for its body, read from JSON.
+/// A path starts with `/` and is appended to the base URL; it may have a query, behind `?`. One that would not
+/// arrive below the base URL as it is written is refused, with `..`, a line break or a `\` in it for example.
+/// Values from outside are best added with [`Request::segment`] and [`Request::query`]. Each method gives a
+/// [`Request`], to be awaited for its body, read from JSON.
 ///
-/// In a test it is made by hand, and any address may be called:
+/// A test makes one by hand, and any address may be called:
 ///
 /// ```
 /// use tasker_runtime::prelude::*;
@@ -51,9 +53,9 @@ impl Api {
     /// Calls `endpoint` for this step, for a handler that is written by hand.
     ///
     /// # Errors
-    /// A permanent one, where the endpoint's section or one of its variables is missing or wrong. The
-    /// start of the program finds that as well, for handlers whose [facts](crate::handler::Facts::api) say
-    /// what they call.
+    /// A permanent one, where the endpoint's section or one of its variables is missing or wrong. The start of
+    /// the program finds this as well, for handlers whose [facts](crate::handler::Facts::api) say what they
+    /// call.
     pub fn of(step: &TaskSequenceStep, endpoint: &'static Endpoint) -> Result<Self, StepError> {
         let client = ApiClient::of(&step.parts().states);
         let target = client.target(endpoint)?;
@@ -62,11 +64,10 @@ impl Api {
         Ok(Self(Arc::new(Inner { client, target, idempotency_key: key.into(), traceparent })))
     }
 
-    /// Calls the API at this URL, wherever it is, private addresses included; the idempotency key is
-    /// `test:step`.
+    /// Calls the API at this URL, at a private address as well; the idempotency key is `test:step`.
     ///
     /// # Errors
-    /// Where it is no base URL.
+    /// Where it is not a valid base URL.
     pub fn for_test(base_url: &str) -> Result<Self, StepError> {
         Self::for_test_with(ApiClient::default().allow("0.0.0.0/0, ::/0").unwrap_or_default(), base_url)
     }
@@ -74,34 +75,34 @@ impl Api {
     /// As [`for_test`](Self::for_test), with the networks and limits of a client.
     ///
     /// # Errors
-    /// Where it is no base URL, or one with an address that the client refuses.
+    /// Where it is not a valid base URL, or has an address that the client refuses.
     pub fn for_test_with(client: ApiClient, base_url: &str) -> Result<Self, StepError> {
         let target = Arc::new(Target::of_url(base_url, &client)?);
         let traceparent = format!("00-{:032x}-{:016x}-01", 1, 1);
         Ok(Self(Arc::new(Inner { client, target, idempotency_key: "test:step".to_owned(), traceparent })))
     }
 
-    /// Reads.
+    /// Reads what is at this path.
     pub fn get<T>(&self, path: impl Into<String>) -> Request<T> {
         self.request(Method::GET, path.into())
     }
 
-    /// Sends `body` as JSON, to do or to make something.
+    /// Sends `body` as JSON, to start or create something.
     pub fn post<T>(&self, path: impl Into<String>, body: &(impl Serialize + ?Sized)) -> Request<T> {
         self.request(Method::POST, path.into()).json(body)
     }
 
-    /// Sends `body` as JSON, to be there in place of what is there.
+    /// Sends `body` as JSON, to replace what is at this path.
     pub fn put<T>(&self, path: impl Into<String>, body: &(impl Serialize + ?Sized)) -> Request<T> {
         self.request(Method::PUT, path.into()).json(body)
     }
 
-    /// Sends `body` as JSON, to change a part of what is there.
+    /// Sends `body` as JSON, to change a part of what is at this path.
     pub fn patch<T>(&self, path: impl Into<String>, body: &(impl Serialize + ?Sized)) -> Request<T> {
         self.request(Method::PATCH, path.into()).json(body)
     }
 
-    /// Removes. A server that answers without a body gives `()`.
+    /// Removes what is at this path. An answer without a body is read as `()`.
     pub fn delete<T>(&self, path: impl Into<String>) -> Request<T> {
         self.request(Method::DELETE, path.into())
     }

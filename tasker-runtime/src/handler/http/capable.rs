@@ -10,13 +10,13 @@ use crate::{
 
 /// A handler that calls an HTTP API. `#[api(…)]` implements it.
 ///
-/// By hand it goes together with whatever else the handler does. This one calls an API, reads what an
-/// earlier step left and the configuration of its own step, and treats one status in its own way:
+/// Implemented by hand it goes together with whatever else the handler does. This one calls an API, reads the
+/// result of an earlier step and the configuration of its own, and treats one status in its own way:
 ///
 /// ```
 /// use std::time::Duration;
 /// use tasker_runtime::{
-///     handler::{Endpoint, Facts, api::{ApiCapable, StatusClass, status_of}},
+///     handler::{Endpoint, Facts, http::{ApiCapable, StatusClass, status_of}},
 ///     prelude::*,
 /// };
 ///
@@ -64,10 +64,10 @@ use crate::{
 /// assert!(Convert.api_failure(404, "the rates are not there yet").is_retryable());
 /// ```
 ///
-/// Together with another trait it makes a handler that asks a server and then decides, for example:
+/// Together with another trait it makes, for example, a handler that asks a server and then decides:
 ///
 /// ```
-/// use tasker_runtime::handler::{DecisionCapable, Endpoint, Facts, api::ApiCapable};
+/// use tasker_runtime::handler::{DecisionCapable, Endpoint, Facts, http::ApiCapable};
 /// use tasker_runtime::prelude::*;
 ///
 /// static CREDIT: Endpoint = Endpoint::at("https://credit.example.org");
@@ -124,7 +124,7 @@ pub trait ApiCapable: Send + Sync {
         Api::of(step, self.endpoint())
     }
 
-    /// The result of a step whose calls went well: `value` as JSON text.
+    /// The result of a step whose calls succeeded: `value` as JSON.
     ///
     /// # Errors
     /// A permanent one, where `value` does not serialize.
@@ -136,7 +136,7 @@ pub trait ApiCapable: Send + Sync {
     }
 
     /// The failure that a status stands for, as this handler [classifies](Self::classify_status_code) it;
-    /// `message` says what was asked for, or what the server said.
+    /// `message` says what was asked for or what the server said.
     fn api_failure(&self, status: u16, message: &str) -> StepError {
         status::failure(self.classify_status_code(status), status, message)
             .with_context(serde_json::json!({ "status": status }))

@@ -7,15 +7,34 @@ use reqwest::{
     header::{HeaderMap, HeaderName, HeaderValue},
 };
 
-use super::{address, client::ApiClient, secrets::Secrets};
+use super::{address, client::ApiClient, path, secrets::Secrets, text::start_of};
 use crate::{handler::Endpoint, model::StepError};
+
+/// How much of a URL is shown, in bytes.
+const SHOWN_URL: usize = 500;
 
 /// Headers that carry secrets and nothing else.
 pub(super) const SECRET: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "x-api-key"];
 
 /// Headers that belong to the connection or to the step.
-const OWN: [&str; 7] =
-    ["host", "content-length", "transfer-encoding", "connection", "idempotency-key", "traceparent", "te"];
+const OWN: [&str; 13] = [
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "proxy-connection",
+    "keep-alive",
+    "upgrade",
+    "te",
+    "trailer",
+    "expect",
+    "http2-settings",
+    "idempotency-key",
+    "traceparent",
+];
+
+/// What is wrong with the value of a header.
+pub(super) const BAD_VALUE: &str = "its value has a character that no header may have, such as a line break";
 
 /// An endpoint that can be called.
 #[derive(Clone)]
@@ -24,7 +43,7 @@ pub(super) struct Target {
     pub(super) headers: HeaderMap,
     pub(super) timeout: Duration,
     pub(super) max_response_bytes: u64,
-    /// What must never be shown.
+    /// What must not be shown.
     pub(super) secrets: Secrets,
 }
 
@@ -39,10 +58,7 @@ impl Target {
         let text = filled(written, client, &mut secrets)?;
         // A variable that is the URL itself is where the API is; one inside it is a part to be hidden.
         secrets.retain(|secret| !secret.contains("://"));
-        let base = base_url(written, &text)?;
-        if let Some(address) = literal(&base) {
-            address::check(address, client.allowed()).map_err(|refused| forbidden(&base, &refused))?;
-        }
+        let base = callable(written, &text, client)?;
         let mut headers = HeaderMap::new();
         for (name, value) in written_headers(endpoint, section.map(|section| &section.headers)) {
             let (name, value) = header(name, value, client, &mut secrets)?;
@@ -62,14 +78,10 @@ impl Target {
     /// The API at a URL, without an endpoint of the program.
     ///
     /// # Errors
-    /// Where it is no base URL or must not be called.
+    /// Where it is not a valid base URL or must not be called.
     pub(super) fn of_url(url: &str, client: &ApiClient) -> Result<Self, StepError> {
-        let base = base_url(url, url)?;
-        if let Some(address) = literal(&base) {
-            address::check(address, client.allowed()).map_err(|refused| forbidden(&base, &refused))?;
-        }
         Ok(Self {
-            base,
+            base: callable(url, url, client)?,
             headers: HeaderMap::new(),
             timeout: client.timeout(),
             max_response_bytes: client.max_response_bytes(),
@@ -77,37 +89,16 @@ impl Target {
         })
     }
 
-    /// The URL of a path below the base, with its query. `None` where the path would lead elsewhere.
-    pub(super) fn url(&self, path: &str) -> Option<Url> {
-        let (path, query) = match path.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
-            None => (path, None),
-        };
-        let climbs = |segment: &str| {
-            let plain = segment.replace("%2e", ".").replace("%2E", ".");
-            matches!(plain.as_str(), "." | "..")
-        };
-        if !path.is_empty() && !path.starts_with('/') || path.split(['/', '\\']).any(climbs) {
-            return None;
-        }
-        let mut url = self.base.clone();
-        if !path.is_empty() {
-            url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
-        }
-        url.set_query(query.filter(|query| !query.is_empty()));
-        Some(url)
-    }
-
-    /// A URL as it may be shown: without query and secrets.
+    /// A URL as it may be shown: without query and secrets, and of a length to read.
     pub(super) fn shown(&self, url: &Url) -> String {
         let mut url = url.clone();
         url.set_query(None);
         url.set_fragment(None);
-        self.secrets.hidden_in(url.into())
+        start_of(&self.secrets.hidden_in(url.into()), SHOWN_URL)
     }
 }
 
-/// The address that a URL is written with, where it is written with one.
+/// The address in a URL, where it has one in place of a name.
 pub(super) fn literal(url: &Url) -> Option<IpAddr> {
     url.host_str()?.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
@@ -116,7 +107,7 @@ pub(super) fn literal(url: &Url) -> Option<IpAddr> {
 pub(super) fn forbidden(url: &Url, refused: &address::Refused) -> StepError {
     let host = url.host_str().unwrap_or_default();
     let message = format!(
-        "`{host}` must not be called: {refused}; if it is meant, put it into `allowed_networks` of `[api]` in \
+        "`{host}` must not be called: {refused}; if this is intended, add it to `allowed_networks` of `[api]` in \
          config/tasker.toml"
     );
     StepError::permanent("HTTP_ADDRESS_REFUSED", message)
@@ -173,32 +164,47 @@ fn filled(text: &str, client: &ApiClient, values: &mut Vec<String>) -> Result<St
     Ok(filled)
 }
 
+/// The base URL in `text`, if it may be called; `written` is what stands in the settings for it.
+fn callable(written: &str, text: &str, client: &ApiClient) -> Result<Url, StepError> {
+    let base = base_url(written, text)?;
+    if let Some(address) = literal(&base) {
+        address::check(address, client.allowed()).map_err(|refused| forbidden(&base, &refused))?;
+    }
+    Ok(base)
+}
+
 fn base_url(written: &str, text: &str) -> Result<Url, StepError> {
+    const CREDENTIALS: &str =
+        "a base URL has no user or password: write them as the header `Authorization`, `Basic ${NAME}`";
     // What is shown is what was written: with its variables filled in it may be secret.
-    let wrong = |why: &str| misconfigured(format!("`{written}` is no base URL: {why}"));
-    // With credentials in it not even what was written may be shown.
-    let named = || {
-        let why =
-            "a base URL has no user or password: write them as the header `Authorization`, `Basic ${NAME}`";
-        misconfigured(why.to_owned())
-    };
+    let wrong = |why: &str| misconfigured(format!("`{written}` is not a valid base URL: {why}"));
     let url = match Url::parse(text) {
-        Err(_) if text.contains('@') => return Err(named()),
+        // With credentials in it not even what was written may be shown.
+        Err(_) if text.contains('@') => return Err(misconfigured(CREDENTIALS.to_owned())),
         parsed => parsed.map_err(|error| wrong(&error.to_string()))?,
     };
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(named());
+        return Err(misconfigured(CREDENTIALS.to_owned()));
     }
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(wrong("it starts with `https://` or `http://`"));
-    }
-    if url.host_str().is_none_or(str::is_empty) {
-        return Err(wrong("it has no host"));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("it has no `?` and no `#`; a request adds its query with `.query(name, value)`"));
-    }
-    Ok(url)
+    // The parser mends what it is given; what it would mend is a mistake here.
+    let starts_with = |scheme: &str| text.get(..scheme.len()).is_some_and(|t| t.eq_ignore_ascii_case(scheme));
+    let path = text.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or("", |(_, path)| path);
+    let why = if text.contains(|letter: char| letter.is_control() || letter.is_whitespace()) {
+        "it has a space, a line break or a control character; a variable may end in one"
+    } else if !starts_with("https://") && !starts_with("http://") {
+        "it starts with `https://` or `http://`"
+    } else if url.host_str().is_none_or(str::is_empty) {
+        "it has no host"
+    } else if url.query().is_some() || url.fragment().is_some() {
+        "it has no `?` and no `#`; a request adds its query with `.query(name, value)`"
+    } else if text.contains('\\') {
+        "it has a `\\`"
+    } else if path.split('/').any(path::climbs) {
+        "its path has a `.` or `..` in it"
+    } else {
+        return Ok(url);
+    };
+    Err(wrong(why))
 }
 
 /// The headers of the attribute, with those of the section in their place where both have one.
@@ -220,20 +226,29 @@ fn header(
     secrets: &mut Vec<String>,
 ) -> Result<(HeaderName, HeaderValue), StepError> {
     let wrong = |why: &str| misconfigured(format!("header `{name}`: {why}"));
-    let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong("this is no name of a header"))?;
-    if OWN.contains(&parsed.as_str()) {
-        return Err(wrong("this one is set for each request, it cannot be given"));
-    }
+    let parsed = header_name(name).map_err(|why| wrong(&why))?;
     let before = secrets.len();
     let text = filled(value, client, secrets)?;
     let has_reference = secrets.len() > before;
     if SECRET.contains(&parsed.as_str()) && !has_reference {
-        return Err(wrong(
-            "a secret is named and not written: put it into a variable, `Bearer ${API_TOKEN}`",
-        ));
+        return Err(wrong("a secret is named, not written: put it into a variable, `Bearer ${API_TOKEN}`"));
     }
-    let mut parsed_value = HeaderValue::from_str(&text)
-        .map_err(|_| wrong("its value has characters that no header may have"))?;
+    let mut parsed_value = HeaderValue::from_str(&text).map_err(|_| wrong(BAD_VALUE))?;
     parsed_value.set_sensitive(has_reference);
     Ok((parsed, parsed_value))
+}
+
+/// The name of a header that settings and handlers may give.
+///
+/// # Errors
+/// Why they may not.
+pub(super) fn header_name(name: &str) -> Result<HeaderName, String> {
+    let parsed =
+        HeaderName::from_bytes(name.as_bytes()).map_err(|_| "this is not a valid header name".to_owned())?;
+    let way_out = match parsed.as_str() {
+        "idempotency-key" => "; `.part(…)` tells the requests of one step apart",
+        own if OWN.contains(&own) => "",
+        _ => return Ok(parsed),
+    };
+    Err(format!("this one is set for each request and cannot be given{way_out}"))
 }

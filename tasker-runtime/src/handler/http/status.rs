@@ -6,17 +6,18 @@ use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
 use crate::model::StepError;
 
-/// The longest time that a server may ask to be left alone, 30 days.
+/// The longest delay that is read, 30 days. What of it is waited is for the step's retry policy to say.
 const LONGEST_DELAY: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// What the status of an answer means for the attempt.
 ///
 /// ```
-/// use tasker_runtime::handler::api::StatusClass;
+/// use tasker_runtime::handler::http::StatusClass;
 ///
 /// assert_eq!(StatusClass::of(201), StatusClass::Success);
 /// assert_eq!(StatusClass::of(429), StatusClass::Retryable);
 /// assert_eq!(StatusClass::of(503), StatusClass::Retryable);
+/// assert_eq!(StatusClass::of(408), StatusClass::Retryable);
 /// assert_eq!(StatusClass::of(404), StatusClass::Permanent);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +25,7 @@ const LONGEST_DELAY: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 pub enum StatusClass {
     /// 2xx: done.
     Success,
-    /// 429 and 5xx: may be gone at the next attempt.
+    /// 408, 425, 429 and 5xx: another attempt may succeed.
     Retryable,
     /// Everything else: the same request would get the same answer.
     Permanent,
@@ -36,23 +37,34 @@ impl StatusClass {
     pub const fn of(status: u16) -> Self {
         match status {
             200..=299 => Self::Success,
-            429 | 500..=599 => Self::Retryable,
+            408 | 425 | 429 | 500..=599 => Self::Retryable,
             _ => Self::Permanent,
         }
     }
 }
 
-/// The stable code of a status that is no success, and what to do about it.
+/// The stable code of a status that is not a success, and what to do about it.
 const fn explained(status: u16) -> (&'static str, &'static str) {
     match status {
+        300 => {
+            ("HTTP_REDIRECT", "the server offers several answers: ask for one, by its path or with `Accept`")
+        }
+        304 => (
+            "HTTP_REDIRECT",
+            "nothing has changed since what the request names, in `If-None-Match` for example; a handler that \
+             sends such a header reads this with `status_of`",
+        ),
+        301 | 302 | 303 | 307 | 308 => ("HTTP_REDIRECT", "set the base URL to where the API is now"),
+        305 | 306 | 309..=399 => ("HTTP_REDIRECT", "no client follows a redirect of this kind"),
         401 | 403 => {
             ("HTTP_UNAUTHORIZED", "check the credentials in the headers of its `[api]` section or `#[api]`")
         }
         404 | 410 => ("HTTP_NOT_FOUND", "check the base URL and the path"),
+        408 | 425 => ("HTTP_CLIENT_ERROR", "the server asks for the same request again"),
         429 => ("HTTP_RATE_LIMITED", "the server wants fewer calls; limit the handler with `concurrency`"),
+        400..=499 => ("HTTP_CLIENT_ERROR", "the server refuses this request; the context holds its answer"),
         500..=599 => ("HTTP_SERVER_ERROR", "the server failed; look there"),
-        300..=399 => ("HTTP_REDIRECT", "set the base URL to where the API is now"),
-        _ => ("HTTP_CLIENT_ERROR", "the server refuses this request; the context holds its answer"),
+        _ => ("HTTP_CLIENT_ERROR", "HTTP has no such answer to a request; check the base URL"),
     }
 }
 
@@ -66,11 +78,25 @@ pub(super) fn failure(class: StatusClass, status: u16, what: &str) -> StepError 
     }
 }
 
+/// The failure that an answer with this status stands for. A server that says when to come back, with a 4xx as
+/// well, says that there is something to come back for.
+pub(super) fn refusal(status: u16, delay: Option<Duration>, what: &str) -> StepError {
+    let class = StatusClass::of(status);
+    match (class, delay) {
+        (StatusClass::Retryable, Some(delay)) => failure(class, status, what).suggested_after(delay),
+        (StatusClass::Permanent, Some(delay)) if matches!(status, 400..=499) => {
+            let message = format!("{what}: status {status}: the server asks for another attempt later");
+            StepError::retryable(explained(status).0, message).suggested_after(delay)
+        }
+        _ => failure(class, status, what),
+    }
+}
+
 /// The HTTP status that a failure of [`Api`](super::Api) or of
 /// [`api_failure`](super::ApiCapable::api_failure) comes from; `None` for all others.
 ///
 /// ```
-/// use tasker_runtime::{handler::api::{Api, status_of}, prelude::*};
+/// use tasker_runtime::{handler::http::{Api, status_of}, prelude::*};
 ///
 /// #[derive(serde::Serialize, serde::Deserialize)]
 /// struct Customer {
@@ -157,7 +183,8 @@ mod tests {
             (400, false, "HTTP_CLIENT_ERROR"),
             (401, false, "HTTP_UNAUTHORIZED"),
             (404, false, "HTTP_NOT_FOUND"),
-            (408, false, "HTTP_CLIENT_ERROR"),
+            (408, true, "HTTP_CLIENT_ERROR"),
+            (425, true, "HTTP_CLIENT_ERROR"),
             (429, true, "HTTP_RATE_LIMITED"),
             (500, true, "HTTP_SERVER_ERROR"),
             (503, true, "HTTP_SERVER_ERROR"),

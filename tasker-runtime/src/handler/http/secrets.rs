@@ -1,9 +1,9 @@
-//! What must never be shown: the values of variables that went into requests, and credentials that handlers
-//! gave along. Servers repeat them, in errors and elsewhere.
+//! What must never be shown: the values of variables that went into requests, and the credentials that handlers
+//! add to them. Servers repeat them, in errors and elsewhere.
 
 use serde_json::Value;
 
-/// Shorter ones are no secrets, and hiding them would hide everything.
+/// Anything shorter is not a secret, and to hide it would hide everything.
 const SHORTEST: usize = 4;
 
 /// What stands in place of a secret.
@@ -12,7 +12,7 @@ const HIDDEN: &str = "***";
 /// The secrets of an endpoint or a request.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Secrets {
-    /// In each form that texts may have them in, the longest first: one may be a part of another.
+    /// Each in every form it may have in a text, the longest first: one may be a part of another.
     forms: Vec<String>,
 }
 
@@ -23,7 +23,7 @@ impl Secrets {
         for secret in more.into_iter().filter(|secret| secret.len() >= SHORTEST) {
             forms.extend([in_url(&secret), in_json(&secret), in_json(&secret).replace('/', "\\/"), secret]);
         }
-        // As a path some are nearly nothing.
+        // Some are hardly anything as a path.
         forms.retain(|form| form.len() >= SHORTEST);
         forms.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         forms.dedup();
@@ -43,6 +43,13 @@ impl Secrets {
             }
         }
         text
+    }
+
+    /// The beginning of a body as text without them, of `bytes` bytes or a little more: a secret that begins
+    /// before its end is hidden whole.
+    pub(super) fn hidden_start(&self, body: &[u8], bytes: usize) -> String {
+        let most = body.len().min(bytes + self.longest() + 4);
+        self.hidden_in(String::from_utf8_lossy(&body[..most]).into_owned())
     }
 
     /// The value without them, however its text was escaped.
