@@ -282,6 +282,7 @@ impl Tasker {
         if !problems.is_empty() {
             return Err(SubmitError::Context { template: known.full_name(), problems });
         }
+        self.inner.store.check_size("context", &submission.context)?;
         let now = self.inner.clock.now();
         let task = NewTask {
             uuid,

@@ -12,7 +12,7 @@ use super::{engine::Shared, message::TaskLoops};
 use crate::{
     config::Wake,
     model::{Timestamp, task_loop::Message},
-    orchestration::claim::{self, Claimed},
+    orchestration::claim::{self, ClaimSize, Claimed},
     store::Session,
 };
 
@@ -34,11 +34,19 @@ pub(crate) struct Take {
     hints: UnboundedReceiver<Hint>,
     /// When queues have tasks that are due next, as far as was seen at the last look.
     due: BTreeMap<String, Timestamp>,
+    size: ClaimSize,
 }
 
 impl Take {
     pub(crate) fn new(shared: Arc<Shared>, loops: TaskLoops, hints: UnboundedReceiver<Hint>) -> Self {
-        Self { session: shared.store.session(), shared, loops, hints, due: BTreeMap::new() }
+        Self {
+            session: shared.store.session(),
+            shared,
+            loops,
+            hints,
+            due: BTreeMap::new(),
+            size: ClaimSize::default(),
+        }
     }
 
     pub(crate) async fn run(mut self) {
@@ -123,7 +131,7 @@ impl Take {
             self.due.remove(queue);
             let settings = &self.shared.settings;
             let room = settings.window.saturating_sub(self.shared.held.load(Ordering::Relaxed));
-            let limit = room.min(settings.claim);
+            let limit = self.size.within(room.min(settings.claim));
             if limit == 0 {
                 more.push(queue.clone());
                 continue;
@@ -132,6 +140,7 @@ impl Take {
             match self.claim(queue, now, limit).await {
                 Ok(tasks) => {
                     let all = tasks.len() < limit;
+                    self.size.learn(&tasks);
                     self.hand_over(tasks);
                     if all {
                         self.look_ahead(queue, now).await;

@@ -14,8 +14,8 @@ use std::collections::HashSet;
 use super::storable;
 use crate::{
     model::{
-        Attempt, Batch, Done, End, Fact, Failed, Json, Kind, Lease, StepNo, TaskNo, TaskState, Timestamp,
-        WorkerId,
+        Attempt, Batch, Done, End, Fact, Failed, Json, Kind, Lease, StepError, StepNo, TaskNo, TaskState,
+        Timestamp, WorkerId,
     },
     store::{Column, Connection, Error, Result, Rows, Value, sql, values},
 };
@@ -82,6 +82,23 @@ impl From<&Failed> for Entry {
     }
 }
 
+impl Entry {
+    /// What is recorded instead of a result that is larger than one may be.
+    pub(super) fn too_large(self, problem: &Error) -> Self {
+        let error = storable::error(&StepError::permanent("RESULT_TOO_LARGE", problem.to_string()));
+        Self { content: Content::Failure { error, retry_at: None }, ..self }
+    }
+
+    fn bytes(&self) -> usize {
+        match &self.content {
+            Content::Result(_, json) | Content::Failure { error: json, .. } => json.as_str().len(),
+        }
+    }
+}
+
+/// So many bytes are written at once, unless one entry has more.
+const MAX_BYTES: usize = 16 << 20;
+
 /// What became of entries.
 #[derive(Debug, Default)]
 pub(super) struct Appended {
@@ -118,6 +135,11 @@ pub(super) async fn append(connection: &mut Connection, right: Right, entries: &
     let mut appended = Appended::default();
     let mut parts = vec![entries];
     while let Some(part) = parts.pop() {
+        if part.len() > 1 && part.iter().map(Entry::bytes).sum::<usize>() > MAX_BYTES {
+            let (first, rest) = part.split_at(part.len() / 2);
+            parts.extend([rest, first]);
+            continue;
+        }
         match (part, write(connection, right, part).await) {
             (_, Ok(covered)) => appended.covered.extend(covered),
             (_, Err(error)) if error.is_transient() => return Err(error),

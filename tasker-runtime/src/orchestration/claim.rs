@@ -28,6 +28,36 @@ pub(crate) struct Claimed {
     pub history: History,
 }
 
+/// How many tasks are claimed at once: as many as their contexts leave room for, going by those claimed last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClaimSize(usize);
+
+/// About so many bytes of contexts are claimed at once.
+const CLAIMED_BYTES: usize = 16 << 20;
+
+impl Default for ClaimSize {
+    /// Few enough that contexts of the largest size are bearable.
+    fn default() -> Self {
+        Self(64)
+    }
+}
+
+impl ClaimSize {
+    /// How many to claim where there is room for so many.
+    pub(crate) fn within(self, room: usize) -> usize {
+        self.0.min(room)
+    }
+
+    /// Learns from what was claimed.
+    pub(crate) fn learn(&mut self, claimed: &[Claimed]) {
+        if !claimed.is_empty() {
+            let bytes: usize = claimed.iter().map(|task| task.context.as_str().len()).sum();
+            let fit = CLAIMED_BYTES / (bytes / claimed.len()).max(1);
+            self.0 = (self.0 * 2).min(fit).max(1);
+        }
+    }
+}
+
 /// Takes at most `limit` tasks of `queue` that are due. What cannot be read of them is set aside, each for its
 /// own reason: read again it would be no better.
 pub(crate) async fn claim(
@@ -108,4 +138,38 @@ fn read(row: &Row, lease: Lease) -> Result<Claimed> {
         context: row.json(7, "tasks.context")?,
         history: History::default(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_bytes(bytes: usize) -> Claimed {
+        Claimed {
+            lease: Lease { task: TaskNo(1), epoch: 1 },
+            takeovers: 0,
+            uuid: Uuid::nil(),
+            template: 1,
+            correlation_id: Uuid::nil(),
+            created_at: Timestamp::default(),
+            context: Json::stored(&"1".repeat(bytes)),
+            history: History::default(),
+        }
+    }
+
+    #[test]
+    fn claims_grow_while_contexts_are_small_and_shrink_when_they_are_not() {
+        let mut size = ClaimSize::default();
+        assert_eq!((size.within(500), size.within(10)), (64, 10));
+        for expected in [128, 256, 500, 500] {
+            size.learn(&vec![of_bytes(100); 3]);
+            assert_eq!(size.within(500), expected);
+        }
+        size.learn(&[of_bytes(1 << 20)]);
+        assert_eq!(size.within(500), 16);
+        size.learn(&[of_bytes(64 << 20)]);
+        assert_eq!(size.within(500), 1);
+        size.learn(&[]);
+        assert_eq!(size.within(500), 1);
+    }
 }

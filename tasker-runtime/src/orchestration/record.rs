@@ -27,11 +27,43 @@ pub(crate) async fn record(session: &mut Session, worker: WorkerId, batch: &Batc
         .run(async |connection| {
             let mut exceptions = Exceptions::default();
             record_failures(connection, worker, batch, &mut exceptions).await?;
-            record_results(connection, worker, batch, &mut exceptions).await?;
+            if batch.done.iter().any(|done| connection.check_size("result", &done.result).is_err()) {
+                let rest = refuse_large(connection, worker, batch, &mut exceptions).await?;
+                record_results(connection, worker, &rest, &mut exceptions).await?;
+            } else {
+                record_results(connection, worker, batch, &mut exceptions).await?;
+            }
             Ok(exceptions)
         })
         .await
 }
+
+/// Fails the steps whose results are too large, and returns the rest of the batch, without what it says about
+/// the ends of their tasks: these are read again.
+async fn refuse_large(
+    connection: &mut Connection,
+    worker: WorkerId,
+    batch: &Batch,
+    exceptions: &mut Exceptions,
+) -> Result<Batch> {
+    let mut rest = batch.clone();
+    let mut refused = Vec::new();
+    rest.done.retain(|done| match connection.check_size("result", &done.result) {
+        Ok(()) => true,
+        Err(problem) => {
+            refused.push(Entry::from(done).too_large(&problem));
+            false
+        }
+    });
+    append::append(connection, Right::of(worker), &refused).await?;
+    let tasks: HashSet<TaskNo> = refused.iter().map(|entry| entry.attempt.task()).collect();
+    rest.ends.retain(|end| !tasks.contains(&end.lease.task));
+    exceptions.stale.extend(tasks);
+    Ok(rest)
+}
+
+/// So many bytes of results are written at once, unless those of one task are more.
+const MAX_BATCH_BYTES: usize = 16 << 20;
 
 /// Failures first: in a batch that ends a task, its end comes after what led to it.
 async fn record_failures(
@@ -61,6 +93,13 @@ async fn record_results(
 ) -> Result<()> {
     let mut parts = vec![Cow::Borrowed(batch)];
     while let Some(part) = parts.pop() {
+        let bytes: usize = part.done.iter().map(|done| done.result.as_str().len()).sum();
+        if bytes > MAX_BATCH_BYTES
+            && let Some((first, rest)) = part.halve()
+        {
+            parts.extend([Cow::Owned(rest), Cow::Owned(first)]);
+            continue;
+        }
         match append::at_once(connection, worker, &part).await {
             Ok(true) => {}
             Ok(false) => find_lost(connection, worker, &part, exceptions).await?,

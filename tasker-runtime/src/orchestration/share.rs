@@ -147,7 +147,14 @@ pub(crate) async fn give_back(
     worker: WorkerId,
     outcomes: &[Outcome],
 ) -> Result<Vec<bool>> {
-    let entries: Vec<Entry> = outcomes.iter().map(Outcome::entry).collect();
+    let checked = |outcome: &Outcome| match &outcome.result {
+        Ok(result) => match connection.check_size("result", result) {
+            Ok(()) => outcome.entry(),
+            Err(problem) => outcome.entry().too_large(&problem),
+        },
+        Err(_) => outcome.entry(),
+    };
+    let entries: Vec<Entry> = outcomes.iter().map(checked).collect();
     let appended = append::append(connection, Right::of(worker), &entries).await?;
     Ok(outcomes.iter().map(|o| appended.covered.contains(&(o.lease.task, o.step))).collect())
 }
