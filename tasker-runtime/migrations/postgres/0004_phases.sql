@@ -35,7 +35,7 @@ alter table tasker.runs
 -- What may become due by itself: what waits for an operator is due never, and costs a look at the queue nothing.
 drop index tasker.runs_queue;
 create index runs_queue on tasker.runs (queue, priority desc, run_at, task_id)
-    where owner is null and run_at < 9223372036854775807;
+    where owner is null and run_at <> 9223372036854775807;
 
 -- What a worker holds, and nothing that it ever finished.
 drop index tasker.runs_owner;

@@ -48,7 +48,7 @@ alter table runs_checked rename to runs;
 
 -- What may become due by itself: what waits for an operator is due never, and costs a look at the queue nothing.
 create index runs_queue on runs (queue, priority desc, run_at, task_id)
-    where owner is null and run_at < 9223372036854775807;
+    where owner is null and run_at <> 9223372036854775807;
 
 -- What a worker holds, and nothing that it ever finished.
 create index runs_held on runs (owner) where owner is not null and finished_at is null;

@@ -14,7 +14,7 @@ with recursive alive as materialized (
         select priority
         from tasker.runs
         where owner is null
-          and run_at < 9223372036854775807
+          and run_at <> 9223372036854775807
           and queue = $1
         order by priority desc
         limit 1
@@ -24,7 +24,7 @@ with recursive alive as materialized (
         select r.priority
         from tasker.runs r
         where r.owner is null
-          and r.run_at < 9223372036854775807
+          and r.run_at <> 9223372036854775807
           and r.queue = $1
           and r.priority < levels.priority
         order by r.priority desc
@@ -39,7 +39,7 @@ with recursive alive as materialized (
         select r.task_id
         from tasker.runs r
         where r.owner is null
-          and r.run_at < 9223372036854775807
+          and r.run_at <> 9223372036854775807
           and exists (select 1 from alive)
           and r.queue = $1
           and r.priority = levels.priority

@@ -13,7 +13,7 @@ where task_id in (
         select priority
         from runs
         where owner is null
-          and run_at < 9223372036854775807
+          and run_at <> 9223372036854775807
           and queue = $1
         order by priority desc
         limit 1
@@ -23,7 +23,7 @@ where task_id in (
         select r.priority
         from runs r
         where r.owner is null
-          and r.run_at < 9223372036854775807
+          and r.run_at <> 9223372036854775807
           and r.queue = $1
           and r.priority < levels.priority
         order by r.priority desc
@@ -36,7 +36,7 @@ where task_id in (
     from levels
     cross join runs r indexed by runs_queue
     where r.owner is null
-      and r.run_at < 9223372036854775807
+      and r.run_at <> 9223372036854775807
       and exists (select 1 from workers where id = $3 and stopped_at is null)
       and r.queue = $1
       and r.priority = levels.priority
