@@ -27,8 +27,8 @@ pub use crate::handler::returned::{
     plan_result, step_result, takes_its_batch,
 };
 pub use crate::handler::{
-    BatchableCapable, Batches, Compensates, Compensating, DecisionCapable, Endpoint, Facts, Linked, Need,
-    Registration, StepHandler, TaskSequenceStep,
+    BatchableCapable, Batches, Compensates, Compensating, DecisionCapable, Declared as Facts, Endpoint,
+    Linked, Need, Registration, StepHandler, TaskSequenceStep,
 };
 pub use crate::model::{Classified, Derived, StepError, classified};
 pub use crate::registry::Workflow;

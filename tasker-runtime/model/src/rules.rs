@@ -36,6 +36,9 @@ pub struct Rule {
 /// How the compensation of a step is called.
 #[derive(Clone, Copy, Debug)]
 pub struct Compensation {
+    /// The handler of the step is not in this process: whether the step is compensated at all, and how, is
+    /// known where the handler is.
+    pub elsewhere: bool,
     /// How failed attempts are followed by others.
     pub retry: Retry,
     /// How long one attempt may take.
@@ -177,6 +180,16 @@ impl Rules {
         match (no.undoes(), rule.compensation) {
             (Some(_), compensation) => compensation.map_or_else(Retry::default, |how| how.retry),
             (None, _) => rule.retry,
+        }
+    }
+
+    /// How long one attempt at a step or a compensation may take.
+    #[must_use]
+    pub fn timeout(&self, no: StepNo) -> Option<Duration> {
+        let rule = &self.steps[no.step() as usize];
+        match (no.undoes(), rule.compensation) {
+            (Some(_), compensation) => compensation.and_then(|how| how.timeout),
+            (None, _) => rule.timeout,
         }
     }
 

@@ -1,8 +1,8 @@
 //! What one process writes about the tasks it holds, and what became of it.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
-use super::{Attempt, HandlerKey, Json, Lease, StepError, TaskNo, TaskState, Timestamp};
+use super::{Attempt, Json, Lease, StepError, Target, TaskNo, TaskState, Timestamp};
 
 /// The result of an attempt.
 #[derive(Clone, Debug)]
@@ -126,8 +126,6 @@ pub struct Offer {
     pub attempt: Attempt,
     /// Since when.
     pub offered_at: Timestamp,
-    /// The handler it is for: its key where the holder knows it, else what the template writes.
-    pub handler: HandlerKey,
-    /// Where it is to be run.
-    pub queue: String,
+    /// Who can run it.
+    pub target: Arc<Target>,
 }

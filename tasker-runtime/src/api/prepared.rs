@@ -7,21 +7,16 @@ use uuid::Uuid;
 use super::{Catalog, StartError, Tasker, Watch, builder, catalog::full_name, tasker::Inner};
 use crate::{
     clock::Clock,
-    dispatch::{
-        Engine,
-        announce::Announcer,
-        engine::{Parts, Plans},
-        settings::Settings,
-        watch::Watchers,
-    },
+    dispatch::{Engine, announce::Announcer, engine::Parts, settings::Settings, watch::Watchers},
     handler::States,
-    orchestration::queues::Served,
+    model::Served,
     orchestration::{
-        plan::Defaults,
+        compiled::Defaults,
+        plans::CompiledTemplates,
         templates::{self, Kept},
         view,
     },
-    registry::Registry,
+    registry::LiveRegistry,
     store::{self, Store},
     template::Template,
 };
@@ -33,7 +28,7 @@ pub(crate) struct Prepared {
     pub url: String,
     pub options: store::Options,
     pub clock: Option<Clock>,
-    pub registry: Arc<Registry>,
+    pub registry: Arc<LiveRegistry>,
     pub catalog: Catalog,
     pub replace: bool,
     pub states: Arc<States>,
@@ -53,10 +48,7 @@ struct Opened {
     store: Store,
     clock: Clock,
     catalog: Catalog,
-    /// For the engine.
-    running: Plans,
-    /// For looking at tasks.
-    viewing: Plans,
+    plans: Arc<CompiledTemplates>,
     left_out: Vec<String>,
 }
 
@@ -84,8 +76,8 @@ impl Prepared {
         let opened = self.open().await?;
         let found = view::find(&mut opened.store.reader().await?, task).await?;
         let Some((stored, _)) = found else { return Ok(None) };
-        let plan = opened.viewing.kept(stored.template).await?;
-        builder::check(&self.registry, [&*plan.template], &self.states, partial)?;
+        let plan = opened.plans.kept(stored.template).await?;
+        builder::check(&self.registry.current(), [&*plan.template], &self.states, partial)?;
         let watchers = Watchers::default();
         let watch = Watch::new(task, Some(watchers.add(task)));
         let tasker = self.launch(opened, BTreeSet::from([stored.queue]), watchers).await?;
@@ -103,10 +95,10 @@ impl Prepared {
             clock.follow(time, asked);
         }
         let defaults = Defaults { timeout: self.settings.step_timeout };
-        let plans = || Plans::new(store.clone(), self.registry.clone(), defaults, self.served.clone());
-        let (running, viewing) = (plans(), plans());
+        let (registry, served) = (self.registry.clone(), self.served.clone());
+        let plans = Arc::new(CompiledTemplates::new(store.clone(), registry, served, defaults));
         let (catalog, left_out) = (self.catalog.clone(), self.left_out.clone());
-        let mut opened = Opened { store, clock, catalog, running, viewing, left_out };
+        let mut opened = Opened { store, clock, catalog, plans, left_out };
         self.keep_templates(&mut opened).await?;
         Ok(opened)
     }
@@ -117,14 +109,13 @@ impl Prepared {
         queues: BTreeSet<String>,
         watchers: Watchers,
     ) -> Result<Tasker, StartError> {
-        let Opened { store, clock, catalog, running, viewing, left_out } = opened;
+        let Opened { store, clock, catalog, plans, left_out } = opened;
         let announcer = Announcer::start(&store, self.settings.wake.listens());
         let engine = if self.run {
             let parts = Parts {
                 store: store.clone(),
-                registry: self.registry.clone(),
                 states: self.states.clone(),
-                plans: running,
+                plans: plans.clone(),
                 queues: queues.into_iter().filter(|queue| self.served.has(queue)).collect(),
                 served: self.served.clone(),
                 settings: self.settings.clone(),
@@ -136,9 +127,9 @@ impl Prepared {
         } else {
             None
         };
-        let (registry, warnings) = (self.registry.clone(), self.warnings.clone());
-        let plans = viewing;
-        let inner = Inner { store, clock, catalog, registry, plans, engine, announcer, warnings, left_out };
+        let warnings = self.warnings.clone();
+        let states = self.states.clone();
+        let inner = Inner { store, clock, catalog, plans, states, engine, announcer, warnings, left_out };
         Ok(Tasker { inner: Arc::new(inner) })
     }
 
@@ -156,8 +147,7 @@ impl Prepared {
             match templates::keep(&mut connection, &known.template, now, self.replace).await? {
                 Kept::As(number) => {
                     known.number = number;
-                    opened.running.add(number, known.template.clone());
-                    opened.viewing.add(number, known.template.clone());
+                    opened.plans.add(number, known.template.clone());
                 }
                 Kept::Differs => {
                     let (name, version) = (full_name(&known.template), known.template.version().to_string());

@@ -10,8 +10,8 @@ use crate::{
     model::{Progress, Slot, StepNo, StepState, TaskState, Timestamp, Verdict},
     orchestration::{
         activity::Running,
+        compiled::CompiledTemplate,
         journal::{Entry, Failure, History},
-        plan::Plan,
         recover::Worker,
         share::OnOffer,
         view::{DeadLetter, StoredTask, TaskLine},
@@ -229,7 +229,7 @@ impl TaskReport {
     pub(super) fn new(
         task: StoredTask,
         history: &History,
-        plan: &Plan,
+        plan: &CompiledTemplate,
         on_offer: &[OnOffer],
         now: Timestamp,
     ) -> Self {
@@ -238,8 +238,18 @@ impl TaskReport {
         let mut steps: Vec<StepReport> =
             progress.slots().map(|(no, slot)| step(&progress, no, slot, history, over)).collect();
         count_batches(&progress, &mut steps);
-        let compensations =
-            progress.undos().map(|(no, slot)| step(&progress, no, slot, history, over)).collect();
+        // Whether a step is compensated whose handler is not here is not known before somebody has begun.
+        let known = |(no, slot): &(StepNo, &Slot)| {
+            let how = progress.rules().steps[no.step() as usize].compensation;
+            !how.is_some_and(|how| how.elsewhere)
+                || slot.state() != StepState::Pending
+                || slot.failed_attempts() > 0
+        };
+        let compensations = progress
+            .undos()
+            .filter(known)
+            .map(|(no, slot)| step(&progress, no, slot, history, over))
+            .collect();
         // Who holds a task keeps near retries to itself: the journal has them.
         let (state, next_at) = match (task.state, progress.verdict()) {
             (TaskState::InProgress, Verdict::Waiting(at)) if at > now => (TaskState::Waiting, Some(at)),
@@ -306,7 +316,7 @@ fn waits_for_handlers(on_offer: &[OnOffer]) -> Option<String> {
 }
 
 /// What a task waits for whose steps are offered and taken by nobody.
-fn waits_for_worker(plan: &Plan, on_offer: &[OnOffer]) -> Option<String> {
+fn waits_for_worker(plan: &CompiledTemplate, on_offer: &[OnOffer]) -> Option<String> {
     let waiting = on_offer.iter().filter(|offer| !offer.taken);
     let lines: Vec<String> = waiting
         .map(|offer| {
@@ -358,7 +368,7 @@ fn count_batches(progress: &Progress, steps: &mut [StepReport]) {
     }
 }
 
-fn result(plan: &Plan, steps: &[StepReport]) -> Value {
+fn result(plan: &CompiledTemplate, steps: &[StepReport]) -> Value {
     let of = |leaf: u32| {
         let rule = &plan.rules().steps[leaf as usize];
         let name = &*rule.name;

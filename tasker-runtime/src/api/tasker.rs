@@ -10,8 +10,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use super::{
-    Builder, Catalog, DeadLetterSummary, Submission, SubmitError, TaskReport, TaskSummary, Update, WaitError,
-    WorkerSummary,
+    Builder, Catalog, DeadLetterSummary, StartError, Submission, SubmitError, TaskReport, TaskSummary,
+    Update, WaitError, WorkerSummary, builder,
     catalog::{Known, full_name, unsupported},
 };
 use crate::{
@@ -19,19 +19,21 @@ use crate::{
     dispatch::{
         Engine,
         announce::{Announcer, News},
-        engine::{Plans, Room},
+        engine::Room,
         watch::Updates,
     },
+    handler::States,
     model::{Json, Lease, StepNo, TaskState},
     orchestration::{
         activity,
         claim::Claimed,
         journal::History,
+        plans::CompiledTemplates,
         recover, share,
         submit::{self, NewTask},
         view,
     },
-    registry::Registry,
+    registry::{Registration, Registry},
     store::{self, CallerTransaction, Store},
     template::Template,
 };
@@ -48,9 +50,8 @@ pub(super) struct Inner {
     pub store: Store,
     pub clock: Clock,
     pub catalog: Catalog,
-    pub registry: Arc<Registry>,
-    /// For looking at tasks; the engine has its own.
-    pub plans: Plans,
+    pub plans: Arc<CompiledTemplates>,
+    pub states: Arc<States>,
     pub engine: Option<Engine>,
     pub announcer: Announcer,
     pub warnings: Vec<String>,
@@ -120,8 +121,50 @@ impl Tasker {
 
     /// The handlers of this process.
     #[must_use]
-    pub fn registry(&self) -> &Registry {
-        &self.inner.registry
+    pub fn registry(&self) -> Arc<Registry> {
+        self.inner.plans.registry().current()
+    }
+
+    /// Adds handlers to the running program: plugins, for example, or workers of other languages. From here on
+    /// they are called like any other, also for steps that wait for them already. A handler that was added
+    /// stays until the program ends.
+    ///
+    /// ```
+    /// # use tasker_runtime::{Tasker, prelude::*, api::Submission, template::{Step, Template}};
+    /// #[step_handler(name = "plugin.greet")]
+    /// async fn greet(name: String) -> String {
+    ///     format!("hello {name}")
+    /// }
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let template = Template::builder("greeting").step(Step::new("greet").handler("plugin.greet")).build()?;
+    /// let tasker = Tasker::builder().database("sqlite::memory:").auto_discover(false).partial(true);
+    /// let tasker = tasker.template(template).start().await?;
+    /// let waiting = tasker.submit(Submission::to("greeting").context(&"Ada")?).await?;
+    /// tasker.add_handlers(handlers![greet]).await?;
+    /// assert_eq!(tasker.wait(waiting).await?.result, "hello Ada");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`StartError::Wiring`] when a name is taken, or a handler lacks its state or does not fit the templates
+    /// of this program: nothing is added then. When the database does not answer, the handlers are there, and
+    /// other processes may not see them listed.
+    pub async fn add_handlers(
+        &self,
+        handlers: impl IntoIterator<Item = Registration>,
+    ) -> Result<(), StartError> {
+        let Inner { catalog, states, plans, engine, .. } = &*self.inner;
+        let templates = || catalog.iter().map(AsRef::as_ref);
+        // Others may have what is missing here.
+        let fits = |registry: &Registry| builder::check(registry, templates(), states, true).map(drop);
+        let registry = plans.registry().add(handlers, fits)?;
+        if let Some(engine) = engine {
+            engine.shared.gain(&registry).await?;
+        }
+        Ok(())
     }
 
     /// What was found at the start that is not wrong but may not be meant, such as unused handlers.
@@ -363,7 +406,9 @@ impl Tasker {
         let mut connection = self.inner.store.reader().await?;
         let Some((task, history)) = view::find(&mut connection, task).await? else { return Ok(None) };
         let on_offer = match task.state {
-            TaskState::InProgress => share::on_offer(&mut connection, task.task).await?,
+            TaskState::InProgress | TaskState::Compensating => {
+                share::offered_of(&mut connection, task.task).await?
+            }
             _ => Vec::new(),
         };
         let now = self.inner.clock.now();
@@ -398,7 +443,9 @@ impl Tasker {
         let mut tasks = Vec::with_capacity(lines.len());
         for line in lines {
             let on_offer = match line.state {
-                TaskState::InProgress => share::on_offer(&mut connection, line.task).await?,
+                TaskState::InProgress | TaskState::Compensating => {
+                    share::offered_of(&mut connection, line.task).await?
+                }
                 _ => Vec::new(),
             };
             tasks.push(TaskSummary::new(line, &on_offer));

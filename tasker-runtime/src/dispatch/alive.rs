@@ -132,7 +132,7 @@ async fn beat(shared: &Shared, told: &mut Told) -> crate::store::Result<bool> {
 /// Notes how many other workers there are to lend steps to.
 async fn look_around(shared: &Shared) -> crate::store::Result<()> {
     let others = recover::live(&mut shared.store.reader().await?).await?;
-    shared.turns.set_company(others.iter().filter(|other| other.id != shared.worker()).count());
+    shared.permits.set_other_workers(others.iter().filter(|other| other.id != shared.worker()).count());
     Ok(())
 }
 

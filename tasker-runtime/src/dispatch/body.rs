@@ -7,19 +7,19 @@ use uuid::Uuid;
 
 use super::batch::{self, BatchResults};
 use crate::{
-    handler::{Instance, Results, TaskFacts, Upstream},
+    handler::{Instance, Results, TaskData, Upstream},
     model::{Fact, Json, Progress, Rules, StepError, StepNo, StepState, Timestamp, task_loop::ClaimedTask},
     orchestration::{
         claim::Claimed,
+        compiled::CompiledTemplate,
         journal::{History, Kind},
-        plan::Plan,
     },
 };
 
 /// What a driver keeps of a held task. The steps of the task see the facts and the results.
 pub(crate) struct TaskBody {
-    pub facts: Arc<TaskFacts>,
-    pub plan: Arc<Plan>,
+    pub facts: Arc<TaskData>,
+    pub plan: Arc<CompiledTemplate>,
     pub results: Arc<TaskResults>,
     /// This process no longer wants the results of the handlers.
     pub cancel: CancellationToken,
@@ -29,7 +29,7 @@ pub(crate) struct TaskBody {
 }
 
 /// Reads back a task that was claimed.
-pub(crate) fn read_back(claimed: Claimed, plan: Arc<Plan>) -> ClaimedTask<TaskBody> {
+pub(crate) fn read_back(claimed: Claimed, plan: Arc<CompiledTemplate>) -> ClaimedTask<TaskBody> {
     let progress = claimed.history.replay(plan.rules().clone());
     let results = results_of(&plan, &progress, &claimed.history);
     let cancel = CancellationToken::new();
@@ -41,7 +41,11 @@ pub(crate) fn read_back(claimed: Claimed, plan: Arc<Plan>) -> ClaimedTask<TaskBo
 }
 
 /// The results a history has, as handlers see them.
-pub(crate) fn results_of(plan: &Plan, progress: &Progress, history: &History) -> Arc<TaskResults> {
+pub(crate) fn results_of(
+    plan: &CompiledTemplate,
+    progress: &Progress,
+    history: &History,
+) -> Arc<TaskResults> {
     let results = TaskResults::new(plan.rules());
     for failure in history.failures.iter().filter(|failure| failure.retry_at.is_none()) {
         results.failed(failure.step, &failure.error);
@@ -64,12 +68,12 @@ pub(crate) fn results_of(plan: &Plan, progress: &Progress, history: &History) ->
 pub(crate) fn facts_of(
     id: Uuid,
     correlation_id: Uuid,
-    plan: &Plan,
+    plan: &CompiledTemplate,
     context: Json,
     created_at: Timestamp,
-) -> Arc<TaskFacts> {
+) -> Arc<TaskData> {
     let template = plan.template.clone();
-    Arc::new(TaskFacts { id, correlation_id, template, context, created_at_us: created_at.as_micros() })
+    Arc::new(TaskData { id, correlation_id, template, context, created_at_us: created_at.as_micros() })
 }
 
 /// The results of a task's steps, as its handlers see them: each is set once.

@@ -12,27 +12,27 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{running::Running, turns::Turn};
+use super::{permits::PermitRequest, running::Running};
 use crate::{
     clock::Clock,
     handler::{StepHandler, StepParts, TaskSequenceStep},
     model::{Attempt, Json, StepError, Timestamp, task_loop::AttemptEnded},
-    orchestration::plan::Plan,
+    orchestration::compiled::CompiledTemplate,
 };
 
 /// One attempt, ready to run.
 pub(crate) struct Call {
     pub attempt: Attempt,
     pub step: TaskSequenceStep,
-    pub plan: Arc<Plan>,
+    pub plan: Arc<CompiledTemplate>,
     /// Its result is no longer wanted: the handler, which hears of it too, is dropped after its grace.
     pub cancel: CancellationToken,
-    pub handler: &'static dyn StepHandler,
+    pub handler: Arc<dyn StepHandler>,
     pub timeout: Option<Duration>,
     /// How long a cancelled handler may take to come to an end.
     pub grace: Duration,
     pub clock: Clock,
-    pub turn: Turn,
+    pub permit: PermitRequest,
     /// Where it is noted while its handler runs.
     pub running: Arc<Running>,
 }
@@ -41,14 +41,14 @@ pub(crate) struct Call {
 pub(crate) enum Came {
     /// It ended.
     Ended(AttemptEnded),
-    /// It waited so long for its turn that it is better lent to others.
-    NoTurn(Attempt),
+    /// It waited so long for its permit that it is better lent to others.
+    NoPermit(Attempt),
 }
 
 impl Call {
-    /// Waits for its turn, runs the handler and tells `done` what came of it.
+    /// Waits for its permit, runs the handler and tells `done` what came of it.
     pub(crate) async fn run(mut self, done: impl FnOnce(Came) + Send) {
-        let Some(_permits) = self.turn.come().await else { return done(Came::NoTurn(self.attempt)) };
+        let Some(_permit) = self.permit.granted().await else { return done(Came::NoPermit(self.attempt)) };
         let started_at = self.clock.now();
         // Told to stop before it began.
         let outcome =

@@ -18,8 +18,7 @@ use super::{
     call::Came,
     engine::{Counters, Shared},
     message::{Message, TaskLoops},
-    share::Loan,
-    start,
+    prepare::prepare_call,
     watch::Update,
 };
 use crate::{
@@ -367,7 +366,7 @@ impl Driver {
         let (attempt, loops) = (call.attempt, self.loops.clone());
         let Attempt { step, number, .. } = attempt;
         self.shared.watchers.tell(body.facts.id, || Update::Started { step, attempt: number });
-        let Some(call) = start::call_of(&self.shared, body, call) else {
+        let Some(call) = prepare_call(&self.shared, body, call, attempt.step.undoes().is_none()) else {
             // It is offered instead to those who can.
             return loops.send(attempt.task(), task_loop::Message::Overflow(attempt));
         };
@@ -392,8 +391,7 @@ impl Driver {
             return self.tasks.offers_refused(&offers);
         }
         for offer in &offers {
-            let Attempt { lease, step, number: attempt } = offer.attempt;
-            self.shared.lent.add(Loan { lease, step, attempt });
+            self.shared.lent.add(offer.attempt);
         }
         self.shared.announcer.tell(News::Offer);
         self.shared.offered.notify_one();
@@ -408,7 +406,7 @@ impl From<Came> for Message {
     fn from(came: Came) -> Self {
         Self::Loop(match came {
             Came::Ended(ended) => task_loop::Message::AttemptEnded(ended),
-            Came::NoTurn(attempt) => task_loop::Message::Overflow(attempt),
+            Came::NoPermit(attempt) => task_loop::Message::Overflow(attempt),
         })
     }
 }

@@ -1,9 +1,8 @@
 //! The running engine: its parts, started and stopped together.
 
 use std::{
-    collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -21,31 +20,28 @@ use tokio_util::sync::CancellationToken;
 use super::{
     alive,
     announce::{Announcer, News},
+    borrow::Borrower,
     driver::Driver,
-    listen,
+    file_changes, lend, listen,
+    loans::Loans,
     message::TaskLoops,
+    permits::Permits,
     running::Running,
     settings::Settings,
-    share::{self, Borrow, Lent},
     take::{Hint, Take},
-    turns::Turns,
     watch::Watchers,
 };
 use crate::{
     clock::Clock,
     handler::States,
-    model::{Timestamp, WorkerId, task_loop::Message},
+    model::{Served, Timestamp, WorkerId, task_loop::Message},
     orchestration::{
         claim::Claimed,
-        commands::Known,
-        plan::{Defaults, Plan},
-        queues::Served,
+        plans::CompiledTemplates,
         recover::{self, About},
-        templates,
     },
     registry::Registry,
     store::{self, Store, presence::Presence},
-    template::Template,
 };
 
 /// How long a database may take to answer one that stops.
@@ -68,16 +64,15 @@ pub(crate) struct Shared {
     pub clock: Clock,
     pub settings: Settings,
     pub states: Arc<States>,
-    pub plans: Plans,
+    pub plans: Arc<CompiledTemplates>,
     pub watchers: Watchers,
     pub counters: Counters,
-    pub turns: Arc<Turns>,
+    pub permits: Arc<Permits>,
     /// The handlers that run now.
     pub running: Arc<Running>,
     /// This worker's number; it changes when others took the process for dead.
     pub worker: AtomicI64,
     pub name: String,
-    pub handler_names: Vec<String>,
     /// The queues of the templates known here, as far as they are served.
     pub queues: Vec<String>,
     pub served: Served,
@@ -95,7 +90,7 @@ pub(crate) struct Shared {
     /// Says that a worker came or went.
     pub met: Notify,
     /// The steps this process has lent.
-    pub lent: Lent,
+    pub lent: Loans,
     /// Says that other processes offer steps.
     pub offered: Notify,
     /// There may be offers that this process had no room for.
@@ -117,7 +112,8 @@ impl Shared {
 
     /// What this process says of itself.
     pub(crate) fn about(&self) -> About<'_> {
-        About { name: &self.name, handlers: &self.handler_names, queues: self.served.names() }
+        let handlers = self.plans.registry().current().keys();
+        About { name: &self.name, handlers, queues: self.served.names() }
     }
 
     /// Notes that a task is held here no more, or will not come: there is room for another.
@@ -130,9 +126,18 @@ impl Shared {
     /// own that nobody has taken.
     pub(crate) fn look_at_offers(&self) {
         let any = self.passed_over.load(Ordering::SeqCst) || !self.lent.is_empty();
-        if any && self.turns.free() > 0 {
+        if any && self.permits.free() > 0 {
             self.offered.notify_one();
         }
+    }
+
+    /// Goes on with the handlers that came: others are told of them, and what waits for them is looked at.
+    pub(crate) async fn gain(&self, registry: &Registry) -> store::Result<()> {
+        self.permits.add(registry);
+        let mut connection = self.store.writer().await?;
+        recover::set_handlers(&mut connection, self.worker(), &registry.keys()).await?;
+        self.offered.notify_one();
+        Ok(())
     }
 
     /// Goes on under a new number.
@@ -169,74 +174,11 @@ impl Shared {
     }
 }
 
-/// The plans this process knows, by the number of their kept content.
-pub(crate) struct Plans {
-    store: Store,
-    registry: Arc<Registry>,
-    defaults: Defaults,
-    served: Served,
-    known: RwLock<HashMap<i64, Arc<Plan>>>,
-}
-
-/// Why a kept template cannot be run here.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum PlanError {
-    #[error("the template of this task is missing from the store")]
-    Missing,
-    #[error("the template of this task cannot be read: {0}")]
-    Unreadable(String),
-    #[error(transparent)]
-    Store(#[from] store::Error),
-}
-
-impl Plans {
-    pub(crate) fn new(store: Store, registry: Arc<Registry>, defaults: Defaults, served: Served) -> Self {
-        Self { store, registry, defaults, served, known: RwLock::default() }
-    }
-
-    pub(crate) fn add(&self, number: i64, template: Arc<Template>) -> Arc<Plan> {
-        let plan = Arc::new(Plan::new(template, &self.registry, self.defaults, &self.served));
-        self.known.write().unwrap_or_else(PoisonError::into_inner).insert(number, plan.clone());
-        plan
-    }
-
-    /// The plan with this number, read from the store when this process does not know it yet.
-    pub(crate) async fn get(&self, number: i64) -> Result<Arc<Plan>, PlanError> {
-        if let Some(known) = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&number) {
-            return Ok(known.clone());
-        }
-        let mut connection = self.store.reader().await?;
-        let content = templates::content(&mut connection, number).await?.ok_or(PlanError::Missing)?;
-        let template =
-            Template::from_canonical(&content).map_err(|report| PlanError::Unreadable(report.to_string()))?;
-        Ok(self.add(number, Arc::new(template)))
-    }
-}
-
-impl Plans {
-    /// What is known here of the template with this number.
-    pub(crate) async fn known(&self, number: i64) -> store::Result<Known> {
-        self.kept(number).await.map(|plan| {
-            let whole = plan.handlers.iter().all(Option::is_some);
-            Known { rules: plan.rules().clone(), whole }
-        })
-    }
-
-    /// As [`get`](Self::get), for those to whom a plan that is not there is a fault of the database.
-    pub(crate) async fn kept(&self, number: i64) -> store::Result<Arc<Plan>> {
-        self.get(number).await.map_err(|problem| match problem {
-            PlanError::Store(error) => error,
-            problem => store::Error::Corrupt { what: problem.to_string() },
-        })
-    }
-}
-
 /// What an engine is started from.
 pub(crate) struct Parts {
     pub store: Store,
-    pub registry: Arc<Registry>,
     pub states: Arc<States>,
-    pub plans: Plans,
+    pub plans: Arc<CompiledTemplates>,
     pub queues: Vec<String>,
     pub served: Served,
     pub settings: Settings,
@@ -261,25 +203,22 @@ pub(crate) struct Engine {
 impl Engine {
     /// Registers this process as a worker and starts its loops.
     pub(crate) async fn start(parts: Parts) -> store::Result<Self> {
-        let Parts { store, registry, states, plans, queues, served, settings, clock, announcer, watchers } =
-            parts;
+        let Parts { store, states, plans, queues, served, settings, clock, announcer, watchers } = parts;
         let name = format!("{}@{}", std::process::id(), host());
-        let steps = registry.handlers().iter().map(|registration| registration.handler());
-        let handler_names: Vec<String> = steps.clone().map(|handler| handler.name().to_owned()).collect();
-        let undoing = registry.compensators().iter().map(|registration| registration.handler());
-        let turns = Arc::new(Turns::new(settings.concurrency, steps.chain(undoing)));
+        let registry = plans.registry().current();
+        let permits = Arc::new(Permits::new(settings.concurrency, &registry));
         let worker = {
             let mut connection = store.writer().await?;
             recover::take_back_expired(&mut connection, clock.now()).await?;
             drop(connection);
             recover::take_back_gone(&store, clock.now()).await?;
             let mut connection = store.writer().await?;
-            let about = About { name: &name, handlers: &handler_names, queues: served.names() };
+            let about = About { name: &name, handlers: registry.keys(), queues: served.names() };
             recover::register(&mut connection, &about, clock.now(), settings.lease).await?
         };
         let (hints, hinted) = unbounded_channel();
         let shared = Arc::new(Shared {
-            turns,
+            permits,
             running: Arc::default(),
             worker: AtomicI64::new(worker.0),
             held: AtomicUsize::new(0),
@@ -288,7 +227,7 @@ impl Engine {
             announcer,
             presence: Mutex::new(Presence::show(&store, worker)),
             met: Notify::new(),
-            lent: Lent::default(),
+            lent: Loans::default(),
             offered: Notify::new(),
             passed_over: AtomicBool::new(false),
             returned: Notify::new(),
@@ -303,7 +242,6 @@ impl Engine {
             states,
             plans,
             name,
-            handler_names,
             queues,
             served,
             hints,
@@ -315,11 +253,12 @@ impl Engine {
         let take_loop = tokio::spawn(Take::new(shared.clone(), task_loops.clone(), hinted).run());
         let last_loops = vec![
             tokio::spawn(alive::run(shared.clone(), task_loops.clone())),
-            tokio::spawn(share::bring_home(shared.clone(), task_loops.clone())),
+            tokio::spawn(lend::run(shared.clone(), task_loops.clone())),
+            tokio::spawn(file_changes::run(shared.clone())),
         ];
         let mut loops = vec![
             tokio::spawn(alive::run_commands(shared.clone(), task_loops.clone())),
-            tokio::spawn(Borrow::new(shared.clone()).run()),
+            tokio::spawn(Borrower::new(shared.clone()).run()),
         ];
         if shared.settings.wake.listens() && shared.store.is_postgres() {
             loops.push(tokio::spawn(listen::run(shared.clone())));

@@ -10,10 +10,10 @@ mod batch;
 mod capable;
 pub(crate) mod compensating;
 pub(crate) mod decision;
+mod declared;
 mod endpoint;
 mod explain;
 mod extract;
-mod facts;
 mod field;
 #[cfg(feature = "http")]
 pub mod http;
@@ -21,6 +21,7 @@ pub(crate) mod param;
 pub(crate) mod plan;
 mod registration;
 pub(crate) mod returned;
+mod spec;
 pub(crate) mod spelling;
 mod states;
 mod step;
@@ -34,17 +35,22 @@ pub use batch::{BatchFailure, BatchPart, Batches, Checkpoint, Cursor, Instance, 
 pub use capable::{BatchableCapable, DecisionCapable};
 pub use compensating::{Compensates, Compensating};
 pub use decision::Decision;
+#[doc(hidden)]
+pub use declared::Declared;
+pub use declared::{Capability, Need, TypeFacts};
 pub use endpoint::Endpoint;
 pub use extract::{Attempt, Cancelled, Config, IdempotencyKey, State, StepInfo};
-pub use facts::{Capability, Facts, Need, TypeFacts};
 #[doc(hidden)]
 pub use param::{OutputOf, Readable, StepInput};
 pub use plan::{BatchPlan, Slice};
+#[doc(hidden)]
+pub use registration::Entry;
 pub use registration::{Linked, Registration};
 #[doc(hidden)]
 pub use returned::{StepFailure, StepOutput};
+pub use spec::{Compensated, HandlerSpec, Role};
 pub use states::States;
-pub use step::{Results, StepParts, TaskFacts, TaskSequenceStep, Upstream};
+pub use step::{Results, StepParts, TaskData, TaskSequenceStep, Upstream};
 pub use traits::{FromStep, StepHandler};
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 
 pub(crate) use crate::model::{Entry, Failure, History, Kind};
 use crate::{
-    model::{TaskNo, Timestamp},
-    store::{Connection, Error, Result, Row, sql, values},
+    model::{StepNo, TaskNo, Timestamp},
+    store::{Column, Connection, Error, Result, Row, Rows, sql, values},
 };
 
 /// Reads the histories of `tasks`, each with its own error where it cannot be read. A task of which nothing is
@@ -40,6 +40,54 @@ pub(crate) async fn read(connection: &mut Connection, tasks: &[TaskNo]) -> Resul
 /// Reads the history of one task.
 pub(crate) async fn of(connection: &mut Connection, task: TaskNo) -> Result<History> {
     Ok(read(connection, &[task]).await?.remove(&task).unwrap_or_default())
+}
+
+/// The results of these steps of these tasks, of those that have one. One that cannot be read counts as missing:
+/// whoever claims its task reads it again, and sets the task aside.
+pub(crate) async fn results(
+    connection: &mut Connection,
+    steps: &[(TaskNo, StepNo)],
+) -> Result<HashMap<(TaskNo, StepNo), Entry>> {
+    let mut results = HashMap::new();
+    for row in connection.fetch(&sql::STEP_RESULTS, values![&pairs(steps)]).await? {
+        if let Some((task, entry)) = readable(&row, entry)? {
+            results.insert((task, entry.step), entry);
+        }
+    }
+    Ok(results)
+}
+
+/// The failed attempts at these steps of these tasks, in the order they were made. One that cannot be read counts
+/// as missing.
+pub(crate) async fn failures(
+    connection: &mut Connection,
+    steps: &[(TaskNo, StepNo)],
+) -> Result<HashMap<(TaskNo, StepNo), Vec<Failure>>> {
+    let mut failures: HashMap<(TaskNo, StepNo), Vec<Failure>> = HashMap::new();
+    for row in connection.fetch(&sql::STEP_FAILURES, values![&pairs(steps)]).await? {
+        if let Some((task, failure)) = readable(&row, failure)? {
+            failures.entry((task, failure.step)).or_default().push(failure);
+        }
+    }
+    Ok(failures)
+}
+
+fn readable<T>(row: &Row, read: impl Fn(&Row) -> Result<T>) -> Result<Option<(TaskNo, T)>> {
+    let task = TaskNo(row.int(0)?);
+    match read(row) {
+        Ok(found) => Ok(Some((task, found))),
+        Err(problem) => {
+            tracing::error!(task = task.0, %problem, "what came of a lent step cannot be read");
+            Ok(None)
+        }
+    }
+}
+
+fn pairs(steps: &[(TaskNo, StepNo)]) -> Rows {
+    Rows::new(vec![
+        Column::Int(steps.iter().map(|(task, _)| task.0).collect()),
+        Column::Int(steps.iter().map(|(_, step)| i64::from(step.code())).collect()),
+    ])
 }
 
 fn add<T>(

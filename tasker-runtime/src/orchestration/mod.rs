@@ -8,12 +8,12 @@ mod append;
 pub(crate) mod checkpoint;
 pub(crate) mod claim;
 pub(crate) mod commands;
+pub(crate) mod compiled;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod isolation;
 pub(crate) mod journal;
-pub(crate) mod plan;
-pub(crate) mod queues;
+pub(crate) mod plans;
 pub(crate) mod record;
 pub(crate) mod recover;
 pub(crate) mod share;

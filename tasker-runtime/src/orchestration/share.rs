@@ -3,7 +3,11 @@
 //! The holder offers, a taker runs, the result comes back through the journal. The offer is the taker's
 //! right to record: who takes the task over drops it, and then the taker's result is refused.
 
-use std::collections::HashSet;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use uuid::Uuid;
 
@@ -14,23 +18,68 @@ use super::{
 };
 pub(crate) use crate::model::Offer;
 use crate::{
-    model::{Attempt, Json, Lease, StepError, StepNo, TaskNo, Timestamp, WorkerId},
+    model::{Attempt, Json, Lease, StepError, StepNo, Target, TaskNo, Timestamp, WorkerId},
     store::{Column, Connection, Error, Result, Row, Rows, Session, Store, sql, values},
 };
 
-/// An offered step this worker took, with everything it needs.
+/// What a process has to know of an offer to say whether it can run it. Offers that are alike are found under
+/// the same text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub target: Target,
+    /// The step is to be compensated, not to be run.
+    pub compensation: bool,
+}
+
+impl Wanted {
+    fn of(offer: &Offer) -> Self {
+        let compensation = offer.attempt.step.undoes().is_some();
+        Self { target: Target::clone(&offer.target), compensation }
+    }
+
+    /// As the store keeps it.
+    pub(crate) fn to_text(&self) -> String {
+        let Target { handler, namespace, queue } = &self.target;
+        let fields = (handler.as_str(), namespace.as_deref(), queue.as_deref(), self.compensation);
+        serde_json::to_string(&fields).unwrap_or_default()
+    }
+
+    /// Read from the store; `None` for what no version of this program has written.
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
+        let (handler, namespace, queue, compensation): (String, Option<String>, Option<String>, bool) =
+            serde_json::from_str(text).ok()?;
+        let (namespace, queue) = (namespace.map(Into::into), queue.map(Into::into));
+        Some(Self { target: Target { handler: (*handler).into(), namespace, queue }, compensation })
+    }
+}
+
+/// An offered step this worker took.
 #[derive(Clone, Debug)]
 pub(crate) struct Taken {
-    pub lease: Lease,
+    pub attempt: Attempt,
     pub owner: WorkerId,
-    pub step: StepNo,
-    pub attempt: u32,
+    pub task: Arc<TakenTask>,
+}
+
+/// The task of steps that were taken together, with everything they need.
+#[derive(Debug)]
+pub(crate) struct TakenTask {
     pub uuid: Uuid,
     pub template: i64,
     pub correlation_id: Uuid,
     pub created_at: Timestamp,
     pub context: Json,
     pub history: History,
+    /// When the last of its steps finished.
+    latest: Timestamp,
+}
+
+impl TakenTask {
+    /// When a borrowed step finished, if it did at `at` by this process's clock: after all that it may have
+    /// used, whatever the clocks of others say.
+    pub(crate) fn after_all(&self, at: Timestamp) -> Timestamp {
+        at.max(self.latest + Duration::from_micros(1))
+    }
 }
 
 /// What came of a lent step.
@@ -54,87 +103,107 @@ pub(crate) async fn offer(session: &mut Session, worker: WorkerId, offers: &[Off
         Column::Int(offers.iter().map(|o| i64::from(o.attempt.step.code())).collect()),
         Column::Int(offers.iter().map(|o| i64::from(o.attempt.number)).collect()),
         Column::Int(offers.iter().map(|o| o.offered_at.as_micros()).collect()),
-        Column::Text(offers.iter().map(|o| o.handler.to_string()).collect()),
-        Column::Text(offers.iter().map(|o| o.queue.clone()).collect()),
+        Column::Text(offers.iter().map(|o| o.target.handler.to_string()).collect()),
+        Column::Text(
+            offers.iter().map(|o| o.target.queue.as_deref().unwrap_or_default().to_owned()).collect(),
+        ),
+        Column::Text(offers.iter().map(|o| Wanted::of(o).to_text()).collect()),
     ]);
     session
         .run(async |connection| connection.execute(&sql::OFFER, values![&rows, worker.0]).await.map(drop))
         .await
 }
 
-/// Takes at most `limit` offered steps of these queues (`None`: all) for which there is a handler among
-/// `handlers`.
+/// What is on offer and taken by nobody, each target once, as [`Wanted::to_text`] writes it; the one that has
+/// waited longest first.
+pub(crate) async fn on_offer(connection: &mut Connection) -> Result<Vec<String>> {
+    let rows = connection.fetch(&sql::ON_OFFER, &[]).await?;
+    rows.iter().map(|row| row.text(0).map(str::to_owned)).collect()
+}
+
+/// Takes at most `limit` steps that are offered for this target.
 pub(crate) async fn take(
     connection: &mut Connection,
     worker: WorkerId,
-    handlers: Vec<String>,
-    queues: Option<Vec<String>>,
+    target: &str,
     limit: usize,
 ) -> Result<Vec<Taken>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let (chosen, queues) = (i64::from(queues.is_some()), queues.unwrap_or_default());
-    let values = values![worker.0, handlers, limit, chosen, queues];
-    let rows = connection.fetch(&sql::TAKE_OFFERS, values).await?;
+    let rows = connection.fetch(&sql::TAKE_OFFERS, values![worker.0, target, limit]).await?;
     if rows.is_empty() {
         return Ok(Vec::new());
     }
     let tasks: HashSet<TaskNo> = rows.iter().map(|row| row.int(0).map(TaskNo)).collect::<Result<_>>()?;
-    let tasks: Vec<TaskNo> = tasks.into_iter().collect();
-    let mut histories = journal::read_each(connection, &tasks).await?;
-    let numbers: Vec<i64> = tasks.iter().map(|task| task.0).collect();
-    let facts = connection.fetch(&sql::TASK_FACTS, values![numbers]).await?;
+    let tasks = taken_tasks(connection, &tasks.into_iter().collect::<Vec<_>>()).await?;
     let mut taken = Vec::with_capacity(rows.len());
     for row in &rows {
-        let task = TaskNo(row.int(0)?);
-        for facts in &facts {
-            if facts.int(0)? != task.0 {
-                continue;
+        let no = TaskNo(row.int(0)?);
+        match (attempt_of(row), tasks.get(&no)) {
+            (Ok(attempt), Some(Ok(task))) => {
+                taken.push(Taken { attempt, owner: WorkerId(row.int(4)?), task: task.clone() });
             }
-            let history = histories.entry(task).or_insert_with(|| Ok(History::default()));
-            match read(row, facts, history) {
-                Ok(step) => taken.push(step),
-                Err(problem) => refuse_unreadable(connection, worker, row, facts, &problem).await?,
+            (Ok(attempt), Some(Err(problem))) => {
+                fail_unreadable(connection, worker, attempt, problem).await?
             }
+            (Err(problem), _) => {
+                tracing::error!(task = no.0, %problem, "an offer cannot be read and is dropped");
+                drop_of(connection, &[no]).await?;
+            }
+            (Ok(_), None) => {}
         }
     }
     Ok(taken)
 }
 
-fn read(row: &Row, facts: &Row, history: &Result<History>) -> Result<Taken> {
-    let unreadable = |problem: &Error| Error::Corrupt { what: problem.to_string() };
-    Ok(Taken {
-        lease: Lease { task: TaskNo(row.int(0)?), epoch: row.int(3)? },
-        owner: WorkerId(row.int(4)?),
-        step: row.step(1, "offers.step")?,
-        attempt: row.count(2, "offers.attempt")?,
-        uuid: facts.uuid(1)?,
-        template: facts.int(2)?,
-        correlation_id: facts.uuid(3)?,
-        created_at: Timestamp::from_micros(facts.int(4)?),
-        context: facts.json(5, "tasks.context")?,
-        history: history.as_ref().map_err(unreadable)?.clone(),
-    })
+fn attempt_of(row: &Row) -> Result<Attempt> {
+    let lease = Lease { task: TaskNo(row.int(0)?), epoch: row.int(3)? };
+    let (step, number) = (row.step(1, "offers.step")?, row.count(2, "offers.attempt")?);
+    Ok(Attempt { lease, step, number })
 }
 
 /// Fails an attempt that was taken and cannot be run, because something of its task cannot be read.
-async fn refuse_unreadable(
+async fn fail_unreadable(
     connection: &mut Connection,
     worker: WorkerId,
-    row: &Row,
-    facts: &Row,
+    attempt: Attempt,
     problem: &Error,
 ) -> Result<()> {
-    let task = TaskNo(row.int(0)?);
-    tracing::error!(task = task.0, %problem, "a lent step cannot be run: its task cannot be read");
-    let (Ok(step), Ok(number)) = (row.step(1, "offers.step"), row.count(2, "offers.attempt")) else {
-        return drop_of(connection, &[task]).await;
-    };
-    let attempt = Attempt { lease: Lease { task, epoch: row.int(3)? }, step, number };
+    tracing::error!(task = attempt.task().0, %problem, "a lent step cannot be run: its task cannot be read");
     let error = storable::error(&StepError::permanent("UNREADABLE_TASK", problem.to_string()));
-    let at = Timestamp::from_micros(facts.int(4)?);
     let content = Content::Failure { error, retry_at: None };
+    let at = Timestamp::default();
     let entry = Entry { attempt, started_at: at, finished_at: at, content };
     append::append(connection, Right::of(worker), &[entry]).await.map(drop)
+}
+
+/// The tasks of steps that were taken, each with its own error where it cannot be read.
+async fn taken_tasks(
+    connection: &mut Connection,
+    tasks: &[TaskNo],
+) -> Result<HashMap<TaskNo, Result<Arc<TakenTask>>>> {
+    let mut histories = journal::read_each(connection, tasks).await?;
+    let numbers: Vec<i64> = tasks.iter().map(|task| task.0).collect();
+    let mut read = HashMap::with_capacity(tasks.len());
+    for row in connection.fetch(&sql::TASK_DATA, values![numbers]).await? {
+        let task = TaskNo(row.int(0)?);
+        let history = histories.remove(&task).unwrap_or_else(|| Ok(History::default()));
+        let taken = history.and_then(|history| taken_task(&row, history)).map(Arc::new);
+        read.insert(task, taken.map_err(|problem| problem.of_task(task.0)));
+    }
+    Ok(read)
+}
+
+fn taken_task(row: &Row, history: History) -> Result<TakenTask> {
+    let latest = history.entries.iter().map(|entry| entry.finished_at).max().unwrap_or_default();
+    Ok(TakenTask {
+        uuid: row.uuid(1)?,
+        template: row.int(2)?,
+        correlation_id: row.uuid(3)?,
+        created_at: Timestamp::from_micros(row.int(4)?),
+        context: row.json(5, "tasks.context")?,
+        history,
+        latest,
+    })
 }
 
 /// Records what came of lent steps, together, and says of each whether it was: where the loan was lost,
@@ -218,7 +287,7 @@ pub(crate) struct OnOffer {
 }
 
 /// What is on offer of a task.
-pub(crate) async fn on_offer(connection: &mut Connection, task: TaskNo) -> Result<Vec<OnOffer>> {
+pub(crate) async fn offered_of(connection: &mut Connection, task: TaskNo) -> Result<Vec<OnOffer>> {
     let rows = connection.fetch(&sql::TASK_OFFERS, values![task.0]).await?;
     rows.iter()
         .map(|row| {
@@ -230,4 +299,23 @@ pub(crate) async fn on_offer(connection: &mut Connection, task: TaskNo) -> Resul
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wanted_is_read_back_as_it_was() {
+        let targets = [
+            Target { handler: "shop.charge".into(), namespace: None, queue: Some("slow \"lane\"".into()) },
+            Target { handler: "Shop::Charge".into(), namespace: Some("shop".into()), queue: None },
+        ];
+        for (target, compensation) in targets.into_iter().zip([false, true]) {
+            let wanted = Wanted { target, compensation };
+            assert_eq!(Wanted::from_text(&wanted.to_text()).unwrap(), wanted);
+        }
+        assert_eq!(Wanted::from_text(""), None);
+    }
 }

@@ -117,7 +117,9 @@ impl Error {
     /// The same error, of this task.
     pub(crate) fn of_task(self, task: impl std::fmt::Display) -> Self {
         match self {
-            Self::Corrupt { what } => Self::Corrupt { what: format!("{what} (task {task})") },
+            Self::Corrupt { what } if !what.contains(" (task ") => {
+                Self::Corrupt { what: format!("{what} (task {task})") }
+            }
             other => other,
         }
     }

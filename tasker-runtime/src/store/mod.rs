@@ -3,6 +3,7 @@
 //! This module alone knows URLs, pools, migrations and the text of statements. What a transaction does
 //! is written in [`orchestration`](crate::orchestration), once for both databases.
 
+mod changes;
 mod connection;
 mod db;
 mod error;

@@ -64,6 +64,8 @@ statements! {
     BORROWED = shared "borrowed";
     JOURNAL = twin "journal";
     FAILURES = twin "failures";
+    STEP_RESULTS = twin "step_results";
+    STEP_FAILURES = twin "step_failures";
     RECORD = whole "record";
     APPEND_IN = twin "append";
     APPEND = whole "append";
@@ -76,6 +78,7 @@ statements! {
     TEMPLATE_VERSIONS = shared "template_versions";
     TEMPLATE_CONTENT = shared "template_content";
     ADD_WORKER = twin "add_worker";
+    SET_HANDLERS = twin "set_handlers";
     HEARTBEAT = twin "heartbeat";
     ACTIVITY = shared "activity";
     EXPIRED_WORKERS = twin "expired_workers";
@@ -92,7 +95,8 @@ statements! {
     BENCH_COMPLETE = shared "bench_complete";
     OFFER = twin "offer";
     TAKE_OFFERS = twin "take_offers";
-    TASK_FACTS = twin "task_facts";
+    TASK_DATA = twin "task_data";
+    ON_OFFER = shared "on_offer";
     HAND_BACK_OFFER = shared "hand_back_offer";
     FREE_OFFERS = shared "free_offers";
     WITHDRAW_OFFERS = shared "withdraw_offers";

@@ -76,7 +76,7 @@ async fn upgraded(database: &TestDatabase, first: usize) -> Store {
 
 #[tokio::test]
 async fn databases_of_earlier_versions_go_on_with_what_is_in_them() {
-    for first in 1..=3 {
+    for first in 1..=4 {
         for database in databases().await {
             let store = upgraded(&database, first).await;
             let mut connection = store.writer().await.unwrap();

@@ -66,8 +66,8 @@ async fn call(handler: Registration, client: ApiClient) -> Result<Value, StepErr
     let database = fresh_sqlite();
     let tasker = Tasker::builder()
         .database(&database.url)
-        .registry(Registry::of([handler]))
         .template(template(&handler))
+        .registry(Registry::of([handler]))
         .state(client);
     let tasker = tasker.start().await.unwrap();
     let task = tasker.submit(Submission::to("test/one")).await.unwrap();
@@ -84,7 +84,7 @@ async fn section_goes_before_the_attribute() {
         "[api.shop]\nbase_url = '{}/v2'\nheaders = {{ x-both = 'section', X-Section = 's', X-Money = '$$5' }}",
         server.url()
     );
-    assert_eq!(call(handlers![ask][0], client(&section)).await.unwrap(), 7);
+    assert_eq!(call(handlers![ask][0].clone(), client(&section)).await.unwrap(), 7);
     let seen = server.only();
     assert_eq!(seen.target, "/v2/ask");
     assert_eq!((seen.header("x-attribute"), seen.header("x-both")), ("a", "section"));
@@ -99,10 +99,10 @@ async fn secret_of_a_header_is_shown_nowhere() {
         Server::start(|seen, _| Reply::status(400).body(format!("bad key {}", seen.header("x-key")))).await;
     let section = format!("[api.shop]\nbase_url = '{}/${{CARGO_MANIFEST_DIR}}'", server.url());
     let client = client(&section);
-    let error = call(handlers![ask][0], client.clone()).await.unwrap_err();
+    let error = call(handlers![ask][0].clone(), client.clone()).await.unwrap_err();
     assert_eq!(server.only().header("x-key"), SECRET);
     let stored = serde_json::to_string(&error).unwrap();
-    let debug = call(handlers![show][0], client.clone()).await.unwrap().to_string();
+    let debug = call(handlers![show][0].clone(), client.clone()).await.unwrap().to_string();
     for shown in [stored, format!("{error:?}"), format!("{client:?}"), debug] {
         assert!(!shown.contains(SECRET) && !shown.contains(&SECRET[1..]), "{shown}");
     }
@@ -115,7 +115,7 @@ async fn secret_is_not_shown_where_a_message_quotes_it_or_ends_in_it() {
     let section = |server: &Server| format!("[api.shop]\nbase_url = '{}'", server.url());
     // An answer of another shape, which is quoted in the message.
     let server = Server::start(|seen, _| Reply::json(&json!(seen.header("x-key")))).await;
-    let error = call(handlers![ask_number][0], client(&section(&server))).await.unwrap_err();
+    let error = call(handlers![ask_number][0].clone(), client(&section(&server))).await.unwrap_err();
     assert_eq!(error.code(), "HTTP_UNEXPECTED_BODY");
     assert!(error.message().contains("\"***\""), "{error}");
 
@@ -131,7 +131,7 @@ async fn secret_is_not_shown_where_a_message_quotes_it_or_ends_in_it() {
     })
     .await;
     for server in [long, escaped] {
-        let error = call(handlers![ask][0], client(&section(&server))).await.unwrap_err();
+        let error = call(handlers![ask][0].clone(), client(&section(&server))).await.unwrap_err();
         let stored = serde_json::to_string(&error).unwrap();
         assert!(!stored.contains(&SECRET[..SECRET.len() / 2]), "{stored}");
         assert!(stored.contains("***") && !stored.contains("u0074"), "{stored}");
@@ -193,9 +193,9 @@ fn what_is_missing_is_said_with_the_way_out() {
             "this is not a valid header name",
         ),
     ] {
-        let (handler, mut states) = (handlers![ask_section][0], States::default());
+        let (handler, mut states) = (handlers![ask_section][0].clone(), States::default());
         states.insert(client(text));
-        let checked = Registry::of([handler]).check([&template(&handler)], &states).to_string();
+        let checked = Registry::of([handler.clone()]).check([&template(&handler)], &states).to_string();
         assert!(
             checked.starts_with("error: handler `ask_section` at ") && checked.contains(says),
             "{text}: {checked}"
@@ -211,7 +211,7 @@ async fn program_with_an_api_that_cannot_be_called_does_not_start() {
         let builder = Tasker::builder()
             .database(&database.url)
             .registry(Registry::of(handlers![ask_section]))
-            .template(template(&handlers![ask_section][0]));
+            .template(template(&handlers![ask_section][0].clone()));
         match client {
             Some(client) => builder.state(client).start(),
             None => builder.start(),

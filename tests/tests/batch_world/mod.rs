@@ -14,7 +14,7 @@ use tasker_runtime::{
     Tasker,
     api::{Builder, Submission, TaskReport},
     clock::Clock,
-    handler::{BatchableCapable, Facts},
+    handler::{BatchableCapable, HandlerSpec},
     prelude::*,
     template::{BatchConfig, FailureStrategy, Step, StepKind, Template},
 };
@@ -356,8 +356,8 @@ impl StepHandler for RawWork {
         "bt_raw_work"
     }
 
-    fn facts(&self) -> &Facts {
-        const { &Facts::new().batch_worker() }
+    fn spec(&self) -> HandlerSpec {
+        HandlerSpec::new().batch_worker()
     }
 
     async fn call(&self, step: &TaskSequenceStep) -> Result<Json, StepError> {

@@ -8,6 +8,7 @@ mod decisions;
 mod failures;
 mod flow;
 mod held;
+mod lending;
 mod operators;
 mod queues;
 mod recovery;

@@ -46,8 +46,11 @@ fn rules(dice: &mut fastrand::Rng) -> Rules {
             }
             _ => {}
         }
-        let compensation =
-            (dice.u8(0..3) == 0).then(|| Compensation { retry: Retry::default(), timeout: None });
+        let compensation = (dice.u8(0..3) == 0).then(|| Compensation {
+            elsewhere: false,
+            retry: Retry::default(),
+            timeout: None,
+        });
         steps.push(Rule {
             name: format!("step{step}").into(),
             kind,

@@ -86,8 +86,7 @@ impl<B> TaskLoop<B> {
 
 impl<B> super::ActiveTask<B> {
     pub(super) fn offer(&self, step: StepNo, number: u32, offered_at: Timestamp) -> Offer {
-        let route = self.routes.of(step);
         let attempt = Attempt { lease: self.lease, step, number };
-        Offer { attempt, offered_at, handler: route.handler.clone(), queue: route.queue.clone() }
+        Offer { attempt, offered_at, target: self.routes.of(step).target.clone() }
     }
 }

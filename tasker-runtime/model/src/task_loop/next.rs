@@ -3,7 +3,9 @@
 use uuid::Uuid;
 
 use super::TaskLoop;
-use crate::{Attempt, Batch, Done, End, Failed, Json, Lease, Offer, StepNo, TaskNo, TaskState, Timestamp};
+use crate::{
+    Attempt, Batch, Done, End, Failed, Json, Lease, Offer, Progress, StepNo, TaskNo, TaskState, Timestamp,
+};
 
 /// What is written together.
 #[derive(Debug)]
@@ -68,6 +70,21 @@ pub struct Call {
     pub undoes: Option<Json>,
 }
 
+impl Call {
+    /// This attempt at a step of a task that stands where `progress` says.
+    #[must_use]
+    pub fn of(progress: &Progress, attempt: Attempt) -> Self {
+        let Attempt { step, number, .. } = attempt;
+        let spent = progress.slot(step).map_or(0, |slot| slot.spent());
+        let allowed = progress.rules().retry(step).max_attempts.max(1);
+        Self {
+            attempt,
+            max_attempts: (number - 1).saturating_sub(spent).saturating_add(allowed),
+            undoes: progress.undone(step).cloned(),
+        }
+    }
+}
+
 /// A task that is held here no more, or was not to be held.
 #[derive(Debug)]
 pub struct Left<B> {
@@ -124,12 +141,6 @@ impl<B> TaskLoop<B> {
 impl<B> super::ActiveTask<B> {
     fn call(&self, step: StepNo) -> Call {
         let number = self.next_attempt(step);
-        let spent = self.progress.slot(step).map_or(0, |slot| slot.spent());
-        let allowed = self.progress.rules().retry(step).max_attempts.max(1);
-        Call {
-            attempt: Attempt { lease: self.lease, step, number },
-            max_attempts: (number - 1).saturating_sub(spent).saturating_add(allowed),
-            undoes: self.progress.undone(step).cloned(),
-        }
+        Call::of(&self.progress, Attempt { lease: self.lease, step, number })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{HandlerKey, Rules, StepNo};
+use crate::{Rules, StepNo, Target};
 
 /// The rules of a template together with where its steps can run, seen from one process.
 #[derive(Clone, Debug)]
@@ -16,15 +16,13 @@ pub struct Routes {
 /// Where one step can run.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// What its handler goes by: its key where the process has it, else what the template writes.
-    pub handler: HandlerKey,
-    /// The queue whose workers run it.
-    pub queue: String,
+    /// Who else can run it. Its compensation goes to the same ones.
+    pub target: Arc<Target>,
     /// Higher goes first among the steps of a task that are ready together.
     pub priority: i32,
     /// Whether this process has the handler and serves the queue.
     pub runs_here: bool,
-    /// Whether this process can undo the step.
+    /// Whether this process can compensate the step.
     pub compensates_here: bool,
 }
 

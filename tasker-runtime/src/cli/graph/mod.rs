@@ -39,7 +39,7 @@ impl Graph {
                 let tasker = context.visiting()?.kept_only().connect().await?;
                 let found = tasker.show_with_template(task).await?;
                 let (report, template) = found.ok_or_else(|| inspect::unknown_task(task))?;
-                let picture = Picture::new(&template, Some(&report), tasker.registry());
+                let picture = Picture::new(&template, Some(&report), &tasker.registry());
                 (Some(report), template, picture)
             }
             Err(_) => {

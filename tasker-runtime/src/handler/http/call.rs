@@ -54,7 +54,7 @@ impl Api {
     ///
     /// # Errors
     /// A permanent one, where the endpoint's section or one of its variables is missing or wrong. The start of
-    /// the program finds this as well, for handlers whose [facts](crate::handler::Facts::api) say what they
+    /// the program finds this as well, for handlers whose [description](crate::handler::HandlerSpec::api) say what they
     /// call.
     pub fn of(step: &TaskSequenceStep, endpoint: &'static Endpoint) -> Result<Self, StepError> {
         let client = ApiClient::of(&step.parts().states);

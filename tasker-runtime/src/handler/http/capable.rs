@@ -16,7 +16,7 @@ use crate::{
 /// ```
 /// use std::time::Duration;
 /// use tasker_runtime::{
-///     handler::{Endpoint, Facts, http::{ApiCapable, StatusClass, status_of}},
+///     handler::{Endpoint, HandlerSpec, http::{ApiCapable, StatusClass, status_of}},
 ///     prelude::*,
 /// };
 ///
@@ -42,8 +42,8 @@ use crate::{
 ///     }
 ///
 ///     // With this the start of the program checks that the endpoint can be called.
-///     fn facts(&self) -> &Facts {
-///         const { &Facts::new().api(&RATES) }
+///     fn spec(&self) -> HandlerSpec {
+///         HandlerSpec::new().api(&RATES)
 ///     }
 ///
 ///     async fn call(&self, step: &TaskSequenceStep) -> Result<Json, StepError> {
@@ -67,7 +67,7 @@ use crate::{
 /// Together with another trait it makes, for example, a handler that asks a server and then decides:
 ///
 /// ```
-/// use tasker_runtime::handler::{DecisionCapable, Endpoint, Facts, http::ApiCapable};
+/// use tasker_runtime::handler::{DecisionCapable, Endpoint, HandlerSpec, http::ApiCapable};
 /// use tasker_runtime::prelude::*;
 ///
 /// static CREDIT: Endpoint = Endpoint::at("https://credit.example.org");
@@ -93,8 +93,8 @@ use crate::{
 ///         "check_credit"
 ///     }
 ///
-///     fn facts(&self) -> &Facts {
-///         const { &Facts::new().api(&CREDIT).decision(ROUTES) }
+///     fn spec(&self) -> HandlerSpec {
+///         HandlerSpec::new().api(&CREDIT).decision(ROUTES)
 ///     }
 ///
 ///     async fn call(&self, step: &TaskSequenceStep) -> Result<Json, StepError> {

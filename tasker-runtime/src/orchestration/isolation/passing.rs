@@ -9,12 +9,12 @@ use super::{
     super::{
         append::{self, Right},
         record,
-        share::{self, Outcome},
+        share::{self, Outcome, Wanted},
     },
     scene::{LEASE, Scene, T0, failure, result},
 };
 use crate::{
-    model::{HandlerKey, Json, Offer, StepError, TaskState},
+    model::{Json, Offer, StepError, Target, TaskState},
     store::{Session, Statement, sql, values},
 };
 
@@ -195,16 +195,17 @@ async fn errors_of_any_size_and_depth_keep_their_code_and_the_start_of_their_tex
 async fn lent_outcomes_are_recorded_together_and_as_held_ones_are() {
     for database in [latin().await, fresh_postgres().await, fresh_sqlite()] {
         let (scene, lease) = Scene::held(database).await;
+        let target = Target { handler: "h".into(), namespace: None, queue: Some("test".into()) };
         let offer = |step: u32| Offer {
             attempt: crate::model::Attempt { lease, step: crate::model::StepNo::of(step), number: 1 },
             offered_at: T0,
-            handler: HandlerKey::from("h"),
-            queue: "test".to_owned(),
+            target: target.clone().into(),
         };
         let mut session = scene.store.session();
         share::offer(&mut session, scene.one, &[offer(0), offer(1)]).await.unwrap();
+        let wanted = Wanted { target: target.clone(), compensation: false }.to_text();
         let mut connection = scene.store.writer().await.unwrap();
-        let taken = share::take(&mut connection, scene.two, vec!["h".into()], None, 10).await.unwrap();
+        let taken = share::take(&mut connection, scene.two, &wanted, 10).await.unwrap();
         assert_eq!(taken.len(), 2, "{}", scene.database);
         let outcome = |step: u32, result| Outcome {
             lease,

@@ -31,7 +31,7 @@ const STEPS: &str =
 const FIRST: StepNo = StepNo::of(0);
 
 fn about(name: &str) -> About<'_> {
-    About { name, handlers: &[], queues: None }
+    About { name, handlers: Vec::new(), queues: None }
 }
 
 /// One task of two steps, and two workers.

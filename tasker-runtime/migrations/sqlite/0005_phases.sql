@@ -50,9 +50,6 @@ alter table runs_checked rename to runs;
 create index runs_queue on runs (queue, priority desc, run_at, task_id)
     where owner is null and run_at <> 9223372036854775807;
 
--- What a worker holds, and nothing that it ever finished.
-create index runs_held on runs (owner) where owner is not null and finished_at is null;
-
 create table steps_checked (
     task_id integer not null,
     started_at integer not null,

@@ -1,4 +1,4 @@
-//! What is known about a handler before it is called.
+//! What is known about a handler while the program is compiled.
 
 use std::any::TypeId;
 use std::fmt;
@@ -89,22 +89,11 @@ pub enum Capability {
     BatchWorker,
 }
 
-/// What is known about a handler before it is called: what it wants to be run with, what it needs
-/// and what it returns.
-///
-/// `#[step_handler]` writes it. A handler written by hand returns one from
-/// [`crate::handler::StepHandler::facts`]:
-///
-/// ```
-/// use std::time::Duration;
-/// use tasker_runtime::handler::Facts;
-///
-/// static FACTS: Facts = Facts::new().timeout(Duration::from_secs(30)).version("1.2.0");
-/// assert_eq!(FACTS.version, Some("1.2.0"));
-/// ```
+/// What `#[step_handler]` writes about a function, as a constant: the compiler checks workflows with it, and
+/// the program makes a [`HandlerSpec`](super::HandlerSpec) of it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Facts {
+pub struct Declared {
     /// Where the name counts; `None`: everywhere.
     pub namespace: Option<&'static str>,
     /// A semantic version, for people.
@@ -131,13 +120,13 @@ pub struct Facts {
     pub output: Option<TypeFacts>,
 }
 
-impl Default for Facts {
+impl Default for Declared {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Facts {
+impl Declared {
     /// Nothing known.
     #[must_use]
     pub const fn new() -> Self {
@@ -274,22 +263,5 @@ impl Facts {
     pub const fn batch_worker(mut self) -> Self {
         self.capability = Capability::BatchWorker;
         self
-    }
-
-    /// Everything it needs, lists within lists flattened.
-    #[must_use]
-    pub fn all_needs(&self) -> Vec<Need> {
-        let mut all = Vec::new();
-        let mut open: Vec<&'static [Need]> = vec![self.needs];
-        while let Some(needs) = open.pop() {
-            for need in needs {
-                match need {
-                    Need::Nothing => {}
-                    Need::All(more) => open.push(more),
-                    other => all.push(*other),
-                }
-            }
-        }
-        all
     }
 }

@@ -1,4 +1,4 @@
-//! Makes an attempt of a held task's step ready to run.
+//! Makes an attempt ready to run, whoever holds its task.
 
 use std::sync::Arc;
 
@@ -8,17 +8,17 @@ use crate::{
     model::{Attempt, task_loop},
 };
 
-/// The attempt with everything its handler gets; `None`: the handler is missing here.
-pub(super) fn call_of(shared: &Arc<Shared>, body: &TaskBody, call: task_loop::Call) -> Option<Call> {
+/// The attempt with everything its handler gets; `None`: the handler is not here. With `lendable` it waits for
+/// its permit only until others would be faster.
+pub(super) fn prepare_call(
+    shared: &Arc<Shared>,
+    body: &TaskBody,
+    call: task_loop::Call,
+    lendable: bool,
+) -> Option<Call> {
     let task_loop::Call { attempt, max_attempts, undoes } = call;
     let Attempt { lease, step: no, number } = attempt;
-    let place = no.step() as usize;
-    let rule = &body.plan.rules().steps[place];
-    let (handler, timeout) = match (no.undoes(), rule.compensation) {
-        (None, _) => (body.plan.handlers[place], rule.timeout),
-        (Some(_), compensation) => (body.plan.compensators[place], compensation.and_then(|how| how.timeout)),
-    };
-    let handler = handler?;
+    let (handler, key) = (body.plan.handler(no)?, body.plan.key(no)?);
     let step = TaskSequenceStep::new(StepParts {
         task: body.facts.clone(),
         step: no.step(),
@@ -36,9 +36,9 @@ pub(super) fn call_of(shared: &Arc<Shared>, body: &TaskBody, call: task_loop::Ca
         step,
         plan: body.plan.clone(),
         cancel: body.cancel.clone(),
-        turn: shared.turns.of(handler, no.undoes().is_none()),
-        handler,
-        timeout,
+        permit: shared.permits.request(key, lendable),
+        handler: handler.clone(),
+        timeout: body.plan.rules().timeout(no),
         grace: shared.settings.cancel_grace,
         clock: shared.clock.clone(),
         running: shared.running.clone(),
