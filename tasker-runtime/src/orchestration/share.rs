@@ -143,7 +143,7 @@ pub(crate) async fn take(
                 taken.push(Taken { attempt, owner: WorkerId(row.int(4)?), task: task.clone() });
             }
             (Ok(attempt), Some(Err(problem))) => {
-                fail_unreadable(connection, worker, attempt, problem).await?
+                fail_unreadable(connection, worker, attempt, problem).await?;
             }
             (Err(problem), _) => {
                 tracing::error!(task = no.0, %problem, "an offer cannot be read and is dropped");

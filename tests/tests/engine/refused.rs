@@ -33,36 +33,29 @@ async fn rolled_back(connection: &mut PgConnection) -> i64 {
 #[tokio::test]
 async fn results_wait_until_a_locked_table_is_free() {
     let template = template("locked", [step("a", &[]), step("b", &["a"]), step("c", &["b"])]);
-    for lent in [false, true] {
-        let world = World::on(fresh_postgres().await);
-        let mut other = beside(&world).await;
-        impatient(&mut other).await;
-        let gate = world.stage.gate("b");
-        let settings: &[(&str, &str)] = if lent { &[("worker.concurrency", "1")] } else { &[] };
-        let tasker = world.builder(settings).template(template.clone()).start().await.unwrap();
-        let task = tasker.submit(Submission::to("test/locked")).await.unwrap();
-        world.stage.wait_for("b", 1).await;
-        let mut looking = beside(&world).await;
-        let before = rolled_back(&mut looking).await;
-        let mut locked = other.begin().await.unwrap();
-        locked.execute("lock table tasker.steps in exclusive mode").await.unwrap();
-        gate.add_permits(1);
-        // Several tries were refused.
-        loop {
-            let mut looking = beside(&world).await;
-            if rolled_back(&mut looking).await >= before + 3 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        locked.commit().await.unwrap();
-        let report = settled(&tasker, task).await;
-        assert_eq!((report.state, &report.result), (TaskState::Complete, &json!("c")));
-        for name in ["a", "b", "c"] {
-            assert_eq!(world.stage.times(name).len(), 1, "{name} ran once");
-        }
-        assert_eq!(world.count("select count(*) from tasker.attempts").await, 0);
+    let world = World::on(fresh_postgres().await);
+    let mut other = beside(&world).await;
+    impatient(&mut other).await;
+    let gate = world.stage.gate("b");
+    let tasker = world.start(&template).await;
+    let task = tasker.submit(Submission::to("test/locked")).await.unwrap();
+    world.stage.wait_for("b", 1).await;
+    let before = rolled_back(&mut beside(&world).await).await;
+    let mut locked = other.begin().await.unwrap();
+    locked.execute("lock table tasker.steps in exclusive mode").await.unwrap();
+    gate.add_permits(1);
+    let refused = || async {
+        let tries = rolled_back(&mut beside(&world).await).await - before;
+        (tries >= 3).then_some(())
+    };
+    eventually("several tries to be refused", refused).await;
+    locked.commit().await.unwrap();
+    let report = settled(&tasker, task).await;
+    assert_eq!((report.state, &report.result), (TaskState::Complete, &json!("c")));
+    for name in ["a", "b", "c"] {
+        assert_eq!(world.stage.times(name).len(), 1, "{name} ran once");
     }
+    assert_eq!(world.count("select count(*) from tasker.attempts").await, 0);
 }
 
 #[tokio::test]

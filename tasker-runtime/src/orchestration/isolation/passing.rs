@@ -14,7 +14,7 @@ use super::{
     scene::{LEASE, Scene, T0, failure, result},
 };
 use crate::{
-    model::{Json, Offer, StepError, Target, TaskState},
+    model::{Attempt, Json, Lease, Offer, StepError, StepNo, Target, TaskState, Timestamp},
     store::{Session, Statement, sql, values},
 };
 
@@ -62,7 +62,7 @@ async fn locked_table_is_waited_for() {
             .unwrap();
         let batch = result(lease, "1");
         records_once_it_is_over(&scene, &mut scene.store.session(), &batch, async || {
-            locked.commit().await.unwrap()
+            locked.commit().await.unwrap();
         })
         .await;
     }
@@ -191,35 +191,43 @@ async fn errors_of_any_size_and_depth_keep_their_code_and_the_start_of_their_tex
     }
 }
 
+/// What came of step `step` of a task that worker one lent.
+fn outcome(
+    scene: &Scene,
+    lease: Lease,
+    step: u32,
+    result: Result<Json, (StepError, Option<Timestamp>)>,
+) -> Outcome {
+    let (step, started_at, finished_at) = (StepNo::of(step), T0, T0 + LEASE);
+    Outcome { lease, owner: scene.one, step, attempt: 1, started_at, finished_at, result }
+}
+
+/// Worker two has these steps on loan.
+async fn lend(scene: &Scene, lease: Lease, steps: &[u32]) {
+    let target = Target { handler: "h".into(), namespace: None, queue: Some("test".into()) };
+    let offer = |step: &u32| Offer {
+        attempt: Attempt { lease, step: StepNo::of(*step), number: 1 },
+        offered_at: T0,
+        target: target.clone().into(),
+    };
+    let offers: Vec<Offer> = steps.iter().map(offer).collect();
+    share::offer(&mut scene.store.session(), scene.one, &offers).await.unwrap();
+    let wanted = Wanted { target: target.clone(), compensation: false }.to_text();
+    let mut connection = scene.store.writer().await.unwrap();
+    let taken = share::take(&mut connection, scene.two, &wanted, 10).await.unwrap();
+    assert_eq!(taken.len(), steps.len(), "{}", scene.database);
+}
+
 #[tokio::test]
 async fn lent_outcomes_are_recorded_together_and_as_held_ones_are() {
     for database in [latin().await, fresh_postgres().await, fresh_sqlite()] {
         let (scene, lease) = Scene::held(database).await;
-        let target = Target { handler: "h".into(), namespace: None, queue: Some("test".into()) };
-        let offer = |step: u32| Offer {
-            attempt: crate::model::Attempt { lease, step: crate::model::StepNo::of(step), number: 1 },
-            offered_at: T0,
-            target: target.clone().into(),
-        };
-        let mut session = scene.store.session();
-        share::offer(&mut session, scene.one, &[offer(0), offer(1)]).await.unwrap();
-        let wanted = Wanted { target: target.clone(), compensation: false }.to_text();
-        let mut connection = scene.store.writer().await.unwrap();
-        let taken = share::take(&mut connection, scene.two, &wanted, 10).await.unwrap();
-        assert_eq!(taken.len(), 2, "{}", scene.database);
-        let outcome = |step: u32, result| Outcome {
-            lease,
-            owner: scene.one,
-            step: crate::model::StepNo::of(step),
-            attempt: 1,
-            started_at: T0,
-            finished_at: T0 + LEASE,
-            result,
-        };
+        lend(&scene, lease, &[0, 1]).await;
         let outcomes = [
-            outcome(0, Ok(Json::from_text("\"日本語\"").unwrap())),
-            outcome(1, Err((says("日本語"), Some(T0 + LEASE)))),
+            outcome(&scene, lease, 0, Ok(Json::from_text("\"日本語\"").unwrap())),
+            outcome(&scene, lease, 1, Err((says("日本語"), Some(T0 + LEASE)))),
         ];
+        let mut connection = scene.store.writer().await.unwrap();
         let written = share::give_back(&mut connection, scene.two, &outcomes).await.unwrap();
         assert_eq!(written, [true, true], "{}", scene.database);
         // The loan has ended.
@@ -231,6 +239,27 @@ async fn lent_outcomes_are_recorded_together_and_as_held_ones_are() {
         assert_eq!(history.entries[0].result.to_value(), "日本語", "{}", scene.database);
         assert_eq!(history.failures[0].error, says("日本語"), "{}", scene.database);
     }
+}
+
+#[tokio::test]
+async fn lent_outcomes_wait_for_a_locked_table_too() {
+    let (scene, lease) = Scene::held(fresh_postgres().await).await;
+    lend(&scene, lease, &[0]).await;
+    let mut other = beside(&scene.database).await;
+    alter(&mut other, "set lock_timeout = '30ms'").await;
+    let mut locked = other.begin().await.unwrap();
+    locked.execute("lock table tasker.steps in exclusive mode").await.unwrap();
+    let outcomes = [outcome(&scene, lease, 0, Ok(Json::from_text("1").unwrap()))];
+    // A session, because the connections of the pool began before the setting.
+    let mut session = scene.store.session();
+    for _ in 0..2 {
+        let refused =
+            session.run(async |c| share::give_back(c, scene.two, &outcomes).await).await.unwrap_err();
+        assert!(refused.is_transient(), "{refused}");
+    }
+    locked.commit().await.unwrap();
+    let written = session.run(async |c| share::give_back(c, scene.two, &outcomes).await).await.unwrap();
+    assert_eq!((written, scene.journal().await), (vec![true], vec!["1".to_owned()]));
 }
 
 #[tokio::test]
