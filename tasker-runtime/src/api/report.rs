@@ -1,13 +1,13 @@
 //! A task as people and programs see it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    model::{Progress, Slot, StepNo, StepState, TaskState, Timestamp, Verdict},
+    model::{Progress, Slot, StepNo, StepState, TaskState, Timestamp, Verdict, WorkerId},
     orchestration::{
         activity::Running,
         compiled::CompiledTemplate,
@@ -43,26 +43,25 @@ pub struct TaskReport {
     /// Why it is where it is, in words.
     pub cause: Option<String>,
     /// When it was submitted.
-    #[serde(skip)]
     pub created_at: Timestamp,
+    /// When the first of its steps was called.
+    pub started_at: Option<Timestamp>,
     /// When it came to its end.
-    #[serde(skip)]
     pub finished_at: Option<Timestamp>,
     /// When it is due, while it waits.
-    #[serde(skip)]
+    #[serde(rename = "due_at")]
     pub next_at: Option<Timestamp>,
     /// Its context.
     #[serde(rename = "input")]
     pub context: Value,
     /// The queue it waits in.
-    #[serde(skip)]
     pub queue: String,
     /// Its priority in that queue.
-    #[serde(skip)]
     pub priority: i64,
     /// The id its submitter gave it.
-    #[serde(skip)]
     pub correlation_id: Uuid,
+    /// The worker that holds it, or did when it ended, as [`WorkerSummary`] numbers them.
+    pub worker: Option<i64>,
 }
 
 /// One step of a task.
@@ -91,11 +90,11 @@ pub struct StepReport {
     /// When its last attempt came to an end.
     pub finished_at: Option<Timestamp>,
     /// When its next attempt starts, while it waits for that.
-    #[serde(skip)]
     pub retry_at: Option<Timestamp>,
     /// Attempts it may have in all.
-    #[serde(skip)]
     pub max_attempts: u32,
+    /// The worker that made its last attempt, as [`WorkerSummary`] numbers them.
+    pub worker: Option<i64>,
 }
 
 /// How many batches of a worker are in which state.
@@ -157,6 +156,14 @@ pub struct TaskSummary {
     pub due_at: Option<Timestamp>,
     /// Why it is where it is, in words.
     pub cause: Option<String>,
+    /// The queue it waits in.
+    pub queue: String,
+    /// Its priority in that queue.
+    pub priority: i64,
+    /// The id its submitter gave it.
+    pub correlation_id: Uuid,
+    /// The worker that holds it, or did when it ended, as [`WorkerSummary`] numbers them.
+    pub worker: Option<i64>,
 }
 
 /// A process that runs tasks.
@@ -219,7 +226,11 @@ impl TaskSummary {
             created_at: line.created_at,
             finished_at: line.finished_at,
             due_at: (line.state == TaskState::Waiting).then_some(line.run_at),
-            cause: line.cause.or_else(|| waits_for_handlers(on_offer)),
+            cause: both(line.cause, waits_for_handlers(on_offer)),
+            queue: line.queue,
+            priority: line.priority,
+            correlation_id: line.correlation_id,
+            worker: line.owner.filter(|worker| *worker != 0),
         }
     }
 }
@@ -230,13 +241,16 @@ impl TaskReport {
         task: StoredTask,
         history: &History,
         plan: &CompiledTemplate,
-        on_offer: &[OnOffer],
+        (on_offer, workers): (&[OnOffer], &HashMap<StepNo, WorkerId>),
         now: Timestamp,
     ) -> Self {
         let progress = history.replay(plan.rules().clone());
         let over = task.state.is_final();
-        let mut steps: Vec<StepReport> =
-            progress.slots().map(|(no, slot)| step(&progress, no, slot, history, over)).collect();
+        let report = |no: StepNo, slot: &Slot| {
+            let worker = workers.get(&no).map(|worker| worker.0).filter(|worker| *worker != 0);
+            StepReport { worker, ..step(&progress, no, slot, history, over) }
+        };
+        let mut steps: Vec<StepReport> = progress.slots().map(|(no, slot)| report(no, slot)).collect();
         count_batches(&progress, &mut steps);
         // Whether a step is compensated whose handler is not here is not known before somebody has begun.
         let known = |(no, slot): &(StepNo, &Slot)| {
@@ -245,11 +259,8 @@ impl TaskReport {
                 || slot.state() != StepState::Pending
                 || slot.failed_attempts() > 0
         };
-        let compensations = progress
-            .undos()
-            .filter(known)
-            .map(|(no, slot)| step(&progress, no, slot, history, over))
-            .collect();
+        let compensations = progress.undos().filter(known).map(|(no, slot)| report(no, slot)).collect();
+        let started_at = steps.iter().filter_map(|step| step.started_at).min();
         // Who holds a task keeps near retries to itself: the journal has them.
         let (state, next_at) = match (task.state, progress.verdict()) {
             (TaskState::InProgress, Verdict::Waiting(at)) if at > now => (TaskState::Waiting, Some(at)),
@@ -269,14 +280,17 @@ impl TaskReport {
             result: if state == TaskState::Complete { result(plan, &steps) } else { Value::Null },
             steps,
             compensations,
-            cause: task.cause.or_else(|| waits_for_worker(plan, on_offer)),
+            cause: both(task.cause, waits_for_worker(plan, on_offer)),
             created_at: task.created_at,
+            started_at,
             finished_at: task.finished_at,
             next_at,
             context: task.context.to_value(),
             queue: task.queue,
             priority: task.priority,
             correlation_id: task.correlation_id,
+            // 0 stands for an operator, who holds nothing.
+            worker: task.owner.filter(|worker| *worker != 0),
         }
     }
 
@@ -304,6 +318,14 @@ impl TaskReport {
     /// The steps, and after them the compensations.
     pub fn all(&self) -> impl Iterator<Item = &StepReport> {
         self.steps.iter().chain(&self.compensations)
+    }
+}
+
+/// Why a task is in its state, and what it waits for there.
+fn both(cause: Option<String>, waits: Option<String>) -> Option<String> {
+    match (cause, waits) {
+        (Some(cause), Some(waits)) => Some(format!("{cause}; {waits}")),
+        (cause, waits) => cause.or(waits),
     }
 }
 
@@ -352,6 +374,7 @@ fn step(progress: &Progress, no: StepNo, slot: &Slot, history: &History, over: b
         finished_at: entry.map(|e| e.finished_at).or(failure.map(|f| f.failed_at)),
         retry_at: slot.retry_at().filter(|_| !over),
         max_attempts: slot.failed_attempts() - slot.spent() + retry.max_attempts.max(1),
+        worker: None,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// How long a command waits at most until the holder of its task sees it.
+/// How long a command waits at most until the holder of its task sees it, where nobody tells of it.
 const LOOK_FOR_COMMANDS: Duration = Duration::from_secs(1);
 
 /// Beats until nothing is held or on loan any more, at a third of the lease.
@@ -54,7 +54,7 @@ pub(crate) async fn run_commands(shared: Arc<Shared>, loops: TaskLoops) {
         tokio::select! {
             () = shared.stopping.cancelled() => break,
             () = shared.asked.notified() => {}
-            () = shared.clock.sleep(LOOK_FOR_COMMANDS) => {}
+            () = shared.clock.sleep(shared.pause(LOOK_FOR_COMMANDS)) => {}
         }
         if let Err(error) = pass_commands(&shared, &loops).await {
             tracing::warn!(%error, "commands wait for the database");
@@ -118,10 +118,13 @@ async fn beat(shared: &Shared, told: &mut Told) -> crate::store::Result<bool> {
     let alive = recover::heartbeat(&mut connection, worker, now, lease, news.as_deref()).await?;
     told.activity = news.unwrap_or_else(|| std::mem::take(&mut told.activity));
     told.at = now;
-    let mut freed = recover::take_back_expired(&mut connection, now).await?;
     drop(connection);
-    freed += recover::take_back_gone(&shared.store, now).await?;
-    look_around(shared).await?;
+    let mut freed = recover::take_back_gone(&shared.store, now).await?;
+    // The common case, in which nobody is gone, costs one question.
+    if look_around(shared).await? {
+        freed += recover::take_back_expired(&mut shared.store.writer().await?, now).await?;
+        look_around(shared).await?;
+    }
     if freed > 0 {
         tracing::info!(tasks = freed, "freed the tasks of a process that is gone");
         shared.hint_all();
@@ -129,11 +132,12 @@ async fn beat(shared: &Shared, told: &mut Told) -> crate::store::Result<bool> {
     Ok(alive)
 }
 
-/// Notes how many other workers there are to lend steps to.
-async fn look_around(shared: &Shared) -> crate::store::Result<()> {
-    let others = recover::live(&mut shared.store.reader().await?).await?;
-    shared.permits.set_other_workers(others.iter().filter(|other| other.id != shared.worker()).count());
-    Ok(())
+/// Notes how many other workers there are to lend steps to. True: the lease of one has run out.
+async fn look_around(shared: &Shared) -> crate::store::Result<bool> {
+    let workers = recover::live(&mut shared.store.reader().await?).await?;
+    shared.permits.set_other_workers(workers.iter().filter(|other| other.id != shared.worker()).count());
+    let now = shared.clock.now();
+    Ok(workers.iter().any(|worker| worker.expires_at < now))
 }
 
 /// This process was taken for dead: others have its tasks. It forgets them and goes on as a new worker.

@@ -5,6 +5,7 @@
 //! taker; it is offered again.
 
 mod resolve;
+mod shown;
 
 use std::{
     collections::HashMap,
@@ -15,46 +16,36 @@ use std::{
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
-use self::resolve::{Resolved, Resolver};
+use self::{
+    resolve::{Resolved, Resolver},
+    shown::{Group, Shown},
+};
 use super::{
-    announce::News,
-    body::{TaskBody, facts_of, results_of},
-    call::Came,
-    driver::BATCH,
-    engine::Shared,
-    prepare::prepare_call,
-    take,
+    announce::News, body::TaskBody, call::Came, driver::BATCH, engine::Shared, prepare::prepare_call, take,
 };
 use crate::{
     model::{
-        Json, Progress, StepNo, TaskNo, WorkerId,
+        Json, StepNo, TaskNo, WorkerId,
         task_loop::{self, AttemptEnded, retry_at},
     },
     orchestration::{
-        compiled::CompiledTemplate,
+        journal::History,
         share::{self, Outcome, Taken},
     },
 };
 
 /// A step that runs here for another process.
 struct Borrowed {
-    taken: Taken,
-    /// The template, with the handler of this step that is here.
-    compiled: Arc<CompiledTemplate>,
-    /// Where the task stood when the step was taken.
-    progress: Arc<Progress>,
+    /// Who lent it.
+    owner: WorkerId,
+    /// Its task, as it was when the step was taken.
+    known: Arc<Shown>,
     /// Which loan it is. The same attempt may be lent here again while its first call still runs: what that
     /// one comes to is not wanted any more.
     loan: u64,
     cancel: CancellationToken,
     /// Tells the handler to stop, as that of a held task.
     stop: CancellationToken,
-}
-
-/// What the steps of one task that were taken together have in common.
-struct Shown {
-    body: TaskBody,
-    progress: Arc<Progress>,
 }
 
 /// Runs what others offer.
@@ -189,50 +180,65 @@ impl Borrower {
         }
     }
 
-    /// Starts steps that were taken together. The history of a task is folded once for all of its steps.
+    /// Starts steps that were taken together.
     async fn start_all(&mut self, taken: Vec<Taken>, resolved: &Resolved) {
-        let mut shown: HashMap<(TaskNo, u32), Shown> = HashMap::new();
-        let mut outcomes = Vec::new();
-        for taken in taken {
-            let step = taken.attempt.step;
-            let place = (taken.attempt.task(), step.step());
-            if !shown.contains_key(&place) {
-                match self.show(&taken, resolved).await {
-                    Some(known) => drop(shown.insert(place, known)),
-                    None => {
-                        self.hand_back(taken.attempt.task(), step).await;
-                        continue;
-                    }
-                }
+        let groups = self.groups(taken, resolved).await;
+        let read = async { shown::read(&mut self.shared.store.reader().await?, &groups).await };
+        let histories = match read.await {
+            Ok(histories) => histories,
+            Err(error) => {
+                // They are on loan here, and nothing runs.
+                self.loans_unknown = true;
+                tracing::warn!(%error, "what borrowed steps read waits for the database");
+                return;
             }
-            let Some(known) = shown.get(&place) else { continue };
-            if step.undoes().is_some() && known.body.plan.handler(step).is_none() {
-                outcomes.extend(self.not_compensated(taken).await);
-            } else {
-                self.start(taken, known).await;
+        };
+        let mut outcomes = Vec::new();
+        for group in groups {
+            let Some(task) = group.taken.first().map(|taken| taken.attempt.task()) else { continue };
+            let known = match histories.get(&task) {
+                Some(history) => Shown::of(&group, history),
+                None => Shown::of(&group, &History::default()),
+            };
+            let known = Arc::new(known);
+            for taken in group.taken {
+                let step = taken.attempt.step;
+                if step.undoes().is_some() && known.body.plan.handler(step).is_none() {
+                    outcomes.extend(self.not_compensated(taken, &known).await);
+                } else {
+                    self.start(taken, &known).await;
+                }
             }
         }
         self.record(outcomes).await;
     }
 
-    /// What the handlers of a task's steps see of it, and where it stands.
-    async fn show(&self, taken: &Taken, resolved: &Resolved) -> Option<Shown> {
-        let task = &taken.task;
-        let compiled = self.shared.plans.get(task.template).await.ok()?;
-        let compiled = self.shared.plans.bound(compiled, taken.attempt.step.step(), &resolved.handler);
-        let progress = task.history.replay(compiled.rules().clone());
-        let results = results_of(&compiled, &progress, &task.history);
-        let facts =
-            facts_of(task.uuid, task.correlation_id, &compiled, task.context.clone(), task.created_at);
-        let cancel = CancellationToken::new();
-        let body = TaskBody { facts, plan: compiled, results, stop: cancel.child_token(), cancel };
-        Some(Shown { body, progress: Arc::new(progress) })
+    /// The steps of each task, with the rules they follow here; what follows none is handed back.
+    async fn groups(&mut self, taken: Vec<Taken>, resolved: &Resolved) -> Vec<Group> {
+        let mut by_task: HashMap<TaskNo, Vec<Group>> = HashMap::new();
+        for taken in taken {
+            let (task, step) = (taken.attempt.task(), taken.attempt.step);
+            let groups = by_task.entry(task).or_default();
+            let place = StepNo::of(step.step());
+            let follows = |group: &&mut Group| group.compiled.key(place) == Some(resolved.handler.key());
+            if let Some(group) = groups.iter_mut().find(follows) {
+                group.taken.push(taken);
+                continue;
+            }
+            let Ok(compiled) = self.shared.plans.get(taken.task.template).await else {
+                self.hand_back(task, step).await;
+                continue;
+            };
+            let compiled = self.shared.plans.bound(compiled, step.step(), &resolved.handler);
+            groups.push(Group { task: taken.task.clone(), compiled, taken: vec![taken] });
+        }
+        by_task.into_values().flatten().collect()
     }
 
-    async fn start(&mut self, taken: Taken, known: &Shown) {
+    async fn start(&mut self, taken: Taken, known: &Arc<Shown>) {
         let attempt = taken.attempt;
         let (task, step) = (attempt.task(), attempt.step);
-        let Shown { body, progress } = known;
+        let Shown { body, progress, .. } = &**known;
         let cancel = CancellationToken::new();
         let stop = cancel.child_token();
         let (facts, plan, results) = (body.facts.clone(), body.plan.clone(), body.results.clone());
@@ -245,8 +251,7 @@ impl Borrower {
         call.permit = call.permit.taken();
         self.loans += 1;
         let loan = self.loans;
-        let (compiled, progress) = (own.plan, progress.clone());
-        let borrowed = Borrowed { taken, compiled, progress, loan, cancel, stop };
+        let borrowed = Borrowed { owner: taken.owner, known: known.clone(), loan, cancel, stop };
         if let Some(former) = self.borrowed.insert((task, step), borrowed) {
             // Lent anew since: what the earlier loan comes to is refused.
             former.cancel.cancel();
@@ -263,8 +268,8 @@ impl Borrower {
 
     /// What came of a compensation that nobody has written: nothing had to be done. One that somebody has begun
     /// exists elsewhere, and is left to them.
-    async fn not_compensated(&mut self, taken: Taken) -> Option<Outcome> {
-        let Taken { attempt, owner, task } = taken;
+    async fn not_compensated(&mut self, taken: Taken, known: &Shown) -> Option<Outcome> {
+        let Taken { attempt, owner, .. } = taken;
         if attempt.number > 1 {
             self.hand_back(attempt.task(), attempt.step).await;
             return None;
@@ -276,7 +281,7 @@ impl Borrower {
             step: attempt.step,
             attempt: attempt.number,
             started_at: now,
-            finished_at: task.after_all(now),
+            finished_at: known.after_all(now),
             result: Ok(Json::null()),
         })
     }
@@ -302,23 +307,23 @@ impl Borrower {
             tracing::debug!(task = task.0, "late outcome refused: the step is on loan anew");
             return None;
         }
-        let Borrowed { taken, compiled, progress, .. } = self.borrowed.remove(&(task, step))?;
+        let Borrowed { owner, known, .. } = self.borrowed.remove(&(task, step))?;
         let Some(outcome) = ended.outcome else {
             self.hand_back(task, step).await;
             return None;
         };
-        let checked = outcome.and_then(|result| compiled.rules().checked(step, result));
+        let checked = outcome.and_then(|result| known.progress.rules().checked(step, result));
         let result = checked.map_err(|error| {
-            let retry_at = retry_at(&progress, attempt, &error, ended.finished_at);
+            let retry_at = retry_at(&known.progress, attempt, &error, ended.finished_at);
             (error, retry_at)
         });
         Some(Outcome {
             lease: attempt.lease,
-            owner: taken.owner,
+            owner,
             step,
             attempt: attempt.number,
             started_at: ended.started_at,
-            finished_at: taken.task.after_all(ended.finished_at),
+            finished_at: known.after_all(ended.finished_at),
             result,
         })
     }

@@ -26,6 +26,7 @@ use crate::{
         Attempt, Batch, Exceptions, Fact, Failed, Lease, Offer, Timestamp,
         task_loop::{
             self, CommandAnswer, CommandWrite, Left, LoanReturned, Next, Round, TaskLoop, Unrunnable,
+            Withdrawal,
         },
     },
     orchestration::{
@@ -69,12 +70,13 @@ impl Driver {
                 self.fold(message).await;
             }
             self.answer_commands().await;
-            let Round { stray, dead_letters, batch, left } = self.tasks.round(self.now());
+            let Round { stray, dead_letters, withdrawals, batch, left } = self.tasks.round(self.now());
             left.into_iter().for_each(|left| self.left(left));
             for lease in stray {
                 self.let_go(lease).await;
             }
             self.set_aside(&dead_letters).await;
+            self.withdraw(&withdrawals).await;
             let exceptions = self.write(&batch).await;
             let next = self.tasks.recorded(batch, &exceptions, self.now());
             self.go_on(next).await;
@@ -253,6 +255,23 @@ impl Driver {
                     break;
                 }
                 Ok(()) => break,
+            }
+        }
+    }
+
+    /// Takes back offers of tasks that are not to go on.
+    async fn withdraw(&mut self, withdrawals: &[Withdrawal]) {
+        while !withdrawals.is_empty() {
+            match share::withdraw_of(&mut self.session, withdrawals).await {
+                Err(error) if error.is_transient() => self.writing.wait(&error).await,
+                Err(error) => {
+                    self.other.note(&error);
+                    break;
+                }
+                Ok(()) => {
+                    self.shared.returned.notify_one();
+                    break;
+                }
             }
         }
     }

@@ -33,6 +33,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    config::Wake,
     handler::States,
     model::{Served, Timestamp, WorkerId, task_loop::Message},
     orchestration::{
@@ -99,6 +100,8 @@ pub(crate) struct Shared {
     pub returned: Notify,
     /// Says that an operator asked something of a task.
     pub asked: Notify,
+    /// Other processes tell this one of what they make.
+    pub listening: AtomicBool,
     pub stopping: CancellationToken,
     /// Set after `stopping`, once nothing is held or on loan here any more.
     pub over: CancellationToken,
@@ -145,6 +148,17 @@ impl Shared {
         let presence = Presence::show(&self.store, worker);
         *self.presence.lock().unwrap_or_else(PoisonError::into_inner) = presence;
         self.worker.store(worker.0, Ordering::Release);
+    }
+
+    /// How often what others make is looked for, where nobody tells of it: `usual`, and a tenth as often while
+    /// they do tell.
+    pub(crate) fn pause(&self, usual: Duration) -> Duration {
+        let told = match self.settings.wake {
+            Wake::PollingOnly => false,
+            Wake::EventDrivenOnly => self.store.is_postgres(),
+            Wake::Hybrid => self.listening.load(Ordering::Relaxed),
+        };
+        if told { usual * 10 } else { usual }
     }
 
     /// Says that `queue` has work, which matters where it is served.
@@ -232,6 +246,7 @@ impl Engine {
             passed_over: AtomicBool::new(false),
             returned: Notify::new(),
             asked: Notify::new(),
+            listening: AtomicBool::new(false),
             stopping: CancellationToken::new(),
             over: CancellationToken::new(),
             watchers,

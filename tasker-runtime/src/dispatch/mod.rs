@@ -25,6 +25,7 @@ pub(crate) mod permits;
 mod prepare;
 pub(crate) mod running;
 pub(crate) mod settings;
+pub(crate) mod submitter;
 pub(crate) mod take;
 pub(crate) mod watch;
 

@@ -10,7 +10,6 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{engine::Shared, message::TaskLoops};
 use crate::{
-    config::Wake,
     model::{Timestamp, task_loop::Message},
     orchestration::claim::{self, ClaimSize, Claimed},
     store::Session,
@@ -75,13 +74,33 @@ impl Take {
                     let now = self.shared.clock.now();
                     if now >= poll {
                         poll = self.next_poll();
-                        self.shared.queues.clone()
+                        self.look_at_queues(now).await
                     } else {
                         self.due_at(now)
                     }
                 }
             };
         }
+    }
+
+    /// Finds out, with one question for all queues, when each has a task that is due; returns those that have one
+    /// at `now`.
+    async fn look_at_queues(&mut self, now: Timestamp) -> Vec<String> {
+        let queues = &self.shared.queues;
+        let due = async {
+            let mut connection = self.session.open().await?;
+            let due = claim::due(&mut connection, queues).await?;
+            self.session.keep(connection);
+            crate::store::Result::Ok(due)
+        };
+        match due.await {
+            Ok(due) => self.due = due,
+            Err(error) => {
+                tracing::warn!(%error, "queues could not be looked at; trying again at the next poll")
+            }
+        }
+        self.shared.counters.claims.fetch_add(self.shared.queues.len() as u64, Ordering::Relaxed);
+        self.due_at(now)
     }
 
     /// When every queue is looked at, whatever is known of them.
@@ -205,6 +224,5 @@ impl Take {
 
 /// The pause before the next look, spread by a fifth so that processes do not look in step.
 pub(super) fn pause(shared: &Shared) -> Duration {
-    let told = shared.settings.wake == Wake::EventDrivenOnly && shared.store.is_postgres();
-    (shared.settings.poll * if told { 10 } else { 1 }).mul_f64(0.8 + 0.4 * fastrand::f64())
+    shared.pause(shared.settings.poll).mul_f64(0.8 + 0.4 * fastrand::f64())
 }

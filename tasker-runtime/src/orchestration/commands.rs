@@ -14,6 +14,7 @@ pub(crate) use self::left::{Answered, Waiting, answer, forget, record, refuse, w
 use super::{
     append,
     journal::{self, History},
+    share,
 };
 use crate::{
     model::{Command, CommandError, Fact, Lease, Progress, Rules, TaskNo, TaskState, Timestamp},
@@ -194,6 +195,10 @@ async fn follow(
     let (owner, finished) = (over.then_some(0), over.then_some(now.as_micros()));
     let values = values![locked.task.0, code, due, owner, finished, moved.cause.as_deref()];
     connection.execute(&sql::SET_RUN, values).await?;
+    if over {
+        // What its last holder lent comes to nobody any more.
+        share::drop_of(connection, &[locked.task]).await?;
+    }
     connection.execute(&sql::RESOLVE_DEAD_LETTER, values![locked.task.0, now.as_micros()]).await?;
     Ok(Asked::Done(state))
 }

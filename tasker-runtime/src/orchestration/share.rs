@@ -6,19 +6,20 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
-    time::Duration,
 };
 
 use uuid::Uuid;
 
 use super::{
     append::{self, Content, Entry, Right},
-    journal::{self, History, Kind},
+    journal::Kind,
     storable,
 };
 pub(crate) use crate::model::Offer;
 use crate::{
-    model::{Attempt, Json, Lease, StepError, StepNo, Target, TaskNo, Timestamp, WorkerId},
+    model::{
+        Attempt, Json, Lease, StepError, StepNo, Target, TaskNo, Timestamp, WorkerId, task_loop::Withdrawal,
+    },
     store::{Column, Connection, Error, Result, Row, Rows, Session, Store, sql, values},
 };
 
@@ -61,7 +62,7 @@ pub(crate) struct Taken {
     pub task: Arc<TakenTask>,
 }
 
-/// The task of steps that were taken together, with everything they need.
+/// What never changes about the task of steps that were taken together.
 #[derive(Debug)]
 pub(crate) struct TakenTask {
     pub uuid: Uuid,
@@ -69,17 +70,6 @@ pub(crate) struct TakenTask {
     pub correlation_id: Uuid,
     pub created_at: Timestamp,
     pub context: Json,
-    pub history: History,
-    /// When the last of its steps finished.
-    latest: Timestamp,
-}
-
-impl TakenTask {
-    /// When a borrowed step finished, if it did at `at` by this process's clock: after all that it may have
-    /// used, whatever the clocks of others say.
-    pub(crate) fn after_all(&self, at: Timestamp) -> Timestamp {
-        at.max(self.latest + Duration::from_micros(1))
-    }
 }
 
 /// What came of a lent step.
@@ -181,28 +171,22 @@ async fn taken_tasks(
     connection: &mut Connection,
     tasks: &[TaskNo],
 ) -> Result<HashMap<TaskNo, Result<Arc<TakenTask>>>> {
-    let mut histories = journal::read_each(connection, tasks).await?;
     let numbers: Vec<i64> = tasks.iter().map(|task| task.0).collect();
     let mut read = HashMap::with_capacity(tasks.len());
     for row in connection.fetch(&sql::TASK_DATA, values![numbers]).await? {
         let task = TaskNo(row.int(0)?);
-        let history = histories.remove(&task).unwrap_or_else(|| Ok(History::default()));
-        let taken = history.and_then(|history| taken_task(&row, history)).map(Arc::new);
-        read.insert(task, taken.map_err(|problem| problem.of_task(task.0)));
+        read.insert(task, taken_task(&row).map(Arc::new).map_err(|problem| problem.of_task(task.0)));
     }
     Ok(read)
 }
 
-fn taken_task(row: &Row, history: History) -> Result<TakenTask> {
-    let latest = history.entries.iter().map(|entry| entry.finished_at).max().unwrap_or_default();
+fn taken_task(row: &Row) -> Result<TakenTask> {
     Ok(TakenTask {
         uuid: row.uuid(1)?,
         template: row.int(2)?,
         correlation_id: row.uuid(3)?,
         created_at: Timestamp::from_micros(row.int(4)?),
         context: row.json(5, "tasks.context")?,
-        history,
-        latest,
     })
 }
 
@@ -269,6 +253,19 @@ fn step_of(row: &Row) -> Result<(TaskNo, StepNo)> {
 /// Takes back what `worker` offers and nobody has taken.
 pub(crate) async fn withdraw(connection: &mut Connection, worker: WorkerId) -> Result<()> {
     connection.execute(&sql::WITHDRAW_OFFERS, values![worker.0]).await.map(drop)
+}
+
+/// Takes back what is offered of tasks that are not to go on.
+pub(crate) async fn withdraw_of(session: &mut Session, withdrawals: &[Withdrawal]) -> Result<()> {
+    session
+        .run(async |connection| {
+            for Withdrawal { lease, taken } in withdrawals {
+                let values = values![lease.task.0, lease.epoch, i64::from(*taken)];
+                connection.execute(&sql::WITHDRAW_TASK, values).await?;
+            }
+            Ok(())
+        })
+        .await
 }
 
 /// Forgets what was offered of these tasks.

@@ -95,6 +95,21 @@ impl Error {
         Self::Statement { purpose, source }
     }
 
+    /// Whether a lock was not free in the time that was given for it.
+    pub(crate) fn is_lock_timeout(&self) -> bool {
+        matches!(self, Self::Statement { source, .. } if code(source).as_deref() == Some("55P03"))
+    }
+
+    /// The same once more, for each of several callers whose statements failed together.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            other if other.is_transient() => {
+                Self::Unreachable { source: sqlx::Error::Io(std::io::Error::other(why_at_all(other))) }
+            }
+            other => Self::Corrupt { what: other.to_string() },
+        }
+    }
+
     /// The database did not answer in time.
     pub(crate) fn timed_out() -> Self {
         Self::Unreachable { source: sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()) }
@@ -214,6 +229,11 @@ impl Error {
             _ => false,
         }
     }
+}
+
+/// What the driver said, where it said anything.
+fn why_at_all(error: &Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// What went wrong, and what to do where a right is missing.

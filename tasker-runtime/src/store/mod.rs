@@ -40,10 +40,10 @@ use crate::model::{Json, Timestamp};
 pub(crate) use connection::Connection;
 use connection::Link;
 pub use db::CallerTransaction;
-pub(crate) use db::{Row, Statement, Value, values};
+pub(crate) use db::{Row, Statement, Value, statements_sent, values};
 pub use error::{Error, Result};
 pub(crate) use listener::Listener;
-pub(crate) use location::Location;
+pub use location::Location;
 use location::Target;
 pub(crate) use rows::{Column, Rows};
 
@@ -117,6 +117,10 @@ impl Store {
             .max_connections(options.pool_size.max(1))
             .acquire_timeout(PATIENCE)
             .test_before_acquire(false)
+            .after_connect(|connection, _| {
+                // Who looks at tasks goes by index too, whatever the statistics say.
+                Box::pin(async move { connection.execute(PINNED_PLANS).await.map(drop) })
+            })
             .before_acquire(|connection, meta| {
                 Box::pin(async move {
                     // One that was just used lives; asking it each time would double every short call.

@@ -20,6 +20,8 @@ pub struct ActiveTask<B> {
     pub(super) progress: Progress,
     /// Attempts that have been started or offered and not come back.
     pub(super) running: u32,
+    /// Of these, attempts that are offered to others.
+    pub(super) lent: u32,
     /// What an operator wants the whole task to come to.
     pub(super) wanted: Option<Wanted>,
     /// Whether the store says that the task is being rolled back.

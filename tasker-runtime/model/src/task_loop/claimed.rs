@@ -38,6 +38,7 @@ impl<B> TaskLoop<B> {
             routes,
             progress,
             running: 0,
+            lent: 0,
             wanted: None,
             rollback_shown: false,
             due: None,

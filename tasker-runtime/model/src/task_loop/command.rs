@@ -5,13 +5,16 @@ use crate::{Command, CommandError, TaskNo, Timestamp};
 
 impl<B> TaskLoop<B> {
     /// What is to be written about the commands that arrived: one of each task, the others wait for the next
-    /// round, because they are about what this one leads to. Each goes back to [`answered`](Self::answered).
+    /// round, because they are about what this one leads to. So do those of a task with a failure that is not
+    /// durable yet: what they allow anew must be on record. Each goes back to [`answered`](Self::answered).
     #[must_use]
     pub fn answers(&mut self, now: Timestamp) -> Vec<CommandWrite> {
         let mut writes: Vec<CommandWrite> = Vec::new();
         let mut later = Vec::new();
         for command in std::mem::take(&mut self.commands) {
-            if writes.iter().any(|write| write.task() == command.lease.task) {
+            let task = command.lease.task;
+            let unwritten = self.batch.failed.iter().any(|failed| failed.attempt.task() == task);
+            if unwritten || writes.iter().any(|write| write.task() == task) {
                 later.push(command);
             } else {
                 writes.extend(self.answer(command, now));

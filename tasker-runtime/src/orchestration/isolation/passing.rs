@@ -10,11 +10,12 @@ use super::{
         append::{self, Right},
         record,
         share::{self, Outcome, Wanted},
+        view,
     },
     scene::{LEASE, Scene, T0, failure, result},
 };
 use crate::{
-    model::{Attempt, Json, Lease, Offer, StepError, StepNo, Target, TaskState, Timestamp},
+    model::{Attempt, Json, Lease, Offer, StepError, StepNo, Target, TaskNo, TaskState, Timestamp},
     store::{Session, Statement, sql, values},
 };
 
@@ -42,8 +43,13 @@ async fn records_once_it_is_over(
         assert!(refused.is_transient(), "{}: {refused}", scene.database);
     }
     over().await;
-    // A connection that is to blame was dropped at the last refusal.
-    let exceptions = record::record(session, scene.one, batch).await.unwrap();
+    // A connection that is to blame was dropped at the last refusal. On a busy machine one more try may be slow.
+    let exceptions = loop {
+        match record::record(session, scene.one, batch).await {
+            Ok(exceptions) => break exceptions,
+            Err(error) => assert!(error.is_transient(), "{}: {error}", scene.database),
+        }
+    };
     assert!(exceptions.lost.is_empty() && exceptions.stale.is_empty(), "{}: {exceptions:?}", scene.database);
     assert_eq!(scene.journal().await, ["1"], "{}", scene.database);
     assert_eq!(scene.failures().await, 0, "{}", scene.database);
@@ -289,8 +295,11 @@ async fn task_that_cannot_be_read_is_set_aside_and_no_other() {
                 continue;
             }
             assert_eq!(claimed.iter().map(|c| c.uuid).collect::<Vec<_>>(), [other], "{}", scene.database);
-            assert_eq!(scene.state().await, TaskState::BlockedByFailures, "{}", scene.database);
             let mut connection = scene.store.writer().await.unwrap();
+            let blocked =
+                view::Wanted { state: Some(TaskState::BlockedByFailures), ..view::Wanted::default() };
+            let blocked = view::list(&mut connection, &blocked, TaskNo(100), 100, 10).await.unwrap();
+            assert_eq!(blocked.iter().map(|line| line.uuid).collect::<Vec<_>>(), [scene.task]);
             let row =
                 connection.fetch_first(&sql::DEAD_LETTER, values![lease.task.0]).await.unwrap().unwrap();
             let reason = row.text(0).unwrap();

@@ -52,7 +52,7 @@ impl Scene {
         let template = values!["test", "pair", "1.0.0", "digest", STEPS, 1];
         connection.execute(&sql::PUT_TEMPLATE, template).await.unwrap();
         let task = task_of(Uuid::now_v7());
-        submit::submit(&mut connection, std::slice::from_ref(&task), None).await.unwrap();
+        submit::submit(&mut connection, &[&task], None).await.unwrap();
         let one = recover::register(&mut connection, &about("one"), T0, LEASE).await.unwrap();
         let two = recover::register(&mut connection, &about("two"), T0 + LEASE, LEASE).await.unwrap();
         drop(connection);
@@ -106,7 +106,7 @@ impl Scene {
 
     pub(super) async fn state(&self) -> TaskState {
         let mut connection = self.store.writer().await.unwrap();
-        view::state(&mut connection, self.task).await.unwrap().unwrap()
+        view::find(&mut connection, self.task).await.unwrap().unwrap().0.state
     }
 
     pub(super) async fn is_held(&self) -> bool {
@@ -130,7 +130,7 @@ impl Scene {
     pub(super) async fn add_task(&self) -> Uuid {
         let uuid = Uuid::now_v7();
         let mut connection = self.store.writer().await.unwrap();
-        submit::submit(&mut connection, &[task_of(uuid)], None).await.unwrap();
+        submit::submit(&mut connection, &[&task_of(uuid)], None).await.unwrap();
         uuid
     }
 
