@@ -91,6 +91,7 @@ impl Builder {
         self.options.pool_size = database.pool_size;
         self.options.full_sync = database.full_sync;
         self.max_decision_depth = Some(limits.max_decision_depth);
+        self.options.max_payload_bytes = limits.max_payload;
         self.directory = Some(templates.directory);
         self.partial = handlers.partial;
         self.aliases = config.aliases().clone();

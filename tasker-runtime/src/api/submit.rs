@@ -167,7 +167,10 @@ impl Tasker {
     }
 
     fn request(&self, id: Uuid, submission: Submission) -> Result<(Request, &Known), SubmitError> {
-        Ok(submission::request(&self.inner.catalog, id, submission, self.inner.clock.now())?)
+        let (request, known) =
+            submission::request(&self.inner.catalog, id, submission, self.inner.clock.now())?;
+        self.inner.store.check_size("context", &request.task.context)?;
+        Ok((request, known))
     }
 
     /// The order for a task, which this process is to hold from the start where it is due and there is room.

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     model::{Timestamp, task_loop::Message},
-    orchestration::claim::{self, Claimed},
+    orchestration::claim::{self, ClaimSize, Claimed},
     store::Session,
 };
 
@@ -33,6 +33,7 @@ pub(crate) struct Claimer {
     hints: UnboundedReceiver<Hint>,
     /// When queues have tasks that are due next, as far as was seen at the last look.
     due: BTreeMap<String, Timestamp>,
+    size: ClaimSize,
     trouble: Backoff,
 }
 
@@ -53,6 +54,7 @@ impl Claimer {
             loops,
             hints,
             due: BTreeMap::new(),
+            size: ClaimSize::default(),
             trouble: Backoff::new("tasks could not be claimed; trying again at the next poll"),
         }
     }
@@ -152,7 +154,7 @@ impl Claimer {
         let mut more = Vec::new();
         for queue in queues {
             self.due.remove(queue);
-            let limit = self.claims.free().min(self.shared.settings.claim);
+            let limit = self.size.within(self.claims.free().min(self.shared.settings.claim));
             if limit == 0 {
                 more.push(queue.clone());
                 continue;
@@ -161,6 +163,7 @@ impl Claimer {
             match self.claim(queue, now, limit).await {
                 Ok(tasks) => {
                     let all = tasks.len() < limit;
+                    self.size.learn(&tasks);
                     self.hand_over(tasks);
                     if all {
                         self.look_ahead(queue, now).await;

@@ -58,7 +58,6 @@ impl Claims {
         &self.queues
     }
 
-
     /// Says that `queue` has work, which matters where it is served.
     pub(crate) fn queue_has_work(&self, queue: &str) {
         if self.served.has(queue) {

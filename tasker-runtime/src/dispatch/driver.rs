@@ -196,10 +196,18 @@ impl Driver {
     }
 
     async fn claimed(&mut self, claimed: Claimed) {
-        let message = match self.around.plans.get(claimed.template).await {
+        let plan = match self.around.plans.get(claimed.template).await {
+            Ok(plan) => match claimed.history.unknown_step(plan.rules()) {
+                None => Ok(plan),
+                Some(step) => {
+                    Err(format!("its journal has step {}, and its template has no such step", step.code()))
+                }
+            },
+            Err(problem) => Err(problem.to_string()),
+        };
+        let message = match plan {
             Ok(plan) => task_loop::Message::Claimed(body::read_back(claimed, plan)),
-            Err(problem) => {
-                let cause = problem.to_string();
+            Err(cause) => {
                 tracing::warn!(task = %claimed.uuid, %cause, "task cannot run here");
                 let Claimed { lease, uuid: id, .. } = claimed;
                 task_loop::Message::Unrunnable(Unrunnable { lease, id, cause })
