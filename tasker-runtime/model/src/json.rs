@@ -30,7 +30,7 @@ impl Json {
     /// The JSON text of `value`.
     ///
     /// ```
-    /// use tasker_runtime::model::Json;
+    /// use tasker_model::Json;
     ///
     /// assert_eq!(Json::of(&u128::MAX)?.as_str(), "340282366920938463463374607431768211455");
     /// let error = Json::of(&[("rate", Some(f64::NAN))]).unwrap_err();
@@ -47,7 +47,11 @@ impl Json {
 
     /// The same for the result of a step, which must not hide an error: the `Err` of a `Result` in it is
     /// refused.
-    pub(crate) fn output<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<Self> {
+    ///
+    /// # Errors
+    /// As [`of`](Self::of), and where there is such an error.
+    #[doc(hidden)]
+    pub fn output<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<Self> {
         Self::written(writer::write(value, true)?)
     }
 
@@ -61,7 +65,7 @@ impl Json {
     /// Takes text that must be one JSON document.
     ///
     /// ```
-    /// use tasker_runtime::model::Json;
+    /// use tasker_model::Json;
     ///
     /// let error = Json::from_text(r#"{"amount": 1, "amount": 2}"#).unwrap_err();
     /// assert!(error.to_string().starts_with("the key \"amount\" is there twice at line 1 column"));

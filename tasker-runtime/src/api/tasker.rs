@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use super::{
@@ -22,6 +21,7 @@ use crate::{
         engine::{Plans, Room},
         watch::Updates,
     },
+    handler::Readable,
     model::{Json, Lease, StepNo, TaskState},
     orchestration::{
         activity,
@@ -31,7 +31,10 @@ use crate::{
         submit::{self, NewTask},
         view,
     },
-    registry::Registry,
+    registry::{
+        Registry,
+        typed::{self, Answer, ContextOf, ReadAs, Runs},
+    },
     store::{self, CallerTransaction, Store},
     template::Template,
 };
@@ -296,22 +299,37 @@ impl Tasker {
         Ok((task, known))
     }
 
-    /// Adds a task of `template`, waits for it and returns its result.
+    /// Adds a task, waits for it and returns its result.
+    ///
+    /// A workflow that has a name in code is given by that name, and the compiler knows its types; any other
+    /// by the name of its template as text.
     ///
     /// # Errors
     /// When the task was not added, came to rest without a result, or its result is no `T`.
-    pub async fn run<T: DeserializeOwned>(
-        &self,
-        template: &str,
-        context: &(impl Serialize + ?Sized),
-    ) -> Result<T, WaitError> {
-        let submission = Submission::to(template).context(context).map_err(SubmitError::from)?;
+    pub fn run<T, W, C, WC, WO>(&self, workflow: W, context: &C) -> Answer<'_, T, WaitError>
+    where
+        T: Readable + 'static,
+        W: Runs<WC, WO>,
+        C: ?Sized + ContextOf<W, WC>,
+        WO: ReadAs<W, T>,
+    {
+        let task = typed::task(&workflow, context);
+        Box::pin(async move { self.finish(task?).await })
+    }
+
+    /// Adds a task, waits for it and returns its result.
+    pub(crate) async fn finish<T: Readable>(&self, submission: Submission) -> Result<T, WaitError> {
         let task = self.submit(submission).await?;
+        self.result(task).await
+    }
+
+    /// Waits for a task and returns its result.
+    pub(crate) async fn result<T: Readable>(&self, task: Uuid) -> Result<T, WaitError> {
         let report = self.wait(task).await?;
         if report.state != TaskState::Complete {
             return Err(WaitError::Unsuccessful { task, state: report.state, cause: report.cause });
         }
-        serde_json::from_value(report.result).map_err(|source| WaitError::Form { task, source })
+        T::read(&report.result_text).map_err(|source| WaitError::Form { task, source })
     }
 
     /// Watches a task while this process has it.

@@ -8,13 +8,16 @@ pub(crate) mod bind;
 mod check;
 mod compensation;
 pub(crate) mod compile;
+pub(crate) mod ends;
 mod find;
 mod kinds;
+pub(crate) mod typed;
 pub(crate) mod workflow;
 
 pub use crate::handler::Registration;
 pub use check::{Checked, Problem, Warning};
 pub use find::NotFound;
+pub use typed::{Answer, AnyContext, AnyOutput, Typed, WorkflowType};
 pub use workflow::Workflow;
 
 use std::collections::{BTreeMap, HashMap};
