@@ -1,7 +1,7 @@
 //! What a file with handlers needs: `use tasker_runtime::prelude::*;`.
 
 #[cfg(feature = "http")]
-pub use crate::handler::api::{Api, ApiCapable};
+pub use crate::handler::http::{Api, ApiCapable};
 pub use crate::handler::{
     Attempt, BatchPlan, Batches, Cancelled, Checkpoint, Config, Cursor, Decision, FromStep, IdempotencyKey,
     OptionExt, ResultExt, Slice, State, StepHandler, StepInfo, TaskSequenceStep,

@@ -14,11 +14,11 @@ pub use crate::handler::annotated::{
     Call, Place, StepFn, by_hand, call_0, call_1, call_2, call_3, call_4, call_5, call_6, entry, here,
     millis, never_called, run, run_with_step,
 };
-#[cfg(feature = "http")]
-pub use crate::handler::api::ApiCapable;
 pub use crate::handler::compensating::{Same, compensates, marked};
 pub use crate::handler::decision::{AsRoute, IsDecision, Route};
 pub use crate::handler::hidden::{HidesError, HidesErrorFirst, hides_no_error};
+#[cfg(feature = "http")]
+pub use crate::handler::http::ApiCapable;
 pub use crate::handler::param::{
     Fallback, Gathers, Kind, NoContext, OutputOf, Parameter, Pick, Readable, StepInput, UndoneOf, depends_on,
     one_context, some_api, undone,
@@ -29,8 +29,8 @@ pub use crate::handler::returned::{
     is_worker, permanent, plan_result, step_result, takes_its_batch,
 };
 pub use crate::handler::{
-    BatchableCapable, Batches, Compensates, Compensating, DecisionCapable, Endpoint, Facts, Linked, Need,
-    Registration, StepHandler, TaskSequenceStep,
+    BatchableCapable, Batches, Compensates, Compensating, DecisionCapable, Declared as Facts, Endpoint,
+    Linked, Need, Registration, StepHandler, TaskSequenceStep,
 };
 pub use crate::model::{Classified, Derived, StepError, classified};
 pub use crate::registry::Workflow;

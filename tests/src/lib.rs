@@ -16,6 +16,7 @@
 
 pub mod cluster;
 mod database;
+pub mod doors;
 pub mod layers;
 pub mod stage;
 pub mod world;

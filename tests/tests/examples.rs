@@ -11,7 +11,7 @@ use handlers as _;
 use serde_json::{Value, json};
 use tasker_runtime::{
     StepError,
-    handler::{Results, StepParts, TaskFacts, TaskSequenceStep, Upstream},
+    handler::{Results, StepParts, TaskData, TaskSequenceStep, Upstream},
     model::Json,
     registry::Registry,
     template::{Options, Template, Verdict, load_file, load_tree},
@@ -165,7 +165,7 @@ async fn call_all(template: &str, context: Value) -> Result<HashMap<String, Valu
     let registry = Registry::discover();
     let id = Uuid::now_v7();
     let context = Json::of(&context).unwrap();
-    let facts = TaskFacts { id, correlation_id: id, template: template.clone(), context, created_at_us: 0 };
+    let facts = TaskData { id, correlation_id: id, template: template.clone(), context, created_at_us: 0 };
     let task = Arc::new(facts);
     let mut returned = HashMap::new();
     for &number in template.order() {

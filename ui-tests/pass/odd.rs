@@ -75,8 +75,8 @@ fn main() {
     let _ = (r#async, loan::decide);
     let template = keywords.template().expect("the file was checked by the compiler");
     assert_eq!(template.steps()[1].depends_on, ["type"]);
-    let made = handlers![made][0];
+    let [made] = handlers![made];
     assert_eq!(made.key(), "made-up");
     let optional = Need::Step { name: "other", exact: None, optional: true };
-    assert!(format!("{:?}", made.handler().facts().needs).contains(&format!("{optional:?}")), "{:?}", made.handler().facts());
+    assert!(format!("{:?}", made.spec().needs).contains(&format!("{optional:?}")), "{:?}", made.spec());
 }

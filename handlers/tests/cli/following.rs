@@ -7,18 +7,7 @@ use std::{
 
 use support::databases;
 
-use crate::ran::{Folder, run, tasker};
-
-const WAITS: &str = "\
-name: waits
-namespace: t
-steps:
-  - { name: first, handler: { callable: fail_n_times, initialization: { fail_count: 0 } } }
-  - name: second
-    handler: always_fail
-    depends_on: [first]
-    retry: { max_attempts: 2, backoff: linear, backoff_base_ms: 600000, max_backoff_ms: 600000 }
-";
+use crate::ran::{Folder, WAITS, run, tasker};
 
 #[tokio::test]
 async fn resume_tells_of_every_step_from_the_first() {

@@ -5,6 +5,18 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use support::TestDatabase;
 
+/// A template whose second step fails and is tried again long after any test has ended.
+pub(crate) const WAITS: &str = "\
+name: waits
+namespace: t
+steps:
+  - { name: first, handler: { callable: fail_n_times, initialization: { fail_count: 0 } } }
+  - name: second
+    handler: always_fail
+    depends_on: [first]
+    retry: { max_attempts: 2, backoff: linear, backoff_base_ms: 600000, max_backoff_ms: 600000 }
+";
+
 /// `tasker` on this database, with the examples.
 pub(crate) fn tasker(database: &TestDatabase, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tasker"));
@@ -74,9 +86,13 @@ impl Folder {
         std::fs::remove_file(self.0.path().join(file)).unwrap();
     }
 
+    pub(crate) fn path(&self) -> &str {
+        self.0.path().to_str().unwrap()
+    }
+
     /// These arguments, with the templates of this folder and no others.
     pub(crate) fn run(&self, database: &TestDatabase, arguments: &[&str]) -> Ran {
-        let ours = ["--templates", self.0.path().to_str().unwrap()];
+        let ours = ["--templates", self.path()];
         run(database, &[arguments, &ours].concat())
     }
 }

@@ -91,10 +91,11 @@ impl Progress {
         let all = batch.settled as usize == batch.instances.len();
         match state {
             StepState::InProgress | StepState::Error if all && !stopped => {
+                self.lead_to(no, StepState::InProgress);
                 self.settle(no, StepState::Complete);
             }
             StepState::InProgress if all => self.move_to(no, StepState::Error),
-            StepState::Error if !all => self.move_to(no, StepState::InProgress),
+            StepState::Error if !all => self.lead_to(no, StepState::InProgress),
             _ => {}
         }
     }

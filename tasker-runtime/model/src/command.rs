@@ -1,7 +1,6 @@
 //! What operators ask of a task, and what follows from it.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tasker_template::FailureStrategy;
 
 use super::{Event, Json, Progress, StepNo, StepState, TaskState, Verdict};
@@ -29,8 +28,8 @@ pub enum Command {
     Resolve {
         /// The step.
         step: String,
-        /// Its result.
-        result: Value,
+        /// Its result, kept as it is written.
+        result: Json,
     },
     /// Go on without a step that failed or waits for a retry; what needs its result is skipped as well.
     Skip {
@@ -165,9 +164,10 @@ impl Command {
             Self::Resolve { step, result } => {
                 let no = open(progress, step, "resolved")?;
                 let problem = |problem: String| CommandError::Result { step: step.clone(), problem };
-                let result = Json::of(result).map_err(|error| problem(error.to_string()))?;
-                progress.rules().effect(no, &result).map_err(|error| problem(error.to_string()))?;
-                Ok(vec![Fact::Resolved(no, result)])
+                // A number no handler could read, or half of a character, is refused while somebody is there to hear.
+                result.parse::<serde_json::Value>().map_err(|error| problem(error.to_string()))?;
+                progress.rules().effect(no, result).map_err(|error| problem(error.to_string()))?;
+                Ok(vec![Fact::Resolved(no, result.clone())])
             }
             Self::Skip { step } => Ok(vec![Fact::Skipped(open(progress, step, "skipped")?)]),
             Self::Cancel | Self::GiveUp | Self::Pause | Self::Resume => Ok(Vec::new()),
@@ -251,5 +251,22 @@ fn open(progress: &Progress, step: &str, verb: &'static str) -> Result<StepNo, C
         }
         (no, StepState::Error | StepState::WaitingForRetry) => Ok(no),
         (_, state) => Err(CommandError::WrongState { step: step.to_owned(), state, verb }),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_stored_digit_for_digit_and_read_as_they_always_were() {
+        let text =
+            r#"{"resolve":{"step":"a","result":{"n": 340282366920938463463374607431768211455, "f": 1.10}}}"#;
+        let command: Command = serde_json::from_str(text).unwrap();
+        let Command::Resolve { result, .. } = &command else { panic!("another command: {command:?}") };
+        assert_eq!(result.as_str(), r#"{"n": 340282366920938463463374607431768211455, "f": 1.10}"#);
+        assert_eq!(serde_json::to_string(&command).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Command>("\"cancel\"").unwrap(), Command::Cancel);
     }
 }

@@ -50,6 +50,9 @@ struct Fields {
     context: Option<Value>,
     #[serde(default, rename = "retry_after_ms", skip_serializing_if = "Option::is_none", with = "millis")]
     retry_after: Option<Duration>,
+    // Decided about where the failure happens, so it is never stored.
+    #[serde(skip)]
+    suggested: bool,
 }
 
 impl StepError {
@@ -64,7 +67,14 @@ impl StepError {
     }
 
     fn new(retryable: bool, code: Cow<'static, str>, message: String) -> Self {
-        Self(Box::new(Fields { retryable, code, message, context: None, retry_after: None }))
+        Self(Box::new(Fields {
+            retryable,
+            code,
+            message,
+            context: None,
+            retry_after: None,
+            suggested: false,
+        }))
     }
 
     /// The same failure, to be tried again no sooner than `delay` from now, in place of the delay that
@@ -74,7 +84,17 @@ impl StepError {
     pub fn after(mut self, delay: Duration) -> Self {
         self.0.retryable = true;
         self.0.retry_after = Some(delay);
+        self.0.suggested = false;
         self
+    }
+
+    /// As [`after`](Self::after), for a delay that comes from outside, such as a server's `Retry-After`. The step
+    /// waits no longer than its retry options allow: their longest delay where they say one, else an hour.
+    #[must_use]
+    pub fn suggested_after(self, delay: Duration) -> Self {
+        let mut error = self.after(delay);
+        error.0.suggested = true;
+        error
     }
 
     /// The same failure with data for whoever looks into it: anything that serializes to JSON.
@@ -116,6 +136,11 @@ impl StepError {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
+    }
+
+    /// The delay that is waited under a policy that allows `most` to what is suggested from outside.
+    pub(crate) fn delay_within(&self, most: Duration) -> Option<Duration> {
+        self.0.retry_after.map(|delay| if self.0.suggested { delay.min(most) } else { delay })
     }
 }
 

@@ -37,6 +37,18 @@ impl From<&str> for HandlerKey {
     }
 }
 
+impl PartialEq<str> for HandlerKey {
+    fn eq(&self, other: &str) -> bool {
+        *self.0 == *other
+    }
+}
+
+impl PartialEq<&str> for HandlerKey {
+    fn eq(&self, other: &&str) -> bool {
+        *self.0 == **other
+    }
+}
+
 impl Borrow<str> for HandlerKey {
     fn borrow(&self) -> &str {
         &self.0

@@ -3,7 +3,7 @@
 mod strict;
 mod writer;
 
-use std::sync::Arc;
+use std::{fmt::Write, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use serde_json::value::RawValue;
@@ -49,7 +49,7 @@ impl Json {
     /// refused.
     ///
     /// # Errors
-    /// As [`of`](Self::of), and where there is such an error.
+    /// When `value` does not serialize, or has an `Err` in it.
     #[doc(hidden)]
     pub fn output<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<Self> {
         Self::written(writer::write(value, true)?)
@@ -97,6 +97,35 @@ impl Json {
         Self("null".into())
     }
 
+    /// The same document in ASCII: every other character is written as an escape. It reads as the same value.
+    ///
+    /// ```
+    /// use tasker_model::Json;
+    ///
+    /// let json = Json::from_text(r#"{"city":"東京 🗼"}"#)?;
+    /// assert_eq!(json.escaped().as_str(), r#"{"city":"\u6771\u4eac \ud83d\uddfc"}"#);
+    /// assert_eq!(json.escaped().to_value(), json.to_value());
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use]
+    pub fn escaped(&self) -> Self {
+        if self.0.is_ascii() {
+            return self.clone();
+        }
+        let mut text = String::with_capacity(self.0.len() * 2);
+        for character in self.0.chars() {
+            if character.is_ascii() {
+                text.push(character);
+                continue;
+            }
+            // Only strings have such characters. Writing to a String cannot fail.
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                let _ = write!(text, "\\u{unit:04x}");
+            }
+        }
+        Self(text.into())
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -131,7 +160,11 @@ impl Serialize for Json {
 /// Any document, as it is written, where `serde_json` reads it.
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Box::<RawValue>::deserialize(from).map(|raw| Self(raw.get().into()))
+        let raw = Box::<RawValue>::deserialize(from)?;
+        if depth(raw.get()) > MAX_LEVELS {
+            return Err(serde::de::Error::custom(format!("nested deeper than {MAX_LEVELS} levels")));
+        }
+        Ok(Self(raw.get().into()))
     }
 }
 

@@ -4,6 +4,10 @@
 //! goes in, which steps may run comes out. Nothing here is stored.
 
 mod cause;
+mod decided;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod moves;
 mod rollback;
 
 use std::{
@@ -14,6 +18,7 @@ use std::{
 
 use tasker_template::{OnFailure, StepKind};
 
+pub use self::decided::Moved;
 use self::rollback::Rollback;
 use super::{Json, Rules, StepNo, StepState, Timestamp, batch::Batch, outcome::OutcomeError, rules::Effect};
 
@@ -76,6 +81,15 @@ pub struct Slot {
 }
 
 impl Slot {
+    /// The one place where a state changes. It goes only where [`StepState::next`] says.
+    pub(super) fn enter(&mut self, state: StepState) -> StepState {
+        let before = mem::replace(&mut self.state, state);
+        debug_assert!(before.next().contains(&state), "a step went from {before} to {state}");
+        #[cfg(test)]
+        moves::note(before, state);
+        before
+    }
+
     fn waiting_for(missing: u32) -> Self {
         Self {
             state: StepState::Pending,
@@ -291,16 +305,21 @@ impl Progress {
             (_, Event::Failed { retry_at }) => self.attempt_failed(no, *retry_at),
             (_, Event::Reopened) => self.reopen(no),
             (_, Event::FailedAndReopened) => {
-                self.move_to(no, StepState::Pending);
+                self.lead_to(no, StepState::Error);
                 self.slot_mut(no, |slot| slot.attempts += 1);
                 self.reopen(no);
             }
-            (_, Event::Skipped) => self.settle(no, StepState::Skipped),
+            (_, Event::Skipped) => {
+                self.lead_to_failure(no);
+                self.settle(no, StepState::Skipped);
+            }
             (Ok(effect), Event::Completed { .. }) => {
+                self.lead_to(no, StepState::InProgress);
                 self.follow(no.step(), effect);
                 self.settle(no, StepState::Complete);
             }
             (Ok(effect), Event::Resolved { .. }) => {
+                self.lead_to_failure(no);
                 self.follow(no.step(), effect);
                 self.settle(no, StepState::ResolvedManually);
             }
@@ -322,8 +341,7 @@ impl Progress {
     }
 
     fn attempt_failed(&mut self, no: StepNo, retry_at: Option<Timestamp>) {
-        // Out of what it may wait for already.
-        self.move_to(no, StepState::Pending);
+        self.lead_to(no, StepState::InProgress);
         self.slot_mut(no, |slot| {
             slot.attempts += 1;
             slot.spent += 1;
@@ -340,9 +358,25 @@ impl Progress {
     }
 
     fn fail(&mut self, no: StepNo) {
+        self.lead_to(no, StepState::InProgress);
         self.move_to(no, StepState::Error);
         if no.index().is_some() {
             self.instance_changed(no.step());
+        }
+    }
+
+    /// Moves a step to `state` through all that lies between: the journal has only what attempts came to, and
+    /// may be read in another order than it was written in.
+    pub(super) fn lead_to(&mut self, no: StepNo, state: StepState) {
+        while let Some(next) = self.slot(no).and_then(|slot| slot.state.towards(state)) {
+            self.move_to(no, next);
+        }
+    }
+
+    /// Operators decide about steps that failed or wait for a retry.
+    fn lead_to_failure(&mut self, no: StepNo) {
+        if self.slot(no).is_some_and(|slot| slot.state != StepState::WaitingForRetry) {
+            self.lead_to(no, StepState::Error);
         }
     }
 
@@ -389,11 +423,12 @@ impl Progress {
             self.settle(no, StepState::Skipped);
         } else if rule.batch.is_none() {
             self.make_ready(no);
-        } else if self.batches.get(&step).is_none_or(|batch| batch.instances.is_empty()) {
-            self.settle(no, StepState::Complete);
         } else {
-            self.move_to(no, StepState::InProgress);
-            self.instance_changed(step);
+            self.lead_to(no, StepState::InProgress);
+            match self.batches.get(&step) {
+                Some(batch) if !batch.instances.is_empty() => self.instance_changed(step),
+                _ => self.settle(no, StepState::Complete),
+            }
         }
     }
 
@@ -433,14 +468,14 @@ impl Progress {
         slot.map(change)
     }
 
-    /// The one place where a state changes, and every count with it.
+    /// Moves a step or an instance, and every count with it.
     pub(super) fn move_to(&mut self, no: StepNo, state: StepState) {
         let changed = self.slot_mut(no, |slot| {
             slot.reopened &= matches!(
                 state,
                 StepState::Pending | StepState::Ready | StepState::InProgress | StepState::WaitingForRetry
             );
-            (mem::replace(&mut slot.state, state), slot.retry_at.unwrap_or_default())
+            (slot.enter(state), slot.retry_at.unwrap_or_default())
         });
         let Some((before, retry_at)) = changed else { return };
         if before == StepState::WaitingForRetry {

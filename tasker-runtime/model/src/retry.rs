@@ -12,7 +12,8 @@ use tasker_template::Backoff;
 /// use tasker_template::Backoff;
 ///
 /// let s = Duration::from_secs;
-/// let retry = Retry { max_attempts: 4, backoff: Backoff::Exponential, base: s(1), cap: s(3) };
+/// let retry = Retry { max_attempts: 4, base: s(1), cap: s(3), ..Retry::default() };
+/// assert_eq!(retry.backoff, Backoff::Exponential);
 /// assert_eq!(retry.delay_after(1), Some(s(1)));
 /// assert_eq!(retry.delay_after(3), Some(s(3))); // capped, not 4 s
 /// assert_eq!(retry.delay_after(4), None);       // no attempt is left
@@ -27,16 +28,19 @@ pub struct Retry {
     pub base: Duration,
     /// The longest delay, before jitter.
     pub cap: Duration,
+    /// The longest delay that a server may ask for, with `Retry-After`.
+    pub max_suggested: Duration,
 }
 
 impl Default for Retry {
-    /// Three attempts, 1 s and 2 s apart.
+    /// Three attempts, 1 s and 2 s apart, or as far as a server asks for, an hour at most.
     fn default() -> Self {
         Self {
             max_attempts: 3,
             backoff: Backoff::Exponential,
             base: Duration::from_secs(1),
             cap: Duration::from_secs(30),
+            max_suggested: Duration::from_secs(60 * 60),
         }
     }
 }
@@ -91,8 +95,8 @@ mod tests {
     use super::*;
 
     fn delays(backoff: Backoff) -> Vec<u64> {
-        let retry =
-            Retry { max_attempts: 7, backoff, base: Duration::from_secs(2), cap: Duration::from_secs(20) };
+        let (base, cap) = (Duration::from_secs(2), Duration::from_secs(20));
+        let retry = Retry { max_attempts: 7, backoff, base, cap, ..Retry::default() };
         (1..).map_while(|attempt| retry.delay_after(attempt)).map(|delay| delay.as_secs()).collect()
     }
 

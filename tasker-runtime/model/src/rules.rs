@@ -36,6 +36,9 @@ pub struct Rule {
 /// How the compensation of a step is called.
 #[derive(Clone, Copy, Debug)]
 pub struct Compensation {
+    /// The handler of the step is not in this process: whether the step is compensated at all, and how, is
+    /// known where the handler is.
+    pub elsewhere: bool,
     /// How failed attempts are followed by others.
     pub retry: Retry,
     /// How long one attempt may take.
@@ -133,6 +136,17 @@ impl Rules {
         }
     }
 
+    /// `result`, where step `no` may have it.
+    ///
+    /// # Errors
+    /// As [`effect`](Self::effect), as the failure for good that it is for the step.
+    pub fn checked(&self, no: StepNo, result: Json) -> Result<Json, StepError> {
+        match self.effect(no, &result) {
+            Ok(_) => Ok(result),
+            Err(problem) => Err(StepError::permanent("INVALID_OUTCOME", problem.to_string())),
+        }
+    }
+
     fn routes(&self, rule: &Rule, result: &Json) -> Result<Vec<u32>, OutcomeError> {
         let outcome: DecisionOutcome =
             result.parse().map_err(|problem| rule.shape("a `Decision`", &problem))?;
@@ -169,6 +183,16 @@ impl Rules {
         }
     }
 
+    /// How long one attempt at a step or a compensation may take.
+    #[must_use]
+    pub fn timeout(&self, no: StepNo) -> Option<Duration> {
+        let rule = &self.steps[no.step() as usize];
+        match (no.undoes(), rule.compensation) {
+            (Some(_), compensation) => compensation.and_then(|how| how.timeout),
+            (None, _) => rule.timeout,
+        }
+    }
+
     /// Whether attempt `attempt` of step `no`, `spent` attempts after the step was last started anew,
     /// is followed by another, and after what delay. `seed` decides the jitter.
     #[must_use]
@@ -176,8 +200,9 @@ impl Rules {
         if !error.is_retryable() {
             return None;
         }
-        let delay = self.retry(no).delay_after(spent)?;
-        Some(error.retry_after().unwrap_or_else(|| super::jittered(delay, seed)))
+        let retry = self.retry(no);
+        let delay = retry.delay_after(spent)?;
+        Some(error.delay_within(retry.max_suggested).unwrap_or_else(|| super::jittered(delay, seed)))
     }
 }
 

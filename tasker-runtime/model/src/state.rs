@@ -60,7 +60,7 @@ states! {
     /// use tasker_model::TaskState;
     ///
     /// assert!(TaskState::Complete.is_final());
-    /// assert!(TaskState::BlockedByFailures.next().contains(&TaskState::InProgress)); // an operator retried
+    /// assert!(TaskState::BlockedByFailures.next().contains(&TaskState::Pending)); // an operator retried
     /// assert_eq!(TaskState::from_name("complet"), None);
     /// ```
     TaskState {
@@ -101,7 +101,16 @@ impl TaskState {
         };
         match self {
             // Claim; an operator, who may also end it by what they do to its steps.
-            Pending => &[InProgress, BlockedByFailures, Compensating, Paused, Complete, Error, Cancelled],
+            Pending => &[
+                InProgress,
+                BlockedByFailures,
+                Compensating,
+                Paused,
+                Complete,
+                Error,
+                Cancelled,
+                Compensated,
+            ],
             InProgress => &[
                 Pending, // given back
                 Waiting,
@@ -111,23 +120,66 @@ impl TaskState {
                 Complete,
                 Error,
                 Cancelled,
+                Compensated, // there is nothing to undo
             ],
             // Claim, once the time has come; an operator.
-            Waiting => {
-                &[InProgress, Pending, BlockedByFailures, Compensating, Paused, Complete, Error, Cancelled]
-            }
+            Waiting => &[
+                InProgress,
+                Pending,
+                BlockedByFailures,
+                Compensating,
+                Paused,
+                Complete,
+                Error,
+                Cancelled,
+                Compensated,
+            ],
             // An operator.
-            BlockedByFailures => {
-                &[Pending, InProgress, Compensating, Paused, Complete, Error, Cancelled, Compensated]
-            }
+            BlockedByFailures => &[Pending, Compensating, Paused, Complete, Error, Cancelled, Compensated],
             // There is no way back to the steps; given back and claimed, it stays what it is.
             Compensating => &[BlockedByFailures, Paused, Compensated, Cancelled],
             // An operator.
-            Paused => {
-                &[Pending, Waiting, BlockedByFailures, Compensating, Complete, Error, Cancelled, Compensated]
-            }
+            Paused => &[Pending, BlockedByFailures, Compensating, Complete, Error, Cancelled, Compensated],
             Complete => &[Pending], // an operator retries batches that failed in isolation
             Error | Cancelled | Compensated => &[],
+        }
+    }
+
+    /// The state after a move to `state`, which must be one that may follow, or the same.
+    #[must_use]
+    pub fn to(self, state: Self) -> Self {
+        debug_assert!(self == state || self.next().contains(&state), "a task went from {self} to {state}");
+        state
+    }
+
+    /// Where a task stands of which the store has this phase, and which somebody holds or nobody does. Being
+    /// taken and given back changes the owner alone.
+    ///
+    /// ```
+    /// use tasker_model::TaskState;
+    ///
+    /// assert_eq!(TaskState::Pending.shown(true), TaskState::InProgress);
+    /// assert_eq!(TaskState::Compensating.shown(true), TaskState::Compensating);
+    /// ```
+    #[must_use]
+    pub const fn shown(self, held: bool) -> Self {
+        match (self, held) {
+            (Self::Pending | Self::InProgress | Self::Waiting, true) => Self::InProgress,
+            // Written by versions that kept both in one.
+            (Self::InProgress, false) => Self::Pending,
+            (phase, _) => phase,
+        }
+    }
+
+    /// The phases whose tasks [`shown`](Self::shown) calls by this name, from and to, and whether they are held;
+    /// `None`: either.
+    #[must_use]
+    pub const fn phases(self) -> (Self, Self, Option<bool>) {
+        match self {
+            Self::Pending => (Self::Pending, Self::InProgress, Some(false)),
+            Self::InProgress => (Self::Pending, Self::Waiting, Some(true)),
+            Self::Waiting => (Self::Waiting, Self::Waiting, Some(false)),
+            phase => (phase, phase, None),
         }
     }
 
@@ -175,10 +227,23 @@ impl StepState {
             Ready => &[InProgress, Cancelled],       // call
             InProgress => &[Ready, Complete, WaitingForRetry, Error, Cancelled], // record, recover
             WaitingForRetry => &[Ready, ResolvedManually, Skipped, Cancelled], // plan; an operator
-            Error => &[Ready, ResolvedManually, Skipped], // an operator
+            // An operator. An instance of a batch waits until there is room for it.
+            Error => &[Ready, Pending, ResolvedManually, Skipped],
             // A batch that failed fast goes on once an operator has dealt with its failures.
-            Cancelled => &[Pending, WaitingForRetry, Complete, Error],
+            Cancelled => &[Pending, WaitingForRetry],
             Complete | Skipped | ResolvedManually => &[],
+        }
+    }
+
+    /// The next state on the way to `to`, which is [`InProgress`](Self::InProgress) or [`Error`](Self::Error);
+    /// `None` once it is there, or where no way leads.
+    pub(crate) const fn towards(self, to: Self) -> Option<Self> {
+        match (self, to) {
+            (Self::Cancelled, _) => Some(Self::Pending),
+            (Self::Pending | Self::WaitingForRetry, _) | (Self::Error, Self::InProgress) => Some(Self::Ready),
+            (Self::Ready, _) => Some(Self::InProgress),
+            (Self::InProgress, Self::Error) => Some(Self::Error),
+            _ => None,
         }
     }
 
@@ -208,6 +273,21 @@ mod tests {
         for &state in StepState::ALL {
             assert_eq!(StepState::from_code(state.code()), Some(state));
             assert_eq!(StepState::from_name(state.as_str()), Some(state));
+        }
+    }
+
+    #[test]
+    fn every_state_is_found_by_the_phases_it_is_shown_for() {
+        for &state in TaskState::ALL {
+            let (from, to, held) = state.phases();
+            for &phase in TaskState::ALL {
+                for now_held in [true, false] {
+                    let shown = phase.shown(now_held) == state;
+                    let found = (from.code()..=to.code()).contains(&phase.code())
+                        && held.is_none_or(|held| held == now_held);
+                    assert_eq!(shown, found, "{phase}, held: {now_held}, as {state}");
+                }
+            }
         }
     }
 

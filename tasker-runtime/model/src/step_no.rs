@@ -25,6 +25,7 @@ pub struct StepNo(u32);
 
 const PLACE_BITS: u32 = 14;
 const PLACE: u32 = (1 << PLACE_BITS) - 1;
+const INSTANCES: u32 = (u16::MAX as u32) << PLACE_BITS;
 const COMPENSATION: u32 = 1 << 30;
 
 impl StepNo {
@@ -73,7 +74,14 @@ impl StepNo {
         self.0.cast_signed()
     }
 
-    /// The number read from the store.
+    /// The number read from the store, if it is one that a step may have.
+    #[must_use]
+    pub fn stored(code: i64) -> Option<Self> {
+        let code = u32::try_from(code).ok().filter(|code| code & !(COMPENSATION | PLACE | INSTANCES) == 0)?;
+        Some(Self(code))
+    }
+
+    /// The number with this code.
     #[must_use]
     pub const fn from_code(code: i32) -> Self {
         Self(code.cast_unsigned())

@@ -1,8 +1,8 @@
 //! What one process writes about the tasks it holds, and what became of it.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
-use super::{Attempt, HandlerKey, Json, Lease, StepError, TaskNo, TaskState, Timestamp};
+use super::{Attempt, Json, Lease, StepError, Target, TaskNo, TaskState, Timestamp};
 
 /// The result of an attempt.
 #[derive(Clone, Debug)]
@@ -90,6 +90,12 @@ impl Batch {
         self.done.is_empty() && self.failed.is_empty() && self.ends.is_empty()
     }
 
+    /// The tasks it is about; one may come several times.
+    pub fn tasks(&self) -> impl Iterator<Item = TaskNo> {
+        let attempts = self.done.iter().map(|d| d.attempt).chain(self.failed.iter().map(|f| f.attempt));
+        attempts.map(Attempt::task).chain(self.ends.iter().map(|end| end.lease.task))
+    }
+
     /// Sorts by task, so that all who write lock rows in one order.
     pub fn sort(&mut self) {
         self.done.sort_unstable_by_key(|d| (d.attempt.lease.task, d.attempt.step));
@@ -100,9 +106,7 @@ impl Batch {
     /// Cuts the batch in two, between two tasks; `None` where it is of one task alone.
     #[must_use]
     pub fn halve(&self) -> Option<(Self, Self)> {
-        let mut tasks: Vec<TaskNo> = self.done.iter().map(|d| d.attempt.lease.task).collect();
-        tasks.extend(self.failed.iter().map(|f| f.attempt.lease.task));
-        tasks.extend(self.ends.iter().map(|e| e.lease.task));
+        let mut tasks: Vec<TaskNo> = self.tasks().collect();
         tasks.sort_unstable();
         tasks.dedup();
         let cut = *tasks.get(tasks.len() / 2).filter(|_| tasks.len() > 1)?;
@@ -122,8 +126,6 @@ pub struct Offer {
     pub attempt: Attempt,
     /// Since when.
     pub offered_at: Timestamp,
-    /// The handler it is for: its key where the holder knows it, else what the template writes.
-    pub handler: HandlerKey,
-    /// Where it is to be run.
-    pub queue: String,
+    /// Who can run it.
+    pub target: Arc<Target>,
 }

@@ -1,11 +1,9 @@
--- set a task aside
--- Task $1 under lease $2 of worker $3, at $4, for the reason $5 and with the detail $6.
+-- set tasks aside
+-- $1 task, $2 lease, all of worker $3, at $4, for the reason $5 and with the detail $6.
 insert into tasker.dead_letters (task_id, created_at, reason, detail)
-select task_id, $4, $5, $6::json
-from tasker.runs
-where task_id = $1
-  and owner = $3
-  and lease = $2
+select r.task_id, $4, $5, $6::json
+from unnest($1::bigint[], $2::bigint[]) as e (task_id, lease)
+join tasker.runs r on r.task_id = e.task_id and r.owner is not distinct from $3 and r.lease = e.lease
 on conflict (task_id) do update
 set created_at = excluded.created_at,
     reason = excluded.reason,

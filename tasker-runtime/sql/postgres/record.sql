@@ -21,6 +21,7 @@ with added as (
     from unnest($8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[])
         as n (task_id, lease, state, run_at, finished_at, cause)
     where r.task_id = n.task_id and r.owner is not distinct from $14 and r.lease = n.lease
+      and r.finished_at is null
     returning 1
 )
 select (select count(*) from added), (select count(*) from ended)

@@ -1,6 +1,6 @@
 -- take offered steps
--- Worker $1 takes at most $3 of those whose handlers are among $2 and, where $4 is 1, whose queues are among
--- $5; unless it was given up: nobody would ever offer them again then.
+-- Worker $1 takes at most $3 of those offered for the target $2, the oldest first; unless it was given up:
+-- nobody would ever offer them again then.
 with alive as materialized (
     select id
     from tasker.workers
@@ -15,8 +15,7 @@ from (
     from tasker.offers
     where taker is null
       and exists (select 1 from alive)
-      and handler = any ($2)
-      and ($4 = 0 or queue = any ($5))
+      and target = $2
     order by offered_at
     limit $3
     for update skip locked

@@ -1,11 +1,10 @@
--- set a task aside
--- Task $1 under lease $2 of worker $3, at $4, for the reason $5 and with the detail $6.
+-- set tasks aside
+-- $1 [task, lease], all of worker $2, at $3, for the reason $4 and with the detail $5.
 insert into dead_letters (task_id, created_at, reason, detail)
-select task_id, $4, $5, $6
-from runs
-where task_id = $1
-  and owner = $3
-  and lease = $2
+select r.task_id, $3, $4, $5
+from jsonb_each($1) e
+cross join runs r on r.task_id = e.value ->> 0 and r.owner = $2 and r.lease = e.value ->> 1
+where true
 on conflict (task_id) do update
 set created_at = excluded.created_at,
     reason = excluded.reason,

@@ -1,6 +1,6 @@
 -- take offered steps
--- Worker $1 takes at most $3 of those whose handlers are among $2 and, where $4 is 1, whose queues are among
--- $5; unless it was given up: nobody would ever offer them again then.
+-- Worker $1 takes at most $3 of those offered for the target $2, the oldest first; unless it was given up:
+-- nobody would ever offer them again then.
 update offers
 set taker = $1
 where (task_id, step) in (
@@ -8,8 +8,7 @@ where (task_id, step) in (
     from offers
     where taker is null
       and exists (select 1 from workers where id = $1 and stopped_at is null)
-      and handler in (select value from json_each($2))
-      and ($4 = 0 or queue in (select value from json_each($5)))
+      and target = $2
     order by offered_at
     limit $3
 )

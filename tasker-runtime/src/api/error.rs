@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::UnknownTemplate;
-use crate::{model::TaskState, store};
+use crate::{model::TaskState, orchestration::submission::Refused, store};
 
 /// Why a [`Tasker`](super::Tasker) did not start. Nothing runs.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +81,21 @@ pub enum SubmitError {
     /// The idempotency key is empty.
     #[error("an idempotency key must have at least one character")]
     EmptyKey,
+    /// The idempotency key is longer than [`Submission::MAX_KEY`](super::Submission::MAX_KEY).
+    #[error(
+        "an idempotency key may have at most {} characters, and this one has {characters}",
+        super::Submission::MAX_KEY
+    )]
+    KeyTooLong {
+        /// How many characters it has.
+        characters: usize,
+    },
+    /// The delay is longer than [`Submission::MAX_DELAY`](super::Submission::MAX_DELAY).
+    #[error("a delay may be at most {} days, and this one is {} s", super::Submission::MAX_DELAY.as_secs() / 86_400, delay.as_secs())]
+    DelayTooLong {
+        /// The delay.
+        delay: std::time::Duration,
+    },
     /// The idempotency key was used with another context.
     #[error("the idempotency key `{key}` was used for task {task} with another input")]
     KeyReused {
@@ -92,6 +107,19 @@ pub enum SubmitError {
     /// The database did not do its part. It is unknown whether the task was added.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+impl From<Refused> for SubmitError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::UnknownTemplate(unknown) => unknown.into(),
+            Refused::EmptyKey => Self::EmptyKey,
+            Refused::KeyTooLong { characters } => Self::KeyTooLong { characters },
+            Refused::DelayTooLong { delay } => Self::DelayTooLong { delay },
+            Refused::Unsupported { template, reason } => Self::Unsupported { template, reason },
+            Refused::Context { template, problems } => Self::Context { template, problems },
+        }
+    }
 }
 
 /// Why the result of a task is not there.
@@ -130,7 +158,7 @@ pub enum WaitError {
 /// Why an operator's command was not followed. Nothing has changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum AskError {
+pub enum OperateError {
     /// There is no such task.
     #[error("there is no task {0}")]
     UnknownTask(Uuid),

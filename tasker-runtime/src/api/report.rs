@@ -1,17 +1,17 @@
 //! A task as people and programs see it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    model::{Json, Progress, Slot, StepNo, StepState, TaskState, Timestamp, Verdict},
+    model::{Json, Progress, Slot, StepNo, StepState, TaskState, Timestamp, Verdict, WorkerId},
     orchestration::{
         activity::Running,
+        compiled::CompiledTemplate,
         journal::{Entry, Failure, History},
-        plan::Plan,
         recover::Worker,
         share::OnOffer,
         view::{DeadLetter, StoredTask, TaskLine},
@@ -46,26 +46,25 @@ pub struct TaskReport {
     /// Why it is where it is, in words.
     pub cause: Option<String>,
     /// When it was submitted.
-    #[serde(skip)]
     pub created_at: Timestamp,
+    /// When the first of its steps was called.
+    pub started_at: Option<Timestamp>,
     /// When it came to its end.
-    #[serde(skip)]
     pub finished_at: Option<Timestamp>,
     /// When it is due, while it waits.
-    #[serde(skip)]
+    #[serde(rename = "due_at")]
     pub next_at: Option<Timestamp>,
     /// Its context.
     #[serde(rename = "input")]
     pub context: Value,
     /// The queue it waits in.
-    #[serde(skip)]
     pub queue: String,
     /// Its priority in that queue.
-    #[serde(skip)]
     pub priority: i64,
     /// The id its submitter gave it.
-    #[serde(skip)]
     pub correlation_id: Uuid,
+    /// The worker that holds it, or did when it ended, as [`WorkerSummary`] numbers them.
+    pub worker: Option<i64>,
 }
 
 /// One step of a task.
@@ -97,11 +96,11 @@ pub struct StepReport {
     /// When its last attempt came to an end.
     pub finished_at: Option<Timestamp>,
     /// When its next attempt starts, while it waits for that.
-    #[serde(skip)]
     pub retry_at: Option<Timestamp>,
     /// Attempts it may have in all.
-    #[serde(skip)]
     pub max_attempts: u32,
+    /// The worker that made its last attempt, as [`WorkerSummary`] numbers them.
+    pub worker: Option<i64>,
 }
 
 /// How many batches of a worker are in which state.
@@ -163,6 +162,14 @@ pub struct TaskSummary {
     pub due_at: Option<Timestamp>,
     /// Why it is where it is, in words.
     pub cause: Option<String>,
+    /// The queue it waits in.
+    pub queue: String,
+    /// Its priority in that queue.
+    pub priority: i64,
+    /// The id its submitter gave it.
+    pub correlation_id: Uuid,
+    /// The worker that holds it, or did when it ended, as [`WorkerSummary`] numbers them.
+    pub worker: Option<i64>,
 }
 
 /// A process that runs tasks.
@@ -225,7 +232,11 @@ impl TaskSummary {
             created_at: line.created_at,
             finished_at: line.finished_at,
             due_at: (line.state == TaskState::Waiting).then_some(line.run_at),
-            cause: line.cause.or_else(|| waits_for_handlers(on_offer)),
+            cause: both(line.cause, waits_for_handlers(on_offer)),
+            queue: line.queue,
+            priority: line.priority,
+            correlation_id: line.correlation_id,
+            worker: line.owner.filter(|worker| *worker != 0),
         }
     }
 }
@@ -235,17 +246,27 @@ impl TaskReport {
     pub(super) fn new(
         task: StoredTask,
         history: &History,
-        plan: &Plan,
-        on_offer: &[OnOffer],
+        plan: &CompiledTemplate,
+        (on_offer, workers): (&[OnOffer], &HashMap<StepNo, WorkerId>),
         now: Timestamp,
     ) -> Self {
-        let progress = history.replay(plan.rules.clone());
+        let progress = history.replay(plan.rules().clone());
         let over = task.state.is_final();
-        let mut steps: Vec<StepReport> =
-            progress.slots().map(|(no, slot)| step(&progress, no, slot, history, over)).collect();
+        let report = |no: StepNo, slot: &Slot| {
+            let worker = workers.get(&no).map(|worker| worker.0).filter(|worker| *worker != 0);
+            StepReport { worker, ..step(&progress, no, slot, history, over) }
+        };
+        let mut steps: Vec<StepReport> = progress.slots().map(|(no, slot)| report(no, slot)).collect();
         count_batches(&progress, &mut steps);
-        let compensations =
-            progress.undos().map(|(no, slot)| step(&progress, no, slot, history, over)).collect();
+        // Whether a step is compensated whose handler is not here is not known before somebody has begun.
+        let known = |(no, slot): &(StepNo, &Slot)| {
+            let how = progress.rules().steps[no.step() as usize].compensation;
+            !how.is_some_and(|how| how.elsewhere)
+                || slot.state() != StepState::Pending
+                || slot.failed_attempts() > 0
+        };
+        let compensations = progress.undos().filter(known).map(|(no, slot)| report(no, slot)).collect();
+        let started_at = steps.iter().filter_map(|step| step.started_at).min();
         // Who holds a task keeps near retries to itself: the journal has them.
         let (state, next_at) = match (task.state, progress.verdict()) {
             (TaskState::InProgress, Verdict::Waiting(at)) if at > now => (TaskState::Waiting, Some(at)),
@@ -267,14 +288,17 @@ impl TaskReport {
             result_text,
             steps,
             compensations,
-            cause: task.cause.or_else(|| waits_for_worker(plan, on_offer)),
+            cause: both(task.cause, waits_for_worker(plan, on_offer)),
             created_at: task.created_at,
+            started_at,
             finished_at: task.finished_at,
             next_at,
             context: task.context.to_value(),
             queue: task.queue,
             priority: task.priority,
             correlation_id: task.correlation_id,
+            // 0 stands for an operator, who holds nothing.
+            worker: task.owner.filter(|worker| *worker != 0),
         }
     }
 
@@ -305,6 +329,14 @@ impl TaskReport {
     }
 }
 
+/// Why a task is in its state, and what it waits for there.
+fn both(cause: Option<String>, waits: Option<String>) -> Option<String> {
+    match (cause, waits) {
+        (Some(cause), Some(waits)) => Some(format!("{cause}; {waits}")),
+        (cause, waits) => cause.or(waits),
+    }
+}
+
 /// The handlers a task waits for, in short.
 fn waits_for_handlers(on_offer: &[OnOffer]) -> Option<String> {
     let waiting = on_offer.iter().filter(|offer| !offer.taken);
@@ -314,11 +346,11 @@ fn waits_for_handlers(on_offer: &[OnOffer]) -> Option<String> {
 }
 
 /// What a task waits for whose steps are offered and taken by nobody.
-fn waits_for_worker(plan: &Plan, on_offer: &[OnOffer]) -> Option<String> {
+fn waits_for_worker(plan: &CompiledTemplate, on_offer: &[OnOffer]) -> Option<String> {
     let waiting = on_offer.iter().filter(|offer| !offer.taken);
     let lines: Vec<String> = waiting
         .map(|offer| {
-            let step = plan.rules.name(offer.step);
+            let step = plan.rules().name(offer.step);
             format!("step `{step}` waits since {} for a worker with handler `{}`", offer.since, offer.handler)
         })
         .collect();
@@ -352,6 +384,7 @@ fn step(progress: &Progress, no: StepNo, slot: &Slot, history: &History, over: b
         finished_at: entry.map(|e| e.finished_at).or(failure.map(|f| f.failed_at)),
         retry_at: slot.retry_at().filter(|_| !over),
         max_attempts: slot.failed_attempts() - slot.spent() + retry.max_attempts.max(1),
+        worker: None,
     }
 }
 
@@ -369,9 +402,9 @@ fn count_batches(progress: &Progress, steps: &mut [StepReport]) {
 }
 
 /// The result of the last step, or an object with those of several, put together as text.
-fn result_text(plan: &Plan, steps: &[StepReport]) -> Json {
+fn result_text(plan: &CompiledTemplate, steps: &[StepReport]) -> Json {
     let of = |leaf: u32| {
-        let rule = &plan.rules.steps[leaf as usize];
+        let rule = &plan.rules().steps[leaf as usize];
         let name = &*rule.name;
         let own = steps.iter().find(|step| step.name == name);
         let result = match own {

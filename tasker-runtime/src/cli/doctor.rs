@@ -3,10 +3,14 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::{Context, Done, Failure, Form, output};
-use crate::{api::Catalog, store};
+use super::{Context, Done, Failure, Form, output, printable::printable_lines};
+use crate::{
+    api::Catalog,
+    config::redact,
+    store::{self, Store},
+};
 
-/// Check that everything a run needs is there.
+/// Check that everything a run needs is in place.
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {}
 
@@ -33,7 +37,7 @@ impl Doctor {
         let registry = context.registry();
         findings.note("handlers", true, format!("{} linked", registry.handlers().len()));
         let directory = context.directory();
-        let all_here = !context.config.flag("handlers.partial");
+        let all_here = !context.config.settings().handlers.partial;
         let (catalog, reports) = Catalog::load(Some(&directory), all_here.then_some(&registry));
         let count = catalog.iter().count();
         if reports.is_empty() {
@@ -45,13 +49,17 @@ impl Doctor {
                 format!("mistakes in {}:\n{}", directory.display(), reports.join("\n")),
             );
         }
-        let url = store::shown(&context.database());
-        match store::Store::open(&context.database(), store::Options::default()).await {
-            Ok(store) => findings.note("database", true, format!("{url}: {}", store.version().await?)),
-            Err(error) => findings.note("database", false, format!("{url}: {error}")),
+        match context.location() {
+            Ok(location) => match version(location.url()).await {
+                Ok(version) => findings.note("database", true, format!("{location}: {version}")),
+                Err(error) => {
+                    findings.note("database", false, format!("{location}: {}", redact(&error.to_string())));
+                }
+            },
+            Err(error) => findings.note("database", false, error.to_string()),
         }
         if findings.0.iter().all(|finding| finding.ok) {
-            match context.builder().connect_checked().await {
+            match context.builder()?.connect_checked().await {
                 Ok(tasker) => {
                     findings.note("wiring", true, "handlers, templates and state fit together".to_owned());
                     for warning in tasker.warnings() {
@@ -65,10 +73,15 @@ impl Doctor {
         match form {
             Form::Table => findings.0.iter().try_for_each(|finding| {
                 let sign = if finding.ok { "ok   " } else { "wrong" };
-                output::print(&format!("{sign}  {:<10} {}", finding.what, finding.detail))
+                output::print(&format!("{sign}  {:<10} {}", finding.what, printable_lines(&finding.detail)))
             })?,
             form => output::json(&findings.0, form)?,
         }
         if well { Ok(()) } else { Err(Failure::quiet(1)) }
     }
+}
+
+/// Opens a database, and what that says of itself.
+async fn version(url: &str) -> store::Result<String> {
+    Store::open(url, store::Options::default()).await?.version().await
 }

@@ -39,17 +39,17 @@ impl Command {
             .iter()
             .chain(registry.compensators())
             .map(|registration| {
-                let facts = registration.handler().facts();
-                let reads = facts.all_needs().into_iter().filter_map(|need| match need {
-                    Need::Step { name, .. } => Some(name.to_owned()),
+                let spec = registration.spec();
+                let reads = spec.needs.iter().filter_map(|need| match need {
+                    Need::Step { name, .. } => Some((*name).to_owned()),
                     _ => None,
                 });
                 Line {
-                    handler: registration.key(),
+                    handler: registration.key().to_string(),
                     place: registration.place(),
                     reads: reads.collect(),
-                    compensates: facts.compensates.map(|undone| undone.to_key()),
-                    description: facts.description.unwrap_or_default().to_owned(),
+                    compensates: spec.compensates.as_ref().map(|undone| undone.key.to_string()),
+                    description: spec.description.as_deref().unwrap_or_default().to_owned(),
                 }
             })
             .collect();

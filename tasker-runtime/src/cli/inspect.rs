@@ -3,24 +3,33 @@
 use clap::{Args, Subcommand};
 use uuid::Uuid;
 
-use super::{Context, Done, Failure, Form, output, task_id};
+use super::{Context, Done, Failure, Form, fit::cut, output, printable::printable, task_id};
 use crate::{
-    api::{StepReport, TaskReport},
+    api::{Cursor, StepReport, TaskFilter, TaskReport},
     model::{StepState, TaskState, Timestamp},
 };
 
 /// List tasks, newest first.
 #[derive(Debug, Args)]
 pub(crate) struct List {
-    /// Only tasks in this state; one that its process keeps for a near retry is in_progress here
+    /// Only tasks in this state; a task that its process keeps for an imminent retry counts as in_progress
     #[arg(long, value_parser = state)]
     state: Option<TaskState>,
     /// Only tasks of this namespace
     #[arg(long)]
     namespace: Option<String>,
+    /// Only tasks of this template, as namespace/name
+    #[arg(long)]
+    template: Option<String>,
+    /// Only tasks with this correlation id
+    #[arg(long, value_name = "ID")]
+    correlation_id: Option<Uuid>,
     /// At most this many
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
+    /// Go on where an earlier list ended, which said so
+    #[arg(long, value_name = "CURSOR")]
+    after: Option<Cursor>,
 }
 
 /// Show a task with all its steps.
@@ -43,11 +52,29 @@ pub(crate) fn unknown_task(task: Uuid) -> Failure {
 }
 
 impl List {
+    fn filter(&self) -> TaskFilter {
+        let filter = TaskFilter::new().limit(self.limit as usize);
+        let filter = self.state.into_iter().fold(filter, TaskFilter::state);
+        let filter = self.namespace.iter().fold(filter, |filter, name| filter.namespace(name));
+        let filter = self.template.iter().fold(filter, |filter, name| filter.template(name));
+        let filter = self.correlation_id.iter().fold(filter, |filter, id| filter.correlation_id(*id));
+        self.after.into_iter().fold(filter, TaskFilter::after)
+    }
+
     pub(crate) async fn run(self, context: Context) -> Done {
         let form = context.global.output;
-        let tasker = context.builder().kept_only().connect().await?;
-        let tasks = tasker.list(self.state, self.namespace.as_deref(), self.limit as usize).await?;
-        output::list(&tasks, form, &["task", "template", "state", "created", "took", "note"], |task| {
+        let tasker = context.visiting()?.without_templates().connect().await?;
+        let mut page = tasker.list(&self.filter()).await?;
+        // What is rare may be on a later page.
+        while page.tasks.is_empty()
+            && let Some(next) = page.next
+        {
+            page = tasker.list(&self.filter().after(next)).await?;
+        }
+        if let Some(next) = page.next {
+            output::say!("{}", output::dim(&format!("there may be more: --after {next}")));
+        }
+        output::list(&page.tasks, form, &["task", "template", "state", "created", "took", "note"], |task| {
             vec![
                 task.task_id.to_string(),
                 format!("{}/{}", task.namespace, task.template),
@@ -63,7 +90,7 @@ impl List {
 impl Show {
     pub(crate) async fn run(self, context: Context) -> Done {
         let form = context.global.output;
-        let tasker = context.builder().kept_only().connect().await?;
+        let tasker = context.visiting()?.without_templates().connect().await?;
         let report = tasker.show(self.task).await?.ok_or_else(|| unknown_task(self.task))?;
         if form != Form::Table {
             return output::json(&report, form);
@@ -110,7 +137,8 @@ fn readable(report: &TaskReport) -> (Vec<&StepReport>, usize) {
 fn head(report: &TaskReport) -> Done {
     let mut lines = vec![
         format!("task      {}", report.task_id),
-        format!("template  {}/{} {}", report.namespace, report.template, report.version),
+        printable(&format!("template  {}/{} {}", report.namespace, report.template, report.version))
+            .into_owned(),
         format!("state     {}", report.state),
         format!("created   {}", report.created_at),
     ];
@@ -119,12 +147,12 @@ fn head(report: &TaskReport) -> Done {
             .finished_at
             .map(|at| format!("finished  {at}, {} after", output::duration(at.since(report.created_at)))),
     );
-    lines.push(format!("queue     {}, priority {}", report.queue, report.priority));
+    lines.push(format!("queue     {}, priority {}", printable(&report.queue), report.priority));
     lines.extend(report.next_at.map(|at| format!("due       {at}")));
-    lines.extend(report.cause.as_ref().map(|cause| format!("cause     {cause}")));
-    lines.push(format!("input     {}", report.context));
+    lines.extend(report.cause.as_ref().map(|cause| format!("cause     {}", printable(cause))));
+    lines.push(format!("input     {}", printable(&report.context.to_string())));
     if !report.result.is_null() {
-        lines.push(format!("result    {}", report.result));
+        lines.push(format!("result    {}", printable(&report.result.to_string())));
     }
     lines.push(String::new());
     output::print(&lines.join("\n"))
@@ -149,10 +177,7 @@ fn what(step: &StepReport) -> String {
         return format!("since {}", seconds(start));
     }
     let text = if step.result.is_null() { String::new() } else { step.result.to_string() };
-    match text.char_indices().nth(100) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+    cut(&printable(&text), 100)
 }
 
 /// A time without fractions of seconds.
@@ -175,7 +200,7 @@ impl Workers {
     pub(crate) async fn run(self, context: Context) -> Done {
         let Self::List = self;
         let form = context.global.output;
-        let workers = context.builder().kept_only().connect().await?.workers().await?;
+        let workers = context.visiting()?.without_templates().connect().await?.workers().await?;
         output::list(&workers, form, &["worker", "name", "started", "seen", "handlers", "queues"], |worker| {
             vec![
                 worker.worker.to_string(),
@@ -189,10 +214,10 @@ impl Workers {
     }
 }
 
-/// Look at tasks that were set aside.
+/// Inspect tasks that were set aside.
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeadLetters {
-    /// List the tasks that were set aside, newest first; `tasker retry` takes one up again
+    /// List the tasks that were set aside, newest first; `tasker retry` runs one again
     List,
 }
 
@@ -200,7 +225,7 @@ impl DeadLetters {
     pub(crate) async fn run(self, context: Context) -> Done {
         let Self::List = self;
         let form = context.global.output;
-        let letters = context.builder().kept_only().connect().await?.dead_letters(1000).await?;
+        let letters = context.visiting()?.without_templates().connect().await?.dead_letters(1000).await?;
         output::list(&letters, form, &["task", "template", "since", "reason"], |letter| {
             vec![
                 letter.task_id.to_string(),

@@ -1,34 +1,30 @@
 //! Shows a task while it runs: a tree that is drawn again on a terminal, lines elsewhere.
 
-use std::{
-    collections::HashMap,
-    io::{IsTerminal, Write, stderr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
-use super::output;
+use super::{
+    fit::{cut, fitted},
+    graph::{Branch, branches, title},
+    output,
+    printable::printable,
+    screen,
+};
 use crate::{
     api::{StepReport, TaskReport, Update},
     model::{StepNo, StepState},
     template::Template,
 };
 
-/// A tree of more lines is not drawn again and again: drawing starts over from its first line, which must
-/// still be on the screen.
-const MOST_LINES: usize = 20;
-
-/// Lets a terminal cut lines that are longer than it is wide. Wrapped, they would be more than were counted.
-const CUT: &str = "\x1b[?7l";
-const WRAP: &str = "\x1b[?7h";
-
 /// What the names of compensations begin with.
 const UNDO: &str = "undo ";
 
+/// How many columns of a result or an error are shown.
+const NOTE: usize = 60;
+
 /// What is known of a step on the screen.
-struct Line {
+pub(super) struct Line {
     state: StepState,
     attempt: u32,
     took: Option<Duration>,
@@ -39,20 +35,20 @@ struct Line {
 }
 
 impl Line {
-    fn new(state: StepState, attempt: u32, note: String) -> Self {
-        Self { state, attempt, took: None, note, complete: 0, failed: 0 }
+    fn new(state: StepState, attempt: u32, note: &str) -> Self {
+        Self { state, attempt, took: None, note: cut(&printable(note), NOTE), complete: 0, failed: 0 }
     }
 
     /// What a report says of a step.
     fn reported(step: &StepReport) -> Self {
         let note = match (&step.error, &step.result) {
-            (Some(error), _) => shorten(&format!("{}: {}", error.code(), error.message())),
+            (Some(error), _) => format!("{}: {}", error.code(), error.message()),
             (None, Value::Null) => String::new(),
-            (None, result) => shorten(&result.to_string()),
+            (None, result) => result.to_string(),
         };
         let ran = step.started_at.zip(step.finished_at).filter(|_| step.state == StepState::Complete);
         let took = ran.map(|(start, end)| end.since(start));
-        Self { took, ..Self::new(step.state, step.attempts, note) }
+        Self { took, ..Self::new(step.state, step.attempts, &note) }
     }
 
     /// One of its batches came to this state.
@@ -65,6 +61,14 @@ impl Line {
         }
         let failed = if self.failed > 0 { format!(", {} failed", self.failed) } else { String::new() };
         self.note = format!("{} batches complete{failed}", self.complete);
+    }
+
+    /// Its state, and what else there is to say, most important first.
+    fn parts(&self) -> (String, [String; 3]) {
+        let attempt = if self.attempt > 1 { format!(" attempt {}", self.attempt) } else { String::new() };
+        let took = self.took.map(|took| output::dim(&format!(" {}", output::duration(took))));
+        let note = if self.note.is_empty() { String::new() } else { format!(" {}", self.note) };
+        (format!("  {}", output::step_state(self.state)), [attempt, took.unwrap_or_default(), note])
     }
 }
 
@@ -79,24 +83,36 @@ struct Known {
 /// The picture of a running task.
 pub(crate) struct Live {
     template: Arc<Template>,
+    branches: Vec<Branch>,
     lines: Vec<Line>,
     /// What is undone, in the order it is.
     undos: Vec<(String, Line)>,
     /// How far each step has come, by name.
     known: HashMap<String, Known>,
-    drawn: usize,
     tree: bool,
     silent: bool,
+}
+
+/// However it ends, what was drawn stays, and what comes is written below it.
+impl Drop for Live {
+    fn drop(&mut self) {
+        screen::leave();
+    }
 }
 
 impl Live {
     /// A picture of a task of `template`; with `silent` nothing is shown.
     pub(crate) fn new(template: Arc<Template>, silent: bool) -> Self {
-        let line = |_| Line::new(StepState::Pending, 0, String::new());
-        let lines: Vec<Line> = template.steps().iter().map(line).collect();
-        let tree = stderr().is_terminal() && lines.len() <= MOST_LINES;
-        let mut live =
-            Self { template, lines, undos: Vec::new(), known: HashMap::new(), drawn: 0, tree, silent };
+        let line = |_| Line::new(StepState::Pending, 0, "");
+        let mut live = Self {
+            lines: template.steps().iter().map(line).collect(),
+            branches: branches(&template),
+            template,
+            undos: Vec::new(),
+            known: HashMap::new(),
+            tree: !silent && screen::can_draw(),
+            silent,
+        };
         live.draw();
         live
     }
@@ -104,20 +120,14 @@ impl Live {
     /// Shows what happened.
     pub(crate) fn show(&mut self, update: &Update) {
         let (no, line) = match update {
-            Update::Started { step, attempt } => {
-                (*step, Line::new(StepState::InProgress, *attempt, String::new()))
-            }
+            Update::Started { step, attempt } => (*step, Line::new(StepState::InProgress, *attempt, "")),
             Update::Completed { step, attempt, took, result } => (
                 *step,
-                Line {
-                    took: Some(*took),
-                    ..Line::new(StepState::Complete, *attempt, shorten(result.as_str()))
-                },
+                Line { took: Some(*took), ..Line::new(StepState::Complete, *attempt, result.as_str()) },
             ),
             Update::Failed { step, attempt, retry_at, error } => {
                 let state = if retry_at.is_some() { StepState::WaitingForRetry } else { StepState::Error };
-                let note = shorten(&format!("{}: {}", error.code(), error.message()));
-                (*step, Line::new(state, *attempt, note))
+                (*step, Line::new(state, *attempt, &format!("{}: {}", error.code(), error.message())))
             }
             Update::Left { .. } => return,
         };
@@ -188,6 +198,7 @@ impl Live {
         if self.silent {
             return;
         }
+        screen::leave();
         let took =
             report.finished_at.map(|at| format!(" after {}", output::duration(at.since(report.created_at))));
         output::say!("{} {}{}", report.task_id, output::task_state(report.state), took.unwrap_or_default());
@@ -203,7 +214,8 @@ impl Live {
     /// One line of what happened, where there is no tree.
     fn say(&self, name: &str, line: &Line) {
         if !self.tree && !self.silent {
-            output::say!("{name}{}", describe(line));
+            let (state, rest) = line.parts();
+            output::say!("{}{state}{}", printable(name), rest.concat());
         }
     }
 
@@ -215,22 +227,38 @@ impl Live {
     }
 
     fn draw(&mut self) {
-        if !self.tree || self.silent {
-            return;
+        if self.tree && !screen::draw(self.rows(screen::width())) {
+            // The screen is too low for it: from here on there are lines.
+            self.tree = false;
+            self.say_everything();
         }
-        let mut text = CUT.to_owned();
-        if self.drawn > 0 {
-            text.push_str(&format!("\x1b[{}A\x1b[J", self.drawn));
+    }
+
+    /// The rows of the tree on a terminal of this width.
+    fn rows(&self, width: usize) -> Vec<String> {
+        let mut rows = vec![cut(&title(&self.template), width)];
+        for Branch { step, left, name, also } in &self.branches {
+            if let Some(line) = self.lines.get(*step as usize) {
+                let (state, rest) = line.parts();
+                rows.push(fitted([left, name, also], &state, &rest, width));
+            }
         }
-        let mut tree = super::graph::tree(&self.template, |step| describe(&self.lines[step as usize]));
         for (name, line) in &self.undos {
-            tree.push_str(&format!("{name}{}\n", describe(line)));
+            let (state, rest) = line.parts();
+            rows.push(fitted(["", &printable(name), ""], &state, &rest, width));
         }
-        self.drawn = tree.lines().count();
-        text.push_str(&tree);
-        text.push_str(WRAP);
-        // A terminal that went away takes the picture with it.
-        let _ = stderr().lock().write_all(text.as_bytes());
+        rows
+    }
+
+    /// A line for each step that something has become of.
+    fn say_everything(&self) {
+        for Branch { step, name, .. } in &self.branches {
+            let line = self.lines.get(*step as usize);
+            if let Some(line) = line.filter(|line| line.state != StepState::Pending) {
+                self.say(name, line);
+            }
+        }
+        self.undos.iter().for_each(|(name, line)| self.say(name, line));
     }
 }
 
@@ -238,20 +266,4 @@ impl Live {
 fn is_told(step: &StepReport) -> bool {
     use StepState::{Complete, Error, ResolvedManually, WaitingForRetry};
     step.batches.is_none() && matches!(step.state, Complete | Error | ResolvedManually | WaitingForRetry)
-}
-
-fn describe(line: &Line) -> String {
-    let attempt = if line.attempt > 1 { format!(" attempt {}", line.attempt) } else { String::new() };
-    let took = line.took.map(|took| output::dim(&format!(" {}", output::duration(took)))).unwrap_or_default();
-    let note = if line.note.is_empty() { String::new() } else { format!(" {}", line.note) };
-    format!("  {}{attempt}{took}{note}", output::step_state(line.state))
-}
-
-/// At most 60 characters of one line.
-fn shorten(text: &str) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    match line.char_indices().nth(60) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
 }

@@ -1,39 +1,57 @@
 //! The command line of every binary that is built on this crate: it translates, and nothing else.
 //!
 //! Data goes to standard output, everything else to standard error. Exit codes: 0 done, 1 the run failed,
-//! 2 wrong usage, 3 not found, 4 the store does not answer, 5 timed out, 130 interrupted.
+//! 2 wrong usage, 3 not found, 4 the database cannot be used, 5 timed out, 130 interrupted.
 
 mod bench;
 mod doctor;
+mod fit;
+mod follow;
 mod graph;
 mod handlers;
+mod input;
 mod inspect;
 mod live;
+mod log;
 mod new;
 mod operate;
 mod output;
+mod printable;
 mod run;
+mod screen;
 mod serve;
 mod settings;
+mod signals;
 mod templates;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, thread, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 use uuid::Uuid;
 
-use crate::{api::Builder, config::Config, registry::Registry};
+use self::{
+    printable::{printable, printable_lines},
+    signals::Signals,
+};
+use crate::{
+    api::{Builder, Tasker},
+    config::{Config, redact},
+    registry::Registry,
+    store::{self, Location},
+};
 
-/// Durable workflows: submit, run and look at tasks.
+/// Durable workflows: submit, run and inspect tasks.
 #[derive(Debug, Parser)]
-#[command(name = "tasker", version, about, disable_help_subcommand = true)]
+#[command(name = "tasker", version, disable_help_subcommand = true, after_help = EXIT_CODES)]
 struct Cli {
     #[command(flatten)]
     global: Global,
     #[command(subcommand)]
     command: Command,
 }
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 the run failed, 2 wrong usage, 3 not found, 4 the database \
+                          cannot be used, 5 timed out, 130 interrupted by SIGINT, SIGTERM or SIGHUP";
 
 /// The id of a task, as a command takes it.
 pub(crate) fn task_id(text: &str) -> Result<Uuid, String> {
@@ -49,25 +67,25 @@ pub(crate) struct Global {
     /// The database: sqlite://file.db, sqlite::memory: or postgres://user@host/database [env: DATABASE_URL]
     #[arg(long, global = true, value_name = "URL")]
     database: Option<String>,
-    /// Where template files are [default: config/tasks]
+    /// The folder of the template files [default: config/tasks]
     #[arg(long, global = true, value_name = "DIR")]
     templates: Option<PathBuf>,
-    /// How data is written
+    /// How data is printed
     #[arg(short, long, global = true, value_name = "FORM", default_value = "table")]
     output: Form,
-    /// Let templates that changed without a new version replace the kept ones
+    /// Let templates that changed without a new version replace the stored ones
     #[arg(long, global = true)]
     replace: bool,
 }
 
-/// How data is written.
+/// How data is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Form {
     /// For people
     Table,
     /// One JSON document
     Json,
-    /// One JSON document a line
+    /// One JSON document per line
     Jsonl,
 }
 
@@ -75,23 +93,23 @@ pub(crate) enum Form {
 enum Command {
     /// Submit a task, run it here and show its result
     Run(run::Run),
-    /// Submit a task for others to run, and print its id
+    /// Submit a task for other processes to run, and print its id
     Submit(run::Submit),
-    /// Run tasks until SIGINT or SIGTERM; waits for a database that is away
+    /// Run tasks until SIGINT, SIGTERM or SIGHUP; waits for a database that is unavailable
     Serve(serve::Serve),
-    /// Take up a task that was interrupted or paused, or is to be paused, and run it to its end
+    /// Take up a task that was interrupted or paused, and run it until it has finished
     Resume(run::Resume),
-    /// Watch a task that others run until it is over
+    /// Watch a task that other processes run, until it has finished
     Watch(run::Watching),
-    /// Allow failed steps a new round of attempts
+    /// Give failed steps a new round of attempts
     Retry(operate::Retry),
     /// Give a failed step its result by hand
     Resolve(operate::Resolve),
-    /// Go on without a failed step
+    /// Continue without a failed step
     Skip(operate::Skip),
-    /// End a task
+    /// Cancel a task
     Cancel(operate::Whole),
-    /// End a task that is blocked by failures as failed
+    /// Let a task that is blocked by failures end as failed
     GiveUp(operate::Whole),
     /// Start no more steps of a task until it is resumed
     Pause(operate::Whole),
@@ -104,7 +122,7 @@ enum Command {
     /// List the processes that run tasks
     #[command(subcommand)]
     Worker(inspect::Workers),
-    /// Look at tasks that were set aside
+    /// Inspect tasks that were set aside
     #[command(subcommand)]
     Dlq(inspect::DeadLetters),
     /// Check, list, show and write templates
@@ -113,14 +131,14 @@ enum Command {
     /// List and write handlers
     #[command(subcommand)]
     Handler(handlers::Command),
-    /// Write a package of your own: a workflow of three steps, and tests of it
+    /// Create a package: a workflow of three steps, with tests
     New(new::Project),
     /// Show the effective settings and where each came from
     #[command(subcommand)]
     Config(settings::Command),
-    /// Measure this machine: throughput, latency, memory, beside the floor the database sets
+    /// Benchmark this machine: throughput, latency and memory, next to the limit the database sets
     Bench(bench::Bench),
-    /// Check that everything a run needs is there
+    /// Check that everything a run needs is in place
     Doctor(doctor::Doctor),
 }
 
@@ -153,15 +171,20 @@ impl Failure {
         self
     }
 
+    /// A signal ended the command.
+    pub(crate) fn interrupted(message: impl ToString) -> Self {
+        Self { code: 130, message: message.to_string(), hint: None }
+    }
+
     /// Nothing more to say: everything was printed.
     pub(crate) fn quiet(code: u8) -> Self {
         Self { code, message: String::new(), hint: None }
     }
 }
 
-impl From<crate::store::Error> for Failure {
-    fn from(error: crate::store::Error) -> Self {
-        let code = if matches!(error, crate::store::Error::Url { .. }) { 2 } else { 4 };
+impl From<store::Error> for Failure {
+    fn from(error: store::Error) -> Self {
+        let code = if matches!(error, store::Error::Url { .. }) { 2 } else { 4 };
         Self { code, message: error.to_string(), hint: Some("tasker doctor".to_owned()) }
     }
 }
@@ -202,67 +225,119 @@ pub fn main() -> ExitCode {
 pub fn main_with(builder: Builder) -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            // A closed pipe is no reason to say more.
-            let _ = error.print();
-            return ExitCode::from(u8::from(error.use_stderr()) * 2);
-        }
+        Err(error) => return told(&error),
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(output::colour());
-    tracing_subscriber::registry().with(filter).with(lines).init();
+    screen::tell_of_panics();
+    log::start();
     match run_command(cli, builder) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if !failure.message.is_empty() {
-                output::say!("{} {}", output::red("error:"), failure.message);
-                output::say!(
-                    "{} {}",
-                    output::dim("try:"),
-                    failure.hint.as_deref().unwrap_or("tasker --help")
-                );
-            }
+            failure.tell();
             ExitCode::from(failure.code)
         }
     }
 }
 
+/// Prints help, the version, or what is wrong with the command line.
+fn told(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    if error.use_stderr() {
+        output::say!("{}", printable_lines(text.trim_end()));
+        return ExitCode::from(2);
+    }
+    // A closed pipe is no reason to say more.
+    let _ = output::print(text.trim_end());
+    ExitCode::SUCCESS
+}
+
+impl Failure {
+    /// Says what went wrong, and what to do next.
+    fn tell(&self) {
+        if self.message.is_empty() {
+            return;
+        }
+        output::say!("{} {}", output::red("error:"), printable_lines(&redact(&self.message)));
+        let usual = (self.code != 130).then_some("tasker --help");
+        if let Some(hint) = self.hint.as_deref().or(usual) {
+            output::say!("{} {}", output::dim("try:"), printable(hint));
+        }
+    }
+}
+
+/// A thread that is deep enough for templates as deeply nested as they may be.
+const STACK: usize = 8 << 20;
+
 fn run_command(cli: Cli, builder: Builder) -> Done {
+    let signals =
+        Signals::listen().map_err(|error| Failure::run(format!("signals cannot be heard: {error}")))?;
     let config = Config::load().map_err(Failure::usage)?;
+    config.warnings().iter().for_each(|warning| output::warn(warning));
+    if let Some(folder) = cli.global.templates.as_deref().filter(|folder| !folder.is_dir()) {
+        return Err(Failure::usage(format!("--templates: there is no folder {}", folder.display())));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::run(format!("the runtime does not start: {error}")))?;
     let context = Context { global: cli.global, config, builder };
+    let (done, wait) = tokio::sync::oneshot::channel();
+    let (handle, heard) = (runtime.handle().clone(), signals.clone());
+    // On a thread of its own, so that a signal ends the process also while the command waits for a file.
+    let command = move || done.send(handle.block_on(execute(cli.command, context, heard)));
+    thread::Builder::new()
+        .name("command".to_owned())
+        .stack_size(STACK)
+        .spawn(command)
+        .map_err(|error| Failure::run(format!("no thread for the command: {error}")))?;
     let done = runtime.block_on(async {
-        match cli.command {
-            Command::Run(command) => command.run(context).await,
-            Command::Submit(command) => command.run(context).await,
-            Command::Serve(command) => command.run(context).await,
-            Command::Resume(command) => command.run(context).await,
-            Command::Watch(command) => command.run(context).await,
-            Command::Retry(command) => command.run(context).await,
-            Command::Resolve(command) => command.run(context).await,
-            Command::Skip(command) => command.run(context).await,
-            Command::Cancel(command) => command.cancel(context).await,
-            Command::GiveUp(command) => command.give_up(context).await,
-            Command::Pause(command) => command.pause(context).await,
-            Command::List(command) => command.run(context).await,
-            Command::Show(command) => command.run(context).await,
-            Command::Worker(command) => command.run(context).await,
-            Command::Dlq(command) => command.run(context).await,
-            Command::Graph(command) => command.run(context).await,
-            Command::Template(command) => command.run(&context),
-            Command::Handler(command) => command.run(context),
-            Command::New(command) => command.run(context.global.output),
-            Command::Config(command) => command.run(&context),
-            Command::Bench(command) => command.run(context).await,
-            Command::Doctor(command) => command.run(context).await,
+        tokio::select! {
+            biased;
+            // After a panic, of which was told already, there is no answer.
+            done = wait => done.unwrap_or_else(|_| Err(Failure::quiet(101))),
+            failure = signals.end() => Err(failure),
         }
     });
     // A handler that blocks its thread must not keep the process from ending.
     runtime.shutdown_background();
     done
+}
+
+async fn execute(command: Command, context: Context, signals: Signals) -> Done {
+    match command {
+        Command::Run(command) => command.run(context, signals).await,
+        Command::Submit(command) => command.run(context).await,
+        Command::Serve(command) => command.run(context, signals).await,
+        Command::Resume(command) => command.run(context, signals).await,
+        Command::Watch(command) => command.run(context, signals).await,
+        Command::Retry(command) => command.run(context).await,
+        Command::Resolve(command) => command.run(context).await,
+        Command::Skip(command) => command.run(context).await,
+        Command::Cancel(command) => command.cancel(context).await,
+        Command::GiveUp(command) => command.give_up(context).await,
+        Command::Pause(command) => command.pause(context).await,
+        Command::List(command) => command.run(context).await,
+        Command::Show(command) => command.run(context).await,
+        Command::Worker(command) => command.run(context).await,
+        Command::Dlq(command) => command.run(context).await,
+        Command::Graph(command) => command.run(context).await,
+        Command::Template(command) => command.run(&context),
+        Command::Handler(command) => command.run(context),
+        Command::New(command) => command.run(context.global.output),
+        Command::Config(command) => command.run(&context),
+        Command::Bench(command) => command.run(context).await,
+        Command::Doctor(command) => command.run(context).await,
+    }
+}
+
+/// How much longer than its handlers a process that stops may take to give back what it holds.
+const GIVING_BACK: Duration = Duration::from_secs(12);
+
+/// Stops an engine and gives back what it holds, in at most this time.
+async fn stopped(tasker: Tasker, patience: Duration) -> Done {
+    match tokio::time::timeout(patience, tasker.stop()).await {
+        Ok(stopped) => Ok(stopped?),
+        Err(_) => Err(store::Error::timed_out().into()),
+    }
 }
 
 /// What a command starts from.
@@ -275,11 +350,17 @@ pub(crate) struct Context {
 impl Context {
     /// Where template files are.
     pub(crate) fn directory(&self) -> PathBuf {
-        self.global.templates.clone().unwrap_or_else(|| self.config.text("templates.directory").into())
+        self.global.templates.clone().unwrap_or_else(|| self.config.settings().templates.directory.clone())
     }
 
-    pub(crate) fn database(&self) -> String {
-        self.global.database.clone().unwrap_or_else(|| self.config.text("database.url").to_owned())
+    /// The database.
+    pub(crate) fn location(&self) -> store::Result<Location> {
+        Location::of(self.global.database.as_deref().unwrap_or(&self.config.settings().database.url))
+    }
+
+    /// How long a process that stops may take.
+    pub(crate) fn patience(&self) -> Duration {
+        self.config.settings().worker.drain + GIVING_BACK
     }
 
     /// The handlers that are linked, under all names the settings give them.
@@ -287,14 +368,28 @@ impl Context {
         Registry::discover().with_aliases(self.config.aliases().clone())
     }
 
-    /// The builder with everything the settings and the command line say.
-    pub(crate) fn builder(self) -> Builder {
-        let (database, directory) = (self.database(), self.directory());
-        let replace = self.global.replace || self.config.flag("templates.replace");
-        self.builder
-            .config(&self.config)
-            .database(database)
-            .template_directory(directory)
-            .replace_templates(replace)
+    /// The builder for a command that runs tasks, with everything the settings and the command line say.
+    pub(crate) fn builder(self) -> Result<Builder, Failure> {
+        let location = self.location()?;
+        Ok(self.without_database().database(location.url()))
+    }
+
+    /// The builder for a command that leaves tasks to others, or looks for what others left.
+    pub(crate) fn visiting(self) -> Result<Builder, Failure> {
+        let location = self.location()?;
+        if location.is_in_memory() {
+            let message = format!("the database {location} ends with this command: name a file, or a server");
+            return Err(Failure::usage(message));
+        }
+        Ok(self.without_database().database(location.url()))
+    }
+
+    /// The builder for a command that needs no database.
+    pub(crate) fn without_database(self) -> Builder {
+        let directory = self.directory();
+        let replace = self.global.replace || self.config.settings().templates.replace;
+        let actor = std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned());
+        let builder = self.builder.config(&self.config).actor(actor);
+        builder.template_directory(directory).replace_templates(replace)
     }
 }

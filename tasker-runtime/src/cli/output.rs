@@ -1,47 +1,60 @@
-//! How things look on a terminal and in a pipe.
+//! How data looks on a terminal and in a pipe.
 
 use std::{
-    io::{IsTerminal, Write, stderr, stdout},
+    io::{IsTerminal, Write, stdout},
     time::Duration,
 };
 
+use anstream::{AutoStream, ColorChoice, adapter::strip_str};
+use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-use super::{Done, Failure, Form};
+use super::{
+    Done, Failure, Form,
+    printable::{printable, printable_json, printable_lines, with_colours},
+};
 use crate::model::{StepState, TaskState};
 
-/// Writes a line to standard error, as `eprintln!` does, whether or not anybody reads it.
+/// Writes a line to standard error, as `eprintln!` does, whether or not anybody reads it. Texts that are not ours
+/// go through [`printable`] first.
 macro_rules! say {
-    ($($text:tt)*) => {{
-        // Without a reader there is nobody to tell that there is none.
-        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{}\n", format_args!($($text)*)));
-    }};
+    ($($text:tt)*) => { $crate::cli::screen::line(&format!($($text)*)) };
 }
 pub(crate) use say;
 
-/// Whether to colour what goes to standard error.
-pub(crate) fn colour() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && stderr().is_terminal()
+/// Whether standard output shows colours.
+pub(crate) fn has_colours() -> bool {
+    AutoStream::choice(&stdout()) != ColorChoice::Never
 }
 
-fn paint(code: &str, text: &str) -> String {
-    if colour() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+/// A text in a style, which the stream takes out again where it shows no colours.
+fn paint(style: Style, text: &str) -> String {
+    format!("{style}{}{style:#}", printable_lines(text))
+}
+
+const fn coloured(colour: AnsiColor) -> Style {
+    colour.on_default()
 }
 
 pub(crate) fn red(text: &str) -> String {
-    paint("31", text)
+    paint(coloured(AnsiColor::Red), text)
 }
 
 pub(crate) fn green(text: &str) -> String {
-    paint("32", text)
+    paint(coloured(AnsiColor::Green), text)
 }
 
 pub(crate) fn yellow(text: &str) -> String {
-    paint("33", text)
+    paint(coloured(AnsiColor::Yellow), text)
 }
 
 pub(crate) fn dim(text: &str) -> String {
-    paint("2", text)
+    paint(Style::new().dimmed(), text)
+}
+
+/// Says that something may not be meant.
+pub(crate) fn warn(warning: &str) {
+    say!("{} {}", yellow("warning:"), printable_lines(warning));
 }
 
 /// A sign and a colour for the state of a step.
@@ -76,9 +89,21 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
-/// Writes data to standard output. A reader that went away is no error.
+/// Writes data to standard output: as it is, and on a terminal as far as it can be shown.
 pub(crate) fn print(text: &str) -> Done {
-    match writeln!(stdout().lock(), "{text}") {
+    if stdout().is_terminal() { write(&printable_lines(text)) } else { write(text) }
+}
+
+/// Writes lines with colours to standard output. Texts that are not ours go through [`printable`] first.
+pub(crate) fn print_coloured(text: &str) -> Done {
+    let text = with_colours(text);
+    if has_colours() { write(&text) } else { write(&strip_str(&text).to_string()) }
+}
+
+/// Writes a line to standard output. A reader that went away is no error.
+fn write(text: &str) -> Done {
+    let mut stream = stdout().lock();
+    match writeln!(stream, "{text}").and_then(|()| stream.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Failure::run(format!("cannot write to standard output: {error}")))
         }
@@ -86,11 +111,16 @@ pub(crate) fn print(text: &str) -> Done {
     }
 }
 
+/// A value as JSON, on several lines or on one.
+pub(crate) fn json_text<T: Serialize + ?Sized>(value: &T, form: Form) -> Result<String, Failure> {
+    let text =
+        if form == Form::Jsonl { serde_json::to_string(value) } else { serde_json::to_string_pretty(value) };
+    text.map(printable_json).map_err(Failure::run)
+}
+
 /// Writes one value as JSON, on several lines or on one.
 pub(crate) fn json<T: Serialize + ?Sized>(value: &T, form: Form) -> Done {
-    let text =
-        if form == Form::Json { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
-    print(&text.map_err(Failure::run)?)
+    write(&json_text(value, form)?)
 }
 
 /// Writes a list as a table, one JSON array or one JSON document a line.
@@ -110,7 +140,8 @@ pub(crate) fn list<T: Serialize>(
         Form::Table => {
             let mut table = comfy_table::Table::new();
             table.load_style(comfy_table::presets::NOTHING).set_header(head.iter().map(|h| h.to_uppercase()));
-            table.add_rows(items.iter().map(row));
+            let shown = |item| row(item).iter().map(|cell| printable(cell).into_owned()).collect::<Vec<_>>();
+            table.add_rows(items.iter().map(shown));
             let text = table.to_string();
             print(&text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n"))
         }

@@ -1,14 +1,22 @@
 //! Submits a task and runs it here, or takes up one that was interrupted.
 
-use std::{io::Read, path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use clap::Args;
 use uuid::Uuid;
 
-use super::{Context, Done, Failure, Form, inspect, live::Live, output, task_id};
+use super::{
+    Context, Done, Failure, Form,
+    follow::{Until, conclude, follow},
+    input, inspect,
+    live::Live,
+    output,
+    signals::Signals,
+    task_id,
+};
 use crate::{
-    api::{AskError, Submission, SubmitError, TaskReport, Tasker, UnknownTemplate, WaitError, Watch},
-    model::{Command, CommandError, Json, StepState, TaskState},
+    api::{OperateError, Submission, SubmitError, TaskReport, Tasker, UnknownTemplate},
+    model::{Command, CommandError},
     template::Template,
 };
 
@@ -20,23 +28,40 @@ struct Order {
     /// The context: JSON, @file, or - for standard input
     #[arg(short, long, value_name = "JSON", default_value = "{}")]
     input: String,
-    /// The same key and input again give the task that is there already
+    /// Submitting the same key and input again gives the task that exists already
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
-    /// Higher goes first among the tasks of a queue
+    /// Tasks with a higher priority go first in their queue
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     priority: i16,
-    /// Not before this many seconds have passed
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
-    delay: u64,
+    /// Do not start before this time has passed: seconds, or a number with s, m, h or d
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = delay)]
+    delay: Duration,
+}
+
+/// A delay as it is written: `90`, `90s`, `15m`, `2h` or `1d`.
+fn delay(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err("write seconds, or a number with s, m, h or d, such as 90s".to_owned()),
+    };
+    let number: u64 = digits.parse().map_err(|_| "write a whole number, such as 90 or 15m".to_owned())?;
+    let delay = number.checked_mul(factor).map(Duration::from_secs);
+    delay
+        .filter(|delay| *delay <= Submission::MAX_DELAY)
+        .ok_or_else(|| format!("at most {} days", Submission::MAX_DELAY.as_secs() / 86_400))
 }
 
 impl Order {
     fn submission(&self) -> Result<Submission, Failure> {
         let submission = Submission::to(&self.template)
-            .json(read_input(&self.input, "--input", "run")?)
+            .json(input::read(&self.input, "--input", "run")?)
             .priority(self.priority)
-            .delay(Duration::from_secs(self.delay));
+            .delay(self.delay);
         Ok(match &self.idempotency_key {
             Some(key) => submission.idempotency_key(key),
             None => submission,
@@ -44,7 +69,7 @@ impl Order {
     }
 }
 
-/// Submit a task for others to run, and print its id.
+/// Submit a task for other processes to run, and print its id.
 #[derive(Debug, Args)]
 pub(crate) struct Submit {
     #[command(flatten)]
@@ -55,7 +80,7 @@ impl Submit {
     pub(crate) async fn run(self, context: Context) -> Done {
         let form = context.global.output;
         let submission = self.order.submission()?;
-        let tasker = context.builder().wanting(&self.order.template).connect().await?;
+        let tasker = context.visiting()?.only(&self.order.template).connect().await?;
         tell_left_out(&tasker);
         let template =
             tasker.catalog().find(&self.order.template).map_err(|error| refused(error.into(), None))?.clone();
@@ -68,7 +93,7 @@ impl Submit {
     }
 }
 
-/// Watch a task that others run until it is over.
+/// Watch a task that other processes run, until it has finished.
 #[derive(Debug, Args)]
 pub(crate) struct Watching {
     /// The id of the task
@@ -80,13 +105,15 @@ pub(crate) struct Watching {
 }
 
 impl Watching {
-    pub(crate) async fn run(self, context: Context) -> Done {
+    pub(crate) async fn run(self, context: Context, mut signals: Signals) -> Done {
         let form = context.global.output;
-        let tasker = context.builder().kept_only().connect().await?;
+        let tasker = context.visiting()?.without_templates().connect().await?;
         let (report, template) = seen(&tasker, self.task).await?;
+        signals.take_over();
         let mut live = Live::new(template, form != Form::Table);
         live.look(&report);
-        let report = follow(&tasker, tasker.watch(self.task), live, self.timeout).await?;
+        let until = Until { signals: &mut signals, timeout: self.timeout, come_back: "watch" };
+        let report = follow(&tasker, tasker.watch(self.task), live, until).await?;
         conclude(&report, form)
     }
 }
@@ -101,8 +128,8 @@ pub(crate) struct Run {
     timeout: Option<u64>,
 }
 
-/// Take up a task that was interrupted or paused and run it to its end; a pause that is still to come is taken
-/// back.
+/// Take up a task that was interrupted or paused and run it until it has finished; a pause that has not taken
+/// effect yet is withdrawn.
 #[derive(Debug, Args)]
 pub(crate) struct Resume {
     /// The id of the task
@@ -114,33 +141,54 @@ pub(crate) struct Resume {
 }
 
 impl Run {
-    pub(crate) async fn run(self, context: Context) -> Done {
+    pub(crate) async fn run(self, context: Context, mut signals: Signals) -> Done {
         let submission = self.order.submission()?;
-        let form = context.global.output;
-        let tasker = context.builder().wanting(&self.order.template).start().await?;
+        let (form, patience) = (context.global.output, context.patience());
+        let builder = context.builder()?.only(&self.order.template);
+        signals.take_over();
+        let Some(started) = signals.unless_stopped(builder.start()).await else {
+            return Err(Failure::interrupted("interrupted; nothing was submitted"));
+        };
+        let tasker = started?;
         tell_left_out(&tasker);
-        let ended = async {
-            let template = tasker
-                .catalog()
-                .find(&self.order.template)
-                .map_err(|error| refused(error.into(), None))?
-                .clone();
-            let watch =
-                tasker.submit_watched(submission).await.map_err(|error| refused(error, Some(&template)))?;
-            let live = Live::new(template, form != Form::Table);
-            follow(&tasker, watch, live, self.timeout).await
-        }
-        .await;
-        tasker.stop().await?;
+        let ended = self.submit_and_follow(&tasker, submission, form, &mut signals).await;
+        stop(tasker, patience).await;
         ended.and_then(|report| conclude(&report, form))
+    }
+
+    async fn submit_and_follow(
+        &self,
+        tasker: &Tasker,
+        submission: Submission,
+        form: Form,
+        signals: &mut Signals,
+    ) -> Result<TaskReport, Failure> {
+        let found = tasker.catalog().find(&self.order.template);
+        let template = found.map_err(|error| refused(error.into(), None))?.clone();
+        let Some(submitted) = signals.unless_stopped(tasker.submit_watched(submission)).await else {
+            let message = "interrupted; it is unknown whether the task was submitted";
+            return Err(Failure::interrupted(message).try_this("tasker list"));
+        };
+        let watch = submitted.map_err(|error| refused(error, Some(&template)))?;
+        let live = Live::new(template, form != Form::Table);
+        follow(tasker, watch, live, Until { signals, timeout: self.timeout, come_back: "resume" }).await
+    }
+}
+
+/// Stops an engine, in at most this time. What it could not give back is free once its lease runs out, which
+/// changes nothing about what is known of the task.
+pub(super) async fn stop(tasker: Tasker, patience: Duration) {
+    if let Err(error) = super::stopped(tasker, patience).await {
+        output::warn(&format!(
+            "{}; whatever this process held is free once its lease runs out",
+            error.message
+        ));
     }
 }
 
 /// Says which templates are not known.
 fn tell_left_out(tasker: &Tasker) {
-    for warning in tasker.left_out() {
-        output::say!("{} {warning}", output::yellow("warning:"));
-    }
+    tasker.left_out().iter().for_each(|warning| output::warn(warning));
 }
 
 /// A task as it stands, and the template it started with.
@@ -149,25 +197,44 @@ async fn seen(tasker: &Tasker, task: Uuid) -> Result<(TaskReport, Arc<Template>)
 }
 
 impl Resume {
-    pub(crate) async fn run(self, context: Context) -> Done {
-        let form = context.global.output;
-        let started = context.builder().resume(self.task).await?;
-        let (tasker, watch) = started.ok_or_else(|| inspect::unknown_task(self.task))?;
+    pub(crate) async fn run(self, context: Context, mut signals: Signals) -> Done {
+        let (form, patience) = (context.global.output, context.patience());
+        let builder = context.visiting()?;
+        signals.take_over();
+        let Some(started) = signals.unless_stopped(builder.resume(self.task)).await else {
+            return Err(self.interrupted());
+        };
+        let (tasker, watch) = started?.ok_or_else(|| inspect::unknown_task(self.task))?;
         let ended = async {
-            let (report, template) = seen(&tasker, self.task).await?;
-            let mut live = Live::new(template, form != Form::Table);
-            live.look(&report);
-            match tasker.ask(self.task, &Command::Resume).await {
-                // Nobody paused it: it was interrupted.
-                Ok(_) | Err(AskError::Refused(CommandError::NotPaused(_) | CommandError::Over(_))) => {}
-                Err(AskError::Store(error)) => return Err(error.into()),
-                Err(error) => return Err(Failure::run(error)),
-            }
-            follow(&tasker, watch, live, self.timeout).await
+            let Some(live) = signals.unless_stopped(self.take_up(&tasker, form)).await else {
+                return Err(self.interrupted());
+            };
+            let until = Until { signals: &mut signals, timeout: self.timeout, come_back: "resume" };
+            follow(&tasker, watch, live?, until).await
         }
         .await;
-        tasker.stop().await?;
+        stop(tasker, patience).await;
         ended.and_then(|report| conclude(&report, form))
+    }
+
+    fn interrupted(&self) -> Failure {
+        let message = format!("interrupted; task {} stays and can be taken up again", self.task);
+        Failure::interrupted(message).try_this(format!("tasker resume {}", self.task))
+    }
+
+    /// Shows the task and lets it go on.
+    async fn take_up(&self, tasker: &Tasker, form: Form) -> Result<Live, Failure> {
+        let (report, template) = seen(tasker, self.task).await?;
+        let mut live = Live::new(template, form != Form::Table);
+        live.look(&report);
+        match tasker.operate(self.task, &Command::Resume).await {
+            // Nobody paused it: it was interrupted.
+            Ok(_) | Err(OperateError::Refused(CommandError::NotPaused(_) | CommandError::Over(_))) => {
+                Ok(live)
+            }
+            Err(OperateError::Store(error)) => Err(error.into()),
+            Err(error) => Err(Failure::run(error)),
+        }
     }
 }
 
@@ -193,113 +260,29 @@ fn refused(error: SubmitError, template: Option<&Arc<Template>>) -> Failure {
     }
 }
 
-/// How often the report is looked at while this process hears nothing of the task: another one may have it.
-const LOOK: Duration = Duration::from_millis(500);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Shows the task until it comes to rest.
-async fn follow(
-    tasker: &Tasker,
-    mut watch: Watch,
-    mut live: Live,
-    timeout: Option<u64>,
-) -> Result<TaskReport, Failure> {
-    let task = watch.task();
-    let mut rest = std::pin::pin!(tasker.wait(task));
-    let mut limit = std::pin::pin!(async {
-        match timeout {
-            Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
-            None => std::future::pending().await,
+    #[test]
+    fn delay_has_a_unit_and_a_limit() {
+        for (text, seconds) in
+            [("0", 0), ("90", 90), ("90s", 90), ("15m", 900), ("2h", 7_200), ("36500d", 3_153_600_000)]
+        {
+            assert_eq!(delay(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
-    });
-    let come_back = || format!("tasker resume {task}");
-    loop {
-        tokio::select! {
-            biased;
-            Some(update) = watch.next() => live.show(&update),
-            () = tokio::time::sleep(LOOK), if !live.is_silent() => {
-                // A database that is away for a moment is waited for below.
-                if let Ok(Some(report)) = tasker.show(task).await {
-                    live.look(&report);
-                }
-            }
-            report = &mut rest => {
-                while let Some(update) = watch.pending() {
-                    live.show(&update);
-                }
-                let report = report.map_err(|error| match error {
-                    WaitError::Store(error) => error.into(),
-                    error => Failure::not_found(error),
-                })?;
-                live.finish(&report);
-                return Ok(report);
-            }
-            () = &mut limit => {
-                let message = format!("task {task} is not over after {} s; it stays", timeout.unwrap_or_default());
-                return Err(Failure { code: 5, message, hint: Some(come_back()) });
-            }
-            _ = tokio::signal::ctrl_c() => {
-                let message = format!("stopped watching; task {task} stays and can be taken up again");
-                return Err(Failure { code: 130, message, hint: Some(come_back()) });
-            }
+        for (text, problem) in [
+            ("99999999d", "at most 36500 days"),
+            ("36501d", "at most 36500 days"),
+            ("18446744073709551615", "at most 36500 days"),
+            ("18446744073709551615d", "at most 36500 days"),
+            ("99999999999999999999", "a whole number"),
+            ("-1", "a whole number"),
+            ("1.5h", "a whole number"),
+            ("", "a whole number"),
+            ("1w", "s, m, h or d"),
+        ] {
+            assert!(delay(text).is_err_and(|said| said.contains(problem)), "{text}");
         }
     }
-}
-
-/// Prints the result and decides the exit code.
-fn conclude(report: &TaskReport, form: Form) -> Done {
-    match (form, report.state) {
-        (Form::Json | Form::Jsonl, _) => output::json(report, form)?,
-        (Form::Table, TaskState::Complete) => {
-            let text = serde_json::to_string_pretty(&report.result).map_err(Failure::run)?;
-            output::print(&text)?;
-        }
-        _ => {}
-    }
-    if report.state == TaskState::Complete {
-        return Ok(());
-    }
-    let failed = report.all().filter(|step| step.state == StepState::Error);
-    let lines: Vec<String> = failed
-        .map(|step| match (&step.error, step.batches) {
-            (Some(error), _) => format!(
-                "step `{}` failed for good after {} of {} attempts: {error}",
-                step.name, step.attempts, step.max_attempts
-            ),
-            (None, Some(batches)) => format!("step `{}` failed for good: {batches}", step.name),
-            (None, None) => format!("step `{}` failed for good", step.name),
-        })
-        .collect();
-    let why = if lines.is_empty() {
-        let cause = report.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
-        format!("task {} is {}{cause}", report.task_id, report.state)
-    } else {
-        lines.join("\n       ")
-    };
-    let task = report.task_id;
-    Err(Failure::run(why).try_this(match report.state {
-        TaskState::Paused => format!("tasker resume {task}"),
-        TaskState::BlockedByFailures => format!("tasker show {task}, then tasker retry {task}"),
-        _ => format!("tasker show {task}"),
-    }))
-}
-
-/// JSON given as text, as `@file` or as `-`, with this option of this command.
-pub(crate) fn read_input(input: &str, option: &str, command: &str) -> Result<Json, Failure> {
-    let no_input = |message| Failure::usage(message).try_this(format!("tasker {command} --help"));
-    let (name, text) = match input.strip_prefix('@') {
-        Some(path) => {
-            let text = std::fs::read_to_string(Path::new(path))
-                .map_err(|error| no_input(format!("cannot read the input file {path}: {error}")))?;
-            (path.to_owned(), text)
-        }
-        None if input == "-" => {
-            let mut text = String::new();
-            std::io::stdin()
-                .read_to_string(&mut text)
-                .map_err(|error| no_input(format!("cannot read standard input: {error}")))?;
-            ("standard input".to_owned(), text)
-        }
-        None => (option.to_owned(), input.to_owned()),
-    };
-    Json::from_text(text.trim()).map_err(|error| no_input(format!("{name} is no JSON: {error}")))
 }

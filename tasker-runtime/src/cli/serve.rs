@@ -4,56 +4,56 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::{Context, Done, Failure, output};
-use crate::api::{Prepared, StartError, Tasker};
+use super::{Context, Done, Failure, output, printable::printable, signals::Signals};
+use crate::{
+    api::{Checked, StartError, Tasker},
+    config::redact,
+    store::Location,
+};
 
-/// Run tasks until SIGINT or SIGTERM; waits for a database that is away.
+/// Run tasks until SIGINT, SIGTERM or SIGHUP; waits for a database that is unavailable.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {}
 
 impl Serve {
-    pub(crate) async fn run(self, context: Context) -> Done {
-        let mut signals = Signals::new().map_err(|error| Failure::run(format!("no signals: {error}")))?;
-        let database = crate::store::shown(&context.database());
-        let prepared = context.builder().prepare()?;
+    pub(crate) async fn run(self, context: Context, mut signals: Signals) -> Done {
+        let (database, patience) = (context.location()?, context.patience());
+        let prepared = context.builder()?.check()?;
+        signals.take_over();
         let Some(tasker) = start(&prepared, &database, &mut signals).await? else { return Ok(()) };
         let templates = tasker.catalog().iter().count();
-        output::say!("{} {templates} templates on {database}; stop with Ctrl-C", output::green("running"));
-        for warning in tasker.warnings() {
-            output::say!("{} {warning}", output::yellow("warning:"));
-        }
-        signals.next().await;
-        output::say!("stopping: what runs may come to an end; a second signal stops at once");
-        tokio::select! {
-            stopped = tasker.stop() => stopped.map_err(Failure::from),
-            () = signals.next() => Err(Failure { code: 130, message: "stopped at once; what was held is free when its lease runs out".to_owned(), hint: None }),
-        }
+        let shown = printable(&database.to_string()).into_owned();
+        output::say!("{} {templates} templates on {shown}; stop with Ctrl-C", output::green("running"));
+        tasker.warnings().iter().for_each(|warning| output::warn(warning));
+        signals.stop().await;
+        output::say!(
+            "stopping: waiting for running handlers; a second signal after two seconds stops at once"
+        );
+        super::stopped(tasker, patience).await
     }
 }
 
 /// Starts, as soon as the database answers; `None` when a signal came first.
 async fn start(
-    prepared: &Prepared,
-    database: &str,
+    prepared: &Checked,
+    database: &Location,
     signals: &mut Signals,
 ) -> Result<Option<Tasker>, Failure> {
     let mut tries = Tries::default();
     loop {
-        let error = tokio::select! {
-            started = prepared.start() => match started {
-                Ok(tasker) => return Ok(Some(tasker)),
-                Err(StartError::Store(error)) if error.is_away() => error,
-                Err(error) => return Err(error.into()),
-            },
-            () = signals.next() => return Ok(None),
+        let error = match signals.unless_stopped(prepared.start()).await {
+            None => return Ok(None),
+            Some(Ok(tasker)) => return Ok(Some(tasker)),
+            Some(Err(StartError::Store(error))) if error.is_away() => error,
+            Some(Err(error)) => return Err(error.into()),
         };
         if tries.is_time_to_tell(Instant::now()) {
-            let waiting = output::yellow("waiting");
-            output::say!("{waiting} for {database}: {error}; trying on, stop with Ctrl-C");
+            let (waiting, error) = (output::yellow("waiting"), redact(&error.to_string()));
+            let (database, error) = (database.to_string(), printable(&error));
+            output::say!("{waiting} for {}: {error}; trying again, stop with Ctrl-C", printable(&database));
         }
-        tokio::select! {
-            () = tokio::time::sleep(tries.pause()) => {}
-            () = signals.next() => return Ok(None),
+        if signals.unless_stopped(tokio::time::sleep(tries.pause())).await.is_none() {
+            return Ok(None);
         }
     }
 }
@@ -80,43 +80,6 @@ impl Tries {
             self.told = Some(now);
         }
         time
-    }
-}
-
-/// SIGINT and SIGTERM, or Ctrl-C where there are no signals.
-pub(crate) struct Signals {
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    #[cfg(unix)]
-    pub(crate) fn new() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    #[cfg(not(unix))]
-    pub(crate) fn new() -> std::io::Result<Self> {
-        Ok(Self {})
-    }
-
-    /// Waits for the next one.
-    #[cfg(unix)]
-    pub(crate) async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-
-    /// Waits for the next one.
-    #[cfg(not(unix))]
-    pub(crate) async fn next(&mut self) {
-        // Without a handler for it the process ends by itself.
-        let _ = tokio::signal::ctrl_c().await;
     }
 }
 

@@ -4,15 +4,12 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::{Context, Done, output};
-use crate::{
-    config::{Config, KEYS},
-    store,
-};
+use crate::config::{Config, redact};
 
-/// Show the effective settings and where each came from.
+/// Show the effective settings and their sources.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Every setting with its value and where it came from; passwords are left out
+    /// Print every setting with its value and its source; passwords are left out
     Show,
 }
 
@@ -28,17 +25,13 @@ impl Command {
     pub(crate) fn run(self, context: &Context) -> Done {
         let Self::Show = self;
         let config = &context.config;
-        let line = |key: &crate::config::Key| Line {
-            setting: key.name.to_owned(),
-            value: if key.name == "database.url" {
-                store::shown(config.text(key.name))
-            } else {
-                config.text(key.name).to_owned()
-            },
-            source: config.source(key.name).map(ToString::to_string).unwrap_or_default(),
-            about: key.about,
-        };
-        let lines: Vec<Line> = KEYS.iter().map(line).chain(aliases(config)).chain(apis(config)).collect();
+        let settings = config.effective().map(|found| Line {
+            setting: found.key.name.to_owned(),
+            value: found.value,
+            source: found.source.to_string(),
+            about: found.key.about,
+        });
+        let lines: Vec<Line> = settings.chain(aliases(config)).chain(apis(config)).collect();
         output::list(&lines, context.global.output, &["setting", "value", "source"], |line| {
             vec![line.setting.clone(), line.value.clone(), line.source.clone()]
         })
@@ -66,7 +59,7 @@ fn apis(config: &Config) -> Vec<Line> {
             lines.push(Line { setting: format!("api.{name}.{key}"), value, source: source.clone(), about });
         };
         // With credentials in it, it is refused at the start; it is not shown either.
-        let shown = |url: &String| if url.contains('@') { "***".to_owned() } else { url.clone() };
+        let shown = |url: &String| if url.contains('@') { "***".to_owned() } else { redact(url) };
         say("base_url", api.base_url.as_ref().map(shown), "where the API is");
         let timeout = api.timeout.map(|timeout| timeout.as_secs().to_string());
         say("timeout_seconds", timeout, "how long a call may take");

@@ -5,20 +5,21 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::{Context, Done, Failure, Form, new, output};
+use super::{Context, Done, Failure, Form, new, output, printable::printable};
 use crate::{
-    api::{Catalog, catalog},
+    api::Catalog,
+    registry,
     template::{self, Loaded, Verdict},
 };
 
 /// Check, list, show and write templates.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Check template files; says everything that is wrong at once
+    /// Check template files; reports everything that is wrong at once
     Check(Check),
-    /// List the templates tasks can be started of
+    /// List the templates that tasks can be submitted to
     List,
-    /// Show a template in its canonical form
+    /// Print a template in its canonical form
     Show {
         /// The template, as namespace/name
         template: String,
@@ -32,7 +33,7 @@ pub(crate) enum Command {
 pub(crate) struct Check {
     /// Files or folders [default: the templates directory]
     paths: Vec<PathBuf>,
-    /// Do not ask whether the handlers are linked
+    /// Do not check whether the handlers are linked
     #[arg(long)]
     no_handlers: bool,
 }
@@ -58,11 +59,11 @@ impl Command {
 
 impl Check {
     fn run(self, context: &Context) -> Done {
-        let registry = context.registry();
-        let registry = (!self.no_handlers).then_some(&registry);
-        let most = u32::try_from(context.config.number("limits.max_decision_depth")).ok();
+        let linked = context.registry();
+        let linked = (!self.no_handlers).then_some(&linked);
+        let most = Some(context.config.settings().limits.max_decision_depth);
         let with = |read: &dyn Fn(&template::Options<'_>) -> Vec<Loaded>| {
-            catalog::read_with(registry, |options| {
+            registry::read_templates(linked, |options| {
                 read(&template::Options { max_decision_depth: most, ..*options })
             })
         };
@@ -79,7 +80,7 @@ impl Check {
         }
         if loaded.is_empty() {
             let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-            output::say!("there are no templates in {}", paths.join(", "));
+            output::say!("there are no templates in {}", printable(&paths.join(", ")));
         }
         report(&loaded, context.global.output)?;
         let wrong = loaded.iter().filter(|file| file.report().verdict() == Verdict::Error).count();
@@ -100,9 +101,9 @@ fn report(loaded: &[Loaded], form: Form) -> Done {
         Form::Json => output::json(&checked, form),
         Form::Jsonl => checked.iter().try_for_each(|file| output::json(file, form)),
         Form::Table => checked.iter().try_for_each(|file| {
-            output::print(&format!("{}: {}", file.file, file.verdict))?;
-            let text = file.report.render(output::colour());
-            if text.is_empty() { Ok(()) } else { output::print(text.trim_end()) }
+            output::print(&format!("{}: {}", printable(&file.file), file.verdict))?;
+            let text = file.report.render(output::has_colours());
+            if text.is_empty() { Ok(()) } else { output::print_coloured(text.trim_end()) }
         }),
     }
 }
@@ -153,7 +154,6 @@ fn show(context: &Context, name: &str) -> Done {
     let template = catalog.find(name).map_err(unknown)?;
     match context.global.output {
         Form::Table => output::print(template.to_yaml().trim_end()),
-        Form::Jsonl => output::print(&template.to_canonical()),
         form => {
             let value: serde_json::Value =
                 serde_json::from_str(&template.to_canonical()).map_err(Failure::run)?;

@@ -10,7 +10,7 @@ const KEYS: [&str; 4] = ["base_url", "timeout_seconds", "headers", "max_response
 /// The largest limit on the size of a response, 1 GiB.
 pub(crate) const MOST_BYTES: u64 = 1 << 30;
 
-/// One section `[api.<name>]`. What it says goes before what the handler's attribute says.
+/// One section `[api.<name>]`. It takes precedence over what the handler's attribute says.
 ///
 /// ```toml
 /// [api.payments]
@@ -21,10 +21,10 @@ pub(crate) const MOST_BYTES: u64 = 1 << 30;
 /// ```
 ///
 /// `${NAME}` in a URL or a header stands for the environment variable `NAME` of the process that calls:
-/// secrets are named here, never written.
+/// secrets are named here, not written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ApiSection {
-    /// What paths are appended to.
+    /// The URL that paths are appended to.
     pub base_url: Option<String>,
     /// How long a call may take, 1 s to 24 h.
     pub timeout: Option<Duration>,

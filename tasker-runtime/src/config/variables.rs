@@ -1,66 +1,123 @@
-//! Environment variables that are meant for this program and are none of its own.
+//! Environment variables: those of the settings, and others whose names look as if they were.
+
+use std::ffi::OsString;
 
 use super::{ConfigError, KEYS, Key};
 
-/// Variables that are no settings.
-const OTHERS: [&str; 2] = ["TASKER_CONFIG_PATH", "TASKER_ENV"];
+/// What the names of all our variables begin with.
+const PREFIX: &str = "TASKER_";
 
-/// Sections whose variables nobody else names. `TASKER_API_TOKEN` may well be a secret that a section
-/// `[api.<name>]` mentions.
-const OURS: [&str; 5] =
-    ["TASKER_DATABASE_", "TASKER_TEMPLATES_", "TASKER_HANDLERS_", "TASKER_WORKER_", "TASKER_STEPS_"];
+/// Variables that are not settings.
+const OTHERS: [&str; 2] = ["TASKER_CONFIG_PATH", "TASKER_ENV"];
 
 /// The variable of a setting.
 pub(super) fn of(key: &Key) -> String {
-    format!("TASKER_{}", key.name.replace('.', "_").to_uppercase())
+    format!("{PREFIX}{}", key.name.replace('.', "_").to_uppercase())
 }
 
-/// Those of `names` that look like a setting and are none. Handlers and tests may have variables of their own.
-pub(super) fn unknown(names: impl Iterator<Item = String>) -> impl Iterator<Item = ConfigError> {
+/// The candidate that is at most `most` letters away, if any; for a short name less than a third of its letters
+/// may differ.
+pub(super) fn nearest<'a>(
+    name: &str,
+    candidates: impl Iterator<Item = &'a str>,
+    most: usize,
+) -> Option<&'a str> {
+    let most = most.min(name.len().saturating_sub(1) / 3);
+    let near = candidates.map(|candidate| (strsim::damerau_levenshtein(candidate, name), candidate));
+    near.filter(|(distance, _)| *distance <= most).min().map(|(_, candidate)| candidate)
+}
+
+/// What is to be said of variables in our name space that are not ours: those whose names are one or two letters
+/// away from a real one are mistakes, the others only look odd.
+#[derive(Debug, Default)]
+pub(super) struct Unknown {
+    pub mistakes: Vec<ConfigError>,
+    pub others: Vec<String>,
+}
+
+/// Looks for unknown variables among `names`. Those that `is_meant` knows are left alone.
+pub(super) fn unknown(names: impl Iterator<Item = OsString>, is_meant: impl Fn(&str) -> bool) -> Unknown {
     let known: Vec<String> = KEYS.iter().map(of).chain(OTHERS.map(str::to_owned)).collect();
-    let ours = |name: &String| name.starts_with("TASKER_") && !name.starts_with("TASKER_TEST_");
-    names.filter(ours).filter_map(move |name| {
-        if known.contains(&name) {
-            return None;
+    let mut found = Unknown::default();
+    let names = names.map(|name| name.to_string_lossy().into_owned());
+    let ours = |name: &String| name.starts_with(PREFIX) && !name.starts_with("TASKER_TEST_");
+    for name in names.filter(ours).filter(|name| !known.contains(name) && !is_meant(name)) {
+        let near = name
+            .strip_prefix(PREFIX)
+            .filter(|_| !is_injected(&name))
+            .and_then(|rest| nearest(rest, known.iter().map(|known| &known[PREFIX.len()..]), 3));
+        match near {
+            Some(near) => {
+                let nearest = format!("{PREFIX}{near}");
+                found.mistakes.push(ConfigError::UnknownVariable { name, nearest });
+            }
+            None => found.others.push(name),
         }
-        let distance = |known: &&String| strsim::damerau_levenshtein(known, &name);
-        let nearest = known.iter().min_by_key(distance);
-        let near = nearest.filter(|near| distance(near) <= 3).cloned();
-        let section = OURS.iter().any(|section| name.starts_with(section));
-        (near.is_some() || section).then_some(ConfigError::UnknownVariable { name, nearest: near })
-    })
+    }
+    found.others.sort();
+    found
+}
+
+/// Whether a name has the form in which container platforms tell each container of the services around it: for
+/// one called `tasker` that is `TASKER_SERVICE_HOST`, `TASKER_PORT`, `TASKER_PORT_8080_TCP_ADDR`.
+fn is_injected(name: &str) -> bool {
+    let numbered = |rest: &str| rest.starts_with(|digit: char| digit.is_ascii_digit());
+    name.ends_with("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || name.ends_with("_PORT")
+        || name.split_once("_PORT_").is_some_and(|(_, rest)| numbered(rest))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::unknown;
+    use super::*;
 
-    fn said(name: &str) -> Vec<String> {
-        unknown(std::iter::once(name.to_owned())).map(|problem| problem.to_string()).collect()
+    fn found(name: &str) -> Unknown {
+        unknown(std::iter::once(name.into()), |name| name == "TASKER_API_TOKEN")
     }
 
     #[test]
-    fn variable_that_looks_like_a_setting_and_is_none_is_told_with_the_nearest() {
-        assert_eq!(
-            said("TASKER_WORKER_CONCURENCY"),
-            ["there is no variable `TASKER_WORKER_CONCURENCY`; did you mean `TASKER_WORKER_CONCURRENCY`?"]
-        );
-        assert_eq!(said("TASKER_CONFIG"), Vec::<String>::new(), "too far from any to say what it is");
-        assert_eq!(said("TASKER_CONFIGPATH").len(), 1);
-        assert_eq!(said("TASKER_WORKER_COLOUR"), ["there is no variable `TASKER_WORKER_COLOUR`"]);
-    }
-
-    #[test]
-    fn variables_of_others_are_left_alone() {
-        for name in [
-            "TASKER_WORKER_POLL_MS",
-            "TASKER_ENV",
-            "TASKER_TEST_DATABASE_URL",
-            "TASKER_API_TOKEN",
-            "TASKER_EXAMPLE_DATA",
-            "PATH",
+    fn near_miss_of_a_setting_is_a_mistake_with_the_name_that_was_meant() {
+        for (name, meant) in [
+            ("TASKER_WORKER_CONCURENCY", "TASKER_WORKER_CONCURRENCY"),
+            ("TASKER_CONFIGPATH", "TASKER_CONFIG_PATH"),
+            ("TASKER_WORKER_QUEUE", "TASKER_WORKER_QUEUES"),
+            ("TASKER_DATABASE_URI", "TASKER_DATABASE_URL"),
         ] {
-            assert!(said(name).is_empty(), "{name}");
+            let said: Vec<String> = found(name).mistakes.iter().map(ToString::to_string).collect();
+            assert_eq!(said, [format!("there is no variable `{name}`; did you mean `{meant}`?")]);
+        }
+    }
+
+    #[test]
+    fn what_container_platforms_inject_and_what_is_far_from_any_setting_is_only_named() {
+        for name in [
+            "TASKER_SERVICE_HOST",
+            "TASKER_SERVICE_PORT",
+            "TASKER_SERVICE_PORT_HTTP",
+            "TASKER_PORT",
+            "TASKER_PORT_8080_TCP",
+            "TASKER_PORT_8080_TCP_ADDR",
+            "TASKER_DATABASE_PORT",
+            "TASKER_WORKER_PORT",
+            "TASKER_WORKER_COLOUR",
+            "TASKER_URL",
+            "TASKER_EXAMPLE_DATA",
+            "TASKER_CONFIG",
+        ] {
+            let found = found(name);
+            assert!(found.mistakes.is_empty(), "{name}: {:?}", found.mistakes);
+            assert_eq!(found.others, [name]);
+        }
+    }
+
+    #[test]
+    fn variables_that_are_known_are_left_alone() {
+        for name in
+            ["TASKER_WORKER_POLL_MS", "TASKER_ENV", "TASKER_TEST_DATABASE_URL", "TASKER_API_TOKEN", "PATH"]
+        {
+            let found = found(name);
+            assert!(found.mistakes.is_empty() && found.others.is_empty(), "{name}");
         }
     }
 }

@@ -2,22 +2,20 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::mpsc::UnboundedSender;
-
-use super::{announce::News, engine::Shared, hold::Message};
+use super::{announce::News, engine::Shared, message::TaskLoops};
 use crate::{
-    model::Timestamp,
+    model::{Timestamp, task_loop::Message},
     orchestration::{
         commands::{self, Asked, Refused},
         recover,
     },
 };
 
-/// How long a command waits at most until the holder of its task sees it.
+/// How long a command waits at most until the holder of its task sees it, where nobody tells of it.
 const LOOK_FOR_COMMANDS: Duration = Duration::from_secs(1);
 
 /// Beats until nothing is held or on loan any more, at a third of the lease.
-pub(crate) async fn run(shared: Arc<Shared>, holds: Vec<UnboundedSender<Message>>) {
+pub(crate) async fn run(shared: Arc<Shared>, loops: TaskLoops) {
     let period = shared.settings.lease / 3;
     let mut told = Told::new(&shared);
     // The first beat only looks around: who else is there?
@@ -41,7 +39,7 @@ pub(crate) async fn run(shared: Arc<Shared>, holds: Vec<UnboundedSender<Message>
         match beat(&shared, &mut told).await {
             Ok(true) => {}
             Ok(false) => {
-                replace_worker(&shared, &holds).await;
+                replace_worker(&shared, &loops).await;
                 told = Told::new(&shared);
             }
             Err(error) => tracing::warn!(%error, "the lease could not be renewed"),
@@ -51,27 +49,26 @@ pub(crate) async fn run(shared: Arc<Shared>, holds: Vec<UnboundedSender<Message>
 
 /// Hands the commands of operators to those who hold their tasks until the engine stops; follows those for
 /// tasks nobody holds any more.
-pub(crate) async fn run_commands(shared: Arc<Shared>, holds: Vec<UnboundedSender<Message>>) {
+pub(crate) async fn run_commands(shared: Arc<Shared>, loops: TaskLoops) {
     loop {
         tokio::select! {
             () = shared.stopping.cancelled() => break,
             () = shared.asked.notified() => {}
-            () = shared.clock.sleep(LOOK_FOR_COMMANDS) => {}
+            () = shared.clock.sleep(shared.pause(LOOK_FOR_COMMANDS)) => {}
         }
-        if let Err(error) = pass_commands(&shared, &holds).await {
+        if let Err(error) = pass_commands(&shared, &loops).await {
             tracing::warn!(%error, "commands wait for the database");
         }
     }
 }
 
-async fn pass_commands(shared: &Shared, holds: &[UnboundedSender<Message>]) -> crate::store::Result<()> {
+async fn pass_commands(shared: &Shared, loops: &TaskLoops) -> crate::store::Result<()> {
     let mut connection = shared.store.reader().await?;
     let waiting = commands::waiting(&mut connection, shared.worker().0).await?;
     drop(connection);
     for command in waiting {
         if command.held && command.over.is_none() {
-            let hold = usize::try_from(command.task.0).unwrap_or_default() % holds.len();
-            let _ = holds[hold].send(Message::Asked(command));
+            loops.send(command.task, Message::Command(command.pending()));
             continue;
         }
         // Known before a connection is held: to read it with another one, all may be waiting for each other.
@@ -121,10 +118,13 @@ async fn beat(shared: &Shared, told: &mut Told) -> crate::store::Result<bool> {
     let alive = recover::heartbeat(&mut connection, worker, now, lease, news.as_deref()).await?;
     told.activity = news.unwrap_or_else(|| std::mem::take(&mut told.activity));
     told.at = now;
-    let mut freed = recover::take_back_expired(&mut connection, now).await?;
     drop(connection);
-    freed += recover::take_back_gone(&shared.store, now).await?;
-    look_around(shared).await?;
+    let mut freed = recover::take_back_gone(&shared.store, now).await?;
+    // The common case, in which nobody is gone, costs one question.
+    if look_around(shared).await? {
+        freed += recover::take_back_expired(&mut shared.store.writer().await?, now).await?;
+        look_around(shared).await?;
+    }
     if freed > 0 {
         tracing::info!(tasks = freed, "freed the tasks of a process that is gone");
         shared.hint_all();
@@ -132,19 +132,18 @@ async fn beat(shared: &Shared, told: &mut Told) -> crate::store::Result<bool> {
     Ok(alive)
 }
 
-/// Notes how many other workers there are to lend steps to.
-async fn look_around(shared: &Shared) -> crate::store::Result<()> {
-    let others = recover::live(&mut shared.store.reader().await?).await?;
-    shared.turns.set_company(others.iter().filter(|other| other.id != shared.worker()).count());
-    Ok(())
+/// Notes how many other workers there are to lend steps to. True: the lease of one has run out.
+async fn look_around(shared: &Shared) -> crate::store::Result<bool> {
+    let workers = recover::live(&mut shared.store.reader().await?).await?;
+    shared.permits.set_other_workers(workers.iter().filter(|other| other.id != shared.worker()).count());
+    let now = shared.clock.now();
+    Ok(workers.iter().any(|worker| worker.expires_at < now))
 }
 
 /// This process was taken for dead: others have its tasks. It forgets them and goes on as a new worker.
-async fn replace_worker(shared: &Shared, holds: &[UnboundedSender<Message>]) {
+async fn replace_worker(shared: &Shared, loops: &TaskLoops) {
     tracing::warn!("this worker was given up by others; it starts anew and drops what it held");
-    for hold in holds {
-        let _ = hold.send(Message::Forget);
-    }
+    loops.all(|| Message::Forget);
     let registered = async {
         let mut connection = shared.store.writer().await?;
         recover::register(&mut connection, &shared.about(), shared.clock.now(), shared.settings.lease).await

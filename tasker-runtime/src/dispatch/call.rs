@@ -10,63 +10,54 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    hold::{Message, Over},
-    running::Running,
-    turns::Turn,
-};
+use super::{permits::PermitRequest, running::Running};
 use crate::{
     clock::Clock,
     handler::{StepHandler, StepParts, TaskSequenceStep},
-    model::{Json, Lease, StepError, StepNo, Timestamp},
+    model::{Attempt, Json, StepError, Timestamp, task_loop::AttemptEnded},
+    orchestration::compiled::CompiledTemplate,
 };
 
 /// One attempt, ready to run.
 pub(crate) struct Call {
-    pub lease: Lease,
-    pub no: StepNo,
-    pub attempt: u32,
-    /// Which loan this is, of a step that was lent to this process; 0 where the task itself is held.
-    pub loan: u64,
+    pub attempt: Attempt,
     pub step: TaskSequenceStep,
+    pub plan: Arc<CompiledTemplate>,
     /// Its result is no longer wanted: the handler, which hears of it too, is dropped after its grace.
     pub cancel: CancellationToken,
-    pub handler: &'static dyn StepHandler,
+    pub handler: Arc<dyn StepHandler>,
     pub timeout: Option<Duration>,
     /// How long a cancelled handler may take to come to an end.
     pub grace: Duration,
     pub clock: Clock,
-    pub turn: Turn,
+    pub permit: PermitRequest,
     /// Where it is noted while its handler runs.
     pub running: Arc<Running>,
-    pub done: UnboundedSender<Message>,
+}
+
+/// What came of an attempt.
+pub(crate) enum Came {
+    /// It ended.
+    Ended(AttemptEnded),
+    /// It waited so long for its permit that it is better lent to others.
+    NoPermit(Attempt),
 }
 
 impl Call {
-    /// Waits for its turn, runs the handler and sends back what came of it.
-    pub(crate) async fn run(mut self) {
-        let Some(_permits) = self.turn.come().await else {
-            let _ = self.done.send(Message::Lend(self.lease, self.no, self.attempt));
-            return;
-        };
+    /// Waits for its permit, runs the handler and tells `done` what came of it.
+    pub(crate) async fn run(mut self, done: impl FnOnce(Came) + Send) {
+        let Some(_permit) = self.permit.granted().await else { return done(Came::NoPermit(self.attempt)) };
         let started_at = self.clock.now();
         // Told to stop before it began.
         let outcome =
             if self.step.parts().cancel.is_cancelled() { None } else { self.outcome(started_at).await };
-        let over = Over {
-            lease: self.lease,
-            no: self.no,
-            attempt: self.attempt,
-            loan: self.loan,
-            started_at,
-            finished_at: self.clock.now(),
-            outcome,
-        };
-        // Without a receiver the engine has stopped, and the task has been given back.
-        let _ = self.done.send(Message::Over(over));
+        let finished_at = self.clock.now();
+        let outcome = outcome.map(|outcome| {
+            outcome.and_then(|result| self.plan.check_schema(self.attempt.step, &result).map(|()| result))
+        });
+        done(Came::Ended(AttemptEnded { attempt: self.attempt, started_at, finished_at, outcome }));
     }
 
     /// `None` when the handler was dropped because its result is no longer wanted.
@@ -77,7 +68,7 @@ impl Call {
         let cancelled = async {
             // Only a handler that is not done at once is waited for.
             let StepParts { task, name, .. } = self.step.parts();
-            let _noted = self.running.note(task.id, name.clone(), self.attempt, started_at);
+            let _noted = self.running.note(task.id, name.clone(), self.attempt.number, started_at);
             self.cancel.cancelled().await;
             self.clock.sleep(self.grace).await;
         };

@@ -1,9 +1,8 @@
 //! The running engine: its parts, started and stopped together.
 
 use std::{
-    collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -21,98 +20,30 @@ use tokio_util::sync::CancellationToken;
 use super::{
     alive,
     announce::{Announcer, News},
-    hold::{Hold, Message},
-    listen,
-    queues::Served,
+    borrow::Borrower,
+    driver::Driver,
+    file_changes, lend, listen,
+    loans::Loans,
+    message::TaskLoops,
+    permits::Permits,
     running::Running,
-    share::{self, Borrow, Lent},
-    take::Take,
-    turns::Turns,
+    settings::Settings,
+    take::{Hint, Take},
     watch::Watchers,
 };
 use crate::{
     clock::Clock,
+    config::Wake,
     handler::States,
-    model::WorkerId,
+    model::{Served, Timestamp, WorkerId, task_loop::Message},
     orchestration::{
         claim::Claimed,
-        commands::Known,
-        plan::{Defaults, Plan},
+        plans::CompiledTemplates,
         recover::{self, About},
-        templates,
     },
     registry::Registry,
     store::{self, Store, presence::Presence},
-    template::Template,
 };
-
-/// How an engine works. Every value has a sensible default.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    /// Attempts that run at once.
-    pub concurrency: usize,
-    /// Tasks held at once.
-    pub window: usize,
-    /// Tasks taken at once.
-    pub claim: usize,
-    /// Loops that hold tasks, each with a connection of its own.
-    pub holds: usize,
-    /// How long a lease lives without renewal.
-    pub lease: Duration,
-    /// The longest time until work that nobody announced is found.
-    pub poll: Duration,
-    /// How work that others made is found.
-    pub wake: Wake,
-    /// How long a cancelled handler may take to come to an end.
-    pub cancel_grace: Duration,
-    /// How long stopping waits for handlers.
-    pub drain: Duration,
-    /// How long an attempt may take where nothing else says so.
-    pub step_timeout: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            concurrency: 100,
-            window: 2000,
-            claim: 500,
-            holds: 2,
-            lease: Duration::from_secs(15),
-            poll: Duration::from_secs(1),
-            wake: Wake::Hybrid,
-            cancel_grace: Duration::from_secs(1),
-            drain: Duration::from_secs(5),
-            step_timeout: Duration::from_secs(300),
-        }
-    }
-}
-
-/// How a process finds work that other processes made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wake {
-    /// It looks at every poll. Works behind transaction poolers.
-    PollingOnly,
-    /// Others tell it; it looks by itself only at every tenth poll.
-    EventDrivenOnly,
-    /// Both.
-    Hybrid,
-}
-
-impl Wake {
-    pub(crate) fn from_name(name: &str) -> Self {
-        match name {
-            "polling_only" => Self::PollingOnly,
-            "event_driven_only" => Self::EventDrivenOnly,
-            _ => Self::Hybrid,
-        }
-    }
-
-    /// Whether processes tell each other.
-    pub(crate) fn listens(self) -> bool {
-        self != Self::PollingOnly
-    }
-}
 
 /// How long a database may take to answer one that stops.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -134,16 +65,15 @@ pub(crate) struct Shared {
     pub clock: Clock,
     pub settings: Settings,
     pub states: Arc<States>,
-    pub plans: Plans,
+    pub plans: Arc<CompiledTemplates>,
     pub watchers: Watchers,
     pub counters: Counters,
-    pub turns: Arc<Turns>,
+    pub permits: Arc<Permits>,
     /// The handlers that run now.
     pub running: Arc<Running>,
     /// This worker's number; it changes when others took the process for dead.
     pub worker: AtomicI64,
     pub name: String,
-    pub handler_names: Vec<String>,
     /// The queues of the templates known here, as far as they are served.
     pub queues: Vec<String>,
     pub served: Served,
@@ -161,7 +91,7 @@ pub(crate) struct Shared {
     /// Says that a worker came or went.
     pub met: Notify,
     /// The steps this process has lent.
-    pub lent: Lent,
+    pub lent: Loans,
     /// Says that other processes offer steps.
     pub offered: Notify,
     /// There may be offers that this process had no room for.
@@ -170,10 +100,12 @@ pub(crate) struct Shared {
     pub returned: Notify,
     /// Says that an operator asked something of a task.
     pub asked: Notify,
+    /// Other processes tell this one of what they make.
+    pub listening: AtomicBool,
     pub stopping: CancellationToken,
     /// Set after `stopping`, once nothing is held or on loan here any more.
     pub over: CancellationToken,
-    hints: UnboundedSender<String>,
+    hints: UnboundedSender<Hint>,
 }
 
 impl Shared {
@@ -183,7 +115,8 @@ impl Shared {
 
     /// What this process says of itself.
     pub(crate) fn about(&self) -> About<'_> {
-        About { name: &self.name, handlers: &self.handler_names, queues: self.served.names() }
+        let handlers = self.plans.registry().current().keys();
+        About { name: &self.name, handlers, queues: self.served.names() }
     }
 
     /// Notes that a task is held here no more, or will not come: there is room for another.
@@ -196,9 +129,18 @@ impl Shared {
     /// own that nobody has taken.
     pub(crate) fn look_at_offers(&self) {
         let any = self.passed_over.load(Ordering::SeqCst) || !self.lent.is_empty();
-        if any && self.turns.free() > 0 {
+        if any && self.permits.free() > 0 {
             self.offered.notify_one();
         }
+    }
+
+    /// Goes on with the handlers that came: others are told of them, and what waits for them is looked at.
+    pub(crate) async fn gain(&self, registry: &Registry) -> store::Result<()> {
+        self.permits.add(registry);
+        let mut connection = self.store.writer().await?;
+        recover::set_handlers(&mut connection, self.worker(), &registry.keys()).await?;
+        self.offered.notify_one();
+        Ok(())
     }
 
     /// Goes on under a new number.
@@ -208,11 +150,34 @@ impl Shared {
         self.worker.store(worker.0, Ordering::Release);
     }
 
+    /// How often what others make is looked for, where nobody tells of it: `usual`, and a tenth as often while
+    /// they do tell.
+    pub(crate) fn pause(&self, usual: Duration) -> Duration {
+        let told = match self.settings.wake {
+            Wake::PollingOnly => false,
+            Wake::EventDrivenOnly => self.store.is_postgres(),
+            Wake::Hybrid => self.listening.load(Ordering::Relaxed),
+        };
+        if told { usual * 10 } else { usual }
+    }
+
     /// Says that `queue` has work, which matters where it is served.
     pub(crate) fn hint(&self, queue: &str) {
         if self.served.has(queue) {
-            let _ = self.hints.send(queue.to_owned());
+            let _ = self.hints.send(Hint::Now(queue.to_owned()));
         }
+    }
+
+    /// Says that `queue` has work that is due at `time`.
+    pub(crate) fn hint_at(&self, queue: &str, time: Timestamp) {
+        if self.served.has(queue) {
+            let _ = self.hints.send(Hint::At(queue.to_owned(), time));
+        }
+    }
+
+    /// Says that the store may have given this worker tasks, or kept some for it, without its knowing.
+    pub(crate) fn leases_unknown(&self) {
+        self.unsure.store(true, Ordering::Relaxed);
     }
 
     /// Says that any queue may have work.
@@ -223,73 +188,11 @@ impl Shared {
     }
 }
 
-/// The plans this process knows, by the number of their kept content.
-pub(crate) struct Plans {
-    store: Store,
-    registry: Arc<Registry>,
-    defaults: Defaults,
-    known: RwLock<HashMap<i64, Arc<Plan>>>,
-}
-
-/// Why a kept template cannot be run here.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum PlanError {
-    #[error("the template of this task is missing from the store")]
-    Missing,
-    #[error("the template of this task cannot be read: {0}")]
-    Unreadable(String),
-    #[error(transparent)]
-    Store(#[from] store::Error),
-}
-
-impl Plans {
-    pub(crate) fn new(store: Store, registry: Arc<Registry>, defaults: Defaults) -> Self {
-        Self { store, registry, defaults, known: RwLock::default() }
-    }
-
-    pub(crate) fn add(&self, number: i64, template: Arc<Template>) -> Arc<Plan> {
-        let plan = Arc::new(Plan::new(template, &self.registry, self.defaults));
-        self.known.write().unwrap_or_else(PoisonError::into_inner).insert(number, plan.clone());
-        plan
-    }
-
-    /// The plan with this number, read from the store when this process does not know it yet.
-    pub(crate) async fn get(&self, number: i64) -> Result<Arc<Plan>, PlanError> {
-        if let Some(known) = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&number) {
-            return Ok(known.clone());
-        }
-        let mut connection = self.store.reader().await?;
-        let content = templates::content(&mut connection, number).await?.ok_or(PlanError::Missing)?;
-        let template =
-            Template::from_canonical(&content).map_err(|report| PlanError::Unreadable(report.to_string()))?;
-        Ok(self.add(number, Arc::new(template)))
-    }
-}
-
-impl Plans {
-    /// What is known here of the template with this number.
-    pub(crate) async fn known(&self, number: i64) -> store::Result<Known> {
-        self.kept(number).await.map(|plan| {
-            let whole = plan.handlers.iter().all(Option::is_some);
-            Known { rules: plan.rules.clone(), whole }
-        })
-    }
-
-    /// As [`get`](Self::get), for those to whom a plan that is not there is a fault of the database.
-    pub(crate) async fn kept(&self, number: i64) -> store::Result<Arc<Plan>> {
-        self.get(number).await.map_err(|problem| match problem {
-            PlanError::Store(error) => error,
-            problem => store::Error::Corrupt { what: problem.to_string() },
-        })
-    }
-}
-
 /// What an engine is started from.
 pub(crate) struct Parts {
     pub store: Store,
-    pub registry: Arc<Registry>,
     pub states: Arc<States>,
-    pub plans: Plans,
+    pub plans: Arc<CompiledTemplates>,
     pub queues: Vec<String>,
     pub served: Served,
     pub settings: Settings,
@@ -302,7 +205,7 @@ pub(crate) struct Parts {
 /// A running engine.
 pub(crate) struct Engine {
     pub shared: Arc<Shared>,
-    holds: Arc<[UnboundedSender<Message>]>,
+    task_loops: TaskLoops,
     hold_loops: Vec<JoinHandle<()>>,
     take_loop: JoinHandle<()>,
     /// Loops that end when the engine is told to stop.
@@ -314,25 +217,22 @@ pub(crate) struct Engine {
 impl Engine {
     /// Registers this process as a worker and starts its loops.
     pub(crate) async fn start(parts: Parts) -> store::Result<Self> {
-        let Parts { store, registry, states, plans, queues, served, settings, clock, announcer, watchers } =
-            parts;
+        let Parts { store, states, plans, queues, served, settings, clock, announcer, watchers } = parts;
         let name = format!("{}@{}", std::process::id(), host());
-        let steps = registry.handlers().iter().map(|registration| registration.handler());
-        let handler_names: Vec<String> = steps.clone().map(|handler| handler.name().to_owned()).collect();
-        let undoing = registry.compensators().iter().map(|registration| registration.handler());
-        let turns = Arc::new(Turns::new(settings.concurrency, steps.chain(undoing)));
+        let registry = plans.registry().current();
+        let permits = Arc::new(Permits::new(settings.concurrency, &registry));
         let worker = {
             let mut connection = store.writer().await?;
             recover::take_back_expired(&mut connection, clock.now()).await?;
             drop(connection);
             recover::take_back_gone(&store, clock.now()).await?;
             let mut connection = store.writer().await?;
-            let about = About { name: &name, handlers: &handler_names, queues: served.names() };
+            let about = About { name: &name, handlers: registry.keys(), queues: served.names() };
             recover::register(&mut connection, &about, clock.now(), settings.lease).await?
         };
         let (hints, hinted) = unbounded_channel();
         let shared = Arc::new(Shared {
-            turns,
+            permits,
             running: Arc::default(),
             worker: AtomicI64::new(worker.0),
             held: AtomicUsize::new(0),
@@ -341,11 +241,12 @@ impl Engine {
             announcer,
             presence: Mutex::new(Presence::show(&store, worker)),
             met: Notify::new(),
-            lent: Lent::default(),
+            lent: Loans::default(),
             offered: Notify::new(),
             passed_over: AtomicBool::new(false),
             returned: Notify::new(),
             asked: Notify::new(),
+            listening: AtomicBool::new(false),
             stopping: CancellationToken::new(),
             over: CancellationToken::new(),
             watchers,
@@ -356,31 +257,28 @@ impl Engine {
             states,
             plans,
             name,
-            handler_names,
             queues,
             served,
             hints,
         });
         shared.announcer.tell(News::Company);
-        let (mut holds, mut hold_loops) = (Vec::new(), Vec::new());
-        for _ in 0..shared.settings.holds.max(1) {
-            let (sender, receiver) = unbounded_channel();
-            hold_loops.push(tokio::spawn(Hold::new(shared.clone(), sender.clone()).run(receiver)));
-            holds.push(sender);
-        }
-        let take_loop = tokio::spawn(Take::new(shared.clone(), holds.clone(), hinted).run());
+        let (task_loops, receivers) = TaskLoops::new(shared.settings.holds);
+        let drive = |receiver| tokio::spawn(Driver::new(shared.clone(), task_loops.clone()).run(receiver));
+        let hold_loops = receivers.into_iter().map(drive).collect();
+        let take_loop = tokio::spawn(Take::new(shared.clone(), task_loops.clone(), hinted).run());
         let last_loops = vec![
-            tokio::spawn(alive::run(shared.clone(), holds.clone())),
-            tokio::spawn(share::bring_home(shared.clone(), holds.clone())),
+            tokio::spawn(alive::run(shared.clone(), task_loops.clone())),
+            tokio::spawn(lend::run(shared.clone(), task_loops.clone())),
+            tokio::spawn(file_changes::run(shared.clone())),
         ];
         let mut loops = vec![
-            tokio::spawn(alive::run_commands(shared.clone(), holds.clone())),
-            tokio::spawn(Borrow::new(shared.clone()).run()),
+            tokio::spawn(alive::run_commands(shared.clone(), task_loops.clone())),
+            tokio::spawn(Borrower::new(shared.clone()).run()),
         ];
         if shared.settings.wake.listens() && shared.store.is_postgres() {
             loops.push(tokio::spawn(listen::run(shared.clone())));
         }
-        Ok(Self { shared, holds: holds.into(), hold_loops, take_loop, loops, last_loops })
+        Ok(Self { shared, task_loops, hold_loops, take_loop, loops, last_loops })
     }
 
     /// Reserves room for one task of this queue, to be handed over; `None` when there is none.
@@ -390,7 +288,11 @@ impl Engine {
         let reserved = served.has(queue)
             && !stopping.is_cancelled()
             && held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok();
-        reserved.then(|| Room { shared: self.shared.clone(), holds: self.holds.clone(), taken: false })
+        reserved.then(|| Room {
+            shared: self.shared.clone(),
+            task_loops: self.task_loops.clone(),
+            taken: false,
+        })
     }
 
     /// Stops: takes nothing more, lets what runs come to an end for as long as the settings say, gives
@@ -410,17 +312,11 @@ impl Engine {
     }
 
     async fn give_everything_back(self) -> store::Result<()> {
-        let Self { shared, holds, hold_loops, take_loop, loops, last_loops } = self;
+        let Self { shared, task_loops, hold_loops, take_loop, loops, last_loops } = self;
         shared.stopping.cancel();
         // The loops end by themselves; a panic in one of them was reported where it happened.
         let _ = take_loop.await;
-        let tell = |message: fn() -> Message| {
-            for hold in holds.iter() {
-                // A loop that is gone has nothing to give back.
-                let _ = hold.send(message());
-            }
-        };
-        tell(|| Message::Drain);
+        task_loops.all(|| Message::Drain);
         let drained = async {
             for part in hold_loops.into_iter().chain(loops) {
                 let _ = part.await;
@@ -428,7 +324,7 @@ impl Engine {
         };
         let mut drained = std::pin::pin!(drained);
         if tokio::time::timeout(shared.settings.drain, &mut drained).await.is_err() {
-            tell(|| Message::GiveBack);
+            task_loops.all(|| Message::GiveBack);
             drained.await;
         }
         shared.over.cancel();
@@ -450,7 +346,7 @@ impl Engine {
 /// Room for one task that this worker holds from the moment it is added.
 pub(crate) struct Room {
     shared: Arc<Shared>,
-    holds: Arc<[UnboundedSender<Message>]>,
+    task_loops: TaskLoops,
     taken: bool,
 }
 
@@ -463,9 +359,7 @@ impl Room {
     /// Hands over the task, which this worker holds.
     pub(crate) fn take(mut self, task: Claimed) {
         self.taken = true;
-        let hold = usize::try_from(task.lease.task.0).unwrap_or_default() % self.holds.len();
-        // Without a receiver the engine has stopped; the lease runs out.
-        let _ = self.holds[hold].send(Message::Taken(vec![task]));
+        self.task_loops.claimed(vec![task]);
     }
 }
 

@@ -1,6 +1,9 @@
 //! Hears what other processes announce and passes it on inside this one.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use super::{announce::News, engine::Shared};
 use crate::store::Listener;
@@ -16,6 +19,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         tokio::select! {
             () = shared.stopping.cancelled() => return,
             lost = listen(&shared) => {
+                shared.listening.store(false, Ordering::Relaxed);
                 if let Err(error) = lost {
                     tracing::warn!(%error, "no news from other processes; looking at the usual times until they come again");
                 }
@@ -33,6 +37,7 @@ async fn listen(shared: &Shared) -> crate::store::Result<()> {
         shared.stopping.cancelled().await;
         return Ok(());
     };
+    shared.listening.store(true, Ordering::Relaxed);
     // What was announced before now was not heard.
     shared.hint_all();
     for news in [&shared.asked, &shared.offered, &shared.returned, &shared.met] {

@@ -6,36 +6,38 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::{
-    engine::{Shared, Wake},
-    hold::Message,
-};
+use super::{engine::Shared, message::TaskLoops};
 use crate::{
-    model::Timestamp,
+    model::{Timestamp, task_loop::Message},
     orchestration::claim::{self, Claimed},
     store::Session,
 };
+
+/// What the loop is told of a queue.
+#[derive(Debug)]
+pub(crate) enum Hint {
+    /// It has tasks that are due.
+    Now(String),
+    /// It has a task that is due at this time.
+    At(String, Timestamp),
+}
 
 /// Takes tasks until the engine stops.
 pub(crate) struct Take {
     shared: Arc<Shared>,
     session: Session,
-    holds: Vec<UnboundedSender<Message>>,
+    loops: TaskLoops,
     /// Queues somebody says have work.
-    hints: UnboundedReceiver<String>,
+    hints: UnboundedReceiver<Hint>,
     /// When queues have tasks that are due next, as far as was seen at the last look.
     due: BTreeMap<String, Timestamp>,
 }
 
 impl Take {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        holds: Vec<UnboundedSender<Message>>,
-        hints: UnboundedReceiver<String>,
-    ) -> Self {
-        Self { session: shared.store.session(), shared, holds, hints, due: BTreeMap::new() }
+    pub(crate) fn new(shared: Arc<Shared>, loops: TaskLoops, hints: UnboundedReceiver<Hint>) -> Self {
+        Self { session: shared.store.session(), shared, loops, hints, due: BTreeMap::new() }
     }
 
     pub(crate) async fn run(mut self) {
@@ -64,13 +66,33 @@ impl Take {
                     let now = self.shared.clock.now();
                     if now >= poll {
                         poll = self.next_poll();
-                        self.shared.queues.clone()
+                        self.look_at_queues(now).await
                     } else {
                         self.due_at(now)
                     }
                 }
             };
         }
+    }
+
+    /// Finds out, with one question for all queues, when each has a task that is due; returns those that have one
+    /// at `now`.
+    async fn look_at_queues(&mut self, now: Timestamp) -> Vec<String> {
+        let queues = &self.shared.queues;
+        let due = async {
+            let mut connection = self.session.open().await?;
+            let due = claim::due(&mut connection, queues).await?;
+            self.session.keep(connection);
+            crate::store::Result::Ok(due)
+        };
+        match due.await {
+            Ok(due) => self.due = due,
+            Err(error) => {
+                tracing::warn!(%error, "queues could not be looked at; trying again at the next poll")
+            }
+        }
+        self.shared.counters.claims.fetch_add(self.shared.queues.len() as u64, Ordering::Relaxed);
+        self.due_at(now)
     }
 
     /// When every queue is looked at, whatever is known of them.
@@ -84,12 +106,18 @@ impl Take {
     }
 
     /// The hinted queue and all others that were hinted meanwhile.
-    fn hinted(&mut self, first: String) -> Vec<String> {
-        let mut queues = vec![first];
-        while let Ok(queue) = self.hints.try_recv() {
-            if !queues.contains(&queue) {
-                queues.push(queue);
+    fn hinted(&mut self, first: Hint) -> Vec<String> {
+        let mut queues = Vec::new();
+        let mut next = Some(first);
+        while let Some(hint) = next {
+            match hint {
+                Hint::Now(queue) if queues.contains(&queue) => {}
+                Hint::Now(queue) => queues.push(queue),
+                Hint::At(queue, at) => {
+                    self.due.entry(queue).and_modify(|due| *due = at.min(*due)).or_insert(at);
+                }
             }
+            next = self.hints.try_recv().ok();
         }
         queues
     }
@@ -174,30 +202,18 @@ impl Take {
         let leases = claim::held_by(&mut connection, self.shared.worker()).await?;
         self.session.keep(connection);
         for lease in leases {
-            let hold = usize::try_from(lease.task.0).unwrap_or_default() % self.holds.len();
-            let _ = self.holds[hold].send(Message::Held(lease));
+            self.loops.send(lease.task, Message::StrayLease(lease));
         }
         Ok(())
     }
 
     fn hand_over(&self, tasks: Vec<Claimed>) {
         self.shared.held.fetch_add(tasks.len(), Ordering::Relaxed);
-        let mut parts: Vec<Vec<Claimed>> = self.holds.iter().map(|_| Vec::new()).collect();
-        for task in tasks {
-            let part = usize::try_from(task.lease.task.0).unwrap_or_default() % parts.len();
-            parts[part].push(task);
-        }
-        for (hold, part) in self.holds.iter().zip(parts) {
-            if !part.is_empty() {
-                // Without a receiver the engine has stopped; the lease runs out.
-                let _ = hold.send(Message::Taken(part));
-            }
-        }
+        self.loops.claimed(tasks);
     }
 }
 
 /// The pause before the next look, spread by a fifth so that processes do not look in step.
 pub(super) fn pause(shared: &Shared) -> Duration {
-    let told = shared.settings.wake == Wake::EventDrivenOnly && shared.store.is_postgres();
-    (shared.settings.poll * if told { 10 } else { 1 }).mul_f64(0.8 + 0.4 * fastrand::f64())
+    shared.pause(shared.settings.poll).mul_f64(0.8 + 0.4 * fastrand::f64())
 }

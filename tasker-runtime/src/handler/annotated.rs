@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use super::param::Parameter;
-use super::{Facts, Need, Registration, StepHandler, TaskSequenceStep};
+use super::{Declared, Entry, HandlerSpec, Need, Registration, StepHandler, TaskSequenceStep};
 use crate::model::{Json, StepError};
 
 /// The future of a call.
@@ -44,10 +44,9 @@ pub trait StepFn: Sized + Send + Sync + 'static {
     /// What its parameters need.
     const NEEDS: &'static [Need] = &[];
     /// What is known about it; what it returns is added later.
-    const FACTS: Facts = Facts::new().needs(Self::NEEDS);
+    const FACTS: Declared = Declared::new().needs(Self::NEEDS);
     /// The handler and its place in the source.
-    const ENTRY: Registration =
-        Registration::at(&Annotated::<Self>(PhantomData), Self::PLACE, type_name::<Self>);
+    const ENTRY: Entry = Entry::at(&Annotated::<Self>(PhantomData), Self::PLACE, type_name::<Self>);
     /// What it returns when all is well.
     type Output: 'static;
     /// What it reads the context as; [`super::param::NoContext`] where it does not.
@@ -87,8 +86,8 @@ impl<F: StepFn> StepHandler for Annotated<F> {
         F::call(step).0
     }
 
-    fn facts(&self) -> &Facts {
-        const { &F::FACTS.returns::<F::Output>() }
+    fn spec(&self) -> HandlerSpec {
+        const { &F::FACTS.returns::<F::Output>() }.into()
     }
 }
 
@@ -155,8 +154,8 @@ calls! {
 
 /// The handler `S` and its place in the source.
 #[must_use]
-pub const fn entry<S: StepFn>() -> Registration {
-    S::ENTRY
+pub fn entry<S: StepFn>() -> Registration {
+    S::ENTRY.registration()
 }
 
 /// A handler that is written by hand.

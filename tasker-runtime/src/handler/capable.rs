@@ -10,7 +10,7 @@ use crate::model::{BatchOutcome, CursorConfig, DecisionOutcome, Json, StepError}
 /// this:
 ///
 /// ```
-/// use tasker_runtime::handler::{DecisionCapable, Facts};
+/// use tasker_runtime::handler::{DecisionCapable, HandlerSpec};
 /// use tasker_runtime::prelude::*;
 ///
 /// struct RouteByAmount;
@@ -29,8 +29,8 @@ use crate::model::{BatchOutcome, CursorConfig, DecisionOutcome, Json, StepError}
 ///         "route_by_amount"
 ///     }
 ///
-///     fn facts(&self) -> &Facts {
-///         const { &Facts::new().decision(ROUTES) }
+///     fn spec(&self) -> HandlerSpec {
+///         HandlerSpec::new().decision(ROUTES)
 ///     }
 ///
 ///     async fn call(&self, step: &TaskSequenceStep) -> Result<Json, StepError> {
@@ -92,7 +92,7 @@ pub trait DecisionCapable {
 /// implement it; by hand it looks like this:
 ///
 /// ```
-/// use tasker_runtime::handler::{BatchableCapable, Facts};
+/// use tasker_runtime::handler::{BatchableCapable, HandlerSpec};
 /// use tasker_runtime::prelude::*;
 ///
 /// struct CutRows;
@@ -105,8 +105,8 @@ pub trait DecisionCapable {
 ///         "cut_rows"
 ///     }
 ///
-///     fn facts(&self) -> &Facts {
-///         const { &Facts::new().batch_analyzer("add_up_rows") }
+///     fn spec(&self) -> HandlerSpec {
+///         HandlerSpec::new().batch_analyzer("add_up_rows")
 ///     }
 ///
 ///     async fn call(&self, step: &TaskSequenceStep) -> Result<Json, StepError> {

@@ -22,23 +22,6 @@ pub struct Compensates {
     pub output: Option<TypeFacts>,
 }
 
-impl Compensates {
-    /// The handler registered as `key`, its name after its namespace if it has one.
-    #[must_use]
-    pub const fn key(key: &'static str) -> Self {
-        Self { namespace: None, name: key, output: None }
-    }
-
-    /// What the registry finds it by.
-    #[must_use]
-    pub fn to_key(&self) -> String {
-        match self.namespace {
-            Some(namespace) => format!("{namespace}.{}", self.name),
-            None => self.name.to_owned(),
-        }
-    }
-}
-
 /// A handler that undoes what another one did.
 ///
 /// `#[compensates(charge)]` beside `#[step_handler]` implements it. It runs when a task is rolled back,
@@ -62,10 +45,10 @@ impl Compensates {
 /// }
 /// ```
 ///
-/// By hand, what is undone stands in the facts:
+/// By hand, what is undone stands in its description:
 ///
 /// ```
-/// use tasker_runtime::handler::{Compensates, Compensating, Facts};
+/// use tasker_runtime::handler::{Compensating, HandlerSpec};
 /// use tasker_runtime::prelude::*;
 ///
 /// struct Release;
@@ -81,9 +64,8 @@ impl Compensates {
 ///         step.output(&format!("{reservation} released"))
 ///     }
 ///
-///     fn facts(&self) -> &Facts {
-///         static FACTS: Facts = Facts::new().compensates(Compensates::key("reserve"));
-///         &FACTS
+///     fn spec(&self) -> HandlerSpec {
+///         HandlerSpec::new().compensates("reserve")
 ///     }
 /// }
 ///

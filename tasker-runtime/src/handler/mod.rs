@@ -6,23 +6,24 @@
 //! what the registry knows about a handler before it is called.
 
 pub(crate) mod annotated;
-#[cfg(feature = "http")]
-pub mod api;
 mod batch;
 mod capable;
 pub(crate) mod compensating;
 pub(crate) mod decision;
+mod declared;
 mod endpoint;
 mod explain;
 mod extract;
-mod facts;
 mod field;
 pub(crate) mod hidden;
+#[cfg(feature = "http")]
+pub mod http;
 pub(crate) mod param;
 pub(crate) mod plan;
 mod registration;
 mod result_ext;
 pub(crate) mod returned;
+mod spec;
 pub(crate) mod spelling;
 mod states;
 mod step;
@@ -36,18 +37,23 @@ pub use batch::{BatchFailure, BatchPart, Batches, Checkpoint, Cursor, Instance, 
 pub use capable::{BatchableCapable, DecisionCapable};
 pub use compensating::{Compensates, Compensating};
 pub use decision::Decision;
+#[doc(hidden)]
+pub use declared::Declared;
+pub use declared::{Capability, Need, TypeFacts};
 pub use endpoint::Endpoint;
 pub use extract::{Attempt, Cancelled, Config, IdempotencyKey, State, StepInfo};
-pub use facts::{Capability, Facts, Need, TypeFacts};
 #[doc(hidden)]
 pub use param::{OutputOf, Readable, StepInput};
 pub use plan::{BatchPlan, Slice};
+#[doc(hidden)]
+pub use registration::Entry;
 pub use registration::{Linked, Registration};
 pub use result_ext::{OptionExt, ResultExt};
 #[doc(hidden)]
 pub use returned::{StepFailure, StepOutput};
+pub use spec::{Compensated, HandlerSpec, Role};
 pub use states::States;
-pub use step::{Results, StepParts, TaskFacts, TaskSequenceStep, Upstream};
+pub use step::{Results, StepParts, TaskData, TaskSequenceStep, Upstream};
 pub use traits::{FromStep, StepHandler};
 
 #[cfg(test)]

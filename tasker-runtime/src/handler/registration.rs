@@ -2,48 +2,84 @@
 
 use std::fmt;
 use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
 
-use super::StepHandler;
+use super::{HandlerSpec, StepHandler, TaskSequenceStep};
+use crate::model::{HandlerKey, Json, StepError};
 
 /// A handler that can be put into a registry, with its place in the source.
 ///
 /// `#[step_handler]` and [`crate::register_handler!`] make one and have it collected at link time;
-/// [`crate::handlers!`] lists them where a program prefers to say what it registers.
-#[derive(Clone, Copy)]
-pub struct Registration {
-    handler: &'static dyn StepHandler,
+/// [`crate::handlers!`] lists them where a program prefers to say what it registers, and
+/// [`Registration::of`] makes one of a handler that exists only since the program runs.
+#[derive(Clone)]
+pub struct Registration(Arc<Registered>);
+
+struct Registered {
+    handler: Arc<dyn StepHandler>,
+    spec: HandlerSpec,
+    key: HandlerKey,
     file: &'static str,
     line: u32,
-    module: Module,
-}
-
-/// How the module is known.
-#[derive(Clone, Copy)]
-enum Module {
-    Path(&'static str),
-    /// The path of a type in it.
-    Of(fn() -> &'static str),
+    /// `None` for one that was made while the program runs.
+    module: Option<&'static str>,
 }
 
 impl Registration {
     /// A handler that stands in line `line` of `file`, in `module`.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         handler: &'static dyn StepHandler,
         file: &'static str,
         line: u32,
         module: &'static str,
     ) -> Self {
-        Self { handler, file, line, module: Module::Path(module) }
+        Self::at(Arc::new(Fixed(handler)), (file, line), Some(module))
     }
 
-    /// A handler at a place, in the module of the type whose path `of` says.
-    pub(crate) const fn at(
-        handler: &'static dyn StepHandler,
-        place: &'static Location<'static>,
-        of: fn() -> &'static str,
+    /// A handler of whatever makes it while the program runs: a plugin, a worker of another language, a test.
+    /// Its place is that of this call.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use tasker_runtime::prelude::*;
+    /// use tasker_runtime::registry::{Registration, Registry};
+    ///
+    /// struct Remote {
+    ///     name: String,
+    /// }
+    ///
+    /// #[async_trait]
+    /// impl StepHandler for Remote {
+    ///     fn name(&self) -> &str {
+    ///         &self.name
+    ///     }
+    ///
+    ///     async fn call(&self, step: &TaskSequenceStep) -> Result<Json, StepError> {
+    ///         step.output("done elsewhere")
+    ///     }
+    /// }
+    ///
+    /// let names = ["charge", "ship"];
+    /// let remote = names.map(|name| Registration::of(Arc::new(Remote { name: name.to_owned() })));
+    /// assert!(Registry::of(remote).find("shop", "ship").is_ok());
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn of(handler: Arc<dyn StepHandler>) -> Self {
+        let place = Location::caller();
+        Self::at(handler, (place.file(), place.line()), None)
+    }
+
+    fn at(
+        handler: Arc<dyn StepHandler>,
+        (file, line): (&'static str, u32),
+        module: Option<&'static str>,
     ) -> Self {
-        Self { handler, file: place.file(), line: place.line(), module: Module::Of(of) }
+        let spec = handler.spec();
+        let key = HandlerKey::new(spec.namespace.as_deref(), handler.name());
+        Self(Arc::new(Registered { handler, spec, key, file, line, module }))
     }
 
     /// Every handler that is linked into the program, in no particular order.
@@ -53,39 +89,105 @@ impl Registration {
 
     /// The handler.
     #[must_use]
-    pub fn handler(&self) -> &'static dyn StepHandler {
-        self.handler
+    pub fn handler(&self) -> &Arc<dyn StepHandler> {
+        &self.0.handler
+    }
+
+    /// What is known about it.
+    #[must_use]
+    pub fn spec(&self) -> &HandlerSpec {
+        &self.0.spec
     }
 
     /// What the registry finds it by: its name, after its namespace if it has one, `shop.charge`.
     #[must_use]
-    pub fn key(&self) -> String {
-        let name = self.handler.name();
-        match self.handler.facts().namespace {
-            Some(namespace) => format!("{namespace}.{name}"),
-            None => name.to_owned(),
-        }
+    pub fn key(&self) -> &HandlerKey {
+        &self.0.key
+    }
+
+    /// Whether both are one handler, listed twice. What was made while the program runs is so only where it is the
+    /// very same value: one place makes many.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        let written = self.0.module.is_some() && other.0.module.is_some();
+        let one_place = written && self.place() == other.place();
+        self.key() == other.key() && (one_place || Arc::ptr_eq(&self.0.handler, &other.0.handler))
     }
 
     /// `file:line`, where it is written.
     #[must_use]
     pub fn place(&self) -> String {
-        format!("{}:{}", self.file, self.line)
+        format!("{}:{}", self.0.file, self.0.line)
     }
 
-    /// The path of the module it is written in.
+    /// The path of the module it is written in; empty for one that was made while the program runs.
     #[must_use]
     pub fn module(&self) -> &'static str {
-        match self.module {
-            Module::Path(path) => path,
-            Module::Of(of) => of().rsplit_once("::").map_or("", |(module, _)| module),
-        }
+        self.0.module.unwrap_or_default()
     }
 }
 
 impl fmt::Debug for Registration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}", self.handler.name(), self.place())
+        write!(f, "{} at {}", self.0.handler.name(), self.place())
+    }
+}
+
+/// A handler that is part of the program.
+struct Fixed(&'static dyn StepHandler);
+
+impl StepHandler for Fixed {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    // As `async_trait` writes it, without a box around that of the handler.
+    fn call<'this, 'step, 'call>(
+        &'this self,
+        step: &'step TaskSequenceStep,
+    ) -> Pin<Box<dyn Future<Output = Result<Json, StepError>> + Send + 'call>>
+    where
+        'this: 'call,
+        'step: 'call,
+        Self: 'call,
+    {
+        self.0.call(step)
+    }
+
+    fn spec(&self) -> HandlerSpec {
+        self.0.spec()
+    }
+}
+
+/// An annotated function and its place in the source, as a constant.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    handler: &'static dyn StepHandler,
+    place: &'static Location<'static>,
+    /// The path of a type in its module.
+    of: fn() -> &'static str,
+}
+
+impl Entry {
+    /// A handler at a place, in the module of the type whose path `of` says.
+    pub(crate) const fn at(
+        handler: &'static dyn StepHandler,
+        place: &'static Location<'static>,
+        of: fn() -> &'static str,
+    ) -> Self {
+        Self { handler, place, of }
+    }
+
+    /// The handler.
+    #[must_use]
+    pub const fn handler(&self) -> &'static dyn StepHandler {
+        self.handler
+    }
+
+    /// What is put into a registry.
+    #[must_use]
+    pub fn registration(&self) -> Registration {
+        let module = (self.of)().rsplit_once("::").map_or("", |(module, _)| module);
+        Registration::new(self.handler, self.place.file(), self.place.line(), module)
     }
 }
 

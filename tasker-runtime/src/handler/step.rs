@@ -16,7 +16,7 @@ use crate::model::{Json, StepError};
 
 /// What never changes about a task.
 #[derive(Debug)]
-pub struct TaskFacts {
+pub struct TaskData {
     /// The public id.
     pub id: Uuid,
     /// What ties the task to others, in logs and events.
@@ -53,7 +53,7 @@ pub trait Results: Send + Sync {
 #[derive(Clone)]
 pub struct StepParts {
     /// The task.
-    pub task: Arc<TaskFacts>,
+    pub task: Arc<TaskData>,
     /// The number of the step in the template, below the number of its steps.
     pub step: u32,
     /// The name of the step; of one instance, where a step has several.

@@ -32,7 +32,7 @@ fn parts(context: &str, results: Vec<Upstream>) -> StepParts {
         .step(ship)
         .build()
         .unwrap();
-    let task = TaskFacts {
+    let task = TaskData {
         id: Uuid::from_u128(7),
         correlation_id: Uuid::from_u128(8),
         template: Arc::new(template),
@@ -165,7 +165,7 @@ fn taken_branch_is_some_even_where_its_result_is_null() {
         .step(Step::new("after").after(["handler_tests.nothing"]))
         .build()
         .unwrap();
-    let task = TaskFacts {
+    let task = TaskData {
         id: Uuid::nil(),
         correlation_id: Uuid::nil(),
         template: Arc::new(template),
@@ -390,18 +390,18 @@ fn facts_hold_every_option() {
         charge.into_iter().collect()
     }
 
-    let facts = <facts as StepFn>::ENTRY.handler().facts();
+    let facts = <facts as StepFn>::ENTRY.handler().spec();
     assert_eq!(
-        (facts.namespace, facts.version, facts.description),
+        (facts.namespace.as_deref(), facts.version.as_deref(), facts.description.as_deref()),
         (Some("shop"), Some("1.2.3"), Some("does"))
     );
-    assert_eq!((facts.queue, facts.concurrency), (Some("slow"), Some(4)));
+    assert_eq!((facts.queue.as_deref(), facts.concurrency), (Some("slow"), Some(4)));
     assert_eq!(facts.timeout, Some(std::time::Duration::from_secs(30)));
     assert_eq!(facts.retry.max_attempts, Some(5));
     assert_eq!(facts.retry.backoff.map(|backoff| backoff.as_str()), Some("linear"));
     assert_eq!(facts.retry.max, Some(std::time::Duration::from_secs(90)));
     assert_eq!(facts.output.map(|output| output.id()), Some(std::any::TypeId::of::<Vec<u64>>()));
-    let needs = facts.all_needs();
+    let needs = facts.needs;
     assert!(
         matches!(needs.as_slice(), [Need::Step { name: "charge", exact: Some(_), optional: true }]),
         "{needs:?}"

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{Facts, Need, TaskSequenceStep};
+use super::{HandlerSpec, Need, TaskSequenceStep};
 use crate::model::{Json, StepError};
 
 /// Something that does the work of a step.
@@ -48,9 +48,9 @@ pub trait StepHandler: Send + Sync + 'static {
     /// The failure of this attempt, which says itself whether another one makes sense.
     async fn call(&self, step: &TaskSequenceStep) -> Result<Json, StepError>;
 
-    /// What the registry should know before the first call. Nothing by default.
-    fn facts(&self) -> &Facts {
-        const { &Facts::new() }
+    /// What the registry should know before the first call; it asks once. Nothing by default.
+    fn spec(&self) -> HandlerSpec {
+        HandlerSpec::new()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Takes tasks from the queue. From then on this worker alone moves them on, until it gives them back,
 //! ends them or its lease runs out; a crash leaves them to that.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use uuid::Uuid;
 
@@ -60,6 +60,19 @@ pub(crate) async fn next_due(
     let row = connection.fetch_first(&sql::NEXT_DUE, values![queue, now.as_micros()]).await?;
     let next = row.map_or(Ok(None), |row| row.maybe_int(0))?.map(Timestamp::from_micros);
     Ok(next.filter(|next| *next < Timestamp::NEVER))
+}
+
+/// When the first task of each of these queues is or was due. A queue in which none ever is by itself is missing.
+pub(crate) async fn due(
+    connection: &mut Connection,
+    queues: &[String],
+) -> Result<BTreeMap<String, Timestamp>> {
+    let mut due = BTreeMap::new();
+    for row in connection.fetch(&sql::DUE, values![queues.to_vec()]).await? {
+        let at = row.maybe_int(1)?.map(Timestamp::from_micros).filter(|at| *at < Timestamp::NEVER);
+        due.extend(at.map(|at| (row.text(0).unwrap_or_default().to_owned(), at)));
+    }
+    Ok(due)
 }
 
 /// The leases `worker` has, as the store knows them.

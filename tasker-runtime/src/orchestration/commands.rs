@@ -11,9 +11,9 @@ use uuid::Uuid;
 
 use self::left::note_refusal;
 pub(crate) use self::left::{Answered, Waiting, answer, forget, record, refuse, waiting};
-use super::journal::{self, Kind};
+use super::{append, journal, share};
 use crate::{
-    model::{Command, CommandError, Fact, Progress, Rules, TaskNo, TaskState, Timestamp},
+    model::{Command, CommandError, Fact, Lease, Progress, Rules, TaskNo, TaskState, Timestamp},
     store::{self, Connection, Result, sql, values},
 };
 
@@ -21,6 +21,7 @@ use crate::{
 #[derive(Clone, Debug)]
 struct Locked {
     task: TaskNo,
+    epoch: i64,
     template: i64,
     state: TaskState,
     held: bool,
@@ -35,12 +36,11 @@ pub(crate) struct Known {
     pub whole: bool,
 }
 
-/// Where a task that nobody holds is moved to.
-#[derive(Debug)]
-struct Moved {
-    state: TaskState,
-    due: Timestamp,
-    cause: Option<String>,
+impl Locked {
+    /// What entries about it are appended under.
+    fn lease(&self) -> Lease {
+        Lease { task: self.task, epoch: self.epoch }
+    }
 }
 
 /// Why a command was not followed.
@@ -64,11 +64,11 @@ pub(crate) enum Asked {
 /// Locks the run of a task; `None` when there is no such task. A transaction must be open.
 async fn lock(connection: &mut Connection, uuid: Uuid) -> Result<Option<Locked>> {
     let Some(row) = connection.fetch_first(&sql::LOCK_RUN, values![uuid]).await? else { return Ok(None) };
-    let code = i16::try_from(row.int(2)?).unwrap_or(-1);
     Ok(Some(Locked {
         task: TaskNo(row.int(0)?),
+        epoch: row.int(4)?,
         template: row.int(1)?,
-        state: TaskState::from_code(code).unwrap_or(TaskState::Error),
+        state: row.state(2, "runs.state").map_err(|error| error.of_task(uuid))?,
         held: row.maybe_int(3)?.is_some(),
         cause: row.maybe_text(5)?.map(str::to_owned),
     }))
@@ -84,24 +84,17 @@ pub(crate) async fn ask<F: Future<Output = Result<Known>>>(
     now: Timestamp,
     known: impl FnOnce(i64) -> F,
 ) -> std::result::Result<Option<Asked>, Refused> {
-    connection.begin().await?;
-    let asked = async {
-        let Some(locked) = lock(connection, uuid).await? else { return Ok(None) };
-        let (known, task) = (known(locked.template).await?, locked.task);
-        let line = match actor {
-            Some(actor) => audit(connection, task, now, actor, command).await?,
-            None => None,
-        };
-        follow(connection, locked, known, command, now, line).await.map(Some)
-    }
-    .await;
-    match asked {
-        Ok(asked) => connection.commit().await.map(|()| asked).map_err(Refused::from),
-        Err(refused) => {
-            connection.roll_back().await;
-            Err(refused)
-        }
-    }
+    connection
+        .transaction(async |connection| {
+            let Some(locked) = lock(connection, uuid).await? else { return Ok(None) };
+            let (known, task) = (known(locked.template).await?, locked.task);
+            let line = match actor {
+                Some(actor) => audit(connection, task, now, actor, command).await?,
+                None => None,
+            };
+            follow(connection, locked, known, command, now, line).await.map(Some)
+        })
+        .await
 }
 
 /// Follows a command that was left to a holder, for a task nobody holds any more. `None`: it is not there any
@@ -112,33 +105,31 @@ pub(crate) async fn follow_left<F: Future<Output = Result<Known>>>(
     now: Timestamp,
     known: impl FnOnce(i64) -> F,
 ) -> std::result::Result<Option<Asked>, Refused> {
-    connection.begin().await?;
-    let followed = async {
-        let Some(locked) = lock(connection, waiting.uuid).await? else { return Ok(None) };
-        if locked.held && !locked.state.is_final() {
-            return Ok(Some(Asked::Passed(waiting.audit)));
-        }
-        if connection.execute(&sql::DROP_COMMAND, values![waiting.id]).await? == 0 {
-            return Ok(None);
-        }
-        // It is what was asked for.
-        if locked.state == TaskState::Cancelled && waiting.command == Command::Cancel {
-            return Ok(Some(Asked::Done(locked.state)));
-        }
-        let known = known(locked.template).await?;
-        let followed = follow(connection, locked, known, &waiting.command, now, waiting.audit).await;
-        if let Err(Refused::Command(problem)) = &followed {
-            note_refusal(connection, waiting.audit, problem).await?;
-        }
-        followed.map(Some)
-    }
-    .await;
-    match followed {
-        // What is refused has changed nothing but that it is not asked any more.
-        Ok(_) | Err(Refused::Command(_)) => connection.commit().await?,
-        Err(Refused::Store(_)) => connection.roll_back().await,
-    }
-    followed
+    connection
+        .transaction(async |connection| {
+            let Some(locked) = lock(connection, waiting.uuid).await? else { return Ok(Ok(None)) };
+            if locked.held && !locked.state.is_final() {
+                return Ok(Ok(Some(Asked::Passed(waiting.audit))));
+            }
+            if connection.execute(&sql::DROP_COMMAND, values![waiting.id]).await? == 0 {
+                return Ok(Ok(None));
+            }
+            // It is what was asked for.
+            if locked.state == TaskState::Cancelled && waiting.command == Command::Cancel {
+                return Ok(Ok(Some(Asked::Done(locked.state))));
+            }
+            let known = known(locked.template).await?;
+            match follow(connection, locked, known, &waiting.command, now, waiting.audit).await {
+                Ok(asked) => Ok(Ok(Some(asked))),
+                // What is refused has changed nothing but that it is not asked any more.
+                Err(Refused::Command(problem)) => {
+                    note_refusal(connection, waiting.audit, &problem.to_string()).await?;
+                    Ok(Err(Refused::Command(problem)))
+                }
+                Err(Refused::Store(error)) => Err(error),
+            }
+        })
+        .await?
 }
 
 /// Follows `command` for a locked task nobody holds, or leaves it to the holder. The transaction is still
@@ -181,17 +172,21 @@ async fn follow(
         facts => facts?,
     };
     let at = progress.after_all(now);
-    write_facts(connection, locked.task, &facts, at).await?;
+    append::decide(connection, None, locked.lease(), &facts, at).await?;
     for (no, event) in facts.iter().map(Fact::event) {
         // A result that cannot be followed was refused before it became a fact.
         let _ = progress.apply_at(no, &event, at);
     }
-    let moved = moved(&locked, known.whole, command, &progress, now);
+    let moved = progress.after_command(command, locked.state, locked.cause, known.whole, now);
     let (state, due) = (moved.state, moved.due.as_micros());
     let (code, over) = (i64::from(state.code()), state.is_final());
     let (owner, finished) = (over.then_some(0), over.then_some(now.as_micros()));
     let values = values![locked.task.0, code, due, owner, finished, moved.cause.as_deref()];
     connection.execute(&sql::SET_RUN, values).await?;
+    if over {
+        // What its last holder lent comes to nobody any more.
+        share::drop_of(connection, &[locked.task]).await?;
+    }
     connection.execute(&sql::RESOLVE_DEAD_LETTER, values![locked.task.0, now.as_micros()]).await?;
     Ok(Asked::Done(state))
 }
@@ -214,28 +209,6 @@ async fn pass(
     Ok(Asked::Passed(line))
 }
 
-/// Where a task is moved to that nobody holds and that stands at `progress` after `command`. What is over is
-/// ended here and now; what cannot go on waits for an operator again; only the rest needs a process.
-fn moved(locked: &Locked, whole: bool, command: &Command, progress: &Progress, now: Timestamp) -> Moved {
-    let for_good = |state, cause| Moved { state, due: Timestamp::NEVER, cause };
-    match (command, progress.state()) {
-        (Command::Cancel, _) => for_good(TaskState::Cancelled, None),
-        (Command::GiveUp, _) => for_good(TaskState::Error, locked.cause.clone()),
-        (Command::Pause, _) => for_good(TaskState::Paused, None),
-        // Without all handlers it is not known here whether that was everything.
-        (_, TaskState::Compensated) if !whole => {
-            Moved { state: TaskState::Compensating, due: now, cause: None }
-        }
-        (_, state) if state.is_final() => for_good(state, progress.failures()),
-        (command, _) if locked.state == TaskState::Paused && *command != Command::Resume => {
-            for_good(TaskState::Paused, None)
-        }
-        (_, state @ TaskState::BlockedByFailures) => for_good(state, progress.failures()),
-        _ if progress.rolling_back() => Moved { state: TaskState::Compensating, due: now, cause: None },
-        _ => Moved { state: TaskState::Pending, due: now, cause: None },
-    }
-}
-
 /// Takes up a task that is complete but for batches that failed in isolation. The steps after the batch are
 /// not run again: what they returned stays.
 async fn take_up(
@@ -250,7 +223,7 @@ async fn take_up(
         Err(CommandError::NothingFailed) => return Err(CommandError::Over(locked.state).into()),
         facts => facts?,
     };
-    write_facts(connection, locked.task, &facts, now).await?;
+    append::decide(connection, None, locked.lease(), &facts, now).await?;
     connection.execute(&sql::REOPEN_RUN, values![locked.task.0, now.as_micros()]).await?;
     Ok(Asked::Done(TaskState::Pending))
 }
@@ -264,28 +237,6 @@ async fn take_back(connection: &mut Connection, task: TaskNo, command: &Command)
 /// Whether a task was set aside and no operator has taken it up since.
 async fn is_set_aside(connection: &mut Connection, task: TaskNo) -> Result<bool> {
     Ok(connection.fetch_first(&sql::DEAD_LETTER, values![task.0]).await?.is_some())
-}
-
-/// Writes the facts that follow from a command.
-async fn write_facts(
-    connection: &mut Connection,
-    task: TaskNo,
-    facts: &[Fact],
-    now: Timestamp,
-) -> Result<()> {
-    for fact in facts {
-        let (step, kind, result) = match fact {
-            Fact::Reopened(step) => {
-                connection.execute(&sql::REOPEN_STEP, values![task.0, i64::from(step.code())]).await?;
-                continue;
-            }
-            Fact::Resolved(step, result) => (step, Kind::Operator, result.as_str()),
-            Fact::Skipped(step) => (step, Kind::Skipped, "null"),
-        };
-        let values = values![task.0, i64::from(step.code()), now.as_micros(), kind as i64, result];
-        connection.execute(&sql::SETTLE_STEP, values).await?;
-    }
-    Ok(())
 }
 
 /// Writes what an operator did into the audit trail, and returns the line.

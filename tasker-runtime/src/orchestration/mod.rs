@@ -4,17 +4,21 @@
 //! pass or keeps anything in memory; that is [`dispatch`](crate::dispatch).
 
 pub(crate) mod activity;
+mod append;
 pub(crate) mod checkpoint;
 pub(crate) mod claim;
 pub(crate) mod commands;
+pub(crate) mod compiled;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod isolation;
 pub(crate) mod journal;
-pub(crate) mod plan;
+pub(crate) mod plans;
 pub(crate) mod record;
 pub(crate) mod recover;
 pub(crate) mod share;
+mod storable;
+pub(crate) mod submission;
 pub(crate) mod submit;
 pub(crate) mod templates;
 pub(crate) mod view;

@@ -1,74 +1,95 @@
-//! Appends the results of attempts to the journals of their tasks, and ends tasks that are over.
+//! Records what the steps of held tasks came to, and ends tasks that are over.
 //!
-//! Only here does a result become part of a task. One statement writes everything that waited while the
-//! last one was in flight, and takes only what its leases still cover. A crash before the commit changes
-//! nothing: the lease runs out and another process calls the step again.
+//! One statement writes everything that waited while the last one was in flight, and takes only what its leases
+//! still cover. A crash before the commit changes nothing: the lease runs out and another process calls the
+//! step again.
 
-use std::collections::HashSet;
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashSet},
+};
 
-use super::journal::Kind;
-pub(crate) use crate::model::{Batch, Done, End, Exceptions, Failed};
+use super::append::{self, Entry, Right};
+pub(crate) use crate::model::{Batch, End, Exceptions, Failed};
 use crate::{
-    model::{Json, Lease, StepError, TaskNo, Timestamp, WorkerId},
-    store::{Column, Connection, Error, Result, Rows, Session, sql, values},
+    model::{Lease, TaskNo, Timestamp, WorkerId},
+    store::{Column, Connection, Result, Rows, Session, sql, values},
 };
 
 /// Writes `batch`. What one task's rows do to the database, another's do not suffer from: a batch that
 /// is refused is halved until the task that breaks it stands alone.
 ///
 /// # Errors
-/// When the database does not answer; nothing is known then, and writing the same batch again is safe.
+/// Only those that pass, as when the database does not answer. Nothing is known then, and writing the same batch
+/// again is safe.
 pub(crate) async fn record(session: &mut Session, worker: WorkerId, batch: &Batch) -> Result<Exceptions> {
-    let mut exceptions = Exceptions::default();
-    let mut connection = session.open().await?;
-    match whole(&mut connection, worker, batch).await {
-        Ok(true) => {}
-        Ok(false) => find_lost(&mut connection, worker, batch, &mut exceptions).await?,
-        Err(error) if error.is_transient() => return Err(error),
-        Err(_) => {
-            connection.roll_back().await;
-            let mut parts = vec![];
-            match batch.halve() {
-                Some((first, rest)) => parts.extend([rest, first]),
-                None => one_task(&mut connection, worker, batch, &mut exceptions).await?,
-            }
-            while let Some(part) = parts.pop() {
-                match whole(&mut connection, worker, &part).await {
-                    Ok(true) => {}
-                    Ok(false) => find_lost(&mut connection, worker, &part, &mut exceptions).await?,
-                    Err(error) if error.is_transient() => return Err(error),
-                    Err(_) => {
-                        connection.roll_back().await;
-                        match part.halve() {
-                            Some((first, rest)) => parts.extend([rest, first]),
-                            None => one_task(&mut connection, worker, &part, &mut exceptions).await?,
-                        }
-                    }
-                }
-            }
+    session
+        .run(async |connection| {
+            let mut exceptions = Exceptions::default();
+            record_failures(connection, worker, batch, &mut exceptions).await?;
+            record_results(connection, worker, batch, &mut exceptions).await?;
+            Ok(exceptions)
+        })
+        .await
+}
+
+/// Failures first: in a batch that ends a task, its end comes after what led to it.
+async fn record_failures(
+    connection: &mut Connection,
+    worker: WorkerId,
+    batch: &Batch,
+    exceptions: &mut Exceptions,
+) -> Result<()> {
+    if batch.failed.is_empty() {
+        return Ok(());
+    }
+    let entries: Vec<Entry> = batch.failed.iter().map(Entry::from).collect();
+    let appended = append::append(connection, Right::of(worker), &entries).await?;
+    exceptions.stale.extend(appended.altered);
+    let covered = |failed: &&Failed| appended.covered.contains(&(failed.attempt.task(), failed.attempt.step));
+    if !batch.failed.iter().all(|failed| covered(&failed)) {
+        find_lost(connection, worker, batch, exceptions).await?;
+    }
+    Ok(())
+}
+
+async fn record_results(
+    connection: &mut Connection,
+    worker: WorkerId,
+    batch: &Batch,
+    exceptions: &mut Exceptions,
+) -> Result<()> {
+    let mut parts = vec![Cow::Borrowed(batch)];
+    while let Some(part) = parts.pop() {
+        match append::at_once(connection, worker, &part).await {
+            Ok(true) => {}
+            Ok(false) => find_lost(connection, worker, &part, exceptions).await?,
+            Err(error) if error.is_transient() => return Err(error),
+            Err(_) => match part.halve() {
+                Some((first, rest)) => parts.extend([Cow::Owned(rest), Cow::Owned(first)]),
+                None => record_one_task(connection, worker, &part, exceptions).await?,
+            },
         }
     }
-    session.keep(connection);
-    Ok(exceptions)
+    Ok(())
 }
 
-/// Writes everything at once; false when a lease did not cover its rows, which were left out.
-async fn whole(connection: &mut Connection, worker: WorkerId, batch: &Batch) -> Result<bool> {
-    let mut complete = true;
-    if !batch.failed.is_empty() {
-        let rows = failure_rows(&batch.failed);
-        let written = connection.execute(&sql::RECORD_FAILURES, values![&rows, worker.0]).await?;
-        complete &= written == batch.failed.len() as u64;
-    }
-    if !batch.done.is_empty() || !batch.ends.is_empty() {
-        let (done, ends) = (done_rows(&batch.done), end_rows(&batch.ends));
-        let counts = connection.counts(&sql::RECORD, values![&done, &ends, worker.0]).await?;
-        complete &= counts == [batch.done.len() as u64, batch.ends.len() as u64];
-    }
-    Ok(complete)
+/// Appends the results of one task after they were refused together. It is read again, so its end will be found
+/// again.
+async fn record_one_task(
+    connection: &mut Connection,
+    worker: WorkerId,
+    part: &Batch,
+    exceptions: &mut Exceptions,
+) -> Result<()> {
+    let entries: Vec<Entry> = part.done.iter().map(Entry::from).collect();
+    append::append(connection, Right::of(worker), &entries).await?;
+    exceptions.stale.extend(part.done.iter().map(|done| done.attempt.task()));
+    exceptions.stale.extend(part.ends.iter().map(|end| end.lease.task));
+    Ok(())
 }
 
-/// Asks for each task of a batch that was not written whole whether its lease still holds.
+/// Asks for the tasks of a batch that was not written whole whether their leases still hold.
 async fn find_lost(
     connection: &mut Connection,
     worker: WorkerId,
@@ -77,157 +98,50 @@ async fn find_lost(
 ) -> Result<()> {
     let leases =
         batch.done.iter().map(|d| d.attempt.lease).chain(batch.failed.iter().map(|f| f.attempt.lease));
+    let leases: BTreeSet<(TaskNo, i64)> =
+        leases.chain(batch.ends.iter().map(|e| e.lease)).map(|lease| (lease.task, lease.epoch)).collect();
+    let rows = lease_rows(leases.iter().map(|&(task, epoch)| Lease { task, epoch }));
+    let held = connection.fetch(&sql::HELD, values![&rows, worker.0]).await?;
+    let held: HashSet<TaskNo> = held.iter().map(|row| row.int(0).map(TaskNo)).collect::<Result<_>>()?;
     let given_back = batch.ends.iter().filter(|end| end.run_at.is_some());
     let given_back: HashSet<TaskNo> = given_back.map(|end| end.lease.task).collect();
-    let mut asked = HashSet::new();
-    for lease in leases.chain(batch.ends.iter().map(|e| e.lease)) {
-        if !asked.insert(lease.task) {
-            continue;
-        }
-        let held = connection.fetch_first(&sql::HELD, values![lease.task.0, lease.epoch, worker.0]).await?;
-        if held.is_some() {
-            continue;
-        }
+    for (task, _) in leases.into_iter().filter(|(task, _)| !held.contains(task)) {
         // A task that was given back is held no more, and rightly so.
-        let unclear = given_back.contains(&lease.task);
-        if unclear { &mut exceptions.stale } else { &mut exceptions.lost }.insert(lease.task);
+        let unclear = given_back.contains(&task);
+        if unclear { &mut exceptions.stale } else { &mut exceptions.lost }.insert(task);
     }
     Ok(())
 }
 
-/// Writes the rows of one task one by one, after they were refused together: the result that is there
-/// already stays, and a result the database cannot hold fails its step for good.
-async fn one_task(
-    connection: &mut Connection,
-    worker: WorkerId,
-    batch: &Batch,
-    exceptions: &mut Exceptions,
-) -> Result<()> {
-    for done in &batch.done {
-        let Lease { task, epoch } = done.attempt.lease;
-        exceptions.stale.insert(task);
-        let written = connection
-            .execute(
-                &sql::RECORD_ONE,
-                values![
-                    task.0,
-                    epoch,
-                    worker.0,
-                    i64::from(done.attempt.step.code()),
-                    i64::from(done.attempt.number),
-                    Kind::Handler as i64,
-                    done.started_at.as_micros(),
-                    done.finished_at.as_micros(),
-                    done.result.as_str()
-                ],
-            )
-            .await;
-        match written {
-            Ok(_) => {}
-            Err(error) if error.is_transient() => return Err(error),
-            Err(error) => refuse(connection, worker, done, &error).await?,
-        }
-    }
-    // The task is read again, so its end will be found again; failures are few and stand alone.
-    let failures = Batch { failed: batch.failed.clone(), ..Batch::default() };
-    for failed in failures.failed {
-        exceptions.stale.insert(failed.attempt.task());
-        match whole(connection, worker, &Batch { failed: vec![failed], ..Batch::default() }).await {
-            Err(error) if error.is_transient() => return Err(error),
-            _ => connection.roll_back().await,
-        }
-    }
-    exceptions.stale.extend(batch.ends.iter().map(|end| end.lease.task));
-    Ok(())
+/// Ends or gives back tasks. Those whose leases were lost stay as they are.
+pub(crate) async fn end_many(session: &mut Session, worker: WorkerId, ends: &[End]) -> Result<()> {
+    let mut batch = Batch { ends: ends.to_vec(), ..Batch::default() };
+    batch.sort();
+    session.run(async |connection| append::at_once(connection, worker, &batch).await.map(drop)).await
 }
 
-/// Fails the step whose result the database refused.
-async fn refuse(connection: &mut Connection, worker: WorkerId, done: &Done, error: &Error) -> Result<()> {
-    connection.roll_back().await;
-    let message = format!("the store cannot hold the result of this step: {error}");
-    let failed = Failed {
-        attempt: done.attempt,
-        started_at: done.started_at,
-        failed_at: done.finished_at,
-        retry_at: None,
-        error: StepError::permanent("RESULT_REFUSED", message),
-    };
-    whole(connection, worker, &Batch { failed: vec![failed], ..Batch::default() }).await.map(drop)
+/// Notes that tasks moved on, so that the deaths of their earlier holders count no more.
+pub(crate) async fn note_progress(session: &mut Session, leases: &[Lease]) -> Result<()> {
+    let rows = lease_rows(leases.iter().copied());
+    session.run(async |connection| connection.execute(&sql::PROGRESSED, values![&rows]).await.map(drop)).await
 }
 
-/// Ends or gives back one task, alone.
-pub(crate) async fn end_one(session: &mut Session, worker: WorkerId, end: &End) -> Result<()> {
-    let values = values![
-        end.lease.task.0,
-        end.lease.epoch,
-        worker.0,
-        i64::from(end.state.code()),
-        end.run_at.map(Timestamp::as_micros),
-        end.finished_at.map(Timestamp::as_micros),
-        end.cause.as_deref()
-    ];
-    let mut connection = session.open().await?;
-    connection.execute(&sql::END_ONE, values).await?;
-    session.keep(connection);
-    Ok(())
-}
-
-/// Notes that a task moved on, so that the deaths of its earlier holders count no more.
-pub(crate) async fn note_progress(session: &mut Session, lease: Lease) -> Result<()> {
-    let mut connection = session.open().await?;
-    connection.execute(&sql::PROGRESSED, values![lease.task.0, lease.epoch]).await?;
-    session.keep(connection);
-    Ok(())
-}
-
-/// Writes why a held task is about to be set aside.
+/// Writes why held tasks are about to be set aside.
 pub(crate) async fn set_aside(
     session: &mut Session,
     worker: WorkerId,
-    lease: Lease,
+    leases: &[Lease],
     now: Timestamp,
     reason: &str,
 ) -> Result<()> {
-    let Lease { task, epoch } = lease;
-    let values = values![task.0, epoch, worker.0, now.as_micros(), reason, Some("null")];
-    let mut connection = session.open().await?;
-    connection.execute(&sql::QUARANTINE, values).await?;
-    session.keep(connection);
-    Ok(())
+    let rows = lease_rows(leases.iter().copied());
+    let values = values![&rows, worker.0, now.as_micros(), reason, Some("null")];
+    session.run(async |connection| connection.execute(&sql::QUARANTINE, values).await.map(drop)).await
 }
 
-fn done_rows(done: &[Done]) -> Rows {
+fn lease_rows(leases: impl Iterator<Item = Lease> + Clone) -> Rows {
     Rows::new(vec![
-        Column::Int(done.iter().map(|d| d.attempt.lease.task.0).collect()),
-        Column::Int(done.iter().map(|d| d.attempt.lease.epoch).collect()),
-        Column::Int(done.iter().map(|d| i64::from(d.attempt.step.code())).collect()),
-        Column::Int(done.iter().map(|d| i64::from(d.attempt.number)).collect()),
-        Column::Int(done.iter().map(|d| d.started_at.as_micros()).collect()),
-        Column::Int(done.iter().map(|d| d.finished_at.as_micros()).collect()),
-        Column::Json(done.iter().map(|d| d.result.clone()).collect()),
-    ])
-}
-
-fn failure_rows(failed: &[Failed]) -> Rows {
-    Rows::new(vec![
-        Column::Int(failed.iter().map(|f| f.attempt.lease.task.0).collect()),
-        Column::Int(failed.iter().map(|f| f.attempt.lease.epoch).collect()),
-        Column::Int(failed.iter().map(|f| i64::from(f.attempt.step.code())).collect()),
-        Column::Int(failed.iter().map(|f| i64::from(f.attempt.number)).collect()),
-        Column::Int(failed.iter().map(|f| f.started_at.as_micros()).collect()),
-        Column::Int(failed.iter().map(|f| f.failed_at.as_micros()).collect()),
-        Column::MaybeInt(failed.iter().map(|f| f.retry_at.map(Timestamp::as_micros)).collect()),
-        Column::Json(failed.iter().map(|f| Json::of(&f.error).unwrap_or_else(|_| Json::null())).collect()),
-    ])
-}
-
-fn end_rows(ends: &[End]) -> Rows {
-    Rows::new(vec![
-        Column::Int(ends.iter().map(|e| e.lease.task.0).collect()),
-        Column::Int(ends.iter().map(|e| e.lease.epoch).collect()),
-        Column::Int(ends.iter().map(|e| i64::from(e.state.code())).collect()),
-        Column::MaybeInt(ends.iter().map(|e| e.run_at.map(Timestamp::as_micros)).collect()),
-        Column::MaybeInt(ends.iter().map(|e| e.finished_at.map(Timestamp::as_micros)).collect()),
-        Column::MaybeText(ends.iter().map(|e| e.cause.clone()).collect()),
+        Column::Int(leases.clone().map(|lease| lease.task.0).collect()),
+        Column::Int(leases.map(|lease| lease.epoch).collect()),
     ])
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::{
-    model::{Timestamp, WorkerId},
+    model::{HandlerKey, Timestamp, WorkerId},
     store::{Connection, Result, Store, presence, sql, values},
 };
 
@@ -26,7 +26,8 @@ pub(crate) struct Worker {
 #[derive(Clone, Debug)]
 pub(crate) struct About<'a> {
     pub name: &'a str,
-    pub handlers: &'a [String],
+    /// The keys of its handlers.
+    pub handlers: Vec<HandlerKey>,
     /// `None`: all.
     pub queues: Option<Vec<String>>,
 }
@@ -38,13 +39,27 @@ pub(crate) async fn register(
     now: Timestamp,
     lease: Duration,
 ) -> Result<WorkerId> {
-    let handlers = serde_json::to_string(about.handlers).unwrap_or_default();
+    let handlers = keys(&about.handlers);
     let queues = about.queues.as_ref().map(|queues| serde_json::to_string(queues).unwrap_or_default());
     let until = (now + lease).as_micros();
     let rows = connection
         .fetch(&sql::ADD_WORKER, values![about.name, now.as_micros(), until, &*handlers, queues.as_deref()])
         .await?;
     rows.first().map_or(Ok(0), |row| row.int(0)).map(WorkerId)
+}
+
+/// Says which handlers the worker has from now on.
+pub(crate) async fn set_handlers(
+    connection: &mut Connection,
+    worker: WorkerId,
+    handlers: &[HandlerKey],
+) -> Result<()> {
+    connection.execute(&sql::SET_HANDLERS, values![worker.0, &*keys(handlers)]).await.map(drop)
+}
+
+fn keys(handlers: &[HandlerKey]) -> String {
+    let keys: Vec<&str> = handlers.iter().map(HandlerKey::as_str).collect();
+    serde_json::to_string(&keys).unwrap_or_default()
 }
 
 /// Lets the worker's leases live for `lease` from `now` on, and says what it has running where `activity` does. False: it was given up, and all it held with it.
@@ -61,22 +76,15 @@ pub(crate) async fn heartbeat(
 
 /// Frees what workers hold whose leases ran out before `now`; says how many tasks that were.
 pub(crate) async fn take_back_expired(connection: &mut Connection, now: Timestamp) -> Result<u64> {
-    connection.begin().await?;
-    let freed = async {
-        let mut freed = 0;
-        for row in connection.fetch(&sql::EXPIRED_WORKERS, values![now.as_micros()]).await? {
-            freed += free(connection, WorkerId(row.int(0)?), now).await?;
-        }
-        Ok(freed)
-    }
-    .await;
-    match freed {
-        Ok(freed) => connection.commit().await.map(|()| freed),
-        Err(error) => {
-            connection.roll_back().await;
-            Err(error)
-        }
-    }
+    connection
+        .transaction(async |connection| {
+            let mut freed = 0;
+            for row in connection.fetch(&sql::EXPIRED_WORKERS, values![now.as_micros()]).await? {
+                freed += free(connection, WorkerId(row.int(0)?), now).await?;
+            }
+            Ok(freed)
+        })
+        .await
 }
 
 /// Frees what workers hold whose processes are gone, where that can be seen before their leases run out.
@@ -96,14 +104,7 @@ pub(crate) async fn take_back_gone(store: &Store, now: Timestamp) -> Result<u64>
 
 /// Frees what `worker` holds and notes that it stopped.
 pub(crate) async fn take_back(connection: &mut Connection, worker: WorkerId, now: Timestamp) -> Result<u64> {
-    connection.begin().await?;
-    match free(connection, worker, now).await {
-        Ok(freed) => connection.commit().await.map(|()| freed),
-        Err(error) => {
-            connection.roll_back().await;
-            Err(error)
-        }
-    }
+    connection.transaction(async |connection| free(connection, worker, now).await).await
 }
 
 async fn free(connection: &mut Connection, worker: WorkerId, now: Timestamp) -> Result<u64> {

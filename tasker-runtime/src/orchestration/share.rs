@@ -3,30 +3,73 @@
 //! The holder offers, a taker runs, the result comes back through the journal. The offer is the taker's
 //! right to record: who takes the task over drops it, and then the taker's result is refused.
 
-use std::collections::HashSet;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use uuid::Uuid;
 
-use super::journal::{self, History};
+use super::{
+    append::{self, Content, Entry, Right},
+    journal::Kind,
+    storable,
+};
 pub(crate) use crate::model::Offer;
 use crate::{
-    model::{Json, Lease, StepError, StepNo, TaskNo, Timestamp, WorkerId},
+    model::{
+        Attempt, Json, Lease, StepError, StepNo, Target, TaskNo, Timestamp, WorkerId, task_loop::Withdrawal,
+    },
     store::{Column, Connection, Result, Row, Rows, Session, Store, sql, values},
 };
 
-/// An offered step this worker took, with everything it needs.
+/// What a process has to know of an offer to say whether it can run it. Offers that are alike are found under
+/// the same text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub target: Target,
+    /// The step is to be compensated, not to be run.
+    pub compensation: bool,
+}
+
+impl Wanted {
+    fn of(offer: &Offer) -> Self {
+        let compensation = offer.attempt.step.undoes().is_some();
+        Self { target: Target::clone(&offer.target), compensation }
+    }
+
+    /// As the store keeps it.
+    pub(crate) fn to_text(&self) -> String {
+        let Target { handler, namespace, queue } = &self.target;
+        let fields = (handler.as_str(), namespace.as_deref(), queue.as_deref(), self.compensation);
+        serde_json::to_string(&fields).unwrap_or_default()
+    }
+
+    /// Read from the store; `None` for what no version of this program has written.
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
+        let (handler, namespace, queue, compensation): (String, Option<String>, Option<String>, bool) =
+            serde_json::from_str(text).ok()?;
+        let (namespace, queue) = (namespace.map(Into::into), queue.map(Into::into));
+        Some(Self { target: Target { handler: (*handler).into(), namespace, queue }, compensation })
+    }
+}
+
+/// An offered step this worker took.
 #[derive(Clone, Debug)]
 pub(crate) struct Taken {
-    pub lease: Lease,
+    pub attempt: Attempt,
     pub owner: WorkerId,
-    pub step: StepNo,
-    pub attempt: u32,
+    pub task: Arc<TakenTask>,
+}
+
+/// What never changes about the task of steps that were taken together.
+#[derive(Debug)]
+pub(crate) struct TakenTask {
     pub uuid: Uuid,
     pub template: i64,
     pub correlation_id: Uuid,
     pub created_at: Timestamp,
     pub context: Json,
-    pub history: History,
 }
 
 /// What came of a lent step.
@@ -50,106 +93,93 @@ pub(crate) async fn offer(session: &mut Session, worker: WorkerId, offers: &[Off
         Column::Int(offers.iter().map(|o| i64::from(o.attempt.step.code())).collect()),
         Column::Int(offers.iter().map(|o| i64::from(o.attempt.number)).collect()),
         Column::Int(offers.iter().map(|o| o.offered_at.as_micros()).collect()),
-        Column::Text(offers.iter().map(|o| o.handler.to_string()).collect()),
-        Column::Text(offers.iter().map(|o| o.queue.clone()).collect()),
+        Column::Text(offers.iter().map(|o| o.target.handler.to_string()).collect()),
+        Column::Text(
+            offers.iter().map(|o| o.target.queue.as_deref().unwrap_or_default().to_owned()).collect(),
+        ),
+        Column::Text(offers.iter().map(|o| Wanted::of(o).to_text()).collect()),
     ]);
-    let mut connection = session.open().await?;
-    connection.execute(&sql::OFFER, values![&rows, worker.0]).await?;
-    session.keep(connection);
-    Ok(())
+    session
+        .run(async |connection| connection.execute(&sql::OFFER, values![&rows, worker.0]).await.map(drop))
+        .await
 }
 
-/// Takes at most `limit` offered steps of these queues (`None`: all) for which there is a handler among
-/// `handlers`.
+/// What is on offer and taken by nobody, each target once, as [`Wanted::to_text`] writes it; the one that has
+/// waited longest first.
+pub(crate) async fn on_offer(connection: &mut Connection) -> Result<Vec<String>> {
+    let rows = connection.fetch(&sql::ON_OFFER, &[]).await?;
+    rows.iter().map(|row| row.text(0).map(str::to_owned)).collect()
+}
+
+/// Takes at most `limit` steps that are offered for this target.
 pub(crate) async fn take(
     connection: &mut Connection,
     worker: WorkerId,
-    handlers: Vec<String>,
-    queues: Option<Vec<String>>,
+    target: &str,
     limit: usize,
 ) -> Result<Vec<Taken>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let (chosen, queues) = (i64::from(queues.is_some()), queues.unwrap_or_default());
-    let values = values![worker.0, handlers, limit, chosen, queues];
-    let rows = connection.fetch(&sql::TAKE_OFFERS, values).await?;
+    let rows = connection.fetch(&sql::TAKE_OFFERS, values![worker.0, target, limit]).await?;
     if rows.is_empty() {
         return Ok(Vec::new());
     }
     let tasks: HashSet<TaskNo> = rows.iter().map(|row| row.int(0).map(TaskNo)).collect::<Result<_>>()?;
-    let tasks: Vec<TaskNo> = tasks.into_iter().collect();
-    let histories = journal::read(connection, &tasks).await?;
-    let numbers: Vec<i64> = tasks.iter().map(|task| task.0).collect();
-    let facts = connection.fetch(&sql::TASK_FACTS, values![numbers]).await?;
+    let tasks = taken_tasks(connection, &tasks.into_iter().collect::<Vec<_>>()).await?;
     let mut taken = Vec::with_capacity(rows.len());
     for row in &rows {
-        let task = TaskNo(row.int(0)?);
-        for facts in &facts {
-            if facts.int(0)? != task.0 {
-                continue;
-            }
-            taken.push(Taken {
-                lease: Lease { task, epoch: row.int(3)? },
-                owner: WorkerId(row.int(4)?),
-                step: StepNo::from_code(i32::try_from(row.int(1)?).unwrap_or_default()),
-                attempt: u32::try_from(row.int(2)?).unwrap_or(1),
-                uuid: facts.uuid(1)?,
-                template: facts.int(2)?,
-                correlation_id: facts.uuid(3)?,
-                created_at: Timestamp::from_micros(facts.int(4)?),
-                context: Json::stored(facts.text(5)?),
-                history: histories.get(&task).cloned().unwrap_or_default(),
-            });
-        }
+        let (no, step) = step_of(row)?;
+        let Some(task) = tasks.get(&no).cloned() else { continue };
+        let lease = Lease { task: no, epoch: row.int(3)? };
+        let number = u32::try_from(row.int(2)?).unwrap_or(1);
+        let (attempt, owner) = (Attempt { lease, step, number }, WorkerId(row.int(4)?));
+        taken.push(Taken { attempt, owner, task });
     }
     Ok(taken)
 }
 
+async fn taken_tasks(
+    connection: &mut Connection,
+    tasks: &[TaskNo],
+) -> Result<HashMap<TaskNo, Arc<TakenTask>>> {
+    let numbers: Vec<i64> = tasks.iter().map(|task| task.0).collect();
+    let mut read = HashMap::with_capacity(tasks.len());
+    for row in connection.fetch(&sql::TASK_DATA, values![numbers]).await? {
+        let taken = TakenTask {
+            uuid: row.uuid(1)?,
+            template: row.int(2)?,
+            correlation_id: row.uuid(3)?,
+            created_at: Timestamp::from_micros(row.int(4)?),
+            context: Json::stored(row.text(5)?),
+        };
+        read.insert(TaskNo(row.int(0)?), Arc::new(taken));
+    }
+    Ok(read)
+}
+
 /// Records what came of lent steps, together, and says of each whether it was: where the loan was lost,
 /// nothing of it is written. They come in the order of their tasks and steps, as all who lock offers go.
+///
+/// # Errors
+/// Only those that pass. Giving back the same again is safe then: a loan that has ended is refused.
 pub(crate) async fn give_back(
     connection: &mut Connection,
     worker: WorkerId,
     outcomes: &[Outcome],
 ) -> Result<Vec<bool>> {
-    connection.begin().await?;
-    let written = async {
-        let mut written = Vec::new();
-        for outcome in outcomes {
-            written.push(write(connection, worker, outcome).await?);
-        }
-        Ok(written)
-    }
-    .await;
-    match written {
-        Ok(written) => connection.commit().await.map(|()| written),
-        Err(error) => {
-            connection.roll_back().await;
-            Err(error)
-        }
-    }
+    let entries: Vec<Entry> = outcomes.iter().map(Outcome::entry).collect();
+    let appended = append::append(connection, Right::of(worker), &entries).await?;
+    Ok(outcomes.iter().map(|o| appended.covered.contains(&(o.lease.task, o.step))).collect())
 }
 
-async fn write(connection: &mut Connection, worker: WorkerId, outcome: &Outcome) -> Result<bool> {
-    let Lease { task, epoch } = outcome.lease;
-    let (step, attempt) = (i64::from(outcome.step.code()), i64::from(outcome.attempt));
-    if connection.execute(&sql::END_OFFER, values![task.0, step, worker.0, epoch]).await? == 0 {
-        return Ok(false);
+impl Outcome {
+    fn entry(&self) -> Entry {
+        let content = match &self.result {
+            Ok(result) => Content::Result(Kind::Handler, result.clone()),
+            Err((error, retry_at)) => Content::Failure { error: storable::error(error), retry_at: *retry_at },
+        };
+        let attempt = Attempt { lease: self.lease, step: self.step, number: self.attempt };
+        Entry { attempt, started_at: self.started_at, finished_at: self.finished_at, content }
     }
-    let (started, finished) = (outcome.started_at.as_micros(), outcome.finished_at.as_micros());
-    match &outcome.result {
-        Ok(result) => {
-            let values = values![task.0, step, attempt, worker.0, started, finished, result.as_str()];
-            connection.execute(&sql::ADD_LENT_RESULT, values).await?;
-        }
-        Err((error, retry_at)) => {
-            let error = Json::of(error).unwrap_or_else(|_| Json::null());
-            let retry_at = retry_at.map(Timestamp::as_micros);
-            let values =
-                values![task.0, step, attempt, worker.0, started, finished, retry_at, error.as_str()];
-            connection.execute(&sql::ADD_LENT_FAILURE, values).await?;
-        }
-    }
-    Ok(true)
 }
 
 /// Offers a step again that this worker took and did not run to its end.
@@ -184,6 +214,19 @@ pub(crate) async fn withdraw(connection: &mut Connection, worker: WorkerId) -> R
     connection.execute(&sql::WITHDRAW_OFFERS, values![worker.0]).await.map(drop)
 }
 
+/// Takes back what is offered of tasks that are not to go on.
+pub(crate) async fn withdraw_of(session: &mut Session, withdrawals: &[Withdrawal]) -> Result<()> {
+    session
+        .run(async |connection| {
+            for Withdrawal { lease, taken } in withdrawals {
+                let values = values![lease.task.0, lease.epoch, i64::from(*taken)];
+                connection.execute(&sql::WITHDRAW_TASK, values).await?;
+            }
+            Ok(())
+        })
+        .await
+}
+
 /// Forgets what was offered of these tasks.
 pub(crate) async fn drop_of(connection: &mut Connection, tasks: &[TaskNo]) -> Result<()> {
     let numbers: Vec<i64> = tasks.iter().map(|task| task.0).collect();
@@ -200,7 +243,7 @@ pub(crate) struct OnOffer {
 }
 
 /// What is on offer of a task.
-pub(crate) async fn on_offer(connection: &mut Connection, task: TaskNo) -> Result<Vec<OnOffer>> {
+pub(crate) async fn offered_of(connection: &mut Connection, task: TaskNo) -> Result<Vec<OnOffer>> {
     let rows = connection.fetch(&sql::TASK_OFFERS, values![task.0]).await?;
     rows.iter()
         .map(|row| {
@@ -212,4 +255,23 @@ pub(crate) async fn on_offer(connection: &mut Connection, task: TaskNo) -> Resul
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wanted_is_read_back_as_it_was() {
+        let targets = [
+            Target { handler: "shop.charge".into(), namespace: None, queue: Some("slow \"lane\"".into()) },
+            Target { handler: "Shop::Charge".into(), namespace: Some("shop".into()), queue: None },
+        ];
+        for (target, compensation) in targets.into_iter().zip([false, true]) {
+            let wanted = Wanted { target, compensation };
+            assert_eq!(Wanted::from_text(&wanted.to_text()).unwrap(), wanted);
+        }
+        assert_eq!(Wanted::from_text(""), None);
+    }
 }

@@ -9,10 +9,10 @@ use tasker_template::Template;
 use super::compensation::upstream;
 use super::{NotFound, Registration, Registry, kinds};
 #[cfg(feature = "http")]
-use crate::handler::api::ApiClient;
+use crate::handler::http::ApiClient;
 use crate::handler::wiring::Unwired;
 use crate::handler::{Need, States, TypeFacts};
-use crate::model::StepError;
+use crate::model::{HandlerKey, StepError};
 
 /// Something that would go wrong while work is running; a program with one does not start.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -263,7 +263,7 @@ pub(super) struct Check<'c> {
     /// The handlers that templates call.
     used: HashSet<usize>,
     /// The keys of the handlers that undo steps of templates.
-    pub(super) compensating: Vec<String>,
+    pub(super) compensating: Vec<HandlerKey>,
     pub(super) found: Checked,
 }
 
@@ -271,12 +271,12 @@ impl Check<'_> {
     fn duplicates(&mut self) {
         let mut all: Vec<&Registration> =
             self.registry.handlers.iter().chain(self.registry.compensators()).collect();
-        all.sort_by_cached_key(|handler| (handler.key(), handler.place()));
+        all.sort_by_cached_key(|handler| (handler.key().clone(), handler.place()));
         for pair in all.windows(2) {
             let [first, second] = pair else { continue };
             if first.key() == second.key() {
                 self.found.problems.push(Problem::Duplicate {
-                    key: first.key(),
+                    key: first.key().to_string(),
                     first: first.place(),
                     second: second.place(),
                 });
@@ -302,18 +302,19 @@ impl Check<'_> {
             match self.registry.locate(template.namespace(), &step.handler.callable) {
                 Ok(index) => {
                     self.used.insert(index);
-                    let handler = self.registry.handlers[index];
-                    if let Some(reason) = kinds::mismatch(template, number, &handler) {
+                    let registry = self.registry;
+                    let handler = &registry.handlers[index];
+                    if let Some(reason) = kinds::mismatch(template, number, handler) {
                         self.found.problems.push(Problem::WrongKind {
                             template: title(template),
                             step: step.name.to_string(),
-                            handler: handler.key(),
+                            handler: handler.key().to_string(),
                             place: handler.place(),
                             reason,
                         });
                     }
-                    for need in handler.handler().facts().all_needs() {
-                        self.need(template, number, &handler, need);
+                    for &need in &handler.spec().needs {
+                        self.need(template, number, handler, need);
                     }
                 }
                 Err(reason) => self.found.problems.push(Problem::NoHandler {
@@ -338,7 +339,7 @@ impl Check<'_> {
                     self.found.problems.push(Problem::NotWired {
                         template: title(template),
                         step: step_name(template, number),
-                        handler: handler.key(),
+                        handler: handler.key().to_string(),
                         place: handler.place(),
                         upstream: name.to_owned(),
                         reason,
@@ -351,7 +352,7 @@ impl Check<'_> {
                     self.found.problems.push(Problem::BadConfig {
                         template: title(template),
                         step: step.name.to_string(),
-                        handler: handler.key(),
+                        handler: handler.key().to_string(),
                         place: handler.place(),
                         error,
                     });
@@ -379,18 +380,18 @@ impl Check<'_> {
         let Some(source) = template.step(from) else { return };
         let Ok(index) = self.registry.locate(template.namespace(), &source.handler.callable) else { return };
         let other = &self.registry.handlers[index];
-        let Some(found) = other.handler().facts().output else { return };
+        let Some(found) = other.spec().output else { return };
         if found.id() == expected.id() {
             return;
         }
         self.found.problems.push(Problem::WrongType {
             template: title(template),
             step: step_name(template, step),
-            handler: handler.key(),
+            handler: handler.key().to_string(),
             place: handler.place(),
             upstream: upstream.to_owned(),
             from: source.name.to_string(),
-            other: other.key(),
+            other: other.key().to_string(),
             expected: expected.name().to_owned(),
             found: found.name().to_owned(),
         });
@@ -398,9 +399,10 @@ impl Check<'_> {
 
     #[cfg(feature = "http")]
     fn api(&mut self, handler: &Registration) {
-        let Some(endpoint) = handler.handler().facts().api else { return };
+        let Some(endpoint) = handler.spec().api else { return };
         if let Err(error) = ApiClient::of(self.states).check(endpoint) {
-            let (handler, place, reason) = (handler.key(), handler.place(), error.message().to_owned());
+            let (handler, place, reason) =
+                (handler.key().to_string(), handler.place(), error.message().to_owned());
             self.found.problems.push(Problem::BadApi { handler, place, reason });
         }
     }
@@ -409,8 +411,8 @@ impl Check<'_> {
         for (index, handler) in self.registry.handlers.iter().enumerate() {
             if !self.used.contains(&index) {
                 // Of two with one name the second is never found, which is said already.
-                if self.registry.by_key.get(&handler.key()) == Some(&index) {
-                    let (handler, place) = (handler.key(), handler.place());
+                if self.registry.by_key.get(handler.key()) == Some(&index) {
+                    let (handler, place) = (handler.key().to_string(), handler.place());
                     self.found.warnings.push(Warning::Unused { handler, place });
                 }
                 continue;
@@ -424,13 +426,13 @@ impl Check<'_> {
         #[cfg(feature = "http")]
         self.api(handler);
         let mut asked: HashSet<TypeId> = HashSet::new();
-        for need in handler.handler().facts().all_needs() {
+        for need in &handler.spec().needs {
             if let Need::State(state) = need
                 && !self.states.has(state.id())
                 && asked.insert(state.id())
             {
                 self.found.problems.push(Problem::NoState {
-                    handler: handler.key(),
+                    handler: handler.key().to_string(),
                     place: handler.place(),
                     state: state.name().to_owned(),
                 });

@@ -6,8 +6,9 @@ use tasker_template::{OnFailure, Template};
 
 use super::check::{Check, Problem, title};
 use super::{Registration, Registry};
-use crate::handler::Compensates;
+use crate::handler::Compensated;
 use crate::handler::wiring::{self, Unwired};
+use crate::model::HandlerKey;
 
 /// The handlers that undo others.
 #[derive(Debug, Default)]
@@ -15,7 +16,7 @@ pub(super) struct Compensators {
     /// Sorted by key.
     pub(super) all: Vec<Registration>,
     /// From the key of a handler to the one that undoes it; of two, the first.
-    by_undone: HashMap<String, usize>,
+    by_undone: HashMap<HandlerKey, usize>,
 }
 
 impl Compensators {
@@ -23,15 +24,15 @@ impl Compensators {
         let mut by_undone = HashMap::new();
         for (index, compensator) in all.iter().enumerate() {
             if let Some(undone) = undone_by(compensator) {
-                by_undone.entry(undone.to_key()).or_insert(index);
+                by_undone.entry(undone.key.clone()).or_insert(index);
             }
         }
         Self { all, by_undone }
     }
 }
 
-fn undone_by(compensator: &Registration) -> Option<Compensates> {
-    compensator.handler().facts().compensates
+fn undone_by(compensator: &Registration) -> Option<&Compensated> {
+    compensator.spec().compensates.as_ref()
 }
 
 impl Registry {
@@ -45,7 +46,7 @@ impl Registry {
     /// The handler that undoes what `handler` did, where there is one.
     #[must_use]
     pub fn compensator_of(&self, handler: &Registration) -> Option<&Registration> {
-        self.compensators.by_undone.get(&handler.key()).map(|&index| &self.compensators.all[index])
+        self.compensators.by_undone.get(handler.key()).map(|&index| &self.compensators.all[index])
     }
 }
 
@@ -54,18 +55,18 @@ impl Check<'_> {
     pub(super) fn compensators(&mut self) {
         for compensator in &self.registry.compensators.all {
             let Some(undone) = undone_by(compensator) else { continue };
-            let key = undone.to_key();
-            let first = &self.registry.compensators.all[self.registry.compensators.by_undone[&key]];
+            let key = undone.key.to_string();
+            let first = &self.registry.compensators.all[self.registry.compensators.by_undone[&undone.key]];
             if (first.key(), first.place()) != (compensator.key(), compensator.place()) {
                 self.found.problems.push(Problem::TwoCompensators {
                     handler: key,
                     first: format!("`{}` at {}", first.key(), first.place()),
                     second: format!("`{}` at {}", compensator.key(), compensator.place()),
                 });
-            } else if !self.registry.by_key.contains_key(&key) {
-                let near = self.registry.near(undone.name);
+            } else if !self.registry.by_key.contains_key(&undone.key) {
+                let near = self.registry.near(&undone.name);
                 self.found.problems.push(Problem::NothingToCompensate {
-                    compensator: compensator.key(),
+                    compensator: compensator.key().to_string(),
                     place: compensator.place(),
                     handler: key,
                     near: near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default(),
@@ -86,14 +87,14 @@ impl Check<'_> {
                 complete = false;
                 continue;
             };
-            let Some(compensator) = self.registry.compensator_of(handler).copied() else { continue };
+            let Some(compensator) = self.registry.compensator_of(handler) else { continue };
             any = true;
-            for need in compensator.handler().facts().all_needs() {
-                self.need(template, number, &compensator, need);
+            for &need in &compensator.spec().needs {
+                self.need(template, number, compensator, need);
             }
-            if !self.compensating.contains(&compensator.key()) {
-                self.compensating.push(compensator.key());
-                self.program_has(&compensator);
+            if !self.compensating.contains(compensator.key()) {
+                self.compensating.push(compensator.key().clone());
+                self.program_has(compensator);
             }
         }
         if complete && !any {

@@ -3,7 +3,7 @@
 
 use tasker_template::{OnFailure, Step, Template};
 
-use crate::handler::{Compensates, Facts, Registration, State, States, StepHandler, TaskSequenceStep};
+use crate::handler::{HandlerSpec, Registration, State, States, StepHandler, TaskSequenceStep};
 use crate::model::{Json, StepError};
 use crate::registry::Registry;
 use crate::{handlers, step_handler};
@@ -52,9 +52,8 @@ impl StepHandler for ByHand {
         step.output("undone")
     }
 
-    fn facts(&self) -> &Facts {
-        static FACTS: Facts = Facts::new().compensates(Compensates::key("undo_reserv"));
-        &FACTS
+    fn spec(&self) -> HandlerSpec {
+        HandlerSpec::new().compensates("undo_reserv")
     }
 }
 

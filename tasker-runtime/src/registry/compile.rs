@@ -5,7 +5,7 @@
 
 use crate::handler::annotated::StepFn;
 use crate::handler::text::Text;
-use crate::handler::{Capability, Need, Registration};
+use crate::handler::{Capability, Need};
 
 /// The message has room for a few mistakes; the first ones help most.
 pub(super) type Message = Text<2048>;
@@ -20,7 +20,6 @@ pub struct Listed {
     pub(super) namespace: Option<&'static str>,
     pub(super) needs: &'static [Need],
     pub(super) capability: Capability,
-    pub(super) entry: Registration,
 }
 
 impl Listed {
@@ -58,13 +57,7 @@ pub const fn workflow_step<S: StepFn>() -> Listed {
         text.push("`").push(S::NAME).push("` compensates another handler and is no step of a workflow: ");
         text.push("leave it out, it is found by itself").panic();
     }
-    Listed {
-        name: S::NAME,
-        namespace: S::FACTS.namespace,
-        needs: S::NEEDS,
-        capability: S::FACTS.capability,
-        entry: S::ENTRY,
-    }
+    Listed { name: S::NAME, namespace: S::FACTS.namespace, needs: S::NEEDS, capability: S::FACTS.capability }
 }
 
 /// Refuses a workflow that lists a step twice, leaves one out that another reads, or never ends.

@@ -43,14 +43,14 @@ impl Registry {
     /// The index of the handler that `callable` means in a template of `namespace`.
     pub(super) fn locate(&self, namespace: &str, callable: &str) -> Result<usize, NotFound> {
         let written = self.aliases.get(callable).map_or(callable, String::as_str);
-        let own = self.by_key.get(&format!("{namespace}.{written}")).or_else(|| self.by_key.get(written));
+        let own = self.by_key.get(&*format!("{namespace}.{written}")).or_else(|| self.by_key.get(written));
         if let Some(&index) = own {
             return Ok(index);
         }
         let matches: Vec<usize> = (0..self.handlers.len())
             .filter(|&index| {
                 let handler = &self.handlers[index];
-                self.by_key.get(&handler.key()) == Some(&index) && short_match(handler, written)
+                self.by_key.get(handler.key()) == Some(&index) && short_match(handler, written)
             })
             .collect();
         match matches.as_slice() {
@@ -58,17 +58,19 @@ impl Registry {
             [] => Err(self.unknown(namespace, callable, written)),
             several => Err(NotFound::Several {
                 callable: callable.to_owned(),
-                matches: several.iter().map(|&index| self.handlers[index].key()).collect(),
+                matches: several.iter().map(|&index| self.handlers[index].key().to_string()).collect(),
             }),
         }
     }
 
     fn unknown(&self, namespace: &str, callable: &str, written: &str) -> NotFound {
         let own = format!("{namespace}.{written}");
-        let is_meant = |other: &&Registration| other.key() == own || other.key() == written;
-        let compensates = |other: &Registration| other.handler().facts().compensates;
+        let is_meant = |other: &&Registration| *other.key() == *own || *other.key() == *written;
+        let compensates = |other: &Registration| other.spec().compensates.clone();
         match self.compensators().iter().find(is_meant).and_then(compensates) {
-            Some(undone) => NotFound::Compensates { callable: callable.to_owned(), undone: undone.to_key() },
+            Some(undone) => {
+                NotFound::Compensates { callable: callable.to_owned(), undone: undone.key.to_string() }
+            }
             None => NotFound::Unknown { callable: callable.to_owned(), near: self.near(written) },
         }
     }
@@ -80,7 +82,7 @@ impl Registry {
             let distance = strsim::damerau_levenshtein(handler.handler().name(), &wanted);
             (distance <= wanted.chars().count().div_ceil(3)).then(|| (distance, handler.key()))
         });
-        near.min().map(|(_, key)| key)
+        near.min().map(|(_, key)| key.to_string())
     }
 }
 

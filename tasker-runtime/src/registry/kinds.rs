@@ -2,27 +2,27 @@
 
 use tasker_template::{StepKind, Template};
 
-use crate::handler::{Capability, Registration, spelling};
+use crate::handler::{Registration, Role, spelling};
 
 /// Why step `number` and its handler do not fit, with the way out.
 pub(super) fn mismatch(template: &Template, number: u32, handler: &Registration) -> Option<String> {
-    let facts = handler.handler().facts();
+    let spec = handler.spec();
     let kind = template.step(number)?.kind;
-    let (made_for, attribute) = match facts.capability {
-        Capability::Decision(_) => (StepKind::Decision, "decision"),
-        Capability::BatchAnalyzer(_) => (StepKind::Batchable, "batch_analyzer"),
-        Capability::BatchWorker => (StepKind::BatchWorker, "batch_worker"),
+    let (made_for, attribute) = match spec.role {
+        Role::Decision(_) => (StepKind::Decision, "decision"),
+        Role::BatchAnalyzer(_) => (StepKind::Batchable, "batch_analyzer"),
+        Role::BatchWorker => (StepKind::BatchWorker, "batch_worker"),
         // One written by hand may return any outcome; an annotated function says what it returns.
-        _ => return facts.output.and_then(|_| plain(kind)),
+        _ => return spec.output.and_then(|_| plain(kind)),
     };
     if kind != made_for {
         return Some(format!(
             "has `#[{attribute}]`, but the step is of type `{kind}`\n  write `type: {made_for}` in the template, or let the step call another handler"
         ));
     }
-    match facts.capability {
-        Capability::Decision(routes) => {
-            let missing: Vec<&str> = routes.iter().copied().filter(|route| !below(template, number, route)).collect();
+    match &spec.role {
+        Role::Decision(routes) => {
+            let missing: Vec<&str> = routes.iter().map(AsRef::as_ref).filter(|route| !below(template, number, route)).collect();
             (!missing.is_empty()).then(|| {
                 let missing = missing.join("`, `");
                 format!(
@@ -30,7 +30,7 @@ pub(super) fn mismatch(template: &Template, number: u32, handler: &Registration)
                 )
             })
         }
-        Capability::BatchAnalyzer(worker) => (!below(template, number, worker)).then(|| {
+        Role::BatchAnalyzer(worker) => (!below(template, number, worker)).then(|| {
             format!(
                 "cuts batches for `{worker}`, which no step below calls\n  let a step of type `batch_worker` with that handler depend on this one"
             )

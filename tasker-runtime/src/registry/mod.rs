@@ -1,27 +1,34 @@
 //! All handlers of a program, by name.
 //!
-//! A [`Registry`] is filled once, from what was collected at link time or from an explicit list, and
-//! never changes after that. Before any work is claimed, [`Registry::check`] holds it against the
-//! templates and the state of the program and reports everything that could go wrong later.
+//! A [`Registry`] is filled from what was collected at link time or from an explicit list. Before any work is
+//! claimed, [`Registry::check`] holds it against the templates and the state of the program and reports
+//! everything that could go wrong later. A running program may gain handlers; each time it has another
+//! registry then, under the next epoch.
 
 pub(crate) mod bind;
+pub(crate) mod catalog;
 mod check;
 mod compensation;
 pub(crate) mod compile;
 pub(crate) mod ends;
 mod find;
 mod kinds;
+mod live;
 pub(crate) mod typed;
+pub(crate) mod unreadable_files;
 pub(crate) mod workflow;
 
 pub use crate::handler::Registration;
+pub use catalog::{Catalog, UnknownTemplate, read_templates};
 pub use check::{Checked, Problem, Warning};
 pub use find::NotFound;
+pub(crate) use live::LiveRegistry;
 pub use typed::{Answer, AnyContext, AnyOutput, Typed, WorkflowType};
 pub use workflow::Workflow;
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::model::HandlerKey;
 use compensation::Compensators;
 
 /// All handlers of a program, sorted by name.
@@ -46,11 +53,12 @@ pub struct Registry {
     /// Sorted by key; of two with one key, the first is the one that is found.
     handlers: Vec<Registration>,
     /// From the key of each handler to its index.
-    by_key: HashMap<String, usize>,
+    by_key: HashMap<HandlerKey, usize>,
     /// Those that steps do not call.
     compensators: Compensators,
     /// From what a template may write to what is meant.
     aliases: BTreeMap<String, String>,
+    epoch: u64,
 }
 
 impl Registry {
@@ -65,25 +73,39 @@ impl Registry {
     /// These handlers and no others. See [`crate::handlers!`].
     #[must_use]
     pub fn of(handlers: impl IntoIterator<Item = Registration>) -> Self {
-        let mut handlers: Vec<Registration> = handlers.into_iter().collect();
-        handlers.sort_by_cached_key(|handler| (handler.key(), handler.place()));
+        Self::made_of(handlers.into_iter().collect(), BTreeMap::new(), 0)
+    }
+
+    fn made_of(mut handlers: Vec<Registration>, aliases: BTreeMap<String, String>, epoch: u64) -> Self {
+        let known_by = |handler: &Registration| (handler.key().clone(), handler.place());
+        handlers.sort_by_cached_key(known_by);
         // The same handler may be listed by hand and discovered as well.
-        handlers.dedup_by_key(|handler| (handler.key(), handler.place()));
-        let undoes = |handler: &Registration| handler.handler().facts().compensates.is_some();
-        let (compensators, handlers): (Vec<_>, Vec<_>) = handlers.into_iter().partition(undoes);
+        handlers.dedup_by(|other, first| other.is(first));
+        let compensates = |handler: &Registration| handler.spec().compensates.is_some();
+        let (compensators, handlers): (Vec<_>, Vec<_>) = handlers.into_iter().partition(compensates);
         let mut by_key = HashMap::with_capacity(handlers.len());
         for (index, handler) in handlers.iter().enumerate() {
-            by_key.entry(handler.key()).or_insert(index);
+            by_key.entry(handler.key().clone()).or_insert(index);
         }
-        let compensators = Compensators::of(compensators);
-        Self { handlers, by_key, compensators, aliases: BTreeMap::new() }
+        Self { handlers, by_key, compensators: Compensators::of(compensators), aliases, epoch }
+    }
+
+    /// These handlers as well, under the next epoch.
+    pub(crate) fn with(&self, more: impl IntoIterator<Item = Registration>) -> Self {
+        let all = self.handlers.iter().chain(self.compensators()).cloned().chain(more);
+        Self::made_of(all.collect(), self.aliases.clone(), self.epoch + 1)
+    }
+
+    /// Grows with each handler that came while the program ran.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// The same handlers, to be found under other names as well: from what templates write to the key
     /// of the handler that is meant.
     #[must_use]
     pub fn with_aliases(mut self, aliases: BTreeMap<String, String>) -> Self {
-        self.aliases = aliases;
+        self.aliases.extend(aliases);
         self
     }
 
@@ -103,5 +125,15 @@ impl Registry {
     /// What is there instead: nothing like it, a near miss, or several.
     pub fn find(&self, namespace: &str, callable: &str) -> Result<&Registration, NotFound> {
         self.locate(namespace, callable).map(|index| &self.handlers[index])
+    }
+
+    /// The handler with this key.
+    pub(crate) fn by_key(&self, key: &HandlerKey) -> Option<&Registration> {
+        self.by_key.get(key).map(|&index| &self.handlers[index])
+    }
+
+    /// The keys of the handlers that steps call, sorted.
+    pub(crate) fn keys(&self) -> Vec<HandlerKey> {
+        self.handlers.iter().map(|handler| handler.key().clone()).collect()
     }
 }

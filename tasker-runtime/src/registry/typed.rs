@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use super::Workflow;
 use crate::api::{Submission, SubmitError, Tasker, WaitError};
+use crate::handler::TaskSequenceStep;
 use crate::handler::annotated::{Call, Place, StepFn, here, never_called};
 use crate::handler::param::Fallback;
 use crate::handler::plan::AnyPosition;
-use crate::handler::{Readable, TaskSequenceStep};
 use crate::model::Json;
 
 /// A workflow with a name in code, which `workflow!` and `template!` implement for the type of that name.
@@ -176,7 +176,7 @@ impl<W: WorkflowType> Typed<W> {
     where
         W: Runs<WC, WO>,
         C: ?Sized + ContextOf<W, WC>,
-        T: Readable + 'a,
+        T: DeserializeOwned + 'a,
         WO: ReadAs<W, T>,
     {
         let task = self.task(context);
@@ -217,10 +217,10 @@ impl<W: WorkflowType> Typed<W> {
     pub fn wait<'a, T, WC, WO>(&self, tasker: &'a Tasker, task: Uuid) -> Answer<'a, T, WaitError>
     where
         W: Runs<WC, WO>,
-        T: Readable + 'a,
+        T: DeserializeOwned + 'a,
         WO: ReadAs<W, T>,
     {
-        Box::pin(tasker.result(task))
+        Box::pin(async move { tasker.wait(task).await?.result() })
     }
 }
 

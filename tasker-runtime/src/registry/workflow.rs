@@ -6,6 +6,7 @@ use tasker_template::{OnFailure, Options, Parsed, Report, Step, StepKind, Templa
 
 use super::compile::Listed;
 use crate::handler::{Capability, Need};
+use crate::model::HandlerKey;
 
 /// A workflow that is part of the program, as `workflow!` and `template!` make it.
 ///
@@ -171,7 +172,9 @@ impl Workflow {
         let workers: HashSet<&str> = steps.iter().filter(is_worker).map(|listed| listed.name).collect();
         for (listed, upstreams) in steps.iter().zip(upstreams) {
             let kind = kind(listed, &chosen, &workers);
-            let step = Step::new(listed.name).kind(kind).handler(listed.entry.key());
+            let step = Step::new(listed.name)
+                .kind(kind)
+                .handler(HandlerKey::new(listed.namespace, listed.name).as_str());
             builder = builder.step(step.after(upstreams));
         }
         builder

@@ -14,6 +14,8 @@ pub(crate) struct Connection {
     link: Link,
     /// A transaction is begun, and its end is not known to have come.
     open: bool,
+    /// Something failed that another connection may not.
+    broken: bool,
 }
 
 /// What a connection goes by.
@@ -43,13 +45,11 @@ impl Writer {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if !self.open {
-            return;
-        }
         match &mut self.link {
-            // The next one would take part in the transaction, and never see it end.
-            Link::Pooled(connection) => connection.close_on_drop(),
-            Link::Writer(writer) => writer.open = true,
+            // The next one would take part in the transaction and never see it end, or fail as this one did.
+            Link::Pooled(connection) if self.open || self.broken => connection.close_on_drop(),
+            Link::Writer(writer) if self.open => writer.open = true,
+            Link::Pooled(_) | Link::Writer(_) => {}
             // The first is closed with this; the second only reads.
             Link::Postgres(_) | Link::Reader(_) => {}
         }
@@ -58,32 +58,46 @@ impl Drop for Connection {
 
 impl Connection {
     pub(super) fn new(link: Link) -> Self {
-        Self { link, open: false }
+        Self { link, open: false, broken: false }
     }
 
     /// The writer, once nothing is open on it.
     pub(super) async fn writer(mut writer: OwnedMutexGuard<Writer>) -> Self {
         let left_open = std::mem::take(&mut writer.open);
-        let mut connection = Self { link: Link::Writer(writer), open: left_open };
+        let mut connection = Self { link: Link::Writer(writer), open: left_open, broken: false };
         if left_open {
             connection.roll_back().await;
         }
         connection
     }
 
-    /// Whether it is one of its user's own.
-    pub(super) fn is_own(&self) -> bool {
-        matches!(self.link, Link::Postgres(_))
+    /// Whether it is one of its user's own that may be used again.
+    pub(super) fn is_worth_keeping(&self) -> bool {
+        matches!(self.link, Link::Postgres(_)) && !self.open && !self.broken
+    }
+
+    /// Whether a transaction is open.
+    pub(crate) fn in_transaction(&self) -> bool {
+        self.open
+    }
+
+    /// Remembers of an error whether the connection is to blame.
+    fn note<T>(&mut self, done: Result<T>) -> Result<T> {
+        if let Err(error) = &done {
+            self.broken |= error.needs_new_connection();
+        }
+        done
     }
 
     /// Runs a statement and returns its rows.
     pub(crate) async fn fetch(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<Vec<Row>> {
-        match &mut self.link {
+        let rows = match &mut self.link {
             Link::Pooled(connection) => postgres_rows(connection, sql, values).await,
             Link::Postgres(connection) => postgres_rows(connection, sql, values).await,
             Link::Writer(writer) => sqlite_rows(&mut writer.connection, sql, values).await,
             Link::Reader(connection) => sqlite_rows(connection, sql, values).await,
-        }
+        };
+        self.note(rows)
     }
 
     /// Runs a statement and returns its first row, if there is one.
@@ -108,7 +122,7 @@ impl Connection {
                 bind_sqlite(sql.sqlite(), values).execute(&mut **c).await.map(|done| done.rows_affected())
             }
         };
-        written.map_err(|error| Error::statement(sql, error))
+        self.note(written.map_err(|error| Error::statement(sql, error)))
     }
 
     /// Runs a script that adds rows, all or none, and returns what it reports.
@@ -137,6 +151,25 @@ impl Connection {
             Some(Row::Postgres(_)) => Ok([count(0, 0)?, count(0, 1)?]),
             _ => Ok([count(0, 0)?, count(1, 0)?]),
         }
+    }
+
+    /// Does `work` in one transaction: all of it is durable when this returns, or nothing was changed.
+    ///
+    /// # Errors
+    /// What `work` returns, or the database. Where the answer to the commit was lost, it may have been made.
+    pub(crate) async fn transaction<T, E: From<Error>>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut Self) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        self.begin().await?;
+        let ended = match work(self).await {
+            Ok(done) => self.commit().await.map(|()| done).map_err(E::from),
+            Err(error) => Err(error),
+        };
+        if ended.is_err() {
+            self.roll_back().await;
+        }
+        ended
     }
 
     /// Starts a transaction; it must be ended by [`commit`](Self::commit) or [`roll_back`](Self::roll_back).

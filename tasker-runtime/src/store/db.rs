@@ -5,7 +5,10 @@
 //! script is a few statements in a transaction. Everything above this file knows neither sqlx nor which
 //! database it talks to.
 
-use std::sync::OnceLock;
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicU64, Ordering},
+};
 
 use sqlx::{
     Column as _, Row as _, Sqlite, SqliteConnection, TypeInfo, ValueRef,
@@ -15,6 +18,7 @@ use sqlx::{
 use uuid::Uuid;
 
 use super::{Error, Result, Rows};
+use crate::model::{Json, StepNo, TaskState};
 
 /// One statement, as text for each database.
 #[derive(Debug)]
@@ -88,9 +92,23 @@ macro_rules! values {
 }
 pub(crate) use values;
 
+/// Statements that this process has sent to any database.
+static SENT: AtomicU64 = AtomicU64::new(0);
+
+/// How many statements this process has sent to databases since it started.
+pub(crate) fn statements_sent() -> u64 {
+    SENT.load(Ordering::Relaxed)
+}
+
+/// Counts a statement that is about to be sent.
+pub(super) fn note_statement() {
+    SENT.fetch_add(1, Ordering::Relaxed);
+}
+
 type PgQuery = sqlx::query::Query<'static, Postgres, PgArguments>;
 
 pub(super) fn bind_postgres(sql: &'static str, values: &[Value<'_>]) -> PgQuery {
+    note_statement();
     let mut query = sqlx::query(sql);
     for value in values {
         query = match value {
@@ -110,6 +128,7 @@ pub(super) fn bind_postgres(sql: &'static str, values: &[Value<'_>]) -> PgQuery 
 type SqliteQuery = sqlx::query::Query<'static, Sqlite, sqlx::sqlite::SqliteArguments>;
 
 pub(super) fn bind_sqlite(sql: &'static str, values: &[Value<'_>]) -> SqliteQuery {
+    note_statement();
     let json = |json: serde_json::Result<String>| json.unwrap_or_default();
     let mut query = sqlx::query(sql);
     for value in values {
@@ -154,11 +173,11 @@ pub enum CallerTransaction<'a> {
 }
 
 impl CallerTransaction<'_> {
-    /// Runs a statement in the caller's transaction.
-    pub(crate) async fn run(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<()> {
+    /// Runs a statement in the caller's transaction and returns its rows.
+    pub(crate) async fn fetch(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<Vec<Row>> {
         match self {
-            Self::Postgres(connection) => postgres_rows(connection, sql, values).await.map(drop),
-            Self::Sqlite(connection) => sqlite_rows(connection, sql, values).await.map(drop),
+            Self::Postgres(connection) => postgres_rows(connection, sql, values).await,
+            Self::Sqlite(connection) => sqlite_rows(connection, sql, values).await,
         }
     }
 }
@@ -203,6 +222,35 @@ impl Row {
             Self::Postgres(row) => row.try_get_raw(column).map(|value| value.is_null()),
         };
         if null.map_err(Error::row)? { Ok(None) } else { self.int(column).map(Some) }
+    }
+
+    /// The number of a step. `place` names the column it stands in, as `steps.step`.
+    pub(crate) fn step(&self, column: usize, place: &'static str) -> Result<StepNo> {
+        let code = self.int(column)?;
+        StepNo::stored(code).ok_or_else(|| Error::corrupt(place, code, "is not the number of a step"))
+    }
+
+    /// A count, of attempts or of anything else.
+    pub(crate) fn count(&self, column: usize, place: &'static str) -> Result<u32> {
+        let count = self.int(column)?;
+        u32::try_from(count).map_err(|_| Error::corrupt(place, count, "is out of range"))
+    }
+
+    /// The state of a task.
+    pub(crate) fn state(&self, column: usize, place: &'static str) -> Result<TaskState> {
+        let code = self.int(column)?;
+        let state = i16::try_from(code).ok().and_then(TaskState::from_code);
+        state.ok_or_else(|| Error::corrupt(place, code, "is not a state of tasks"))
+    }
+
+    /// A JSON document. PostgreSQL takes nothing else into its column.
+    pub(crate) fn json(&self, column: usize, place: &'static str) -> Result<Json> {
+        let text = self.text(column)?;
+        if let Self::Sqlite(_) = self {
+            let read: serde_json::Result<&serde_json::value::RawValue> = serde_json::from_str(text);
+            read.map_err(|problem| Error::corrupt(place, "text", format!("is not JSON: {problem}")))?;
+        }
+        Ok(Json::stored(text))
     }
 
     /// Text.

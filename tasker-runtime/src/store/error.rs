@@ -13,12 +13,30 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// The URL names no database this crate can use.
-    #[error(
-        "`{url}` is no database URL: write sqlite://file.db, sqlite::memory: or postgres://user@host/database"
-    )]
+    #[error("`{url}` is not a database URL: {problem}")]
     Url {
         /// The URL, without its password.
         url: String,
+        /// What is wrong and what may be written.
+        problem: String,
+    },
+    /// The file of a SQLite database cannot be used.
+    #[error("the database file {} {problem}", path.display())]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A newer version of this program has changed the tables.
+    #[error(
+        "the tables of the database have version {found}, and this program knows them up to version {known}: use a newer program"
+    )]
+    Newer {
+        /// The version of the tables.
+        found: i64,
+        /// The newest version this program knows.
+        known: i64,
     },
     /// The database does not answer. Safe to try again.
     #[error("the database does not answer: {source}")]
@@ -63,6 +81,21 @@ impl Error {
         Self::Statement { purpose, source }
     }
 
+    /// Whether a lock was not free in the time that was given for it.
+    pub(crate) fn is_lock_timeout(&self) -> bool {
+        matches!(self, Self::Statement { source, .. } if code(source).as_deref() == Some("55P03"))
+    }
+
+    /// The same once more, for each of several callers whose statements failed together.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            other if other.is_transient() => {
+                Self::Unreachable { source: sqlx::Error::Io(std::io::Error::other(why_at_all(other))) }
+            }
+            other => Self::Corrupt { what: other.to_string() },
+        }
+    }
+
     /// The database did not answer in time.
     pub(crate) fn timed_out() -> Self {
         Self::Unreachable { source: sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()) }
@@ -73,22 +106,71 @@ impl Error {
         Self::Unreachable { source: sqlx::Error::PoolClosed }
     }
 
+    /// A stored value that nothing here can have written.
+    pub(crate) fn corrupt(
+        place: &str,
+        value: impl std::fmt::Display,
+        problem: impl std::fmt::Display,
+    ) -> Self {
+        Self::Corrupt { what: format!("a stored value cannot be used: {value} in {place} {problem}") }
+    }
+
+    /// The same error, of this task.
+    pub(crate) fn of_task(self, task: impl std::fmt::Display) -> Self {
+        match self {
+            Self::Corrupt { what } => Self::Corrupt { what: format!("{what} (task {task})") },
+            other => other,
+        }
+    }
+
     pub(super) fn row(source: sqlx::Error) -> Self {
         Self::Row { source }
     }
 
-    /// Whether the same call may succeed later: the connection broke, the database was busy or shutting
-    /// down, or two transactions were in each other's way.
+    /// Whether the same call may succeed later, as it stands: everything is, but what the data causes, a URL,
+    /// and rows that cannot be read. What was to be written then waits, however long it takes.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
+            Self::Statement { source, .. } => !is_about_data(source),
+            _ => false,
+        }
+    }
+
+    /// The database's own code for what it refused, for whoever looks it up.
+    #[must_use]
+    pub fn code(&self) -> Option<String> {
+        match self {
+            Self::Statement { source, .. } | Self::Unreachable { source } | Self::Row { source } => {
+                code(source)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the same statement may succeed on another connection and not on this one.
+    pub(super) fn needs_new_connection(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
             Self::Statement { source, .. } => code(source).is_some_and(|code| {
-                // PostgreSQL: connection, serialization, deadlock, resources, operator intervention.
-                ["08", "40", "53", "57"].iter().any(|class| code.len() == 5 && code.starts_with(class))
-                    || is_busy(source)
+                // The connection itself; ended by an operator or by a crash; a prepared statement that is gone,
+                // was there before, or whose result would change; a server that only reads since a failover;
+                // a transaction that is not what this side takes it for.
+                let codes = ["57P01", "57P02", "57P03", "57P05", "26000", "42P05", "0A000", "25006", "25P02"];
+                code.len() == 5 && (code.starts_with("08") || codes.contains(&&*code))
             }),
             _ => false,
+        }
+    }
+
+    /// Whether a table or a schema is not there, or may not be read.
+    pub(super) fn is_missing_table(&self) -> bool {
+        let Self::Statement { source, .. } = self else { return false };
+        match code(source) {
+            Some(code) if code.len() == 5 => ["42P01", "3F000", "42501"].contains(&&*code),
+            Some(_) => source.to_string().contains("no such table"),
+            None => false,
         }
     }
 
@@ -101,7 +183,14 @@ impl Error {
         let source = match self {
             Self::Unreachable { source } => source,
             Self::Migration { source: MigrateError::Execute(source) } => source,
-            _ => return self.is_transient(),
+            // Connection, serialization, deadlock, resources, operator intervention.
+            Self::Statement { source, .. } => {
+                let classes = ["08", "40", "53", "57"];
+                let code = code(source).filter(|code| code.len() == 5);
+                return code.is_some_and(|code| classes.iter().any(|class| code.starts_with(class)))
+                    || is_busy(source);
+            }
+            _ => return false,
         };
         match source {
             sqlx::Error::Io(error) => !matches!(error.kind(), InvalidInput | PermissionDenied),
@@ -119,6 +208,11 @@ impl Error {
             _ => false,
         }
     }
+}
+
+/// What the driver said, where it said anything.
+fn why_at_all(error: &Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// What went wrong, and what to do where a right is missing.
@@ -144,10 +238,116 @@ fn is_connection(error: &sqlx::Error) -> bool {
 
 /// Whether SQLite says that it is busy or locked, with whatever extended code.
 pub(super) fn is_busy(error: &sqlx::Error) -> bool {
+    matches!(sqlite_code(error), Some(5 | 6))
+}
+
+/// The primary one of SQLite's result codes, freed of what extends it.
+fn sqlite_code(error: &sqlx::Error) -> Option<i32> {
     let code = code(error).filter(|code| code.len() < 5).and_then(|code| code.parse::<i32>().ok());
-    matches!(code.map(|code| code & 0xff), Some(5 | 6))
+    code.map(|code| code & 0xff)
+}
+
+/// Whether the values of a statement are why it was refused: it will never be taken as it stands.
+///
+/// What is on no list passes: a lock that was not free in time, a full disk, a server that only reads, a
+/// failover. Taken for a verdict on the data it would cost a result that is there.
+fn is_about_data(error: &sqlx::Error) -> bool {
+    if matches!(error, sqlx::Error::Encode(_)) {
+        return true;
+    }
+    match code(error) {
+        // PostgreSQL: cardinality, data exceptions, integrity, limits of the program.
+        Some(code) if code.len() == 5 => ["21", "22", "23", "54"].iter().any(|class| code.starts_with(class)),
+        _ => match sqlite_code(error) {
+            // Too big, a constraint, a value of another type.
+            Some(18..=20) => true,
+            // Calls of functions have no code of their own.
+            Some(1) => error.to_string().contains("malformed JSON"),
+            _ => false,
+        },
+    }
 }
 
 fn code(error: &sqlx::Error) -> Option<String> {
     error.as_database_error()?.code().map(Into::into)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::{borrow::Cow, error::Error as StdError, fmt};
+
+    use sqlx::error::{DatabaseError, ErrorKind};
+
+    use super::*;
+
+    /// What a database says, with this code.
+    #[derive(Debug)]
+    struct Said(&'static str, &'static str);
+
+    impl fmt::Display for Said {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.1)
+        }
+    }
+
+    impl StdError for Said {}
+
+    impl DatabaseError for Said {
+        fn message(&self) -> &str {
+            self.1
+        }
+        fn code(&self) -> Option<Cow<'_, str>> {
+            Some(self.0.into())
+        }
+        fn as_error(&self) -> &(dyn StdError + Send + Sync + 'static) {
+            self
+        }
+        fn as_error_mut(&mut self) -> &mut (dyn StdError + Send + Sync + 'static) {
+            self
+        }
+        fn into_error(self: Box<Self>) -> Box<dyn StdError + Send + Sync + 'static> {
+            self
+        }
+        fn kind(&self) -> ErrorKind {
+            ErrorKind::Other
+        }
+    }
+
+    fn said(code: &'static str, message: &'static str) -> Error {
+        static SQL: Statement = Statement::shared("-- write");
+        Error::statement(&SQL, sqlx::Error::Database(Box::new(Said(code, message))))
+    }
+
+    #[test]
+    fn only_what_the_data_causes_is_a_verdict() {
+        // SQLite: 1 is any error, 7 memory, 8 read only, 10 the disk, 13 full, 14 cannot open, 517 busy snapshot.
+        let passing = [
+            "55P03", "57014", "25006", "53100", "53200", "53300", "40001", "40P01", "57P01", "08006",
+            "26000", "0A000", "42P05", "42501", "58030", "XX000", "1", "5", "6", "7", "8", "10", "13", "14",
+            "26", "517", "1032",
+        ];
+        for code in passing {
+            assert!(said(code, "no").is_transient(), "{code}");
+        }
+        // SQLite: 1555 primary key, 2067 unique, 1811 trigger, 3091 type of a strict table.
+        let verdicts = [
+            "21000", "22003", "22021", "22P02", "22P05", "23505", "23514", "54000", "54001", "18", "19",
+            "20", "1555", "2067", "1811", "3091",
+        ];
+        for code in verdicts {
+            assert!(!said(code, "no").is_transient(), "{code}");
+        }
+        assert!(!said("1", "malformed JSON").is_transient());
+    }
+
+    #[test]
+    fn connection_to_blame_is_not_used_again() {
+        for code in ["08006", "57P01", "26000", "0A000", "42P05", "25006"] {
+            assert!(said(code, "no").needs_new_connection(), "{code}");
+        }
+        for code in ["55P03", "57014", "53100", "23505", "5", "13"] {
+            assert!(!said(code, "no").needs_new_connection(), "{code}");
+        }
+    }
 }

@@ -60,11 +60,11 @@ pub(super) async fn run(store: &Store) -> Result<()> {
 }
 
 fn for_postgres() -> Vec<Migration> {
-    migrations!("postgres": 1 "tables", 2 "step_states", 3 "answers")
+    migrations!("postgres": 1 "tables", 2 "step_states", 3 "answers", 4 "offer_targets")
 }
 
 fn for_sqlite() -> Vec<Migration> {
-    migrations!("sqlite": 1 "tables", 2 "step_states", 3 "answers")
+    migrations!("sqlite": 1 "tables", 2 "step_states", 3 "answers", 4 "offer_targets")
 }
 
 /// Whether every migration was applied as it stands here; then nothing is locked and no right to create
@@ -78,11 +78,16 @@ async fn is_current(store: &Store) -> Result<bool> {
     };
     let rows = match connection.fetch(&sql::APPLIED_MIGRATIONS, &[]).await {
         Ok(rows) => rows,
-        Err(error) if error.is_transient() => return Err(error),
-        // There is no such table yet.
-        Err(_) => return Ok(false),
+        Err(error) if error.is_missing_table() => return Ok(false),
+        Err(error) => return Err(error),
     };
     let known = if store.is_postgres() { for_postgres() } else { for_sqlite() };
+    let newest = known.iter().map(|known| known.version).max().unwrap_or_default();
+    let found =
+        rows.iter().map(|row| row.int(0)).try_fold(0, |newest, row| row.map(|row| newest.max(row)))?;
+    if found > newest {
+        return Err(Error::Newer { found, known: newest });
+    }
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     Ok(rows.len() == known.len()
         && rows.iter().zip(&known).all(|(row, known)| {

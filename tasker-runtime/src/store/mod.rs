@@ -3,10 +3,12 @@
 //! This module alone knows URLs, pools, migrations and the text of statements. What a transaction does
 //! is written in [`orchestration`](crate::orchestration), once for both databases.
 
+mod changes;
 mod connection;
 mod db;
 mod error;
 mod listener;
+mod location;
 mod migrations;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
@@ -21,7 +23,6 @@ pub(crate) mod sql;
 mod unfenced;
 
 use std::{
-    str::FromStr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -36,9 +37,11 @@ use crate::model::Timestamp;
 pub(crate) use connection::Connection;
 use connection::Link;
 pub use db::CallerTransaction;
-pub(crate) use db::{Row, Statement, Value, values};
+pub(crate) use db::{Row, Statement, Value, statements_sent, values};
 pub use error::{Error, Result};
 pub(crate) use listener::Listener;
+pub use location::Location;
+use location::Target;
 pub(crate) use rows::{Column, Rows};
 
 /// An open database. Clones share it.
@@ -89,10 +92,9 @@ impl Store {
     /// When `url` is not understood, the database does not answer within ten seconds, or its tables
     /// cannot be brought up to date.
     pub async fn open(url: &str, options: Options) -> Result<Self> {
-        let store = match url.split(':').next() {
-            Some("postgres" | "postgresql") => Self::open_postgres(url, options)?,
-            Some("sqlite") => Self::open_sqlite(url, options).await?,
-            _ => return Err(Error::Url { url: shown(url) }),
+        let store = match Location::of(url)?.target {
+            Target::Postgres(connect) => Self::open_postgres(*connect, options),
+            Target::Sqlite(connect, path) => Self::open_sqlite(*connect, path, options).await?,
         };
         if options.migrate {
             migrations::run(&store).await?;
@@ -100,13 +102,16 @@ impl Store {
         Ok(store)
     }
 
-    fn open_postgres(url: &str, options: Options) -> Result<Self> {
-        let connect = PgConnectOptions::from_str(url).map_err(|_| Error::Url { url: shown(url) })?;
+    fn open_postgres(connect: PgConnectOptions, options: Options) -> Self {
         let connect = connect.application_name("tasker").disable_statement_logging();
         let pool = PgPoolOptions::new()
             .max_connections(options.pool_size.max(1))
             .acquire_timeout(PATIENCE)
             .test_before_acquire(false)
+            .after_connect(|connection, _| {
+                // Who looks at tasks goes by index too, whatever the statistics say.
+                Box::pin(async move { connection.execute(PINNED_PLANS).await.map(drop) })
+            })
             .before_acquire(|connection, meta| {
                 Box::pin(async move {
                     // One that was just used lives; asking it each time would double every short call.
@@ -117,12 +122,14 @@ impl Store {
                 })
             })
             .connect_lazy_with(connect.clone());
-        Ok(Self { backend: Backend::Postgres { pool, options: Box::new(connect) } })
+        Self { backend: Backend::Postgres { pool, options: Box::new(connect) } }
     }
 
-    async fn open_sqlite(url: &str, options: Options) -> Result<Self> {
-        let connect = SqliteConnectOptions::from_str(url).map_err(|_| Error::Url { url: shown(url) })?;
-        let in_memory = url.contains(":memory:") || url.contains("mode=memory");
+    async fn open_sqlite(
+        connect: SqliteConnectOptions,
+        path: Option<std::path::PathBuf>,
+        options: Options,
+    ) -> Result<Self> {
         let sync = if options.full_sync { SqliteSynchronous::Full } else { SqliteSynchronous::Normal };
         let connect = connect
             .create_if_missing(true)
@@ -130,13 +137,17 @@ impl Store {
             .busy_timeout(PATIENCE)
             .foreign_keys(false)
             .disable_statement_logging();
-        let mut writer = connect.connect().await.map_err(|source| Error::Unreachable { source })?;
-        if !in_memory {
-            keep_a_log(&mut writer).await.map_err(|source| Error::Unreachable { source })?;
+        let unopened = |source| match &path {
+            Some(path) => location::unopened(path, source),
+            None => Error::Unreachable { source },
+        };
+        let mut writer = connect.connect().await.map_err(unopened)?;
+        if path.is_some() {
+            keep_a_log(&mut writer).await.map_err(unopened)?;
         }
         let writer = Arc::new(tokio::sync::Mutex::new(connection::Writer::new(writer)));
-        let path = (!in_memory).then(|| connect.get_filename().to_path_buf());
-        let readers = (!in_memory)
+        let readers = path
+            .is_some()
             .then(|| SqlitePoolOptions::new().max_connections(options.pool_size.clamp(1, 4)))
             .map(|pool| pool.test_before_acquire(false).connect_lazy_with(connect));
         Ok(Self { backend: Backend::Sqlite { writer, readers, path } })
@@ -230,7 +241,18 @@ const PINNED_PLANS: &str = "set plan_cache_mode = force_generic_plan; set enable
                             set enable_mergejoin = off; set enable_seqscan = off";
 
 impl Session {
-    /// The connection. Hand it back with [`keep`](Self::keep) when it worked; drop it when it did not.
+    /// Does `work` on the connection, which is kept for the next time unless it is to blame for an error.
+    ///
+    /// # Errors
+    /// When there is no connection, and what `work` returns.
+    pub(crate) async fn run<T>(&mut self, work: impl AsyncFnOnce(&mut Connection) -> Result<T>) -> Result<T> {
+        let mut connection = self.open().await?;
+        let done = work(&mut connection).await;
+        self.keep(connection);
+        done
+    }
+
+    /// The connection. Hand it back with [`keep`](Self::keep).
     pub(crate) async fn open(&mut self) -> Result<Connection> {
         if let Some(connection) = self.kept.take() {
             return Ok(connection);
@@ -241,9 +263,9 @@ impl Session {
         Ok(Connection::new(Link::Postgres(Box::new(connection))))
     }
 
-    /// Keeps a working connection for the next use. SQLite's writer goes back to the others.
+    /// Keeps a connection that works for the next use. SQLite's writer goes back to the others.
     pub(crate) fn keep(&mut self, connection: Connection) {
-        if connection.is_own() {
+        if connection.is_worth_keeping() {
             self.kept = Some(connection);
         }
     }
@@ -269,27 +291,5 @@ async fn keep_a_log(connection: &mut SqliteConnection) -> sqlx::Result<()> {
             }
             done => return done.map(drop),
         }
-    }
-}
-
-/// `url` without its password.
-pub(crate) fn shown(url: &str) -> String {
-    match (url.find("://"), url.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme < at => {
-            let user = url[scheme + 3..at].split(':').next().unwrap_or_default();
-            format!("{}{user}{}", &url[..scheme + 3], &url[at..])
-        }
-        _ => url.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_shown_url_has_no_password() {
-        assert_eq!(shown("postgres://ada:secret@host/db"), "postgres://ada@host/db");
-        assert_eq!(shown("mysql://host/db"), "mysql://host/db");
     }
 }

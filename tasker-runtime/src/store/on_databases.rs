@@ -103,6 +103,25 @@ async fn opening_again_changes_nothing() {
 }
 
 #[tokio::test]
+async fn tables_of_a_newer_program_are_told_in_a_sentence_and_left_as_they_are() {
+    for database in databases().await {
+        let store = open(&database).await;
+        let add = "insert into tasker.migrations (version, description, success, checksum, execution_time) \
+                   values (9000, 'later', true, 'x', 0)";
+        let bare = "insert into _sqlx_migrations (version, description, success, checksum, execution_time) \
+                    values (9000, 'later', true, x'78', 0)";
+        let add = Statement::twin(add, bare);
+        store.writer().await.unwrap().execute(&add, &[]).await.unwrap();
+        let refused = Store::open(&database.url, Options::default()).await.unwrap_err().to_string();
+        let told = "the tables of the database have version 9000, and this program knows them up to version ";
+        assert!(
+            refused.starts_with(told) && refused.ends_with(": use a newer program"),
+            "{database}: {refused}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn role_that_may_not_create_a_schema_is_told_so_and_takes_one_that_was_made_for_it() {
     // Of its own, because nobody may withhold a right from the superuser that a given server may be used by.
     let cluster = Cluster::start(false).unwrap();

@@ -35,14 +35,20 @@ macro_rules! text {
     };
 }
 
+/// As [`RECORD`], in a transaction that is open.
+#[cfg(test)]
+pub(crate) static RECORD_IN: Statement = text!(twin "record");
+
 statements! {
     SUBMIT_IN = twin "submit";
     SUBMIT = whole "submit";
+    SUBMIT_KEYED = whole "submit_keyed";
+    SUBMIT_KEYED_IN = twin "submit_keyed";
+    FIND_KEYS = twin "find_keys";
+    OUTCOME = twin "outcome";
     ADD_KEY = shared "add_key";
     FIND_KEY = shared "find_key";
     LOCK_RUN = twin "lock_run";
-    REOPEN_STEP = twin "reopen_step";
-    SETTLE_STEP = twin "settle_step";
     SET_RUN = shared "set_run";
     REOPEN_RUN = shared "reopen_run";
     SAVE_CHECKPOINT = twin "save_checkpoint";
@@ -57,22 +63,28 @@ statements! {
     REFUSE = shared "refuse";
     CLAIM = twin "claim";
     NEXT_DUE = shared "next_due";
+    DUE = twin "due";
+    STEP_WORKERS = shared "step_workers";
     HELD_BY = shared "held_by";
     LET_GO = shared "let_go";
     BORROWED = shared "borrowed";
     JOURNAL = twin "journal";
     FAILURES = twin "failures";
-    RECORD = twin "record";
-    RECORD_ONE = twin "record_one";
-    RECORD_FAILURES = twin "record_failures";
-    END_ONE = shared "end_one";
-    HELD = shared "held";
-    PROGRESSED = shared "progressed";
+    STEP_RESULTS = twin "step_results";
+    STEP_FAILURES = twin "step_failures";
+    RECORD = whole "record";
+    APPEND_IN = twin "append";
+    APPEND = whole "append";
+    REOPEN_STEPS = twin "reopen_steps";
+    HELD = twin "held";
+    HOLD_RUN = twin "hold_run";
+    PROGRESSED = twin "progressed";
     QUARANTINE = twin "quarantine";
     PUT_TEMPLATE = twin "put_template";
     TEMPLATE_VERSIONS = shared "template_versions";
     TEMPLATE_CONTENT = shared "template_content";
     ADD_WORKER = twin "add_worker";
+    SET_HANDLERS = twin "set_handlers";
     HEARTBEAT = twin "heartbeat";
     ACTIVITY = shared "activity";
     EXPIRED_WORKERS = twin "expired_workers";
@@ -81,6 +93,9 @@ statements! {
     STOP_WORKER = shared "stop_worker";
     FIND_TASK = shared "find_task";
     LIST_TASKS = shared "list_tasks";
+    LIST_EDGE = shared "list_edge";
+    TASK_NUMBER = shared "task_number";
+    OFFERS_OF = twin "offers_of";
     FLOOR_DROP = shared "floor_drop";
     FLOOR_CREATE = twin "floor_create";
     FLOOR_APPEND = twin "floor_append";
@@ -89,13 +104,12 @@ statements! {
     BENCH_COMPLETE = shared "bench_complete";
     OFFER = twin "offer";
     TAKE_OFFERS = twin "take_offers";
-    TASK_FACTS = twin "task_facts";
-    END_OFFER = shared "end_offer";
-    ADD_LENT_RESULT = twin "add_lent_result";
-    ADD_LENT_FAILURE = twin "add_lent_failure";
+    TASK_DATA = twin "task_data";
+    ON_OFFER = shared "on_offer";
     HAND_BACK_OFFER = shared "hand_back_offer";
     FREE_OFFERS = shared "free_offers";
     WITHDRAW_OFFERS = shared "withdraw_offers";
+    WITHDRAW_TASK = shared "withdraw_task";
     LENT = shared "lent";
     DROP_OFFERS = twin "drop_offers";
     TASK_OFFERS = shared "task_offers";
@@ -105,5 +119,4 @@ statements! {
     DEAD_LETTERS = shared "dead_letters";
     NOW = twin "now";
     VERSION = twin "version";
-    TASK_STATE = shared "task_state";
 }

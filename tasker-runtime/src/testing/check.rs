@@ -55,7 +55,7 @@ impl Check {
     /// Everything that is wrong, at once.
     pub fn run(self) -> Result<(), Misfit> {
         let config = Config::load().map_err(|error| Misfit(error.to_string()))?;
-        let usual = || self.package.join(config.text("templates.directory"));
+        let usual = || self.package.join(&config.settings().templates.directory);
         let directory = match self.templates {
             Some(directory) if !directory.is_dir() => {
                 return Err(Misfit(format!("there is no directory {}", directory.display())));
@@ -64,7 +64,7 @@ impl Check {
             None => usual(),
         };
         let checked = self.builder.config(&config).template_directory(directory).check();
-        for warning in checked.map_err(|error| Misfit(said(&error.to_string())))? {
+        for warning in checked.map_err(|error| Misfit(said(&error.to_string())))?.warnings() {
             eprintln!("warning: {warning}");
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::{any::type_name, collections::HashMap, marker::PhantomData};
 use async_trait::async_trait;
 
 use crate::{
-    handler::{Facts, StepFn, StepHandler},
+    handler::{Entry, HandlerSpec, StepFn, StepHandler},
     model::{Json, StepError},
     prelude::TaskSequenceStep,
     registry::Registration,
@@ -26,7 +26,7 @@ impl Faults {
     /// place.
     pub(super) fn add<S: StepFn>(&mut self, attempts: u32, error: StepError) -> Registration {
         self.0.insert((S::NAMESPACE, S::NAME), Fault { attempts, error });
-        Registration::at(const { &Faulty::<S>(PhantomData) }, S::PLACE, type_name::<S>)
+        Entry::at(const { &Faulty::<S>(PhantomData) }, S::PLACE, type_name::<S>).registration()
     }
 
     fn of<S: StepFn>(&self, attempt: u32) -> Option<StepError> {
@@ -52,7 +52,7 @@ impl<S: StepFn> StepHandler for Faulty<S> {
         }
     }
 
-    fn facts(&self) -> &Facts {
-        S::ENTRY.handler().facts()
+    fn spec(&self) -> HandlerSpec {
+        S::ENTRY.handler().spec()
     }
 }

@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use super::StepRun;
 use crate::{
-    handler::{Capability, Need, StepHandler, Upstream},
-    model::{Json, StepError, StepNo},
-    orchestration::plan::{Defaults, Plan},
+    handler::{HandlerSpec, Need, Role, StepHandler, Upstream},
+    model::{HandlerKey, Json, Served, StepError, StepNo},
+    orchestration::compiled::{CompiledTemplate, Defaults},
     registry::{Registration, Registry},
     template::{Step, StepKind, Template},
 };
@@ -24,12 +24,12 @@ pub(super) struct Scene {
 impl Scene {
     /// The scene that a test describes.
     pub(super) fn of(run: &StepRun) -> Result<Self, StepError> {
-        let facts = run.handler.facts();
-        let undone = facts.compensates;
+        let spec = run.handler.spec();
+        let undone = spec.compensates.as_ref().map(|undone| &*undone.name);
         let (mut before, mut results, mut undoes) = (Vec::new(), Vec::new(), None);
         for (name, given) in &run.results {
             match given {
-                Upstream::Complete(json) if undone.is_some_and(|undone| undone.name == name) => {
+                Upstream::Complete(json) if undone == Some(name.as_str()) => {
                     undoes = Some(json.clone());
                 }
                 _ => {
@@ -39,11 +39,11 @@ impl Scene {
             }
         }
         if let Some(undone) = undone.filter(|_| undoes.is_none()) {
-            return Err(not_given(undone.name));
+            return Err(not_given(undone));
         }
-        for need in facts.all_needs() {
+        for &need in &spec.needs {
             let Need::Step { name, optional, .. } = need else { continue };
-            if before.contains(&name) || undone.is_some_and(|undone| undone.name == name) {
+            if before.contains(&name) || undone == Some(name) {
                 continue;
             }
             if !optional {
@@ -52,7 +52,7 @@ impl Scene {
             before.push(name);
             results.push(Upstream::NotTaken);
         }
-        let template = template(run, &before).map_err(|report| {
+        let template = template(run, &spec, &before).map_err(|report| {
             let message = format!("no template can have such a step: {report}");
             StepError::permanent("IMPOSSIBLE_STEP", message)
         })?;
@@ -68,24 +68,21 @@ fn not_given(name: &str) -> StepError {
     StepError::permanent("NOT_GIVEN", message)
 }
 
-fn template(run: &StepRun, before: &[&str]) -> Result<Template, crate::template::Report> {
-    let facts = run.handler.facts();
-    let builder = Template::builder("one_step").namespace(facts.namespace.unwrap_or("default"));
+fn template(run: &StepRun, spec: &HandlerSpec, before: &[&str]) -> Result<Template, crate::template::Report> {
+    let builder = Template::builder("one_step").namespace(spec.namespace.as_deref().unwrap_or("default"));
     let builder = before.iter().fold(builder, |builder, name| builder.step(calling(name)));
-    let key = match (facts.compensates, facts.namespace) {
-        (Some(undone), _) => undone.to_key(),
-        (None, Some(namespace)) => format!("{namespace}.{}", run.handler.name()),
-        (None, None) => run.handler.name().to_owned(),
-    };
-    let own = safe(facts.compensates.map_or(run.handler.name(), |undone| undone.name));
-    let mut step = Step::new(own.clone()).handler(key).after(before.iter().map(|name| safe(name)));
+    let undone = spec.compensates.as_ref();
+    let own_key = || HandlerKey::new(spec.namespace.as_deref(), run.handler.name());
+    let key = undone.map_or_else(own_key, |undone| undone.key.clone());
+    let own = safe(undone.map_or(run.handler.name(), |undone| &undone.name));
+    let mut step = Step::new(own.clone()).handler(key.as_str()).after(before.iter().map(|name| safe(name)));
     step.handler.initialization = run.config.clone();
-    let after: Vec<Step> = match facts.capability {
-        Capability::Decision(routes) => {
+    let after: Vec<Step> = match &spec.role {
+        Role::Decision(routes) => {
             step.kind = StepKind::Decision;
             routes.iter().map(|route| calling(route).after([own.as_str()])).collect()
         }
-        Capability::BatchAnalyzer(worker) => {
+        Role::BatchAnalyzer(worker) => {
             step.kind = StepKind::Batchable;
             vec![calling(worker).kind(StepKind::BatchWorker).after([own.as_str()])]
         }
@@ -112,7 +109,9 @@ pub(super) fn check(
     result: &Json,
 ) -> Result<(), StepError> {
     let registry = Registry::of([Registration::new(handler, file!(), line!(), module_path!())]);
-    // No plan is run here.
+    // Nothing is run here.
     let defaults = Defaults { timeout: Duration::ZERO };
-    Plan::new(template, &registry, defaults).check_result(StepNo::of(step), result)
+    let compiled = CompiledTemplate::new(template, &registry, &Served::default(), defaults);
+    compiled.check_schema(StepNo::of(step), result)?;
+    compiled.rules().checked(StepNo::of(step), result.clone()).map(drop)
 }

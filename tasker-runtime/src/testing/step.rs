@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{Given, StepOutcome, scene::Scene};
 use crate::{
     handler::{
-        BatchPart, Progressing, Results, Saved, States, StepFn, StepHandler, StepParts, TaskFacts, Upstream,
+        BatchPart, Progressing, Results, Saved, States, StepFn, StepHandler, StepParts, TaskData, Upstream,
     },
     model::{CursorConfig, Json, Retry, StepError},
     prelude::TaskSequenceStep,
@@ -225,7 +225,7 @@ impl StepRun {
     async fn call(self) -> Result<Json, StepError> {
         let Scene { template, step, results, undoes } = Scene::of(&self)?;
         let name = template.step(step).map(|step| step.name.clone()).unwrap_or_default();
-        let declared = self.handler.facts().retry.max_attempts.unwrap_or(Retry::default().max_attempts);
+        let declared = self.handler.spec().retry.max_attempts.unwrap_or(Retry::default().max_attempts);
         let batch = match &self.cursor {
             Some(cursor) => {
                 let cursor =
@@ -235,7 +235,7 @@ impl StepRun {
             None => None,
         };
         let at_hand = TaskSequenceStep::new(StepParts {
-            task: Arc::new(TaskFacts {
+            task: Arc::new(TaskData {
                 id: Uuid::now_v7(),
                 correlation_id: Uuid::now_v7(),
                 template: template.clone(),

@@ -117,7 +117,7 @@ impl WorkflowRun {
         // Of two with one name and place the first counts.
         let registry = Registry::of(self.faulty.into_iter().chain(linked));
         let clock = Clock::manual(super::START);
-        let name = crate::api::catalog::full_name(&template);
+        let name = crate::registry::catalog::full_name(&template);
         let mut builder = self.builder.database("sqlite::memory:").clock(clock.clone()).registry(registry);
         builder = builder.state(self.faults).template(template);
         let tasker = builder.start().await?;

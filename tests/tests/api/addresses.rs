@@ -1,7 +1,7 @@
 //! Which addresses may be called.
 
 use serde_json::Value;
-use tasker_runtime::handler::api::{Api, ApiClient};
+use tasker_runtime::handler::http::{Api, ApiClient};
 
 use super::{
     client,
@@ -26,6 +26,16 @@ async fn written_private_address_is_refused_before_anything_is_sent() {
         "192.168.0.1",
         "[fd00:ec2::254]",
         "[fe80::1]",
+        "[::ffff:169.254.169.254]",
+        "[64:ff9b::127.0.0.1]",
+        "[64:ff9b::a9fe:a9fe]",
+        "[2002:7f00:1::]",
+        "[2001:0:808:808:8000:63bf:80ff:fffe]",
+        "[::127.0.0.1]",
+        "[fec0::1]",
+        "[5f00::1]",
+        "192.88.99.1",
+        "168.63.129.16",
     ] {
         let error = Api::for_test_with(ApiClient::default(), &format!("http://{host}:{port}")).unwrap_err();
         assert_eq!((error.code(), error.is_retryable()), ("HTTP_ADDRESS_REFUSED", false), "{host}");
@@ -57,5 +67,5 @@ async fn allowed_network_opens_nothing_but_itself() {
     for host in ["127.0.0.2", "10.0.0.1", "169.254.169.254"] {
         assert!(Api::for_test_with(client.clone(), &format!("http://{host}:1")).is_err(), "{host}");
     }
-    assert!(client.allow("the office").unwrap_err().to_string().contains("`the office` is no network"));
+    assert!(client.allow("the office").unwrap_err().to_string().contains("`the office` is not a network"));
 }

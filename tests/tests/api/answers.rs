@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tasker_runtime::handler::api::{Api, status_of};
+use tasker_runtime::handler::http::{Api, status_of};
 
 use super::{
     api, client,
-    server::{Reply, Server},
+    server::{Reply, Server, gzipped},
 };
 
 #[tokio::test]
@@ -17,7 +17,9 @@ async fn status_decides_whether_another_attempt_makes_sense() {
         (401, "HTTP_UNAUTHORIZED", false),
         (403, "HTTP_UNAUTHORIZED", false),
         (404, "HTTP_NOT_FOUND", false),
+        (408, "HTTP_CLIENT_ERROR", true),
         (409, "HTTP_CLIENT_ERROR", false),
+        (425, "HTTP_CLIENT_ERROR", true),
         (422, "HTTP_CLIENT_ERROR", false),
         (429, "HTTP_RATE_LIMITED", true),
         (500, "HTTP_SERVER_ERROR", true),
@@ -50,7 +52,12 @@ async fn retry_after_is_the_delay_as_seconds_and_as_a_date() {
         (429, "Wed, 21 Oct 2026 07:29:30 GMT", Some(90)),
         (503, "Wed, 21 Oct 2026 07:00:00 GMT", Some(0)),
         (503, "soon", None),
-        (404, "7", None),
+        (404, "7", Some(7)),
+        (409, "Wed, 21 Oct 2026 07:29:30 GMT", Some(90)),
+        (401, "0", Some(0)),
+        (425, "1", Some(1)),
+        (404, "soon", None),
+        (304, "7", None),
     ] {
         let server = Server::start(move |_, _| {
             let date = "Wed, 21 Oct 2026 07:28:00 GMT";
@@ -59,7 +66,8 @@ async fn retry_after_is_the_delay_as_seconds_and_as_a_date() {
         .await;
         let error = api(&server).get::<Value>("/a").await.unwrap_err();
         assert_eq!(error.retry_after(), delay.map(Duration::from_secs), "{status} {value}");
-        assert_eq!(error.is_retryable(), status != 404);
+        assert_eq!(error.is_retryable(), delay.is_some() || status == 503, "{status} {value}");
+        assert_eq!(status_of(&error), Some(status));
     }
 }
 
@@ -104,13 +112,47 @@ async fn connection_that_breaks_is_worth_another_attempt() {
         "HTTP/1.1 2",
         "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"half\":",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\ntrue\r\n",
-        "this is no HTTP at all\r\n\r\n",
     ] {
         let server = Server::start(move |_, _| Reply::Cut(bytes)).await;
         let error = api(&server).post::<Value>("/a", &1).await.unwrap_err();
         assert_eq!((error.code(), error.is_retryable()), ("HTTP_BROKEN", true), "{bytes}: {error}");
+        assert!(error.message().contains("broke"), "{error}");
         // Whether to send it again is the engine's to say.
         assert_eq!(server.seen().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn malformed_head_is_said_to_be_that() {
+    for bytes in [
+        "this is no HTTP at all\r\n\r\n",
+        "SSH-2.0-OpenSSH_9.2\r\n",
+        "HTTP/1.1 20x OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: seven\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n12",
+        "HTTP/9.9 200 OK\r\n\r\n",
+        "\u{15}\u{3}\u{1}\0\u{2}\u{2}F",
+    ] {
+        let server = Server::start(move |_, _| Reply::Stuck(bytes)).await;
+        let error = api(&server).post::<Value>("/a", &1).await.unwrap_err();
+        assert_eq!((error.code(), error.is_retryable()), ("HTTP_BROKEN", true), "{bytes:?}: {error}");
+        assert!(error.message().contains("the head of the answer is not valid HTTP"), "{bytes:?}: {error}");
+        assert_eq!(server.seen().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn head_without_an_end_is_not_gathered_in_memory() {
+    let head: &'static str =
+        Box::leak(format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(8 << 20)).into_boxed_str());
+    let many = "HTTP/1.1 200 OK\r\n".to_owned() + &"a: 1\r\n".repeat(10_000) + "\r\n";
+    let many: &'static str = Box::leak(many.into_boxed_str());
+    for bytes in [head, many] {
+        let server = Server::start(move |_, _| Reply::Stuck(bytes)).await;
+        let error = api(&server).get::<Value>("/a").await.unwrap_err();
+        assert_eq!((error.code(), error.is_retryable()), ("HTTP_BROKEN", true), "{error}");
+        assert!(error.message().contains("the head of the answer is not valid HTTP"), "{error}");
     }
 }
 
@@ -157,6 +199,141 @@ async fn body_that_is_no_json_is_told_from_json_of_another_shape() {
     assert_eq!(api(&server).get::<Option<u64>>("/a").await.unwrap(), None);
     let marked = Server::start(|_, _| Reply::status(200).body("\u{feff}7")).await;
     assert_eq!(api(&marked).get::<u64>("/a").await.unwrap(), 7);
+}
+
+#[tokio::test]
+async fn what_is_no_json_says_its_content_type_and_shows_its_start() {
+    let page = format!("<html>\n<title>Log\u{1b}[2J\u{202e}in</title>{}", "x".repeat(5_000));
+    for (reply, says) in [
+        (
+            Reply::status(200).header("Content-Type", "text/html; charset=utf-8").body(page),
+            "content type `text/html; charset=utf-8`): expected value at line 1 column 1; it starts with: \
+             <html>\\n<title>Log\\u{1b}[2J\\u{202e}in</title>xxx",
+        ),
+        (
+            Reply::status(200).body("{\"cents\":"),
+            "(no content type): EOF while parsing a value at line 1 column 9; it starts with: {\"cents\":",
+        ),
+        (Reply::status(200).header("Content-Type", b"a\xff").body("<"), "content type `a\u{fffd}`"),
+        (
+            Reply::status(200)
+                .header("Content-Type", "application/json")
+                .header("Content-Encoding", "br")
+                .body("\u{b}"),
+            "content type `application/json`, encoded as `br`, which was not asked for",
+        ),
+    ] {
+        let server = Server::start(move |_, _| reply.clone()).await;
+        let error = api(&server).get::<u64>("/a").await.unwrap_err();
+        assert_eq!((error.code(), error.is_retryable()), ("HTTP_NOT_JSON", true));
+        assert!(error.message().contains(says), "{error}");
+        assert!(error.message().len() < 600 && !error.message().contains(char::is_control), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn start_of_what_is_no_json_hides_secrets_that_the_server_repeats() {
+    for fill in [0, 190, 198] {
+        let server = Server::start(move |seen, _| {
+            Reply::status(200).body(format!("{}{}", "x".repeat(fill), seen.header("authorization")))
+        })
+        .await;
+        let error =
+            api(&server).get::<u64>("/a").header("Authorization", "Bearer hunter2").await.unwrap_err();
+        assert_eq!(error.code(), "HTTP_NOT_JSON");
+        assert!(!error.message().contains("Bear") && !error.message().contains("hunt"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn gzip_is_asked_for_and_understood() {
+    let server = Server::start(|seen, before| match before {
+        0 => Reply::json(&json!(seen.header("accept-encoding"))).gzip(),
+        1 => Reply::status(422).body(r#"{"reason":"no money"}"#).gzip(),
+        2 => Reply::status(302).header("Location", "/b").body("moved").gzip(),
+        3 => Reply::json(&json!("b")).gzip(),
+        4 => Reply::status(204).header("Content-Encoding", "gzip"),
+        5 => Reply::status(200).header("Content-Encoding", "gzip"),
+        _ => Reply::json(&json!("plain")),
+    })
+    .await;
+    let api = api(&server);
+    assert_eq!(api.get::<String>("/a").await.unwrap(), "gzip");
+    let error = api.get::<Value>("/a").await.unwrap_err();
+    assert_eq!(error.context().unwrap()["body"]["reason"], "no money");
+    assert_eq!(api.get::<String>("/a").await.unwrap(), "b");
+    assert_eq!(api.get::<Option<u8>>("/a").await.unwrap(), None, "no body is no body");
+    assert_eq!(api.get::<Option<u8>>("/a").await.unwrap(), None, "an empty body is none");
+    assert_eq!(api.get::<String>("/a").await.unwrap(), "plain");
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn gzip_that_unpacks_past_the_limit_is_refused() {
+    // A hundred megabytes in a hundred kilobytes.
+    let bomb = gzipped(&vec![b'0'; 100 << 20]);
+    assert!(bomb.len() < 200_000, "{}", bomb.len());
+    for status in [200, 500, 302] {
+        let bomb = bomb.clone();
+        let server = Server::start(move |seen, _| match seen.target.as_str() {
+            "/end" => Reply::json(&json!("end")),
+            _ => Reply::status(status)
+                .header("Content-Encoding", "gzip")
+                .header("Location", "/end")
+                .body(bomb.clone()),
+        })
+        .await;
+        let answer = api(&server).get::<String>("/a").await;
+        match status {
+            302 => assert_eq!(answer.unwrap(), "end"),
+            200 => assert_eq!(answer.unwrap_err().code(), "HTTP_TOO_LARGE"),
+            _ => assert_eq!(answer.unwrap_err().context().unwrap()["body"].as_str().unwrap().len(), 2_000),
+        }
+    }
+    let fits = Server::start(|_, _| Reply::json(&json!("x".repeat(998))).gzip()).await;
+    let api = Api::for_test_with(client("max_response_bytes = 1000"), &fits.url()).unwrap();
+    assert_eq!(api.get::<String>("/a").await.unwrap().len(), 998, "exactly the limit");
+    let above = Server::start(|_, _| Reply::json(&json!("x".repeat(999))).gzip()).await;
+    let api = Api::for_test_with(client("max_response_bytes = 1000"), &above.url()).unwrap();
+    assert_eq!(api.get::<String>("/a").await.unwrap_err().code(), "HTTP_TOO_LARGE");
+}
+
+#[tokio::test]
+async fn gzip_that_never_unpacks_to_anything_ends_with_the_time() {
+    // A member with a name that has no end, and blocks of nothing one after the other.
+    let header = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+    let mut named = header;
+    named[3] = 8;
+    for (head, piece) in [(named, b"name".to_vec()), (header, vec![0, 0, 0, 0xff, 0xff])] {
+        let server = Server::start(move |_, _| Reply::Pouring(head.to_vec(), piece.repeat(800))).await;
+        let api = Api::for_test(&server.url()).unwrap();
+        let error = api.get::<Value>("/a").timeout(Duration::from_millis(300)).await.unwrap_err();
+        assert_eq!((error.code(), error.is_retryable()), ("HTTP_TIMEOUT", true), "{error}");
+        assert!(server.poured() > 10_000, "{}", server.poured());
+    }
+}
+
+#[tokio::test]
+async fn endless_head_of_preliminary_answers_ends_with_the_time() {
+    let server = Server::start(|_, _| Reply::Preliminary).await;
+    let error = api(&server).get::<Value>("/a").timeout(Duration::from_millis(300)).await.unwrap_err();
+    assert_eq!((error.code(), error.is_retryable()), ("HTTP_TIMEOUT", true), "{error}");
+}
+
+#[tokio::test]
+async fn gzip_that_is_broken_is_worth_another_attempt() {
+    let whole = gzipped(b"[1, 2, 3]");
+    let mut flipped = whole.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    for body in [b"[1, 2, 3]".to_vec(), whole[..whole.len() / 2].to_vec(), flipped] {
+        let server = Server::start(move |_, _| {
+            Reply::status(200).header("Content-Encoding", "gzip").body(body.clone())
+        })
+        .await;
+        let error = api(&server).get::<Value>("/a").await.unwrap_err();
+        assert_eq!((error.code(), error.is_retryable()), ("HTTP_BROKEN", true), "{error}");
+        assert!(error.message().contains("is not what its `Content-Encoding` says"), "{error}");
+    }
 }
 
 #[tokio::test]

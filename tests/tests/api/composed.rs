@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use support::databases;
 use tasker_runtime::{
     StepError, Tasker,
-    handler::{DecisionCapable, Endpoint, Facts, api::ApiCapable},
+    handler::{DecisionCapable, Endpoint, HandlerSpec, http::ApiCapable},
     handlers,
     prelude::*,
     registry::Registry,
@@ -62,8 +62,8 @@ impl StepHandler for CheckByHand {
         "check_by_hand"
     }
 
-    fn facts(&self) -> &Facts {
-        const { &Facts::new().api(&CREDIT).decision(ROUTES) }
+    fn spec(&self) -> HandlerSpec {
+        HandlerSpec::new().api(&CREDIT).decision(ROUTES)
     }
 
     async fn call(&self, step: &TaskSequenceStep) -> Result<Json, StepError> {
@@ -88,7 +88,7 @@ fn template(handler: &str) -> Template {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answer_of_a_server_decides() {
-    let by_hand = Registry::discover().find("test", "check_by_hand").copied().unwrap();
+    let by_hand = Registry::discover().find("test", "check_by_hand").cloned().unwrap();
     for database in databases().await {
         let server = Server::start(|seen, _| match &*seen.target {
             "/score?customer=ada" => Reply::json(&json!(700)),

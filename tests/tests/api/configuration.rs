@@ -1,13 +1,13 @@
 //! Attribute and configuration together, and what is said about secrets.
 
 use serde_json::{Value, json};
-use support::fresh_sqlite;
+use support::{fresh_sqlite, world::settled};
 use tasker_runtime::{
     StepError, Tasker,
     api::{StartError, Submission},
     handler::{
         States,
-        api::{Api, ApiClient},
+        http::{Api, ApiClient},
     },
     handlers,
     prelude::*,
@@ -66,12 +66,12 @@ async fn call(handler: Registration, client: ApiClient) -> Result<Value, StepErr
     let database = fresh_sqlite();
     let tasker = Tasker::builder()
         .database(&database.url)
-        .registry(Registry::of([handler]))
         .template(template(&handler))
+        .registry(Registry::of([handler]))
         .state(client);
     let tasker = tasker.start().await.unwrap();
     let task = tasker.submit(Submission::to("test/one")).await.unwrap();
-    let report = tasker.wait(task).await.unwrap();
+    let report = settled(&tasker, task).await;
     tasker.stop().await.unwrap();
     let step = report.steps.into_iter().next().unwrap();
     step.error.map_or(Ok(step.result), Err)
@@ -84,7 +84,7 @@ async fn section_goes_before_the_attribute() {
         "[api.shop]\nbase_url = '{}/v2'\nheaders = {{ x-both = 'section', X-Section = 's', X-Money = '$$5' }}",
         server.url()
     );
-    assert_eq!(call(handlers![ask][0], client(&section)).await.unwrap(), 7);
+    assert_eq!(call(handlers![ask][0].clone(), client(&section)).await.unwrap(), 7);
     let seen = server.only();
     assert_eq!(seen.target, "/v2/ask");
     assert_eq!((seen.header("x-attribute"), seen.header("x-both")), ("a", "section"));
@@ -99,10 +99,10 @@ async fn secret_of_a_header_is_shown_nowhere() {
         Server::start(|seen, _| Reply::status(400).body(format!("bad key {}", seen.header("x-key")))).await;
     let section = format!("[api.shop]\nbase_url = '{}/${{CARGO_MANIFEST_DIR}}'", server.url());
     let client = client(&section);
-    let error = call(handlers![ask][0], client.clone()).await.unwrap_err();
+    let error = call(handlers![ask][0].clone(), client.clone()).await.unwrap_err();
     assert_eq!(server.only().header("x-key"), SECRET);
     let stored = serde_json::to_string(&error).unwrap();
-    let debug = call(handlers![show][0], client.clone()).await.unwrap().to_string();
+    let debug = call(handlers![show][0].clone(), client.clone()).await.unwrap().to_string();
     for shown in [stored, format!("{error:?}"), format!("{client:?}"), debug] {
         assert!(!shown.contains(SECRET) && !shown.contains(&SECRET[1..]), "{shown}");
     }
@@ -115,7 +115,7 @@ async fn secret_is_not_shown_where_a_message_quotes_it_or_ends_in_it() {
     let section = |server: &Server| format!("[api.shop]\nbase_url = '{}'", server.url());
     // An answer of another shape, which is quoted in the message.
     let server = Server::start(|seen, _| Reply::json(&json!(seen.header("x-key")))).await;
-    let error = call(handlers![ask_number][0], client(&section(&server))).await.unwrap_err();
+    let error = call(handlers![ask_number][0].clone(), client(&section(&server))).await.unwrap_err();
     assert_eq!(error.code(), "HTTP_UNEXPECTED_BODY");
     assert!(error.message().contains("\"***\""), "{error}");
 
@@ -131,7 +131,7 @@ async fn secret_is_not_shown_where_a_message_quotes_it_or_ends_in_it() {
     })
     .await;
     for server in [long, escaped] {
-        let error = call(handlers![ask][0], client(&section(&server))).await.unwrap_err();
+        let error = call(handlers![ask][0].clone(), client(&section(&server))).await.unwrap_err();
         let stored = serde_json::to_string(&error).unwrap();
         assert!(!stored.contains(&SECRET[..SECRET.len() / 2]), "{stored}");
         assert!(stored.contains("***") && !stored.contains("u0074"), "{stored}");
@@ -161,7 +161,7 @@ fn what_is_missing_is_said_with_the_way_out() {
             "the environment variable `NO_SUCH_VARIABLE` is not set",
         ),
         ("[api.shop]\nbase_url = 'https://${OPEN'", "opens `${` and does not close it"),
-        ("[api.shop]\nbase_url = 'example.org'", "`example.org` is no base URL"),
+        ("[api.shop]\nbase_url = 'example.org'", "`example.org` is not a valid base URL"),
         ("[api.shop]\nbase_url = 'ftp://example.org'", "it starts with `https://` or `http://`"),
         ("[api.shop]\nbase_url = 'https://example.org/?a'", "it has no `?`"),
         ("[api.shop]\nbase_url = 'https://me:hunter2@example.org/'", "a base URL has no user or password"),
@@ -171,17 +171,31 @@ fn what_is_missing_is_said_with_the_way_out() {
         ("[api.shop]\nbase_url = 'http://10.0.0.1/'", "`10.0.0.1` must not be called"),
         (
             "[api.shop]\nbase_url = 'https://x.test'\nheaders = { Authorization = 'Bearer hunter2' }",
-            "a secret is named and not written",
+            "a secret is named, not written",
         ),
         (
             "[api.shop]\nbase_url = 'https://x.test'\nheaders = { Host = 'y' }",
             "header `Host`: this one is set for each request",
         ),
-        ("[api.shop]\nbase_url = 'https://x.test'\nheaders = { 'a b' = 'y' }", "this is no name of a header"),
+        (
+            "[api.shop]\nbase_url = 'https://x.test'\nheaders = { Idempotency-Key = 'y' }",
+            "`.part(…)` tells the requests of one step apart",
+        ),
+        ("[api.shop]\nbase_url = \"https://x.test/v1\\n\"", "a variable may end in one"),
+        ("[api.shop]\nbase_url = \"https://x.test/.\\t./v1\"", "it has a space, a line break"),
+        ("[api.shop]\nbase_url = ' https://x.test/v1'", "it has a space, a line break"),
+        ("[api.shop]\nbase_url = 'https:x.test/v1'", "it starts with `https://` or `http://`"),
+        ("[api.shop]\nbase_url = 'https://x.test\\v1'", "it has a `\\`"),
+        ("[api.shop]\nbase_url = 'https://x.test/v1/../v2'", "its path has a `.` or `..` in it"),
+        ("[api.shop]\nbase_url = 'https://x.test/v1/%2e%2e/v2'", "its path has a `.` or `..` in it"),
+        (
+            "[api.shop]\nbase_url = 'https://x.test'\nheaders = { 'a b' = 'y' }",
+            "this is not a valid header name",
+        ),
     ] {
-        let (handler, mut states) = (handlers![ask_section][0], States::default());
+        let (handler, mut states) = (handlers![ask_section][0].clone(), States::default());
         states.insert(client(text));
-        let checked = Registry::of([handler]).check([&template(&handler)], &states).to_string();
+        let checked = Registry::of([handler.clone()]).check([&template(&handler)], &states).to_string();
         assert!(
             checked.starts_with("error: handler `ask_section` at ") && checked.contains(says),
             "{text}: {checked}"
@@ -197,7 +211,7 @@ async fn program_with_an_api_that_cannot_be_called_does_not_start() {
         let builder = Tasker::builder()
             .database(&database.url)
             .registry(Registry::of(handlers![ask_section]))
-            .template(template(&handlers![ask_section][0]));
+            .template(template(&handlers![ask_section][0].clone()));
         match client {
             Some(client) => builder.state(client).start(),
             None => builder.start(),

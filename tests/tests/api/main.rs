@@ -12,7 +12,7 @@ mod workflow;
 
 use tasker_runtime::{
     config::{Config, ConfigError},
-    handler::api::{Api, ApiClient},
+    handler::http::{Api, ApiClient},
 };
 
 /// The settings of a file with this text.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    io::Write as _,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -36,7 +37,7 @@ impl Seen {
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
     /// A whole answer: status, headers, body.
-    Answer(u16, Vec<(&'static str, String)>, String),
+    Answer(u16, Vec<(&'static str, Vec<u8>)>, Vec<u8>),
     /// These bytes and then the end of the connection, by a reset.
     Cut(&'static str),
     /// These bytes and then nothing, for ever.
@@ -45,30 +46,51 @@ pub(crate) enum Reply {
     Silence,
     /// A body without an end.
     Endless,
+    /// A packed body that begins like this and goes on like that for ever.
+    Pouring(Vec<u8>, Vec<u8>),
+    /// "Go on", for ever.
+    Preliminary,
 }
 
 impl Reply {
     pub(crate) fn status(status: u16) -> Self {
-        Self::Answer(status, Vec::new(), String::new())
+        Self::Answer(status, Vec::new(), Vec::new())
     }
 
     pub(crate) fn json(value: &Value) -> Self {
         Self::status(200).body(value.to_string())
     }
 
-    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn header(mut self, name: &'static str, value: impl Into<Vec<u8>>) -> Self {
         if let Self::Answer(_, headers, _) = &mut self {
             headers.push((name, value.into()));
         }
         self
     }
 
-    pub(crate) fn body(self, text: impl Into<String>) -> Self {
+    pub(crate) fn body(self, bytes: impl Into<Vec<u8>>) -> Self {
         match self {
-            Self::Answer(status, headers, _) => Self::Answer(status, headers, text.into()),
+            Self::Answer(status, headers, _) => Self::Answer(status, headers, bytes.into()),
             other => other,
         }
     }
+
+    /// The body of so far, packed.
+    pub(crate) fn gzip(self) -> Self {
+        match self {
+            Self::Answer(status, headers, body) => {
+                Self::Answer(status, headers, gzipped(&body)).header("Content-Encoding", "gzip")
+            }
+            other => other,
+        }
+    }
+}
+
+/// The bytes, packed.
+pub(crate) fn gzipped(bytes: &[u8]) -> Vec<u8> {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    packer.write_all(bytes).unwrap();
+    packer.finish().unwrap()
 }
 
 type Answers = dyn Fn(&Seen, usize) -> Reply + Send + Sync;
@@ -146,14 +168,15 @@ async fn serve(stream: TcpStream, answers: &Answers, counts: &Counts) -> std::io
         };
         match answers(&seen, before) {
             Reply::Answer(status, headers, body) => {
-                let mut text = format!("HTTP/1.1 {status} Some Reason\r\n");
+                let mut bytes = format!("HTTP/1.1 {status} Some Reason\r\n").into_bytes();
                 for (name, value) in headers {
-                    text.push_str(&format!("{name}: {value}\r\n"));
+                    bytes.extend([name.as_bytes(), b": ", &value, b"\r\n"].concat());
                 }
-                if status != 204 {
-                    text.push_str(&format!("content-length: {}\r\n", body.len()));
+                if !matches!(status, 204 | 304) {
+                    bytes.extend(format!("content-length: {}\r\n", body.len()).into_bytes());
                 }
-                stream.write_all(format!("{text}\r\n{body}").as_bytes()).await?;
+                bytes.extend([b"\r\n", body.as_slice()].concat());
+                stream.write_all(&bytes).await?;
             }
             Reply::Cut(bytes) => {
                 stream.write_all(bytes.as_bytes()).await?;
@@ -168,16 +191,34 @@ async fn serve(stream: TcpStream, answers: &Answers, counts: &Counts) -> std::io
             }
             Reply::Silence => std::future::pending().await,
             Reply::Endless => {
-                stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await?;
+                let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
                 let chunk = format!("1000\r\n{}\r\n", "x".repeat(0x1000));
-                loop {
-                    stream.write_all(chunk.as_bytes()).await?;
-                    counts.poured.fetch_add(0x1000, Ordering::Relaxed);
-                }
+                pour(&mut stream, head, chunk.as_bytes(), counts).await?;
             }
+            Reply::Pouring(begin, piece) => {
+                let head = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n";
+                pour(&mut stream, &[head.as_slice(), &begin].concat(), &piece, counts).await?;
+            }
+            Reply::Preliminary => pour(&mut stream, b"", b"HTTP/1.1 100 Continue\r\n\r\n", counts).await?,
         }
     }
     Ok(())
+}
+
+/// Sends `begin` and then `piece` for as long as somebody takes it.
+async fn pour(
+    stream: &mut BufReader<TcpStream>,
+    begin: &[u8],
+    piece: &[u8],
+    counts: &Counts,
+) -> std::io::Result<()> {
+    stream.write_all(begin).await?;
+    loop {
+        stream.write_all(piece).await?;
+        counts.poured.fetch_add(piece.len(), Ordering::Relaxed);
+        // A test has one thread, and the other end needs it as well.
+        tokio::task::yield_now().await;
+    }
 }
 
 /// The next request; `None` at the end of the connection.

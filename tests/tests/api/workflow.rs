@@ -1,9 +1,13 @@
 //! Calls inside of workflows, on both stores.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
-use support::databases;
+use support::{databases, world::settled};
 use tasker_runtime::{
     StepError, Tasker,
     api::{StepReport, Submission},
@@ -31,6 +35,17 @@ async fn charge(#[input("cents")] cents: u64, api: Api) -> Result<u64, StepError
 #[step_handler(name = "confirm")]
 async fn confirm(#[depends_on(charge)] id: u64, api: Api) -> Result<Value, StepError> {
     api.put(format!("/charges/{id}/confirmed"), &true).await
+}
+
+#[api(config = "payments")]
+#[step_handler(name = "charge_soon", retry(max_attempts = 3, max = "20s"))]
+async fn charge_soon(api: Api) -> Result<u64, StepError> {
+    api.get("/charges").await
+}
+
+#[step_handler(name = "charge_tomorrow", retry(max_attempts = 3, max = "20s"))]
+async fn charge_tomorrow() -> Result<u64, StepError> {
+    Err(StepError::retryable("CLOSED", "nobody works at night").after(Duration::from_secs(86_400)))
 }
 
 async fn start(url: &str, server: &Server, clock: Clock) -> Tasker {
@@ -102,6 +117,61 @@ async fn failed(tasker: &Tasker, task: Uuid, attempts: u32, clock: &Clock) -> St
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn server_cannot_ask_for_a_longer_delay_than_the_policy_allows() {
+    const START: i64 = 1_800_000_000_000_000;
+    // Handler, the longest delay of the template, what the server asks for and what is waited, in seconds.
+    let cases = [
+        ("charge_soon", None, "86400", 20),
+        ("charge_soon", None, "7", 7),
+        ("charge_soon", Some(5), "86400", 5),
+        ("charge_soon", Some(7_200), "86400", 7_200),
+        ("charge_soon", Some(7_200), "5400", 5_400),
+        ("charge", None, "86400", 3_600),
+        ("charge", None, "Fri, 31 Dec 9999 23:59:59 GMT", 3_600),
+        ("charge", None, "99999999999999999999999", 3_600),
+        // What the handler itself says counts as it stands.
+        ("charge_tomorrow", None, "", 86_400),
+    ];
+    for database in databases().await {
+        let asked = Arc::new(Mutex::new(""));
+        let answered = asked.clone();
+        let server = Server::start(move |_, _| {
+            let asked = *answered.lock().unwrap();
+            Reply::status(409).header("Retry-After", asked)
+        })
+        .await;
+        let mut builder = Tasker::builder()
+            .database(&database.url)
+            .registry(Registry::of(handlers![charge, charge_soon, charge_tomorrow]))
+            .state(client(&format!("[api.payments]\nbase_url = '{}'", server.url())))
+            .clock(Clock::manual(Timestamp::from_micros(START)));
+        for (at, (handler, max, ..)) in cases.iter().enumerate() {
+            let mut step = Step::new("charge").handler(*handler);
+            step.retry.max = max.map(Duration::from_secs);
+            let template =
+                Template::builder(format!("pay{at}")).namespace("test").step(step).build().unwrap();
+            builder = builder.template(template);
+        }
+        let tasker = builder.start().await.unwrap();
+        for (at, (handler, max, wish, waited)) in cases.into_iter().enumerate() {
+            *asked.lock().unwrap() = wish;
+            let submission = Submission::to(format!("test/pay{at}")).context(&json!({ "cents": 5 })).unwrap();
+            let task = tasker.submit(submission).await.unwrap();
+            let retry_at = loop {
+                let step = tasker.show(task).await.unwrap().unwrap().step("charge").unwrap().clone();
+                if step.attempts == 1 && step.error.is_some() {
+                    break step.retry_at.unwrap();
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            };
+            let delay = (retry_at.as_micros() - START) / 1_000_000;
+            assert_eq!(delay, waited, "{database}: {handler}, max {max:?}, the server asks for {wish}");
+        }
+        tasker.stop().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn key_stays_over_attempts_while_each_attempt_has_its_place_in_the_trace() {
     for database in databases().await {
         let server = Server::start(|_, before| match before {
@@ -114,7 +184,7 @@ async fn key_stays_over_attempts_while_each_attempt_has_its_place_in_the_trace()
         let correlation = Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
         let submission = Submission::to("test/pay").context(&json!({ "cents": 5 })).unwrap();
         let task = tasker.submit(submission.correlation_id(correlation)).await.unwrap();
-        let report = tasker.wait(task).await.unwrap();
+        let report = settled(&tasker, task).await;
         assert_eq!(report.state, TaskState::Complete, "{database}: {report:?}");
 
         let seen = server.seen();
@@ -142,7 +212,7 @@ async fn refusal_of_the_server_fails_the_task_with_its_answer() {
         let tasker = start(&database.url, &server, Clock::system()).await;
         let submission = Submission::to("test/pay").context(&json!({ "cents": 5 })).unwrap();
         let task = tasker.submit(submission).await.unwrap();
-        let report = tasker.wait(task).await.unwrap();
+        let report = settled(&tasker, task).await;
         let error = report.steps.iter().find_map(|step| step.error.as_ref()).unwrap();
         assert_eq!(error.code(), "HTTP_CLIENT_ERROR", "{database}");
         assert_eq!(error.context().unwrap()["body"]["reason"], "no money", "{database}");

@@ -9,12 +9,12 @@ use std::{
 
 use handlers as _;
 use serde::{Deserialize, Serialize};
-use support::TestDatabase;
+use support::{TestDatabase, world::settled};
 use tasker_runtime::{
     Tasker,
     api::{Builder, Submission, TaskReport},
     clock::Clock,
-    handler::{BatchableCapable, Facts},
+    handler::{BatchableCapable, HandlerSpec},
     prelude::*,
     template::{BatchConfig, FailureStrategy, Step, StepKind, Template},
 };
@@ -66,7 +66,7 @@ impl World {
     pub(crate) async fn run(&self, template: &str, context: &impl Serialize) -> TaskReport {
         let submission = Submission::to(template).context(context).unwrap();
         let task = self.tasker.submit(submission).await.unwrap();
-        self.tasker.wait(task).await.unwrap()
+        settled(&self.tasker, task).await
     }
 }
 
@@ -356,8 +356,8 @@ impl StepHandler for RawWork {
         "bt_raw_work"
     }
 
-    fn facts(&self) -> &Facts {
-        const { &Facts::new().batch_worker() }
+    fn spec(&self) -> HandlerSpec {
+        HandlerSpec::new().batch_worker()
     }
 
     async fn call(&self, step: &TaskSequenceStep) -> Result<Json, StepError> {

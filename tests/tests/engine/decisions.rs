@@ -9,7 +9,7 @@ use support::{
 };
 use tasker_runtime::{
     api::{Submission, TaskReport},
-    model::{Command, StepState, TaskState},
+    model::{Command, Json, StepState, TaskState},
     template::{StepKind, Template},
 };
 
@@ -114,10 +114,14 @@ async fn route_that_is_none_fails_the_decision_and_an_operator_can_give_the_righ
             assert!(!error.is_retryable() && failed.attempts == 1, "{failed:?}");
             assert!(error.message().contains(why), "{error}");
 
-            let refused = Command::Resolve { step: "choose".to_owned(), result: route(&["nowhere"]) };
-            assert!(tasker.ask(task, &refused).await.unwrap_err().to_string().contains("nowhere"));
-            let resolve = Command::Resolve { step: "choose".to_owned(), result: route(&["right"]) };
-            tasker.ask(task, &resolve).await.unwrap();
+            let refused = Command::Resolve {
+                step: "choose".to_owned(),
+                result: Json::of(&route(&["nowhere"])).unwrap(),
+            };
+            assert!(tasker.operate(task, &refused).await.unwrap_err().to_string().contains("nowhere"));
+            let resolve =
+                Command::Resolve { step: "choose".to_owned(), result: Json::of(&route(&["right"])).unwrap() };
+            tasker.operate(task, &resolve).await.unwrap();
             let report = settled(&tasker, task).await;
             assert_eq!(report.state, TaskState::Complete, "{}", world.database);
             assert_eq!(names(&report, StepState::Skipped), ["left", "left_end", "near"]);

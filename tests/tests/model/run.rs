@@ -190,7 +190,13 @@ impl Run {
         let step = self.rules.name(no).to_string();
         let (command, retry) = match dice % 3 {
             0 => (Command::Retry { steps: vec![step] }, true),
-            1 => (Command::Resolve { step, result: result(&self.rules, no, dice, true, self.now).0 }, false),
+            1 => (
+                Command::Resolve {
+                    step,
+                    result: Json::of(&result(&self.rules, no, dice, true, self.now).0).unwrap(),
+                },
+                false,
+            ),
             _ => (Command::Skip { step }, false),
         };
         let rule = &self.rules.steps[no.step() as usize];

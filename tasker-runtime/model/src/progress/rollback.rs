@@ -36,6 +36,15 @@ struct Finished {
     undo: Option<Slot>,
 }
 
+impl Slot {
+    /// Moves a compensation to `state` through all that lies between.
+    fn lead_to(&mut self, state: StepState) {
+        while let Some(next) = self.state.towards(state) {
+            self.enter(next);
+        }
+    }
+}
+
 impl Rollback {
     fn add(&mut self, no: StepNo, at: Timestamp, result: &Json, compensated: bool) {
         let undo = compensated.then(|| Slot::waiting_for(0));
@@ -74,7 +83,11 @@ impl Rollback {
         if !from.contains(&slot.state) {
             return None;
         }
-        self.finished.get_mut(&no)?.undo.as_mut()?.state = to;
+        let slot = self.finished.get_mut(&no)?.undo.as_mut()?;
+        if slot.state == StepState::Pending {
+            slot.enter(StepState::Ready);
+        }
+        slot.enter(to);
         Some(no.compensation())
     }
 
@@ -86,32 +99,43 @@ impl Rollback {
             self.open.insert((finished.at, of));
             Slot::waiting_for(0)
         });
-        let settled = match (slot.state, event) {
-            (StepState::Complete | StepState::ResolvedManually | StepState::Skipped, _) => return,
-            (StepState::Error, Event::Reopened) => {
+        if slot.state.is_settled() {
+            return;
+        }
+        match event {
+            Event::Reopened if slot.state != StepState::Error => return,
+            Event::Reopened => {
                 slot.spent = 0;
-                slot.state = StepState::Ready;
+                slot.enter(StepState::Ready);
                 return;
             }
-            (_, Event::Reopened) => return,
-            (_, Event::Failed { retry_at }) => {
+            Event::Failed { retry_at } => {
+                slot.lead_to(StepState::InProgress);
                 slot.attempts += 1;
                 slot.spent += 1;
                 slot.retry_at = *retry_at;
-                slot.state = if retry_at.is_some() { StepState::WaitingForRetry } else { StepState::Error };
+                slot.enter(if retry_at.is_some() { StepState::WaitingForRetry } else { StepState::Error });
                 return;
             }
-            (_, Event::FailedAndReopened) => {
+            Event::FailedAndReopened => {
+                slot.lead_to(StepState::Error);
                 slot.attempts += 1;
                 slot.spent = 0;
-                slot.state = StepState::Ready;
+                slot.enter(StepState::Ready);
                 return;
             }
-            (_, Event::Completed { .. }) => StepState::Complete,
-            (_, Event::Resolved { .. }) => StepState::ResolvedManually,
-            (_, Event::Skipped) => StepState::Skipped,
-        };
-        slot.state = settled;
+            Event::Completed { .. } => {
+                slot.lead_to(StepState::InProgress);
+                slot.enter(StepState::Complete);
+            }
+            Event::Resolved { .. } | Event::Skipped => {
+                if slot.state != StepState::WaitingForRetry {
+                    slot.lead_to(StepState::Error);
+                }
+                let skipped = matches!(event, Event::Skipped);
+                slot.enter(if skipped { StepState::Skipped } else { StepState::ResolvedManually });
+            }
+        }
         self.open.remove(&(finished.at, of));
     }
 }
@@ -188,6 +212,15 @@ impl Progress {
         match &self.rollback {
             Some(rollback) if self.rolling_back() => rollback.verdict(),
             _ => self.steps_verdict(),
+        }
+    }
+
+    /// When the next step or compensation that waits for a retry may start; `None`: none does.
+    #[must_use]
+    pub fn next_retry(&self) -> Option<Timestamp> {
+        match &self.rollback {
+            Some(rollback) if self.rolling_back() => rollback.current()?.1.retry_at(),
+            _ => self.waits.first().map(|(at, _)| *at),
         }
     }
 

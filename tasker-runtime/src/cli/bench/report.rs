@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::machine::{Machine, Versions};
 use crate::{
     cli::{Done, Failure, Form, output},
-    dispatch::{engine, hold},
+    dispatch::{driver, settings},
     store::{Options, Store, sql},
 };
 
@@ -38,12 +38,12 @@ struct EngineSettings {
 
 impl EngineSettings {
     fn defaults() -> Self {
-        let settings = engine::Settings::default();
+        let settings = settings::Settings::default();
         Self {
             concurrency: settings.concurrency,
             held_tasks: settings.window,
             tasks_per_claim: settings.claim,
-            messages_per_record: hold::BATCH,
+            messages_per_record: driver::BATCH,
             recorders: settings.holds,
             pool_size: Options::default().pool_size,
         }

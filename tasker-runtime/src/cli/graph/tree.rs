@@ -3,14 +3,17 @@
 use super::picture::Picture;
 use crate::{
     api::TaskReport,
-    cli::output,
+    cli::{output, printable::printable},
     template::{StepKind, Template},
 };
 
 /// The steps, and below them what is undone.
 pub(super) fn draw(template: &Template, report: Option<&TaskReport>, picture: &Picture) -> String {
-    let steps = tree(template, |step| note(template, step, report, picture));
-    steps + &report.map(rollback).unwrap_or_default()
+    let mut text = title(template);
+    for Branch { step, left, name, also } in branches(template) {
+        text.push_str(&format!("\n{left}{name}{also}{}", note(template, step, report, picture)));
+    }
+    text + &report.map(rollback).unwrap_or_default()
 }
 
 fn note(template: &Template, step: u32, report: Option<&TaskReport>, picture: &Picture) -> String {
@@ -24,7 +27,7 @@ fn note(template: &Template, step: u32, report: Option<&TaskReport>, picture: &P
         }
         None => {
             let undo = picture.undo_of(&found.name).and_then(|undo| undo.handler.as_deref());
-            kind + &undo.map(|handler| format!("  undone by {handler}")).unwrap_or_default()
+            kind + &undo.map(|handler| format!("  undone by {}", printable(handler))).unwrap_or_default()
         }
     }
 }
@@ -32,10 +35,10 @@ fn note(template: &Template, step: u32, report: Option<&TaskReport>, picture: &P
 /// What a decision took, once it has.
 fn routes(result: &serde_json::Value) -> String {
     let Some(routes) = result["routes"].as_array() else { return String::new() };
-    let names: Vec<&str> = routes.iter().filter_map(|route| route.as_str()).collect();
+    let names: Vec<_> = routes.iter().filter_map(|route| route.as_str()).map(printable).collect();
     match (names.is_empty(), result["reason"].as_str()) {
         (false, _) => format!("  → {}", names.join(", ")),
-        (true, Some(reason)) => format!("  → nothing: {reason}"),
+        (true, Some(reason)) => format!("  → nothing: {}", printable(reason)),
         (true, None) => "  → nothing".to_owned(),
     }
 }
@@ -45,20 +48,36 @@ fn rollback(report: &TaskReport) -> String {
     let mut text = String::new();
     for (place, undo) in report.compensations.iter().enumerate() {
         let branch = if place + 1 == report.compensations.len() { "└─ " } else { "├─ " };
-        text.push_str(&format!("{branch}{}  {}\n", undo.name, output::step_state(undo.state)));
+        text.push_str(&format!("\n{branch}{}  {}", printable(&undo.name), output::step_state(undo.state)));
     }
-    if text.is_empty() { text } else { format!("rolled back, in this order\n{text}") }
+    if text.is_empty() { text } else { format!("\nrolled back, in this order{text}") }
 }
 
-/// The steps as indented lines, each with what `note` says about it. A step with several dependencies
-/// stands below the first and names the others.
-pub(crate) fn tree(template: &Template, note: impl Fn(u32) -> String) -> String {
-    let mut text = format!("{}/{} {}\n", template.namespace(), template.name(), template.version());
+/// What a tree begins with.
+pub(crate) fn title(template: &Template) -> String {
+    let name = format!("{}/{} {}", template.namespace(), template.name(), template.version());
+    printable(&name).into_owned()
+}
+
+/// A line of a tree, fit to be shown.
+pub(crate) struct Branch {
+    pub step: u32,
+    /// The lines to the left of the name.
+    pub left: String,
+    pub name: String,
+    /// The dependencies besides the one it stands below.
+    pub also: String,
+}
+
+/// The steps as lines of a tree. A step with several dependencies stands below the first and names the others.
+pub(crate) fn branches(template: &Template) -> Vec<Branch> {
     let children = |step: Option<u32>| -> Vec<u32> {
         let first = |&other: &u32| template.dependencies(other).first().copied() == step;
         (0u32..).take(template.steps().len()).filter(first).collect()
     };
-    // What is still to be written, last first: the step, and the lines to its left.
+    let name =
+        |step: u32| template.step(step).map(|step| printable(&step.name).into_owned()).unwrap_or_default();
+    // What is still to come, last first: the step, and the lines to its left.
     let mut open: Vec<(u32, String, bool)> = Vec::new();
     let push = |open: &mut Vec<(u32, String, bool)>, step: Option<u32>, left: &str| {
         for (place, child) in children(step).into_iter().rev().enumerate() {
@@ -66,20 +85,14 @@ pub(crate) fn tree(template: &Template, note: impl Fn(u32) -> String) -> String 
         }
     };
     push(&mut open, None, "");
+    let mut lines = Vec::new();
     while let Some((step, left, last)) = open.pop() {
-        let name = template.step(step).map_or("", |step| &step.name);
-        let others: Vec<&str> = template
-            .dependencies(step)
-            .iter()
-            .skip(1)
-            .filter_map(|&other| template.step(other))
-            .map(|other| &*other.name)
-            .collect();
+        let others: Vec<_> = template.dependencies(step).iter().skip(1).map(|&other| name(other)).collect();
         let also =
             if others.is_empty() { String::new() } else { format!(" (also after {})", others.join(", ")) };
-        let branch = if last { "└─ " } else { "├─ " };
-        text.push_str(&format!("{left}{branch}{name}{also}{}\n", note(step)));
         push(&mut open, Some(step), &format!("{left}{}", if last { "   " } else { "│  " }));
+        let left = left + if last { "└─ " } else { "├─ " };
+        lines.push(Branch { step, left, name: name(step), also });
     }
-    text
+    lines
 }

@@ -5,10 +5,12 @@
 
 use uuid::Uuid;
 
-use super::write_facts;
+use super::super::append;
 use crate::{
-    model::{Command, CommandError, Fact, TaskNo, TaskState, Timestamp},
-    store::{Connection, Result, Session, sql, values},
+    model::{
+        Command, CommandError, Fact, Lease, TaskNo, TaskState, Timestamp, WorkerId, task_loop::PendingCommand,
+    },
+    store::{Connection, Error, Result, Row, Session, sql, values},
 };
 
 /// What a command came to that was left to the holder of its task.
@@ -39,63 +41,89 @@ pub(crate) struct Waiting {
     pub audit: Option<i64>,
 }
 
+impl Waiting {
+    /// As the holder of the task gets it.
+    pub(crate) fn pending(self) -> PendingCommand {
+        let lease = Lease { task: self.task, epoch: self.epoch };
+        PendingCommand { id: self.id, lease, command: self.command, audit: self.audit }
+    }
+}
+
 /// Writes the facts a command leads to for a task this process holds, and forgets the command. False: it is
-/// not there any more, because it was followed before or taken back.
+/// not there any more, because it was followed before or taken back; or the task is held no more, and it is left
+/// to whoever holds it next.
 pub(crate) async fn record(
     session: &mut Session,
-    waiting: &Waiting,
+    command: &PendingCommand,
     facts: &[Fact],
     now: Timestamp,
 ) -> Result<bool> {
-    let mut connection = session.open().await?;
-    connection.begin().await?;
-    let written = async {
-        if connection.execute(&sql::DROP_COMMAND, values![waiting.id]).await? == 0 {
-            return Ok(false);
+    let written = session.run(async |connection| {
+        let written = connection.transaction(async |connection| write(connection, command, facts, now).await);
+        written.await
+    });
+    match written.await {
+        // Nothing of it is written, and asking again would come to the same.
+        Err(error) if !error.is_transient() => {
+            refuse_because(session, command, &error.to_string()).await?;
+            Ok(false)
         }
-        write_facts(&mut connection, waiting.task, facts, now).await.map(|()| true)
+        written => written,
     }
-    .await;
-    end(session, connection, written).await
+}
+
+async fn write(
+    connection: &mut Connection,
+    command: &PendingCommand,
+    facts: &[Fact],
+    now: Timestamp,
+) -> Result<bool> {
+    let lease = command.lease;
+    let held = connection.fetch_first(&sql::HOLD_RUN, values![lease.task.0, lease.epoch]).await?;
+    let Some(holder) = held.map(|row| row.int(0)).transpose()?.map(WorkerId) else { return Ok(false) };
+    if connection.execute(&sql::DROP_COMMAND, values![command.id]).await? == 0 {
+        return Ok(false);
+    }
+    append::decide(connection, Some(holder), lease, facts, now).await.map(|()| true)
 }
 
 /// Forgets a command that cannot be followed and notes why, where it is still there.
-pub(crate) async fn refuse(session: &mut Session, waiting: &Waiting, problem: &CommandError) -> Result<bool> {
-    let mut connection = session.open().await?;
-    connection.begin().await?;
-    let written = async {
-        if connection.execute(&sql::DROP_COMMAND, values![waiting.id]).await? == 0 {
-            return Ok(false);
-        }
-        note_refusal(&mut connection, waiting.audit, problem).await.map(|()| true)
-    }
-    .await;
-    end(session, connection, written).await
+pub(crate) async fn refuse(
+    session: &mut Session,
+    command: &PendingCommand,
+    problem: &CommandError,
+) -> Result<bool> {
+    refuse_because(session, command, &problem.to_string()).await
 }
 
-/// Ends a transaction by what came of it.
-async fn end<T>(session: &mut Session, mut connection: Connection, written: Result<T>) -> Result<T> {
-    match written {
-        Ok(written) => {
-            connection.commit().await?;
-            session.keep(connection);
-            Ok(written)
+async fn refuse_because(session: &mut Session, command: &PendingCommand, problem: &str) -> Result<bool> {
+    let (id, line) = (command.id, command.audit);
+    session.run(async |connection| drop_and_note(connection, id, line, problem).await).await
+}
+
+async fn drop_and_note(
+    connection: &mut Connection,
+    id: i64,
+    line: Option<i64>,
+    problem: &str,
+) -> Result<bool> {
+    let noted = connection.transaction(async |connection| {
+        if connection.execute(&sql::DROP_COMMAND, values![id]).await? == 0 {
+            return Ok::<_, Error>(false);
         }
-        Err(error) => {
-            connection.roll_back().await;
-            Err(error)
-        }
-    }
+        note_refusal(connection, line, problem).await.map(|()| true)
+    });
+    noted.await
 }
 
 /// Writes into the audit trail why a command was not followed.
 pub(super) async fn note_refusal(
     connection: &mut Connection,
     line: Option<i64>,
-    problem: &CommandError,
+    problem: &str,
 ) -> Result<()> {
     let Some(line) = line else { return Ok(()) };
-    connection.execute(&sql::REFUSE, values![line, &*problem.to_string()]).await.map(drop)
+    connection.execute(&sql::REFUSE, values![line, problem]).await.map(drop)
 }
 
 /// What became of the command in this line of the audit trail.
@@ -112,41 +140,39 @@ pub(crate) async fn answer(connection: &mut Connection, line: i64) -> Result<Ans
 
 /// Forgets a command that was followed.
 pub(crate) async fn forget(session: &mut Session, id: i64) -> Result<()> {
-    let mut connection = session.open().await?;
-    drop_command(&mut connection, id).await?;
-    session.keep(connection);
-    Ok(())
+    session.run(async |connection| connection.execute(&sql::DROP_COMMAND, values![id]).await.map(drop)).await
 }
 
 /// The commands this process can do something about: for tasks `worker` or nobody holds, or that are over.
 pub(crate) async fn waiting(connection: &mut Connection, worker: i64) -> Result<Vec<Waiting>> {
     let mut waiting = Vec::new();
     for row in connection.fetch(&sql::COMMANDS, values![worker]).await? {
-        let id = row.int(0)?;
-        let Ok(command) = serde_json::from_str(row.text(2)?) else {
-            tracing::error!(id, "a stored command cannot be read and is dropped");
-            drop_command(connection, id).await?;
-            continue;
-        };
-        waiting.push(Waiting {
-            id,
-            task: TaskNo(row.int(1)?),
-            command,
-            held: row.maybe_int(3)?.is_some(),
-            over: match row.maybe_int(4)? {
-                Some(_) => TaskState::from_code(i16::try_from(row.int(6)?).unwrap_or(-1)),
-                None => None,
-            },
-            uuid: row.uuid(5)?,
-            audit: row.maybe_int(7)?,
-            epoch: row.int(8)?,
-            template: row.int(9)?,
-        });
+        let (id, audit, uuid) = (row.int(0)?, row.maybe_int(7)?, row.uuid(5)?);
+        let read = read(&row).map_err(|error| error.of_task(uuid));
+        match read {
+            Ok(command) => waiting.push(command),
+            Err(problem) => {
+                tracing::error!(id, %problem, "a stored command cannot be read and is dropped");
+                drop_and_note(connection, id, audit, &problem.to_string()).await?;
+            }
+        }
     }
     Ok(waiting)
 }
 
-/// Forgets a command that was followed or that nobody can read.
-async fn drop_command(connection: &mut Connection, id: i64) -> Result<()> {
-    connection.execute(&sql::DROP_COMMAND, values![id]).await.map(drop)
+fn read(row: &Row) -> Result<Waiting> {
+    let text = row.text(2)?;
+    Ok(Waiting {
+        id: row.int(0)?,
+        task: TaskNo(row.int(1)?),
+        command: serde_json::from_str(text).map_err(|problem| {
+            Error::corrupt("commands.command", text, format!("is no command: {problem}"))
+        })?,
+        held: row.maybe_int(3)?.is_some(),
+        over: row.maybe_int(4)?.map(|_| row.state(6, "runs.state")).transpose()?,
+        uuid: row.uuid(5)?,
+        audit: row.maybe_int(7)?,
+        epoch: row.int(8)?,
+        template: row.int(9)?,
+    })
 }

@@ -6,19 +6,20 @@ use support::TestDatabase;
 use uuid::Uuid;
 
 use super::super::{
+    append,
     claim::{self, Claimed},
     commands::{self, Asked, Known, Refused, Waiting},
-    record::{self, Batch, Done, End, Exceptions, Failed},
+    record::{self, Batch, End, Exceptions, Failed},
     recover::{self, About},
     submit::{self, NewTask},
     view,
 };
 use crate::{
     model::{
-        Attempt, BatchRule, Command, CommandError, Json, Lease, Retry, Rule, Rules, StepError, StepNo,
+        Attempt, BatchRule, Command, CommandError, Done, Json, Lease, Retry, Rule, Rules, StepError, StepNo,
         TaskState, Timestamp, WorkerId,
     },
-    store::{Connection, Options, Statement, Store, sql, values},
+    store::{Column, Connection, Options, Rows, Statement, Store, sql, values},
     template::{OnFailure, StepKind},
 };
 
@@ -27,7 +28,7 @@ pub(super) const LEASE: Duration = Duration::from_secs(15);
 const FIRST: StepNo = StepNo::of(0);
 
 fn about(name: &str) -> About<'_> {
-    About { name, handlers: &[], queues: None }
+    About { name, handlers: Vec::new(), queues: None }
 }
 
 /// One task of two steps, and two workers.
@@ -58,7 +59,7 @@ impl Scene {
             priority: 0,
             queue: "test".to_owned(),
         };
-        submit::submit(&mut connection, std::slice::from_ref(&task), None).await.unwrap();
+        submit::submit(&mut connection, &[&task], None).await.unwrap();
         let one = recover::register(&mut connection, &about("one"), T0, LEASE).await.unwrap();
         let two = recover::register(&mut connection, &about("two"), T0 + LEASE, LEASE).await.unwrap();
         drop(connection);
@@ -259,19 +260,34 @@ pub(super) async fn asking(scene: &Scene) -> Connection {
 pub(super) async fn ending(scene: &Scene, lease: Lease, state: TaskState) -> Connection {
     let mut connection = begin(scene).await;
     let End { run_at, finished_at, .. } = end(lease, state);
-    let (run_at, finished_at) = (run_at.map(Timestamp::as_micros), finished_at.map(Timestamp::as_micros));
-    let code = i64::from(state.code());
-    let values = values![lease.task.0, lease.epoch, scene.one.0, code, run_at, finished_at, None::<&str>];
-    assert_eq!(connection.execute(&sql::END_ONE, values).await.unwrap(), 1, "{}", scene.database);
+    let column = |value: Option<Timestamp>| Column::MaybeInt(vec![value.map(Timestamp::as_micros)]);
+    let ends = Rows::new(vec![
+        Column::Int(vec![lease.task.0]),
+        Column::Int(vec![lease.epoch]),
+        Column::Int(vec![i64::from(state.code())]),
+        column(run_at),
+        column(finished_at),
+        Column::MaybeText(vec![None]),
+    ]);
+    let none = || Column::Int(Vec::new());
+    let done = Rows::new(vec![none(), none(), none(), none(), none(), none(), Column::Json(Vec::new())]);
+    let values = values![&done, &ends, scene.one.0];
+    assert_eq!(
+        connection.fetch(&sql::RECORD_IN, values).await.unwrap().len().min(1),
+        1,
+        "{}",
+        scene.database
+    );
     connection
 }
 
 /// The transaction of a holder who records a result, not committed.
-pub(super) async fn recording(scene: &Scene, lease: Lease, result: &str) -> Connection {
+pub(super) async fn recording(scene: &Scene, lease: Lease, result_text: &str) -> Connection {
     let mut connection = begin(scene).await;
-    let (task, step, now) = (lease.task.0, i64::from(FIRST.code()), T0.as_micros());
-    let values = values![task, lease.epoch, scene.one.0, step, 1, 0, now, now, result];
-    assert_eq!(connection.execute(&sql::RECORD_ONE, values).await.unwrap(), 1, "{}", scene.database);
+    let result = result(lease, result_text);
+    let entries: Vec<_> = result.done.iter().map(append::Entry::from).collect();
+    let appended = append::append(&mut connection, append::Right::of(scene.one), &entries).await.unwrap();
+    assert_eq!(appended.covered.len(), 1, "{}", scene.database);
     connection
 }
 

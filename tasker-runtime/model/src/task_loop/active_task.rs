@@ -1,0 +1,72 @@
+//! A task this process holds.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::{Left, Routes};
+use crate::{Fact, Lease, Progress, StepNo, Timestamp};
+
+/// A task this process holds, as its loop knows it.
+#[derive(Debug)]
+pub struct ActiveTask<B> {
+    pub(super) lease: Lease,
+    pub(super) id: Uuid,
+    /// How many holders died in a row without recording anything.
+    pub(super) takeovers: u32,
+    /// Something was recorded since this process claimed the task.
+    pub(super) recorded: bool,
+    pub(super) routes: Arc<Routes>,
+    pub(super) progress: Progress,
+    /// Attempts that have been started or offered and not come back.
+    pub(super) running: u32,
+    /// Of these, attempts that are offered to others.
+    pub(super) lent: u32,
+    /// What an operator wants the whole task to come to.
+    pub(super) wanted: Option<Wanted>,
+    /// Whether the store says that the task is being rolled back.
+    pub(super) rollback_shown: bool,
+    /// When its next retry is noted to be due.
+    pub(super) due: Option<Timestamp>,
+    pub(super) body: B,
+}
+
+/// What an operator wants a held task to come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Its end, at once.
+    Cancelled,
+    /// A pause, once what runs has come back.
+    Paused,
+}
+
+impl<B> ActiveTask<B> {
+    /// Adds a fact that an operator's command led to, recorded at the time `at`.
+    pub(super) fn accept(&mut self, fact: &Fact, at: Timestamp) {
+        let (step, event) = fact.event();
+        // A result that cannot be followed was refused before it became a fact.
+        let _ = self.progress.apply_at(step, &event, at);
+    }
+
+    /// An attempt came back, to whatever end.
+    pub(super) fn came_back(&mut self) {
+        self.running = self.running.saturating_sub(1);
+    }
+
+    /// An attempt came back without an end: the step is ready again.
+    pub(super) fn put_back(&mut self, step: StepNo) {
+        self.came_back();
+        self.progress.put_back(step);
+    }
+
+    /// The number of the next attempt of a step, from 1.
+    pub(super) fn next_attempt(&self, step: StepNo) -> u32 {
+        self.progress.slot(step).map_or(0, |slot| slot.failed_attempts()) + 1
+    }
+
+    /// The task as one that is held here no more, for reasons of this process alone.
+    pub(super) fn gone(self) -> Left<B> {
+        let (task, id) = (self.lease.task, self.id);
+        Left { task, id, state: None, run_at: None, followed: false, body: Some(self.body) }
+    }
+}

@@ -1,0 +1,94 @@
+//! What comes back of the steps of held tasks.
+
+use super::{AttemptEnded, LoanReturned, TaskLoop};
+use crate::{Attempt, Done, Event, Failed, Lease, Offer, Progress, StepError, StepNo, Timestamp};
+
+/// When the next attempt may start after `attempt` failed; `None`: there is none, the step has failed for good.
+///
+/// `progress` is where the task stands without this failure.
+#[must_use]
+pub fn retry_at(
+    progress: &Progress,
+    attempt: Attempt,
+    error: &StepError,
+    failed_at: Timestamp,
+) -> Option<Timestamp> {
+    let spent = progress.slot(attempt.step).map_or(0, |slot| slot.spent()) + 1;
+    let seed = (attempt.task().0 as u64).rotate_left(32) ^ u64::from(attempt.number);
+    let delay = progress.rules().retry_after(attempt.step, spent, error, seed)?;
+    Some(failed_at + delay)
+}
+
+impl<B> TaskLoop<B> {
+    pub(super) fn attempt_ended(&mut self, ended: AttemptEnded) {
+        let AttemptEnded { attempt, started_at, finished_at, outcome } = ended;
+        let Some(task) = self.tasks.get_mut(&attempt.task()).filter(|task| task.lease == attempt.lease)
+        else {
+            return;
+        };
+        self.touched.push(attempt.task());
+        let Some(outcome) = outcome else { return task.put_back(attempt.step) };
+        task.came_back();
+        let progress = &mut task.progress;
+        let checked = outcome.and_then(|result| progress.rules().checked(attempt.step, result));
+        match checked {
+            Ok(result) => {
+                let finished_at = progress.after_all(finished_at);
+                // What cannot be followed was found just above.
+                let _ = progress.apply_at(
+                    attempt.step,
+                    &Event::Completed { result: result.clone() },
+                    finished_at,
+                );
+                self.batch.done.push(Done { attempt, started_at, finished_at, result });
+            }
+            Err(error) => {
+                let retry_at = retry_at(progress, attempt, &error, finished_at);
+                let _ = progress.apply(attempt.step, &Event::Failed { retry_at });
+                let failed_at = finished_at;
+                self.batch.failed.push(Failed { attempt, started_at, failed_at, retry_at, error });
+            }
+        }
+    }
+
+    /// Offers a step to others; it counts as running until it comes back.
+    pub(super) fn overflow(&mut self, attempt: Attempt, now: Timestamp) {
+        let draining = self.draining;
+        let Some(task) = self.held_under(attempt.lease) else { return };
+        if draining || task.wanted.is_some() {
+            task.put_back(attempt.step);
+            return self.touched.push(attempt.task());
+        }
+        task.lent += 1;
+        let offer = task.offer(attempt.step, attempt.number, now);
+        self.offers.push(offer);
+    }
+
+    pub(super) fn loan_returned(&mut self, lease: Lease, returned: LoanReturned) {
+        let Some(task) = self.held_under(lease) else { return };
+        task.lent = task.lent.saturating_sub(1);
+        match returned {
+            LoanReturned::Nothing(step) => task.put_back(step),
+            LoanReturned::Done(entry) => {
+                task.came_back();
+                task.recorded = true;
+                // It was followed before it was recorded.
+                let event = Event::Completed { result: entry.result };
+                let _ = task.progress.apply_at(entry.step, &event, entry.finished_at);
+            }
+            LoanReturned::Failed(failure) => {
+                task.came_back();
+                task.recorded = true;
+                let _ = task.progress.apply(failure.step, &Event::Failed { retry_at: failure.retry_at });
+            }
+        }
+        self.touched.push(lease.task);
+    }
+}
+
+impl<B> super::ActiveTask<B> {
+    pub(super) fn offer(&self, step: StepNo, number: u32, offered_at: Timestamp) -> Offer {
+        let attempt = Attempt { lease: self.lease, step, number };
+        Offer { attempt, offered_at, target: self.routes.of(step).target.clone() }
+    }
+}

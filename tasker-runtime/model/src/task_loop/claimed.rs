@@ -1,0 +1,94 @@
+//! Tasks come in.
+
+use super::{
+    ActiveTask, ClaimedTask, Left, MAX_TAKEOVERS, NEAR, POSTPONED_BY, QUARANTINE_AFTER, TaskLoop, Unrunnable,
+};
+use crate::{End, Lease, TaskState, Timestamp};
+use uuid::Uuid;
+
+impl<B> TaskLoop<B> {
+    pub(super) fn claimed(&mut self, claimed: ClaimedTask<B>, now: Timestamp) {
+        let ClaimedTask { lease, id, takeovers, routes, progress, body } = claimed;
+        let task = lease.task;
+        if !self.is_news(lease) {
+            let body = Some(body);
+            return self.left.push(Left { task, id, state: None, run_at: None, followed: false, body });
+        }
+        if takeovers >= MAX_TAKEOVERS {
+            self.dead_letters.push(lease);
+            let cause =
+                format!("set aside: {MAX_TAKEOVERS} processes in a row died while they held this task");
+            return self.end_unheld(lease, id, TaskState::BlockedByFailures, Timestamp::NEVER, cause);
+        }
+        if takeovers >= QUARANTINE_AFTER {
+            if self.quarantined.is_some_and(|other| other != task) {
+                // One after the other: usually the holder's death had nothing to do with any of them.
+                self.postponed += 1;
+                let later = now + POSTPONED_BY * self.postponed;
+                let cause = "waits until another task whose holders died has moved on".to_owned();
+                return self.end_unheld(lease, id, TaskState::Pending, later, cause);
+            }
+            self.quarantined = Some(task);
+        }
+        let mut active = ActiveTask {
+            lease,
+            id,
+            takeovers,
+            recorded: false,
+            routes,
+            progress,
+            running: 0,
+            lent: 0,
+            wanted: None,
+            rollback_shown: false,
+            due: None,
+            body,
+        };
+        active.progress.wake(now);
+        self.tasks.insert(task, active);
+        self.touched.push(task);
+    }
+
+    /// Gives back a task that cannot be run here now.
+    pub(super) fn unrunnable(&mut self, task: Unrunnable, now: Timestamp) {
+        let Unrunnable { lease, id, cause } = task;
+        if self.is_news(lease) {
+            return self.end_unheld(lease, id, TaskState::Pending, now + NEAR, cause);
+        }
+        let task = lease.task;
+        self.left.push(Left { task, id, state: None, run_at: None, followed: false, body: None });
+    }
+
+    /// Whether nothing later is known of the task of `lease`. What is known of it under an earlier lease, which
+    /// this process had before it was taken for dead, is forgotten.
+    fn is_news(&mut self, lease: Lease) -> bool {
+        let Some(known) = self.tasks.get(&lease.task).map(|task| task.lease.epoch) else { return true };
+        if known >= lease.epoch {
+            return false;
+        }
+        if let Some(active) = self.forget(lease.task) {
+            self.left.push(active.gone());
+        }
+        // What it was about to write would be refused, and the lease that lives be taken for lost with it.
+        self.batch.done.retain(|done| done.attempt.task() != lease.task);
+        self.batch.failed.retain(|failed| failed.attempt.task() != lease.task);
+        self.batch.ends.retain(|end| end.lease.task != lease.task);
+        self.offers.retain(|offer| offer.attempt.task() != lease.task);
+        true
+    }
+
+    /// Has a task given back that is held under a lease nobody here knows of: the answer that brought it was
+    /// lost.
+    pub(super) fn stray_lease(&mut self, lease: Lease) {
+        let known = self.tasks.get(&lease.task).is_some_and(|task| task.lease == lease);
+        if !known && !self.batch.ends.iter().any(|end| end.lease == lease) {
+            self.stray.push(lease);
+        }
+    }
+
+    fn end_unheld(&mut self, lease: Lease, id: Uuid, state: TaskState, run_at: Timestamp, cause: String) {
+        self.unheld.push((lease.task, id, state));
+        let cause = Some(cause);
+        self.batch.ends.push(End { lease, state, run_at: Some(run_at), finished_at: None, cause });
+    }
+}

@@ -1,0 +1,67 @@
+//! What operators ask of held tasks.
+
+use super::{CommandAnswer, CommandWrite, PendingCommand, TaskLoop, Wanted};
+use crate::{Command, CommandError, TaskNo, Timestamp};
+
+impl<B> TaskLoop<B> {
+    /// What is to be written about the commands that arrived: one of each task, the others wait for the next
+    /// round, because they are about what this one leads to. So do those of a task with a failure that is not
+    /// durable yet: what they allow anew must be on record. Each goes back to [`answered`](Self::answered).
+    #[must_use]
+    pub fn answers(&mut self, now: Timestamp) -> Vec<CommandWrite> {
+        let mut writes: Vec<CommandWrite> = Vec::new();
+        let mut later = Vec::new();
+        for command in std::mem::take(&mut self.commands) {
+            let task = command.lease.task;
+            let unwritten = self.batch.failed.iter().any(|failed| failed.attempt.task() == task);
+            if unwritten || writes.iter().any(|write| write.task() == task) {
+                later.push(command);
+            } else {
+                writes.extend(self.answer(command, now));
+            }
+        }
+        self.commands = later;
+        writes
+    }
+
+    /// Takes what came of writing an answer. `written`: whether it was; it is not where somebody else followed the
+    /// command or took it back, nor where the store did not answer, and then it comes again.
+    pub fn answered(&mut self, write: CommandWrite, written: bool, now: Timestamp) {
+        let (task, lease) = (write.task(), write.command.lease);
+        let Some(active) = self.held_under(lease) else { return };
+        if let (CommandAnswer::Facts(facts, at), true) = (write.answer, written) {
+            facts.iter().for_each(|fact| active.accept(fact, at));
+            // What a failed batch had cancelled may be due since.
+            active.progress.wake(now);
+        }
+        self.touched.push(task);
+    }
+
+    fn answer(&mut self, command: PendingCommand, now: Timestamp) -> Option<CommandWrite> {
+        let task: TaskNo = command.lease.task;
+        // Of an earlier lease, it may have been followed or taken back since; otherwise it comes again.
+        let active = self.held_under(command.lease)?;
+        let wanted = match command.command {
+            Command::Cancel => Some(Wanted::Cancelled),
+            Command::Pause => Some(Wanted::Paused),
+            _ => None,
+        };
+        if wanted.is_some() {
+            // It stays on record until the task has come to that, whoever holds it by then.
+            active.wanted = wanted;
+            self.touched.push(task);
+            return None;
+        }
+        let answer = match (&command.command, command.command.facts(&active.progress)) {
+            (Command::Resume, _) => {
+                active.wanted = None;
+                CommandAnswer::Followed
+            }
+            // Only tasks that nobody holds can be given up.
+            (Command::GiveUp, _) => CommandAnswer::Refused(CommandError::NotBlocked(active.progress.state())),
+            (_, Ok(facts)) => CommandAnswer::Facts(facts, active.progress.after_all(now)),
+            (_, Err(problem)) => CommandAnswer::Refused(problem),
+        };
+        Some(CommandWrite { command, answer })
+    }
+}

@@ -1,0 +1,94 @@
+//! Tasks leave: over, given back, or lost.
+
+use super::{ActiveTask, Left, NEAR, Next, TaskLoop, Wanted, Withdrawal};
+use crate::{End, TaskNo, TaskState, Timestamp, Verdict};
+
+impl<B> TaskLoop<B> {
+    /// Adds the ends of the touched tasks that are over or are given back.
+    pub(super) fn find_ends(&mut self, now: Timestamp) {
+        for task in &self.touched {
+            let Some(active) = self.tasks.get_mut(task) else { continue };
+            let end = active.end(now, self.draining);
+            self.batch.ends.extend(end.or_else(|| active.rollback_begun()));
+        }
+    }
+
+    /// What is not to be offered any more. A task that ends, or that leaves with steps lent, takes back
+    /// everything: nobody would do so later. One that is to pause takes back what nobody has begun.
+    pub(super) fn withdrawals(&self) -> Vec<Withdrawal> {
+        let lent = self.touched.iter().filter_map(|task| self.tasks.get(task)).filter(|task| task.lent > 0);
+        let withdrawal = |task: &ActiveTask<B>| {
+            let taken = self.giving_back || task.wanted == Some(Wanted::Cancelled);
+            let wanted = taken || task.wanted == Some(Wanted::Paused);
+            wanted.then_some(Withdrawal { lease: task.lease, taken })
+        };
+        lent.filter_map(withdrawal).collect()
+    }
+
+    /// A task whose end is durable leaves.
+    pub(super) fn leave(&mut self, end: &End) {
+        let Some(active) = self.forget(end.lease.task) else { return };
+        let (task, id, followed) = (end.lease.task, active.id, active.wanted.is_some());
+        let (state, body) = (Some(end.state), Some(active.body));
+        self.left.push(Left { task, id, state, run_at: end.run_at, followed, body });
+    }
+
+    /// Drops what is known of a task. With `give_back` the queue gets it, to be read anew.
+    pub(super) fn drop_task(&mut self, task: TaskNo, give_back: bool, now: Timestamp, next: &mut Next<B>) {
+        let Some(active) = self.forget(task) else { return };
+        if give_back {
+            next.give_back.push(active.given_back(now));
+        } else {
+            next.lost.push(active.id);
+        }
+        self.left.push(active.gone());
+    }
+}
+
+impl<B> ActiveTask<B> {
+    /// How a task leaves this process's hands now, if it does.
+    fn end(&self, now: Timestamp, draining: bool) -> Option<End> {
+        let end = |state, run_at, finished_at, cause| {
+            Some(End { lease: self.lease, state, run_at, finished_at, cause })
+        };
+        match self.wanted {
+            Some(Wanted::Cancelled) => return end(TaskState::Cancelled, None, Some(now), None),
+            // What is over without it has nothing left to pause.
+            Some(Wanted::Paused) if self.running == 0 && !self.progress.state().is_final() => {
+                return end(TaskState::Paused, Some(Timestamp::NEVER), None, None);
+            }
+            _ => {}
+        }
+        let state = self.progress.state();
+        match self.progress.verdict() {
+            Verdict::Waiting(at) if at.since(now) > NEAR || draining => {
+                let cause = self.progress.rolling_back().then(|| self.progress.failures()).flatten();
+                end(state, Some(at), None, cause)
+            }
+            Verdict::Working if draining && self.running == 0 => Some(self.given_back(now)),
+            Verdict::Working | Verdict::Waiting(_) => None,
+            Verdict::Complete | Verdict::Failed | Verdict::Compensated if state.is_final() => {
+                end(state, None, Some(now), self.progress.failures())
+            }
+            Verdict::Complete | Verdict::Failed | Verdict::Compensated => {
+                end(state, Some(Timestamp::NEVER), None, self.progress.failures())
+            }
+        }
+    }
+
+    /// Says once, in the store, that the task is being rolled back. The hold goes on.
+    fn rollback_begun(&mut self) -> Option<End> {
+        if self.rollback_shown || !self.progress.rolling_back() {
+            return None;
+        }
+        self.rollback_shown = true;
+        let (state, cause) = (TaskState::Compensating, self.progress.failures());
+        Some(End { lease: self.lease, state, run_at: None, finished_at: None, cause })
+    }
+
+    /// The end of a hold that leaves the task for others to claim at once.
+    fn given_back(&self, now: Timestamp) -> End {
+        let state = if self.progress.rolling_back() { TaskState::Compensating } else { TaskState::Pending };
+        End { lease: self.lease, state, run_at: Some(now), finished_at: None, cause: None }
+    }
+}

@@ -1,0 +1,50 @@
+-- append what steps came to
+-- Results: $1 task, $2 lease, $3 step, $4 attempt, $5 kind, $6 started, $7 finished, $8 result.
+-- Failures: $9 task, $10 lease, $11 step, $12 attempt, $13 started, $14 failed, $15 next attempt (null: for
+-- good), $16 error.
+-- Of worker $17, as holder or as taker of an offer, which ends; null: nobody holds the tasks, and their rows are
+-- locked. Beside each stands $18. Returns what that covers; what is recorded already stays.
+with named as (
+    select * from unnest($1::bigint[], $2::bigint[], $3::bigint[]) as e (task_id, lease, step)
+    union all
+    select * from unnest($9::bigint[], $10::bigint[], $11::bigint[]) as e (task_id, lease, step)
+), loans as (
+    delete from tasker.offers o
+    using named n
+    where o.task_id = n.task_id
+      and o.step = n.step
+      and o.lease = n.lease
+      and o.taker = $17
+      -- Who took the task over may not have dropped its offers yet.
+      and exists (select 1 from tasker.runs r where r.task_id = o.task_id and r.lease = o.lease)
+    returning o.task_id, o.step
+), results as materialized (
+    select e.*
+    from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+        $8::text[]) as e (task_id, lease, step, attempt, kind, started_at, finished_at, result)
+    join tasker.runs r on r.task_id = e.task_id
+        and r.lease = e.lease
+        and (r.owner is not distinct from $17 or $17::bigint is null and r.finished_at is not null
+            or (e.task_id, e.step) in (select task_id, step from loans))
+), failures as materialized (
+    select e.*
+    from unnest($9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
+        $15::bigint[], $16::text[]) as e (task_id, lease, step, attempt, started_at, failed_at, retry_at, error)
+    join tasker.runs r on r.task_id = e.task_id
+        and r.lease = e.lease
+        and (r.owner is not distinct from $17 or $17::bigint is null and r.finished_at is not null
+            or (e.task_id, e.step) in (select task_id, step from loans))
+), added as (
+    insert into tasker.steps (task_id, started_at, finished_at, worker, step, attempt, kind, result)
+    select task_id, started_at, finished_at, $18, step, attempt, kind, result::json
+    from results
+    on conflict (task_id, step) do nothing
+), failed as (
+    insert into tasker.attempts (task_id, started_at, failed_at, retry_at, worker, step, attempt, error)
+    select task_id, started_at, failed_at, retry_at, $18, step, attempt, error::json
+    from failures
+    on conflict (task_id, step, attempt) do nothing
+)
+select task_id, step from results
+union all
+select task_id, step from failures

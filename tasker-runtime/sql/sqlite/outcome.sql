@@ -1,0 +1,6 @@
+-- read where the task $1 stands and, once it is complete (10), the results of its steps $2
+select t.template_id, r.state, r.cause, s.step, s.result
+from tasks t
+join runs r on r.task_id = t.id
+left join steps s on s.task_id = t.id and s.step in (select value from json_each($2)) and r.state = 10
+where t.uuid = $1

@@ -1,6 +1,0 @@
--- allow the failed step $2 of task $1 a new round of attempts
-update attempts
-set reopened = 1
-where task_id = $1
-  and step = $2
-  and retry_at is null

@@ -1,0 +1,132 @@
+//! Shows a task until it comes to rest, and says how it ended.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::{Done, Failure, Form, live::Live, output, printable::printable, signals::Signals};
+use crate::{
+    api::{TaskReport, Tasker, WaitError, Watch},
+    model::{StepState, TaskState},
+    store,
+};
+
+/// How often the report is looked at while this process hears nothing of the task: another one may have it.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What ends the watching before the task does.
+pub(super) struct Until<'a> {
+    pub signals: &'a mut Signals,
+    /// In seconds.
+    pub timeout: Option<u64>,
+    /// The command that goes on where this one stopped.
+    pub come_back: &'static str,
+}
+
+/// Shows the task until it comes to rest.
+pub(super) async fn follow(
+    tasker: &Tasker,
+    mut watch: Watch,
+    mut live: Live,
+    until: Until<'_>,
+) -> Result<TaskReport, Failure> {
+    let task = watch.task();
+    let come_back = format!("tasker {} {task}", until.come_back);
+    let mut rest = std::pin::pin!(rested(tasker, task));
+    let mut looked = std::pin::pin!(look(tasker, task));
+    let mut limit = std::pin::pin!(async {
+        match until.timeout {
+            Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+            None => std::future::pending().await,
+        }
+    });
+    // No branch waits for the database by itself: a signal counts also while that does not answer.
+    loop {
+        tokio::select! {
+            biased;
+            () = until.signals.stop() => {
+                let message = format!("interrupted; task {task} stays and can be taken up again");
+                return Err(Failure::interrupted(message).try_this(come_back));
+            }
+            Some(update) = watch.next() => {
+                live.show(&update);
+                looked.set(look(tasker, task));
+            }
+            report = &mut looked, if !live.is_silent() => {
+                // A database that is away for a moment is waited for below.
+                if let Ok(Some(report)) = report {
+                    live.look(&report);
+                }
+                looked.set(look(tasker, task));
+            }
+            report = &mut rest => {
+                while let Some(update) = watch.pending() {
+                    live.show(&update);
+                }
+                let report = report.map_err(|error| match error {
+                    WaitError::Store(error) => error.into(),
+                    error => Failure::not_found(error),
+                })?;
+                live.finish(&report);
+                return Ok(report);
+            }
+            () = &mut limit => {
+                let seconds = until.timeout.unwrap_or_default();
+                let message = format!("task {task} has not finished after {seconds} s; it stays");
+                return Err(Failure { code: 5, message, hint: Some(come_back) });
+            }
+        }
+    }
+}
+
+/// The task once it is over or cannot go on by itself.
+async fn rested(tasker: &Tasker, task: Uuid) -> Result<TaskReport, WaitError> {
+    tasker.wait(task).await?;
+    tasker.show(task).await?.ok_or(WaitError::UnknownTask(task))
+}
+
+/// The report, a moment from now.
+async fn look(tasker: &Tasker, task: Uuid) -> store::Result<Option<TaskReport>> {
+    tokio::time::sleep(LOOK).await;
+    tasker.show(task).await
+}
+
+/// Prints the result and decides the exit code.
+pub(super) fn conclude(report: &TaskReport, form: Form) -> Done {
+    match (form, report.state) {
+        (Form::Json | Form::Jsonl, _) => output::json(report, form)?,
+        (Form::Table, TaskState::Complete) => output::json(&report.result, form)?,
+        _ => {}
+    }
+    if report.state == TaskState::Complete {
+        return Ok(());
+    }
+    let failed = report.all().filter(|step| step.state == StepState::Error);
+    let lines: Vec<String> = failed
+        .map(|step| {
+            let name = printable(&step.name);
+            match (&step.error, step.batches) {
+                (Some(error), _) => format!(
+                    "step `{name}` failed for good after {} of {} attempts: {}",
+                    step.attempts,
+                    step.max_attempts,
+                    printable(&error.to_string())
+                ),
+                (None, Some(batches)) => format!("step `{name}` failed for good: {batches}"),
+                (None, None) => format!("step `{name}` failed for good"),
+            }
+        })
+        .collect();
+    let why = if lines.is_empty() {
+        let cause = report.cause.as_ref().map(|cause| format!(": {}", printable(cause))).unwrap_or_default();
+        format!("task {} is {}{cause}", report.task_id, report.state)
+    } else {
+        lines.join("\n       ")
+    };
+    let task = report.task_id;
+    Err(Failure::run(why).try_this(match report.state {
+        TaskState::Paused => format!("tasker resume {task}"),
+        TaskState::BlockedByFailures => format!("tasker show {task}, then tasker retry {task}"),
+        _ => format!("tasker show {task}"),
+    }))
+}

@@ -1,0 +1,384 @@
+//! The taker's side of lending: runs steps and compensations that other processes offer.
+//!
+//! What is on offer is resolved by this process's own registry: what a template writes may lead to a handler
+//! here that the holder of the task knows by another name, or not at all. A crash leaves a loan without a
+//! taker; it is offered again.
+
+mod resolve;
+mod shown;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    resolve::{Resolved, Resolver},
+    shown::{Group, Shown},
+};
+use super::{
+    announce::News, body::TaskBody, call::Came, driver::BATCH, engine::Shared, prepare::prepare_call, take,
+};
+use crate::{
+    model::{
+        Json, StepNo, TaskNo, WorkerId,
+        task_loop::{self, AttemptEnded, retry_at},
+    },
+    orchestration::{
+        journal::History,
+        share::{self, Outcome, Taken},
+    },
+};
+
+/// A step that runs here for another process.
+struct Borrowed {
+    /// Who lent it.
+    owner: WorkerId,
+    /// Its task, as it was when the step was taken.
+    known: Arc<Shown>,
+    /// Which loan it is. The same attempt may be lent here again while its first call still runs: what that
+    /// one comes to is not wanted any more.
+    loan: u64,
+    cancel: CancellationToken,
+    /// Tells the handler to stop, as that of a held task.
+    stop: CancellationToken,
+}
+
+/// Runs what others offer.
+pub(crate) struct Borrower {
+    shared: Arc<Shared>,
+    resolver: Resolver,
+    sender: UnboundedSender<(u64, AttemptEnded)>,
+    done: UnboundedReceiver<(u64, AttemptEnded)>,
+    /// As whom this process has its loans.
+    worker: WorkerId,
+    borrowed: HashMap<(TaskNo, StepNo), Borrowed>,
+    /// How many steps were borrowed so far.
+    loans: u64,
+    /// The database did not answer something that gives this worker steps or takes them away: it may have
+    /// some on loan without knowing.
+    loans_unknown: bool,
+}
+
+impl Borrower {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let (sender, done) = unbounded_channel();
+        let (worker, resolver) = (shared.worker(), Resolver::default());
+        Self {
+            shared,
+            resolver,
+            sender,
+            done,
+            worker,
+            borrowed: HashMap::new(),
+            loans: 0,
+            loans_unknown: false,
+        }
+    }
+
+    /// Runs until the engine stops; then hands back what has not come to its end.
+    pub(crate) async fn run(mut self) {
+        let mut arrived = Vec::new();
+        loop {
+            tokio::select! {
+                () = self.shared.stopping.cancelled() => break,
+                _ = self.done.recv_many(&mut arrived, BATCH) => self.give_back(arrived.drain(..)).await,
+                () = self.shared.offered.notified() => self.take().await,
+                () = self.shared.clock.sleep(take::pause(&self.shared)) => self.take().await,
+            }
+        }
+        self.borrowed.values().for_each(|borrowed| borrowed.stop.cancel());
+        let limit = tokio::time::sleep(self.shared.settings.drain);
+        let mut limit = std::pin::pin!(limit);
+        while !self.borrowed.is_empty() {
+            tokio::select! {
+                _ = self.done.recv_many(&mut arrived, BATCH) => self.give_back(arrived.drain(..)).await,
+                () = &mut limit => break,
+            }
+        }
+        for ((task, step), borrowed) in std::mem::take(&mut self.borrowed) {
+            borrowed.cancel.cancel();
+            self.hand_back(task, step).await;
+        }
+    }
+
+    /// Takes what is on offer and can run here now.
+    async fn take(&mut self) {
+        if self.worker != self.shared.worker() {
+            // Taken for dead meanwhile: what it had on loan is on offer again.
+            self.worker = self.shared.worker();
+            self.borrowed.drain().for_each(|(_, borrowed)| borrowed.cancel.cancel());
+        }
+        if std::mem::take(&mut self.loans_unknown) {
+            self.look_after().await;
+        }
+        let shared = self.shared.clone();
+        // Whoever ends from here on has the offers looked at again.
+        shared.passed_over.store(true, Ordering::SeqCst);
+        let mut full = shared.permits.free() == 0;
+        if !full {
+            let on_offer = async { share::on_offer(&mut shared.store.reader().await?).await };
+            let on_offer = on_offer.await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "offers wait for the database");
+                Vec::new()
+            });
+            let registry = shared.plans.registry().current();
+            for target in on_offer {
+                let Some(resolved) = self.resolver.resolve(&registry, &shared.served, &target) else {
+                    continue;
+                };
+                let room = resolved.room(&shared.permits);
+                full |= room == 0 || self.take_for(&target, &resolved, room).await == room;
+            }
+        }
+        shared.passed_over.store(full, Ordering::SeqCst);
+    }
+
+    /// Takes `room` steps at most that are offered for this target, and returns how many.
+    async fn take_for(&mut self, target: &str, resolved: &Resolved, room: usize) -> usize {
+        let taken = async {
+            let mut connection = self.shared.store.writer().await?;
+            share::take(&mut connection, self.worker, target, room).await
+        };
+        match taken.await {
+            Ok(taken) => {
+                let count = taken.len();
+                self.start_all(taken, resolved).await;
+                count
+            }
+            Err(error) => {
+                // They may be taken all the same.
+                self.loans_unknown = true;
+                tracing::warn!(%error, "offers wait for the database");
+                0
+            }
+        }
+    }
+
+    /// Hands back what this worker has on loan without knowing.
+    async fn look_after(&mut self) {
+        let borrowed = async {
+            let mut connection = self.shared.store.writer().await?;
+            share::borrowed(&mut connection, self.worker).await
+        };
+        match borrowed.await {
+            Ok(borrowed) => {
+                for (task, step) in borrowed {
+                    if !self.borrowed.contains_key(&(task, step)) {
+                        self.hand_back(task, step).await;
+                    }
+                }
+            }
+            Err(error) => {
+                self.loans_unknown = true;
+                tracing::warn!(%error, "what this worker has on loan waits for the database");
+            }
+        }
+    }
+
+    /// Starts steps that were taken together.
+    async fn start_all(&mut self, taken: Vec<Taken>, resolved: &Resolved) {
+        let groups = self.groups(taken, resolved).await;
+        let read = async { shown::read(&mut self.shared.store.reader().await?, &groups).await };
+        let histories = match read.await {
+            Ok(histories) => histories,
+            Err(error) => {
+                // They are on loan here, and nothing runs.
+                self.loans_unknown = true;
+                tracing::warn!(%error, "what borrowed steps read waits for the database");
+                return;
+            }
+        };
+        let mut outcomes = Vec::new();
+        for group in groups {
+            let Some(task) = group.taken.first().map(|taken| taken.attempt.task()) else { continue };
+            let known = match histories.get(&task) {
+                Some(history) => Shown::of(&group, history),
+                None => Shown::of(&group, &History::default()),
+            };
+            let known = Arc::new(known);
+            for taken in group.taken {
+                let step = taken.attempt.step;
+                if step.undoes().is_some() && known.body.plan.handler(step).is_none() {
+                    outcomes.extend(self.not_compensated(taken, &known).await);
+                } else {
+                    self.start(taken, &known).await;
+                }
+            }
+        }
+        self.record(outcomes).await;
+    }
+
+    /// The steps of each task, with the rules they follow here; what follows none is handed back.
+    async fn groups(&mut self, taken: Vec<Taken>, resolved: &Resolved) -> Vec<Group> {
+        let mut by_task: HashMap<TaskNo, Vec<Group>> = HashMap::new();
+        for taken in taken {
+            let (task, step) = (taken.attempt.task(), taken.attempt.step);
+            let groups = by_task.entry(task).or_default();
+            let place = StepNo::of(step.step());
+            let follows = |group: &&mut Group| group.compiled.key(place) == Some(resolved.handler.key());
+            if let Some(group) = groups.iter_mut().find(follows) {
+                group.taken.push(taken);
+                continue;
+            }
+            let Ok(compiled) = self.shared.plans.get(taken.task.template).await else {
+                self.hand_back(task, step).await;
+                continue;
+            };
+            let compiled = self.shared.plans.bound(compiled, step.step(), &resolved.handler);
+            groups.push(Group { task: taken.task.clone(), compiled, taken: vec![taken] });
+        }
+        by_task.into_values().flatten().collect()
+    }
+
+    async fn start(&mut self, taken: Taken, known: &Arc<Shown>) {
+        let attempt = taken.attempt;
+        let (task, step) = (attempt.task(), attempt.step);
+        let Shown { body, progress, .. } = &**known;
+        let cancel = CancellationToken::new();
+        let stop = cancel.child_token();
+        let (facts, plan, results) = (body.facts.clone(), body.plan.clone(), body.results.clone());
+        let own = TaskBody { facts, plan, results, cancel: cancel.clone(), stop: stop.clone() };
+        let call = task_loop::Call::of(progress, attempt);
+        let Some(mut call) = prepare_call(&self.shared, &own, call, false) else {
+            return self.hand_back(task, step).await;
+        };
+        // What is on its way to its permit must not look like room for more.
+        call.permit = call.permit.taken();
+        self.loans += 1;
+        let loan = self.loans;
+        let borrowed = Borrowed { owner: taken.owner, known: known.clone(), loan, cancel, stop };
+        if let Some(former) = self.borrowed.insert((task, step), borrowed) {
+            // Lent anew since: what the earlier loan comes to is refused.
+            former.cancel.cancel();
+        }
+        let done = self.sender.clone();
+        tokio::spawn(call.run(move |came| {
+            // A borrowed step waits for its permit as long as it takes; without a receiver the engine has
+            // stopped.
+            if let Came::Ended(ended) = came {
+                let _ = done.send((loan, ended));
+            }
+        }));
+    }
+
+    /// What came of a compensation that nobody has written: nothing had to be done. One that somebody has begun
+    /// exists elsewhere, and is left to them.
+    async fn not_compensated(&mut self, taken: Taken, known: &Shown) -> Option<Outcome> {
+        let Taken { attempt, owner, .. } = taken;
+        if attempt.number > 1 {
+            self.hand_back(attempt.task(), attempt.step).await;
+            return None;
+        }
+        let now = self.shared.clock.now();
+        Some(Outcome {
+            lease: attempt.lease,
+            owner,
+            step: attempt.step,
+            attempt: attempt.number,
+            started_at: now,
+            finished_at: known.after_all(now),
+            result: Ok(Json::null()),
+        })
+    }
+
+    /// Records what came of borrowed steps, all that came back together, and tells their holders.
+    async fn give_back(&mut self, arrived: impl Iterator<Item = (u64, AttemptEnded)>) {
+        let mut outcomes = Vec::new();
+        for (loan, ended) in arrived {
+            outcomes.extend(self.outcome(loan, ended).await);
+        }
+        self.record(outcomes).await;
+        if self.shared.permits.free() > 0 {
+            self.shared.offered.notify_one();
+        }
+    }
+
+    /// What is to be recorded of a borrowed step; `None` when it is handed back instead.
+    async fn outcome(&mut self, loan: u64, ended: AttemptEnded) -> Option<Outcome> {
+        let attempt = ended.attempt;
+        let (task, step) = (attempt.task(), attempt.step);
+        if self.borrowed.get(&(task, step)).is_none_or(|borrowed| borrowed.loan != loan) {
+            self.shared.counters.late.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(task = task.0, "late outcome refused: the step is on loan anew");
+            return None;
+        }
+        let Borrowed { owner, known, .. } = self.borrowed.remove(&(task, step))?;
+        let Some(outcome) = ended.outcome else {
+            self.hand_back(task, step).await;
+            return None;
+        };
+        let checked = outcome.and_then(|result| known.progress.rules().checked(step, result));
+        let result = checked.map_err(|error| {
+            let retry_at = retry_at(&known.progress, attempt, &error, ended.finished_at);
+            (error, retry_at)
+        });
+        Some(Outcome {
+            lease: attempt.lease,
+            owner,
+            step,
+            attempt: attempt.number,
+            started_at: ended.started_at,
+            finished_at: known.after_all(ended.finished_at),
+            result,
+        })
+    }
+
+    /// Writes outcomes together; what the database refuses is halved until it stands alone.
+    async fn record(&mut self, mut outcomes: Vec<Outcome>) {
+        outcomes.sort_unstable_by_key(|outcome| (outcome.lease.task, outcome.step));
+        let mut parts = if outcomes.is_empty() { vec![] } else { vec![&*outcomes] };
+        while let Some(part) = parts.pop() {
+            let recorded = async {
+                let mut connection = self.shared.store.writer().await?;
+                share::give_back(&mut connection, self.worker, part).await
+            };
+            match (part, recorded.await) {
+                (_, Ok(written)) => self.tell(part, &written),
+                (_, Err(error)) if error.is_transient() => {
+                    tracing::warn!(%error, "the results of borrowed steps wait for the database");
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    parts.push(part);
+                }
+                ([outcome], Err(error)) => {
+                    tracing::error!(%error, "a borrowed step's result could not be recorded; it is offered again");
+                    self.hand_back(outcome.lease.task, outcome.step).await;
+                }
+                (_, Err(_)) => {
+                    let (first, rest) = part.split_at(part.len() / 2);
+                    parts.extend([rest, first]);
+                }
+            }
+        }
+    }
+
+    /// Tells the holders of steps whose outcomes are recorded.
+    fn tell(&self, outcomes: &[Outcome], written: &[bool]) {
+        for (outcome, written) in outcomes.iter().zip(written) {
+            if !written {
+                self.shared.counters.late.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(task = outcome.lease.task.0, "late outcome refused: the loan was lost");
+                continue;
+            }
+            self.shared.announcer.tell(News::Returned(outcome.owner.0));
+            if outcome.owner == self.shared.worker() {
+                self.shared.returned.notify_one();
+            }
+        }
+    }
+
+    async fn hand_back(&mut self, task: TaskNo, step: StepNo) {
+        let handed_back = async {
+            let mut connection = self.shared.store.writer().await?;
+            share::hand_back(&mut connection, self.worker, task, step).await
+        };
+        if let Err(error) = handed_back.await {
+            self.loans_unknown = true;
+            tracing::warn!(%error, "a borrowed step could not be handed back yet");
+        }
+    }
+}

@@ -1,0 +1,423 @@
+//! Drives a task loop: brings it what arrives and the time, writes what it says and starts what it calls.
+//!
+//! Everything that arrived while the last batch was being written is folded and written together. What is
+//! decided is decided in [`task_loop`](crate::model::task_loop); what is awaited is awaited here. Each driver
+//! has tasks and a connection of its own, so there is nothing to lock.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, atomic::Ordering},
+};
+
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::{
+    announce::News,
+    backoff::Backoff,
+    body::{self, TaskBody},
+    call::Came,
+    engine::{Counters, Shared},
+    message::{Message, TaskLoops},
+    prepare::prepare_call,
+    watch::Update,
+};
+use crate::{
+    model::{
+        Attempt, Batch, Exceptions, Fact, Failed, Lease, Offer, Timestamp,
+        task_loop::{
+            self, CommandAnswer, CommandWrite, Left, LoanReturned, Next, Round, TaskLoop, Unrunnable,
+            Withdrawal,
+        },
+    },
+    orchestration::{
+        claim::{self, Claimed},
+        commands, record, share,
+    },
+    store::{self, Session},
+};
+
+/// At most this much is folded before it is written.
+pub(crate) const BATCH: usize = 1000;
+
+/// One task loop and what it is driven with.
+pub(crate) struct Driver {
+    shared: Arc<Shared>,
+    session: Session,
+    /// Where the attempts it starts report to.
+    loops: TaskLoops,
+    tasks: TaskLoop<TaskBody>,
+    writing: Backoff,
+    other: Backoff,
+}
+
+impl Driver {
+    pub(crate) fn new(shared: Arc<Shared>, loops: TaskLoops) -> Self {
+        Self {
+            session: shared.store.session(),
+            shared,
+            loops,
+            tasks: TaskLoop::default(),
+            writing: Backoff::new("results wait for the database"),
+            other: Backoff::new("what is to be said of held tasks waits for the database"),
+        }
+    }
+
+    /// Runs until every sender is gone or everything was given back.
+    pub(crate) async fn run(mut self, mut messages: UnboundedReceiver<Message>) {
+        let mut arrived = Vec::with_capacity(BATCH);
+        while self.arrive(&mut messages, &mut arrived).await {
+            for message in arrived.drain(..) {
+                self.fold(message).await;
+            }
+            self.answer_commands().await;
+            let Round { stray, dead_letters, withdrawals, batch, left } = self.tasks.round(self.now());
+            left.into_iter().for_each(|left| self.left(left));
+            for lease in stray {
+                self.let_go(lease).await;
+            }
+            self.set_aside(&dead_letters).await;
+            self.withdraw(&withdrawals).await;
+            let exceptions = self.write(&batch).await;
+            let next = self.tasks.recorded(batch, &exceptions, self.now());
+            self.go_on(next).await;
+            self.shared.look_at_offers();
+            if self.tasks.is_drained() {
+                break;
+            }
+        }
+    }
+
+    /// Waits until there is something to do; false: nothing will come any more.
+    async fn arrive(&self, messages: &mut UnboundedReceiver<Message>, arrived: &mut Vec<Message>) -> bool {
+        if self.tasks.has_more() {
+            while arrived.len() < BATCH
+                && let Ok(message) = messages.try_recv()
+            {
+                arrived.push(message);
+            }
+            return true;
+        }
+        let Some(due) = self.tasks.next_due() else { return messages.recv_many(arrived, BATCH).await > 0 };
+        tokio::select! {
+            biased;
+            count = messages.recv_many(arrived, BATCH) => count > 0,
+            () = self.shared.clock.sleep_until(due) => true,
+        }
+    }
+
+    async fn fold(&mut self, message: Message) {
+        match message {
+            Message::Claimed(tasks) => {
+                for claimed in tasks {
+                    self.claimed(claimed).await;
+                }
+            }
+            Message::Loop(message) => {
+                self.note(&message);
+                self.tasks.handle(message, self.now());
+            }
+        }
+    }
+
+    /// Does what a message means for what runs and for those who watch.
+    fn note(&self, message: &task_loop::Message<TaskBody>) {
+        match message {
+            task_loop::Message::Drain => self.tasks.bodies().for_each(|body| body.stop.cancel()),
+            task_loop::Message::GiveBack => self.tasks.bodies().for_each(|body| body.cancel.cancel()),
+            task_loop::Message::AttemptEnded(ended) if self.tasks.body(ended.attempt.lease).is_none() => {
+                self.shared.counters.late.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(
+                    task = ended.attempt.task().0,
+                    "late outcome refused: the task is no longer held here"
+                );
+            }
+            task_loop::Message::LoanReturned(lease, returned) => self.note_returned(*lease, returned),
+            _ => {}
+        }
+    }
+
+    fn note_returned(&self, lease: Lease, returned: &LoanReturned) {
+        let Some(body) = self.tasks.body(lease) else { return };
+        match returned {
+            LoanReturned::Done(entry) => {
+                body.results.complete(entry.step, entry.result.clone());
+                self.shared.watchers.tell(body.facts.id, || Update::Completed {
+                    step: entry.step,
+                    attempt: entry.attempt,
+                    took: entry.finished_at.since(entry.started_at),
+                    result: entry.result.clone(),
+                });
+            }
+            LoanReturned::Failed(failure) => {
+                let attempt = Attempt { lease, step: failure.step, number: failure.attempt };
+                self.note_failed(body, attempt, failure.retry_at, &failure.error);
+            }
+            LoanReturned::Nothing(_) => {}
+        }
+    }
+
+    fn note_failed(
+        &self,
+        body: &TaskBody,
+        attempt: Attempt,
+        retry_at: Option<Timestamp>,
+        error: &crate::model::StepError,
+    ) {
+        if retry_at.is_none() {
+            body.results.failed(attempt.step, error);
+        }
+        let Attempt { step, number: attempt, .. } = attempt;
+        let failed = || Update::Failed { step, attempt, retry_at, error: error.clone() };
+        self.shared.watchers.tell(body.facts.id, failed);
+    }
+
+    async fn claimed(&mut self, claimed: Claimed) {
+        let message = match self.shared.plans.get(claimed.template).await {
+            Ok(plan) => task_loop::Message::Claimed(body::read_back(claimed, plan)),
+            Err(problem) => {
+                let cause = problem.to_string();
+                tracing::warn!(task = %claimed.uuid, %cause, "task cannot run here");
+                let Claimed { lease, uuid: id, .. } = claimed;
+                task_loop::Message::Unrunnable(Unrunnable { lease, id, cause })
+            }
+        };
+        self.tasks.handle(message, self.now());
+    }
+
+    /// Writes what operators' commands lead to. What could not be written is still on record and comes again.
+    async fn answer_commands(&mut self) {
+        for write in self.tasks.answers(self.now()) {
+            let written = match self.write_answer(&write).await {
+                Ok(written) => written,
+                Err(error) => {
+                    self.other.note(&error);
+                    false
+                }
+            };
+            if let (true, CommandAnswer::Facts(facts, _)) = (written, &write.answer)
+                && let Some(body) = self.tasks.body(write.command.lease)
+            {
+                facts.iter().for_each(|fact: &Fact| body.results.accept(fact));
+            }
+            self.tasks.answered(write, written, self.now());
+        }
+    }
+
+    async fn write_answer(&mut self, write: &CommandWrite) -> store::Result<bool> {
+        let CommandWrite { command, answer } = write;
+        match answer {
+            CommandAnswer::Facts(facts, at) => commands::record(&mut self.session, command, facts, *at).await,
+            CommandAnswer::Refused(problem) => {
+                tracing::warn!(task = write.task().0, %problem, "an operator's command does not fit any more");
+                commands::refuse(&mut self.session, command, problem).await
+            }
+            CommandAnswer::Followed => commands::forget(&mut self.session, command.id).await.map(|()| true),
+        }
+    }
+
+    /// Gives back a task that is held under a lease nobody here knows of.
+    async fn let_go(&mut self, lease: Lease) {
+        tracing::warn!(
+            task = lease.task.0,
+            "a task was claimed without this worker knowing; it is given back"
+        );
+        let (worker, now) = (self.shared.worker(), self.now());
+        let let_go = async {
+            let mut connection = self.session.open().await?;
+            claim::let_go(&mut connection, worker, lease, now).await?;
+            self.session.keep(connection);
+            store::Result::Ok(())
+        };
+        if let Err(error) = let_go.await {
+            self.shared.leases_unknown();
+            self.other.note(&error);
+        }
+        self.shared.hint_all();
+    }
+
+    /// Says of tasks that are set aside why, before they are.
+    async fn set_aside(&mut self, leases: &[Lease]) {
+        let reason = "its holders died in a row without recording anything";
+        while !leases.is_empty() {
+            let (worker, now) = (self.shared.worker(), self.now());
+            match record::set_aside(&mut self.session, worker, leases, now, reason).await {
+                Err(error) if error.is_transient() => self.writing.wait(&error).await,
+                Err(error) => {
+                    tracing::error!(%error, tasks = leases.len(), "dead letters could not be written");
+                    break;
+                }
+                Ok(()) => break,
+            }
+        }
+    }
+
+    /// Takes back offers of tasks that are not to go on.
+    async fn withdraw(&mut self, withdrawals: &[Withdrawal]) {
+        while !withdrawals.is_empty() {
+            match share::withdraw_of(&mut self.session, withdrawals).await {
+                Err(error) if error.is_transient() => self.writing.wait(&error).await,
+                Err(error) => {
+                    self.other.note(&error);
+                    break;
+                }
+                Ok(()) => {
+                    self.shared.returned.notify_one();
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Writes the batch, however often the database has to be asked.
+    async fn write(&mut self, batch: &Batch) -> Exceptions {
+        if batch.is_empty() {
+            return Exceptions::default();
+        }
+        loop {
+            match record::record(&mut self.session, self.shared.worker(), batch).await {
+                Ok(exceptions) => {
+                    self.writing.reset();
+                    self.count(batch, &exceptions);
+                    return exceptions;
+                }
+                Err(error) if error.is_transient() => self.writing.wait(&error).await,
+                Err(error) => {
+                    // Nothing of the batch is known to be written: all of it is read again.
+                    tracing::error!(%error, "results could not be recorded; their tasks are read again");
+                    return Exceptions { stale: batch.tasks().collect(), lost: HashSet::new() };
+                }
+            }
+        }
+    }
+
+    /// Counts what was recorded, and what came too late to be.
+    fn count(&self, batch: &Batch, exceptions: &Exceptions) {
+        let Counters { writes, results, failures, late, .. } = &self.shared.counters;
+        let came_late = |attempt: Attempt| exceptions.lost.contains(&attempt.task());
+        let late_results = batch.done.iter().filter(|done| came_late(done.attempt)).count();
+        let late_failures = batch.failed.iter().filter(|failed| came_late(failed.attempt)).count();
+        writes.fetch_add(1, Ordering::Relaxed);
+        results.fetch_add((batch.done.len() - late_results) as u64, Ordering::Relaxed);
+        failures.fetch_add((batch.failed.len() - late_failures) as u64, Ordering::Relaxed);
+        late.fetch_add((late_results + late_failures) as u64, Ordering::Relaxed);
+    }
+
+    /// What was written is durable: the steps below see it, those who watch are told, and what became ready
+    /// starts.
+    async fn go_on(&mut self, next: Next<TaskBody>) {
+        for done in next.done {
+            let Some(body) = self.tasks.body(done.attempt.lease) else { continue };
+            let took = done.finished_at.since(done.started_at);
+            let (Attempt { step, number: attempt, .. }, result) = (done.attempt, done.result);
+            body.results.complete(step, result.clone());
+            self.shared.watchers.tell(body.facts.id, || Update::Completed { step, attempt, took, result });
+        }
+        for Failed { attempt, retry_at, error, .. } in &next.failed {
+            if let Some(body) = self.tasks.body(attempt.lease) {
+                self.note_failed(body, *attempt, *retry_at, error);
+            }
+        }
+        for (lease, step) in next.skipped {
+            self.tasks.body(lease).into_iter().for_each(|body| body.results.not_taken(step));
+        }
+        for task in next.lost {
+            tracing::warn!(%task, "lease lost; another process moves this task on");
+        }
+        self.give_back(&next.give_back).await;
+        next.left.into_iter().for_each(|left| self.left(left));
+        self.note_moved_on(&next.moved_on).await;
+        for call in next.calls {
+            self.start(call);
+        }
+        self.write_offers(next.offers).await;
+    }
+
+    /// Gives back tasks that are to be read again.
+    async fn give_back(&mut self, ends: &[record::End]) {
+        if ends.is_empty() {
+            return;
+        }
+        if let Err(error) = record::end_many(&mut self.session, self.shared.worker(), ends).await {
+            self.shared.leases_unknown();
+            self.other.note(&error);
+        }
+        self.shared.hint_all();
+    }
+
+    async fn note_moved_on(&mut self, leases: &[Lease]) {
+        if leases.is_empty() {
+            return;
+        }
+        if let Err(error) = record::note_progress(&mut self.session, leases).await {
+            // The deaths of earlier holders still count.
+            self.other.note(&error);
+        }
+    }
+
+    /// A task is held here no more.
+    fn left(&self, left: Left<TaskBody>) {
+        self.shared.make_room();
+        if left.followed {
+            // What was asked has come about and is to be asked no more.
+            self.shared.asked.notify_one();
+        }
+        if let Some(body) = &left.body {
+            body.cancel.cancel();
+            if let Some(at) = left.run_at.filter(|at| *at < Timestamp::NEVER) {
+                self.shared.hint_at(body.plan.template.namespace(), at);
+            }
+        }
+        if let Some(state) = left.state {
+            self.shared.watchers.tell(left.id, || Update::Left { state });
+        }
+    }
+
+    fn start(&self, call: task_loop::Call) {
+        let Some(body) = self.tasks.body(call.attempt.lease) else { return };
+        let (attempt, loops) = (call.attempt, self.loops.clone());
+        let Attempt { step, number, .. } = attempt;
+        self.shared.watchers.tell(body.facts.id, || Update::Started { step, attempt: number });
+        let Some(call) = prepare_call(&self.shared, body, call, attempt.step.undoes().is_none()) else {
+            // It is offered instead to those who can.
+            return loops.send(attempt.task(), task_loop::Message::Overflow(attempt));
+        };
+        tokio::spawn(call.run(move |came| loops.send(attempt.task(), came)));
+    }
+
+    /// Offers what is to be lent, once the tasks' own rows are written.
+    async fn write_offers(&mut self, offers: Vec<Offer>) {
+        if offers.is_empty() {
+            return;
+        }
+        let mut offered = share::offer(&mut self.session, self.shared.worker(), &offers).await;
+        // They may be offered all the same, and then they must not run here as well.
+        while let Err(error) = offered.as_ref()
+            && error.is_transient()
+        {
+            self.writing.wait(error).await;
+            offered = share::offer(&mut self.session, self.shared.worker(), &offers).await;
+        }
+        if let Err(error) = offered {
+            self.other.wait(&error).await;
+            return self.tasks.offers_refused(&offers);
+        }
+        for offer in &offers {
+            self.shared.lent.add(offer.attempt);
+        }
+        self.shared.announcer.tell(News::Offer);
+        self.shared.offered.notify_one();
+    }
+
+    fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+}
+
+impl From<Came> for Message {
+    fn from(came: Came) -> Self {
+        Self::Loop(match came {
+            Came::Ended(ended) => task_loop::Message::AttemptEnded(ended),
+            Came::NoPermit(attempt) => task_loop::Message::Overflow(attempt),
+        })
+    }
+}

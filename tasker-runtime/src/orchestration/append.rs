@@ -1,0 +1,278 @@
+//! Appends to the journals of tasks. Whoever has something to record, a holder, the taker of a lent step or an
+//! operator, comes through here; what goes along with an entry is written here, once.
+//!
+//! **The fence.** An entry is written only under the lease it names, and only by the holder of the task, by the
+//! taker of the step's offer, which ends with it, or where nobody holds the task and its row is locked.
+//!
+//! **Conflicts.** What is recorded first stays. Whoever comes second is not told here: their right was good, and
+//! the journal has what counts.
+//!
+//! A crash before the commit changes nothing.
+
+use std::collections::HashSet;
+
+use super::storable;
+use crate::{
+    model::{
+        Attempt, Batch, Done, End, Fact, Failed, Json, Kind, Lease, StepNo, TaskNo, Timestamp, WorkerId,
+    },
+    store::{Column, Connection, Error, Result, Rows, Value, sql, values},
+};
+
+/// In whose right entries are appended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Right {
+    /// Who holds the tasks or has the steps on loan; `None`: nobody holds them, and their rows are locked.
+    pub owner: Option<WorkerId>,
+    /// Who is named beside the entry; 0 is an operator.
+    pub by: WorkerId,
+}
+
+impl Right {
+    /// Of a worker that ran the steps itself, as holder or as taker.
+    pub(super) fn of(worker: WorkerId) -> Self {
+        Self { owner: Some(worker), by: worker }
+    }
+
+    /// Of an operator, through the holder of the task where there is one.
+    pub(super) fn of_operator(holder: Option<WorkerId>) -> Self {
+        Self { owner: holder, by: WorkerId(0) }
+    }
+}
+
+/// What an attempt came to, or an operator decided.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub attempt: Attempt,
+    pub started_at: Timestamp,
+    pub finished_at: Timestamp,
+    pub content: Content,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    Result(Kind, Json),
+    /// The error as it is stored.
+    Failure {
+        error: Json,
+        retry_at: Option<Timestamp>,
+    },
+}
+
+impl From<&Done> for Entry {
+    fn from(done: &Done) -> Self {
+        Self {
+            attempt: done.attempt,
+            started_at: done.started_at,
+            finished_at: done.finished_at,
+            content: Content::Result(Kind::Handler, done.result.clone()),
+        }
+    }
+}
+
+impl From<&Failed> for Entry {
+    fn from(failed: &Failed) -> Self {
+        Self {
+            attempt: failed.attempt,
+            started_at: failed.started_at,
+            finished_at: failed.failed_at,
+            content: Content::Failure { error: storable::error(&failed.error), retry_at: failed.retry_at },
+        }
+    }
+}
+
+/// What became of entries.
+#[derive(Debug, Default)]
+pub(super) struct Appended {
+    /// The steps whose entries the fence let through.
+    pub covered: HashSet<(TaskNo, StepNo)>,
+    /// Tasks of which something else is recorded than what came in.
+    pub altered: HashSet<TaskNo>,
+}
+
+/// Appends results and ends tasks, in one statement and without looking for conflicts: a result that is there
+/// already refuses all of it. False when a lease did not cover its rows, which were left out.
+pub(super) async fn at_once(connection: &mut Connection, worker: WorkerId, batch: &Batch) -> Result<bool> {
+    if batch.done.is_empty() && batch.ends.is_empty() {
+        return Ok(true);
+    }
+    let (done, ends) = (done_rows(&batch.done), end_rows(&batch.ends));
+    let counts = connection.counts(&sql::RECORD, values![&done, &ends, worker.0]).await?;
+    Ok(counts == [batch.done.len() as u64, batch.ends.len() as u64])
+}
+
+/// Appends `entries`. What the database cannot hold is halved until it stands alone, and is then recorded in a
+/// form that it can hold: no attempt goes unrecorded.
+///
+/// # Errors
+/// Only those that pass. Appending the same again is safe then.
+pub(super) async fn append(connection: &mut Connection, right: Right, entries: &[Entry]) -> Result<Appended> {
+    let mut appended = Appended::default();
+    let mut parts = vec![entries];
+    while let Some(part) = parts.pop() {
+        match (part, write(connection, right, part).await) {
+            (_, Ok(covered)) => appended.covered.extend(covered),
+            (_, Err(error)) if error.is_transient() => return Err(error),
+            ([entry], Err(error)) => in_another_form(connection, right, entry, &error, &mut appended).await?,
+            (_, Err(_)) => {
+                let (first, rest) = part.split_at(part.len() / 2);
+                parts.extend([rest, first]);
+            }
+        }
+    }
+    Ok(appended)
+}
+
+/// Appends an entry that the database refused because of what it holds.
+async fn in_another_form(
+    connection: &mut Connection,
+    right: Right,
+    entry: &Entry,
+    refusal: &Error,
+    appended: &mut Appended,
+) -> Result<()> {
+    let (task, code) = (entry.attempt.task(), refusal.code().unwrap_or_default());
+    tracing::warn!(task = task.0, code, error = %refusal, "what a step came to is recorded in another form");
+    let mut last = None;
+    for (form, keeps_all) in storable::forms(entry, refusal) {
+        match write(connection, right, std::slice::from_ref(&form)).await {
+            Ok(covered) => {
+                appended.covered.extend(covered);
+                appended.altered.extend((!keeps_all).then_some(task));
+                return Ok(());
+            }
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => last = Some(error.to_string()),
+        }
+    }
+    // Only a table that somebody changed refuses the last of them.
+    appended.altered.insert(task);
+    tracing::error!(task = task.0, error = last, "what a step came to cannot be recorded at all");
+    Ok(())
+}
+
+/// Appends entries, all or none, and says which the fence let through. In a transaction of its own unless one
+/// is open.
+async fn write(
+    connection: &mut Connection,
+    right: Right,
+    entries: &[Entry],
+) -> Result<Vec<(TaskNo, StepNo)>> {
+    if entries.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (results, failures) = (result_rows(entries), failure_rows(entries));
+    let owner = right.owner.map(|worker| worker.0);
+    let values: &[Value<'_>] = values![&results, &failures, owner, right.by.0];
+    let rows = match connection.in_transaction() {
+        true => connection.fetch(&sql::APPEND_IN, values).await?,
+        false => connection.script(&sql::APPEND, values).await?,
+    };
+    rows.iter().map(|row| Ok((TaskNo(row.int(0)?), row.step(1, "steps.step")?))).collect()
+}
+
+/// Appends what an operator decided about steps of the task that `lease` is of. Its row must be locked, in a
+/// transaction that is open.
+pub(super) async fn decide(
+    connection: &mut Connection,
+    holder: Option<WorkerId>,
+    lease: Lease,
+    facts: &[Fact],
+    now: Timestamp,
+) -> Result<()> {
+    let right = Right::of_operator(holder);
+    let mut entries = Vec::new();
+    let mut reopened = Vec::new();
+    for fact in facts {
+        let (step, kind, result) = match fact {
+            Fact::Reopened(step) => {
+                reopened.push(*step);
+                continue;
+            }
+            Fact::Resolved(step, result) => (*step, Kind::Operator, result.clone()),
+            Fact::Skipped(step) => (*step, Kind::Skipped, Json::null()),
+        };
+        let attempt = Attempt { lease, step, number: 0 };
+        entries.push(Entry {
+            attempt,
+            started_at: now,
+            finished_at: now,
+            content: Content::Result(kind, result),
+        });
+    }
+    write(connection, right, &entries).await?;
+    if !reopened.is_empty() {
+        let rows = Rows::new(vec![
+            Column::Int(vec![lease.task.0; reopened.len()]),
+            Column::Int(vec![lease.epoch; reopened.len()]),
+            Column::Int(reopened.iter().map(|step| i64::from(step.code())).collect()),
+        ]);
+        connection.execute(&sql::REOPEN_STEPS, values![&rows, right.owner.map(|worker| worker.0)]).await?;
+    }
+    Ok(())
+}
+
+/// The first three columns of every entry, and the fourth.
+fn keys<'a>(attempts: impl Iterator<Item = &'a Attempt> + Clone) -> Vec<Column> {
+    vec![
+        Column::Int(attempts.clone().map(|a| a.lease.task.0).collect()),
+        Column::Int(attempts.clone().map(|a| a.lease.epoch).collect()),
+        Column::Int(attempts.clone().map(|a| i64::from(a.step.code())).collect()),
+        Column::Int(attempts.map(|a| i64::from(a.number)).collect()),
+    ]
+}
+
+fn done_rows(done: &[Done]) -> Rows {
+    let mut columns = keys(done.iter().map(|d| &d.attempt));
+    columns.extend([
+        Column::Int(done.iter().map(|d| d.started_at.as_micros()).collect()),
+        Column::Int(done.iter().map(|d| d.finished_at.as_micros()).collect()),
+        Column::Json(done.iter().map(|d| d.result.clone()).collect()),
+    ]);
+    Rows::new(columns)
+}
+
+fn result_rows(entries: &[Entry]) -> Rows {
+    let results = || {
+        entries.iter().filter_map(|entry| match &entry.content {
+            Content::Result(kind, result) => Some((entry, *kind, result)),
+            Content::Failure { .. } => None,
+        })
+    };
+    let mut columns = keys(results().map(|(entry, ..)| &entry.attempt).collect::<Vec<_>>().into_iter());
+    columns.extend([
+        Column::Int(results().map(|(_, kind, _)| kind as i64).collect()),
+        Column::Int(results().map(|(entry, ..)| entry.started_at.as_micros()).collect()),
+        Column::Int(results().map(|(entry, ..)| entry.finished_at.as_micros()).collect()),
+        Column::Json(results().map(|(_, _, result)| result.clone()).collect()),
+    ]);
+    Rows::new(columns)
+}
+
+fn failure_rows(entries: &[Entry]) -> Rows {
+    let failures = || {
+        entries.iter().filter_map(|entry| match &entry.content {
+            Content::Failure { error, retry_at } => Some((entry, error, retry_at)),
+            Content::Result(..) => None,
+        })
+    };
+    let mut columns = keys(failures().map(|(entry, ..)| &entry.attempt).collect::<Vec<_>>().into_iter());
+    columns.extend([
+        Column::Int(failures().map(|(entry, ..)| entry.started_at.as_micros()).collect()),
+        Column::Int(failures().map(|(entry, ..)| entry.finished_at.as_micros()).collect()),
+        Column::MaybeInt(failures().map(|(_, _, retry_at)| retry_at.map(Timestamp::as_micros)).collect()),
+        Column::Json(failures().map(|(_, error, _)| error.clone()).collect()),
+    ]);
+    Rows::new(columns)
+}
+
+fn end_rows(ends: &[End]) -> Rows {
+    Rows::new(vec![
+        Column::Int(ends.iter().map(|e| e.lease.task.0).collect()),
+        Column::Int(ends.iter().map(|e| e.lease.epoch).collect()),
+        Column::Int(ends.iter().map(|e| i64::from(e.state.code())).collect()),
+        Column::MaybeInt(ends.iter().map(|e| e.run_at.map(Timestamp::as_micros)).collect()),
+        Column::MaybeInt(ends.iter().map(|e| e.finished_at.map(Timestamp::as_micros)).collect()),
+        Column::MaybeText(ends.iter().map(|e| e.cause.clone()).collect()),
+    ])
+}

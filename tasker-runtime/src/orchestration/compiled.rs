@@ -1,0 +1,237 @@
+//! Turns a template and the registry into the rules a task follows.
+
+use std::{sync::Arc, time::Duration};
+
+use jsonschema::Validator;
+use tasker_template::{FailureStrategy, RetryOptions, Step, StepKind, Template};
+
+use crate::{
+    handler::{HandlerSpec, StepHandler},
+    model::{
+        BatchRule, Compensation, HandlerKey, Json, Retry, Rule, Rules, Served, StepError, StepNo, Target,
+        task_loop::{Route, Routes},
+    },
+    registry::{Registration, Registry},
+};
+
+/// A template ready to run: its rules, and the handler of each step where this process has it.
+pub(crate) struct CompiledTemplate {
+    pub template: Arc<Template>,
+    /// Its rules, and where its steps can run.
+    pub routes: Arc<Routes>,
+    /// The epoch of the registry it was compiled with.
+    pub epoch: u64,
+    /// The handler of each step, where this process has it.
+    handlers: Vec<Option<Registration>>,
+    /// What compensates each step, where something does.
+    compensators: Vec<Option<Registration>>,
+    /// What the results of steps must look like, where the template says so.
+    results: Arc<[Option<Validator>]>,
+}
+
+/// What holds where neither the template nor the handler says anything.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Defaults {
+    /// How long one attempt may take.
+    pub timeout: Duration,
+}
+
+impl CompiledTemplate {
+    pub(crate) fn new(
+        template: Arc<Template>,
+        registry: &Registry,
+        served: &Served,
+        defaults: Defaults,
+    ) -> Self {
+        // An invalid schema was refused when the template was read.
+        let schema = |step: &Step| jsonschema::validator_for(step.result_schema.as_ref()?).ok();
+        let results = template.steps().iter().map(schema).collect();
+        Self::with(template, results, registry, served, defaults)
+    }
+
+    /// The same template, with what `registry` has gained since it was compiled.
+    pub(crate) fn renewed(&self, registry: &Registry, served: &Served, defaults: Defaults) -> Self {
+        Self::with(self.template.clone(), self.results.clone(), registry, served, defaults)
+    }
+
+    fn with(
+        template: Arc<Template>,
+        results: Arc<[Option<Validator>]>,
+        registry: &Registry,
+        served: &Served,
+        defaults: Defaults,
+    ) -> Self {
+        let namespace: Arc<str> = template.namespace().into();
+        let count = template.steps().len();
+        let (mut rules, mut routes) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let (mut handlers, mut compensators) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        for (no, step) in (0..).zip(template.steps()) {
+            let handler = registry.find(&namespace, &step.handler.callable).ok();
+            let compensator = handler.and_then(|handler| registry.compensator_of(handler));
+            rules.push(rule(&template, no, (handler, compensator), defaults));
+            routes.push(route(step, &namespace, (handler, compensator), served));
+            handlers.push(handler.cloned());
+            compensators.push(compensator.cloned());
+        }
+        let rules = Arc::new(Rules { steps: rules, on_failure: template.on_failure() });
+        let (routes, epoch) = (Arc::new(Routes { rules, steps: routes }), registry.epoch());
+        Self { template, routes, epoch, handlers, compensators, results }
+    }
+
+    /// The same template, with `handler` for the step `no` and all that call what it calls: another process
+    /// resolved what the template writes. `None` where that is its handler already.
+    pub(crate) fn bound(
+        &self,
+        no: u32,
+        handler: &Registration,
+        registry: &Registry,
+        defaults: Defaults,
+    ) -> Option<Self> {
+        if self.key(StepNo::of(no)) == Some(handler.key()) {
+            return None;
+        }
+        let compensator = registry.compensator_of(handler);
+        let mut rules = Rules::clone(self.rules());
+        let (mut handlers, mut compensators) = (self.handlers.clone(), self.compensators.clone());
+        let callable = &self.template.step(no)?.handler.callable;
+        let steps = (0..).zip(self.template.steps()).filter(|(_, step)| step.handler.callable == *callable);
+        for (no, place) in steps.map(|(no, _)| (no, no as usize)) {
+            rules.steps[place] = rule(&self.template, no, (Some(handler), compensator), defaults);
+            (handlers[place], compensators[place]) = (Some(handler.clone()), compensator.cloned());
+        }
+        let routes = Arc::new(Routes { rules: Arc::new(rules), steps: self.routes.steps.clone() });
+        let (template, results, epoch) = (self.template.clone(), self.results.clone(), self.epoch);
+        Some(Self { template, routes, epoch, handlers, compensators, results })
+    }
+
+    /// The rules its tasks follow.
+    pub(crate) fn rules(&self) -> &Arc<Rules> {
+        &self.routes.rules
+    }
+
+    /// The key of the handler of a step or compensation, where it is here.
+    pub(crate) fn key(&self, no: StepNo) -> Option<&HandlerKey> {
+        self.registered(no).map(Registration::key)
+    }
+
+    /// The handler of a step or compensation, where it is here.
+    pub(crate) fn handler(&self, no: StepNo) -> Option<&Arc<dyn StepHandler>> {
+        self.registered(no).map(Registration::handler)
+    }
+
+    fn registered(&self, no: StepNo) -> Option<&Registration> {
+        let here = if no.undoes().is_some() { &self.compensators } else { &self.handlers };
+        here.get(no.step() as usize)?.as_ref()
+    }
+
+    /// Whether the handler of every step is here.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.handlers.iter().all(Option::is_some)
+    }
+
+    /// Whether `result` has the shape that the template asks of step `no`.
+    ///
+    /// # Errors
+    /// When it breaks the step's schema: the step has then failed for good.
+    pub(crate) fn check_schema(&self, no: StepNo, result: &Json) -> Result<(), StepError> {
+        let schema = self.results.get(no.step() as usize).filter(|_| no.undoes().is_none());
+        let Some(Some(schema)) = schema else { return Ok(()) };
+        let result = result.to_value();
+        let problems: Vec<String> = schema
+            .iter_errors(&result)
+            .map(|error| format!("result{}: {error}", error.instance_path().to_string().replace('/', ".")))
+            .collect();
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(StepError::permanent("INVALID_RESULT", problems.join("; ")))
+        }
+    }
+}
+
+/// The handler of a step and what compensates it, where this process has them.
+type Here<'a> = (Option<&'a Registration>, Option<&'a Registration>);
+
+fn rule(template: &Template, no: u32, (handler, compensator): Here<'_>, defaults: Defaults) -> Rule {
+    let step = &template.steps()[no as usize];
+    let spec = handler.map(Registration::spec);
+    let options = step.retry.or(spec.map_or(&RetryOptions::default(), |spec| &spec.retry));
+    Rule {
+        name: step.name.clone(),
+        kind: step.kind,
+        dependencies: template.dependencies(no).into(),
+        dependents: template.dependents(no).into(),
+        retry: retry(&options),
+        timeout: Some(step.timeout.or(spec.and_then(|spec| spec.timeout)).unwrap_or(defaults.timeout)),
+        batch: batch(template, no, step),
+        compensation: match handler {
+            Some(_) => compensator.map(|compensator| compensation(compensator.spec(), defaults)),
+            None => Some(elsewhere(defaults)),
+        },
+    }
+}
+
+/// What its attribute says: templates say how a step runs, not how it is undone.
+fn compensation(spec: &HandlerSpec, defaults: Defaults) -> Compensation {
+    let timeout = Some(spec.timeout.unwrap_or(defaults.timeout));
+    Compensation { elsewhere: false, retry: retry(&spec.retry), timeout }
+}
+
+/// Of a step whose handler is not here: who has the handler decides.
+fn elsewhere(defaults: Defaults) -> Compensation {
+    Compensation { elsewhere: true, retry: Retry::default(), timeout: Some(defaults.timeout) }
+}
+
+fn route(step: &Step, namespace: &Arc<str>, (handler, compensator): Here<'_>, served: &Served) -> Route {
+    let written = step.queue.as_deref().map(Arc::from);
+    let target = match handler {
+        Some(handler) => Target {
+            handler: handler.key().clone(),
+            namespace: None,
+            queue: written.or_else(|| handler.spec().queue.clone()).or_else(|| Some(namespace.clone())),
+        },
+        None => Target {
+            handler: step.handler.callable.as_str().into(),
+            namespace: Some(namespace.clone()),
+            queue: written,
+        },
+    };
+    let is_served = target.queue.as_deref().is_some_and(|queue| served.has(queue));
+    Route {
+        target: Arc::new(target),
+        priority: step.priority,
+        runs_here: handler.is_some() && is_served,
+        compensates_here: compensator.is_some(),
+    }
+}
+
+fn retry(options: &RetryOptions) -> Retry {
+    let plain = Retry::default();
+    let base = options.base.unwrap_or(plain.base);
+    Retry {
+        max_attempts: match options.retryable {
+            Some(false) => 1,
+            _ => options.max_attempts.unwrap_or(plain.max_attempts),
+        },
+        backoff: options.backoff.unwrap_or(plain.backoff),
+        base,
+        // Who asks for a delay longer than the usual most means it.
+        cap: options.max.unwrap_or(plain.cap.max(base)),
+        max_suggested: options.max.unwrap_or(plain.max_suggested),
+    }
+}
+
+fn batch(template: &Template, no: u32, step: &Step) -> Option<BatchRule> {
+    if step.kind != StepKind::BatchWorker {
+        return None;
+    }
+    let is_analyzer = |&&of: &&u32| template.steps()[of as usize].kind == StepKind::Batchable;
+    let analyzer = template.dependencies(no).iter().find(is_analyzer).copied()?;
+    // Either of the two may say it; the worker goes first.
+    let configs =
+        || [step.batch.as_ref(), template.steps()[analyzer as usize].batch.as_ref()].into_iter().flatten();
+    let parallelism = configs().find_map(|config| config.parallelism).unwrap_or(u32::MAX);
+    let said = |strategy: &FailureStrategy| *strategy != FailureStrategy::default();
+    let strategy = configs().map(|config| config.failure_strategy).find(said).unwrap_or_default();
+    Some(BatchRule { analyzer, parallelism, strategy })
+}
