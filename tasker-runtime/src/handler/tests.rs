@@ -272,7 +272,7 @@ fn state_that_may_be_missing_is_an_option() {
     }
 
     let handler = <maybe as StepFn>::ENTRY;
-    assert!(handler.handler().facts().all_needs().is_empty());
+    assert!(handler.handler().spec().needs.is_empty());
     assert_eq!(call(handler.handler(), parts("{}", vec![])).unwrap().as_str(), "[false,2]");
 }
 

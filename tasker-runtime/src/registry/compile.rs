@@ -188,7 +188,7 @@ pub(super) const fn is_releasing<const N: usize>(steps: &[Listed; N]) -> bool {
 
 /// The step that `step` waits for by its edge number `edge`: what it reads, then every other step, which
 /// it may be a route or the worker of.
-const fn above<const N: usize, const SLOTS: usize>(
+pub(super) const fn above<const N: usize, const SLOTS: usize>(
     steps: &[Listed; N],
     names: &Names<SLOTS>,
     step: usize,

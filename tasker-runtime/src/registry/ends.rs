@@ -1,6 +1,6 @@
 //! What a workflow is started with and what it comes to, worked out while the program of a user is compiled.
 
-use super::compile::{Listed, Message, NOBODY, Names, index_names, is_releasing, problem};
+use super::compile::{Listed, Message, NOBODY, Names, above, index_names, is_releasing, problem};
 use crate::handler::param::reads;
 use crate::handler::{Capability, Need};
 
@@ -96,29 +96,29 @@ const fn find_unmarked<const N: usize, const SLOTS: usize>(
     }
 }
 
-/// The step itself and those whose results it reads, directly or not.
+/// The step itself and those it waits for, directly or not.
 const fn before<const N: usize, const SLOTS: usize>(
     steps: &[Listed; N],
     names: &Names<SLOTS>,
     step: usize,
 ) -> [bool; N] {
+    let others = if is_releasing(steps) { N } else { 0 };
     let mut seen = [false; N];
     let mut open = [0; N];
     (open[0], seen[step]) = (step, true);
     let mut left = 1;
     while left > 0 {
         left -= 1;
-        let needs = steps[open[left]].needs;
-        let mut at = 0;
-        while at < needs.len() {
-            if let Need::Step { name, .. } = needs[at] {
-                let above = names.number(steps, name);
-                if above != NOBODY && !seen[above] {
-                    (seen[above], open[left]) = (true, above);
-                    left += 1;
-                }
+        let below = open[left];
+        let edges = steps[below].needs.len() + others;
+        let mut edge = 0;
+        while edge < edges {
+            let above = above(steps, names, below, edge);
+            if above != NOBODY && !seen[above] {
+                (seen[above], open[left]) = (true, above);
+                left += 1;
             }
-            at += 1;
+            edge += 1;
         }
     }
     seen
