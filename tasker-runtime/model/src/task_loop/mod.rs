@@ -21,6 +21,9 @@ mod end;
 mod message;
 mod next;
 mod routes;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 
