@@ -11,13 +11,14 @@ use super::super::{
     commands::{self, Asked, Known, Refused, Waiting},
     record::{self, Batch, End, Exceptions, Failed},
     recover::{self, About},
+    share::{self, Offer},
     submit::{self, NewTask},
     view,
 };
 use crate::{
     model::{
-        Attempt, BatchRule, Command, CommandError, Done, Json, Lease, Retry, Rule, Rules, StepError, StepNo,
-        TaskState, Timestamp, WorkerId,
+        Attempt, BatchRule, Command, CommandError, Done, HandlerKey, Json, Lease, Retry, Rule, Rules, StepError, StepNo,
+        Target, TaskNo, TaskState, Timestamp, WorkerId, task_loop::Withdrawal,
     },
     store::{Column, Connection, Options, Rows, Statement, Store, sql, values},
     template::{OnFailure, StepKind},
@@ -29,6 +30,20 @@ const FIRST: StepNo = StepNo::of(0);
 
 fn about(name: &str) -> About<'_> {
     About { name, handlers: Vec::new(), queues: None }
+}
+
+fn new_task() -> NewTask {
+    NewTask {
+        uuid: Uuid::now_v7(),
+        correlation_id: Uuid::now_v7(),
+        template: 1,
+        context: Json::null(),
+        tags: None,
+        created_at: T0,
+        run_at: T0,
+        priority: 0,
+        queue: "test".to_owned(),
+    }
 }
 
 /// One task of two steps, and two workers.
@@ -48,17 +63,7 @@ impl Scene {
         let mut connection = store.writer().await.unwrap();
         let template = values!["test", "pair", "1.0.0", "digest", "{}", 1];
         connection.execute(&sql::PUT_TEMPLATE, template).await.unwrap();
-        let task = NewTask {
-            uuid: Uuid::now_v7(),
-            correlation_id: Uuid::now_v7(),
-            template: 1,
-            context: Json::null(),
-            tags: None,
-            created_at: T0,
-            run_at: T0,
-            priority: 0,
-            queue: "test".to_owned(),
-        };
+        let task = new_task();
         submit::submit(&mut connection, std::slice::from_ref(&task), None).await.unwrap();
         let one = recover::register(&mut connection, &about("one"), T0, LEASE).await.unwrap();
         let two = recover::register(&mut connection, &about("two"), T0 + LEASE, LEASE).await.unwrap();
@@ -89,6 +94,32 @@ impl Scene {
 
     pub(super) async fn record(&self, worker: WorkerId, batch: &Batch) -> Exceptions {
         record::record(&mut self.store.session(), worker, batch).await.unwrap()
+    }
+
+    /// Worker one offers this attempt at the first step.
+    pub(super) async fn offer(&self, lease: Lease, number: u32) {
+        let target = Target { handler: HandlerKey::from("h"), namespace: None, queue: None };
+        let attempt = Attempt { lease, step: FIRST, number };
+        let offer = Offer { attempt, offered_at: T0, target: Arc::new(target) };
+        share::offer(&mut self.store.session(), self.one, &[offer]).await.unwrap();
+    }
+
+    /// How many steps worker one has lent.
+    pub(super) async fn offered(&self) -> usize {
+        share::lent(&self.store, self.one).await.unwrap().len()
+    }
+
+    /// What was offered of the task is offered no more.
+    pub(super) async fn end_offers(&self, lease: Lease) {
+        let withdrawal = Withdrawal { lease, taken: true };
+        share::withdraw_of(&mut self.store.session(), &[withdrawal]).await.unwrap();
+    }
+
+    /// A further task that `worker` is to hold from the start.
+    pub(super) async fn submit_held_by(&self, worker: WorkerId) -> TaskNo {
+        let mut connection = self.store.writer().await.unwrap();
+        let tasks = [new_task()];
+        submit::submit(&mut connection, &tasks, Some(worker)).await.unwrap()[0]
     }
 
     pub(super) async fn ask(&self, command: &Command) -> Result<Option<Asked>, Refused> {
