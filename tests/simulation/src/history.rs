@@ -93,6 +93,7 @@ fn heal(world: &Rc<World>, fates: &[Rc<Fate>]) {
 
 /// Stops every process and looks at what is left.
 fn end(world: &Rc<World>, scenario: &Rc<Scenario>) {
+    let tasks = world.db.borrow().tasks.len();
     let waited: Vec<TaskNo> = checker::waiting(world, scenario);
     let live: Vec<Rc<Process>> = {
         let watch = world.watch.borrow();
@@ -100,7 +101,7 @@ fn end(world: &Rc<World>, scenario: &Rc<Scenario>) {
     };
     live.iter().for_each(Process::stop);
     world.run(world.now() + 30 * SECOND, || live.iter().all(|process| process.life.dead.get()));
-    checker::check_end(world, scenario, &waited);
+    checker::check_end(world, scenario, tasks, &waited);
 }
 
 /// When the last submission and the last command have been.

@@ -204,7 +204,13 @@ impl World {
                 look = self.now() + 20 * MS;
             }
             let next = self.events.borrow_mut().pop();
-            let Some(Reverse(Due { at, event, .. })) = next else { return done() };
+            let Some(Reverse(Due { at, event, .. })) = next else {
+                // Who looks may have something happen.
+                match (done(), self.events.borrow().is_empty()) {
+                    (false, false) => continue,
+                    (done, _) => return done,
+                }
+            };
             if at > end {
                 self.push(at, event);
                 return false;

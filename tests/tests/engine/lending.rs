@@ -11,12 +11,14 @@ use tasker_runtime::{
     Tasker,
     api::{StartError, Submission},
     handler::{HandlerSpec, Registration},
-    model::{StepState, TaskState},
+    model::{Command, StepState, TaskState},
     prelude::*,
     registry::Registry,
     template::{Backoff, OnFailure, Step, Template},
 };
 use uuid::Uuid;
+
+use crate::operators::in_state;
 
 /// A handler that exists only since its test runs and does what the stage says.
 struct Plays {
@@ -367,5 +369,33 @@ async fn lent_steps_of_one_task_are_run_and_come_home_without_time_passing() {
         assert_eq!(report.state, TaskState::Complete, "{}", world.database);
         assert_eq!(world.stage.calls().len(), names.len(), "{}", world.database);
         taker.stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn pause_and_cancel_take_back_what_nobody_has_taken() {
+    let template = one("nobody_has_it");
+    for world in worlds().await {
+        let holder = process(&world, "test", [], &template).await;
+        let task = submit(&holder, "test/one").await;
+        offered(&world, 1).await;
+        for (command, state, offers) in [
+            (Command::Pause, TaskState::Paused, 0),
+            (Command::Resume, TaskState::InProgress, 1),
+            (Command::Cancel, TaskState::Cancelled, 0),
+        ] {
+            let passing = async {
+                loop {
+                    pass_time(&world).await;
+                }
+            };
+            tokio::select! {
+                answer = holder.ask(task, &command) => drop(answer.unwrap()),
+                () = passing => {}
+            }
+            in_state(&holder, task, state).await;
+            offered(&world, offers).await;
+        }
+        holder.stop().await.unwrap();
     }
 }

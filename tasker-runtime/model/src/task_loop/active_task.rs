@@ -22,6 +22,8 @@ pub struct ActiveTask<B> {
     pub(super) running: u32,
     /// Of these, attempts that are offered to others.
     pub(super) lent: u32,
+    /// Of these, attempts that cannot run here.
+    pub(super) elsewhere: u32,
     /// What an operator wants the whole task to come to.
     pub(super) wanted: Option<Wanted>,
     /// The journal may hold what is not known here: the task is to be read anew.
@@ -59,6 +61,23 @@ impl<B> ActiveTask<B> {
     pub(super) fn put_back(&mut self, step: StepNo) {
         self.came_back();
         self.progress.put_back(step);
+    }
+
+    /// An attempt is offered to others.
+    pub(super) fn lend(&mut self, step: StepNo) {
+        self.lent += 1;
+        self.elsewhere += u32::from(!self.routes.run_here(step));
+    }
+
+    /// An attempt is offered to others no more, or has come back from them.
+    pub(super) fn loan_ended(&mut self, step: StepNo) {
+        self.lent = self.lent.saturating_sub(1);
+        self.elsewhere = self.elsewhere.saturating_sub(u32::from(!self.routes.run_here(step)));
+    }
+
+    /// Whether all that it does is done elsewhere, so that it cannot do this process any harm.
+    pub(super) fn runs_elsewhere(&self) -> bool {
+        self.running > 0 && self.running == self.elsewhere
     }
 
     /// The number of the next attempt of a step, from 1.

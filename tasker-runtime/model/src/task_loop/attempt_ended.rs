@@ -59,14 +59,14 @@ impl<B> TaskLoop<B> {
             task.put_back(attempt.step);
             return self.touched.push(attempt.task());
         }
-        task.lent += 1;
+        task.lend(attempt.step);
         let offer = task.offer(attempt.step, attempt.number, now);
         self.offers.push(offer);
     }
 
     pub(super) fn loan_returned(&mut self, lease: Lease, returned: LoanReturned) {
         let Some(task) = self.held_under(lease) else { return };
-        task.lent = task.lent.saturating_sub(1);
+        task.loan_ended(returned.step());
         match returned {
             LoanReturned::Nothing(step) => task.put_back(step),
             LoanReturned::Done(entry) => {

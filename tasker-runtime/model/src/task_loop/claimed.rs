@@ -3,7 +3,7 @@
 use super::{
     ActiveTask, ClaimedTask, Left, MAX_TAKEOVERS, NEAR, POSTPONED_BY, QUARANTINE_AFTER, TaskLoop, Unrunnable,
 };
-use crate::{End, Lease, TaskState, Timestamp};
+use crate::{End, Lease, TaskNo, TaskState, Timestamp};
 use uuid::Uuid;
 
 impl<B> TaskLoop<B> {
@@ -21,7 +21,8 @@ impl<B> TaskLoop<B> {
             return self.end_unheld(lease, id, TaskState::BlockedByFailures, Timestamp::NEVER, cause);
         }
         if takeovers >= QUARANTINE_AFTER {
-            if self.quarantined.is_some_and(|other| other != task) {
+            let in_the_way = |other: &TaskNo| !self.tasks.get(other).is_some_and(ActiveTask::runs_elsewhere);
+            if self.quarantined.filter(in_the_way).is_some_and(|other| other != task) {
                 // One after the other: usually the holder's death had nothing to do with any of them.
                 self.postponed += 1;
                 let later = now + POSTPONED_BY * self.postponed;
@@ -39,6 +40,7 @@ impl<B> TaskLoop<B> {
             progress,
             running: 0,
             lent: 0,
+            elsewhere: 0,
             wanted: None,
             unread: false,
             rollback_shown: false,

@@ -87,6 +87,18 @@ pub enum LoanReturned {
     Nothing(StepNo),
 }
 
+impl LoanReturned {
+    /// The step that was lent.
+    #[must_use]
+    pub const fn step(&self) -> StepNo {
+        match self {
+            Self::Done(entry) => entry.step,
+            Self::Failed(failure) => failure.step,
+            Self::Nothing(step) => *step,
+        }
+    }
+}
+
 /// Something an operator asks of a held task. It is on record until it has been followed or refused.
 #[derive(Clone, Debug)]
 pub struct PendingCommand {

@@ -21,6 +21,9 @@ mod end;
 mod message;
 mod next;
 mod routes;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -175,7 +178,7 @@ impl<B> TaskLoop<B> {
         for offer in offers {
             let attempt = offer.attempt;
             if let Some(task) = self.held_under(attempt.lease) {
-                task.lent = task.lent.saturating_sub(1);
+                task.loan_ended(attempt.step);
                 task.put_back(attempt.step);
                 self.touched.push(attempt.task());
             }

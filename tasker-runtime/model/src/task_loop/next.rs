@@ -142,7 +142,7 @@ impl<B> TaskLoop<B> {
             if active.routes.run_here(step) {
                 next.calls.push(active.call(step));
             } else {
-                active.lent += 1;
+                active.lend(step);
                 let number = active.next_attempt(step);
                 next.offers.push(active.offer(step, number, now));
             }

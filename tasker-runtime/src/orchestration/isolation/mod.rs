@@ -18,7 +18,7 @@ use super::{
     commands::{self, Asked, Refused},
     journal, recover,
 };
-use crate::model::{Command, CommandError, TaskState};
+use crate::model::{Batch, Command, CommandError, TaskState};
 
 #[tokio::test]
 async fn of_two_claims_one_takes_the_task() {
@@ -363,5 +363,57 @@ async fn retry_and_claim_and_cancel_come_one_after_the_other() {
             "{}",
             scene.database
         );
+    }
+}
+
+#[tokio::test]
+async fn offer_that_is_written_again_after_it_came_back_is_not_made_again() {
+    for database in databases().await {
+        let (scene, lease) = Scene::held(database).await;
+        scene.offer(lease, 1).await;
+        assert_eq!(scene.offered().await, 1, "{}", scene.database);
+        scene.end_offers(lease).await;
+        assert!(untouched(&scene.record(scene.one, &result(lease, "1")).await, lease), "{}", scene.database);
+        scene.offer(lease, 1).await;
+        assert_eq!(scene.offered().await, 0, "{}", scene.database);
+    }
+}
+
+#[tokio::test]
+async fn attempt_that_failed_is_not_offered_again_and_the_next_one_is() {
+    for database in databases().await {
+        let (scene, lease) = Scene::held(database).await;
+        let failed = Batch { ends: Vec::new(), ..failure(lease) };
+        assert!(untouched(&scene.record(scene.one, &failed).await, lease), "{}", scene.database);
+        scene.offer(lease, 1).await;
+        assert_eq!(scene.offered().await, 0, "{}", scene.database);
+        scene.offer(lease, 2).await;
+        assert_eq!(scene.offered().await, 1, "{}", scene.database);
+    }
+}
+
+#[tokio::test]
+async fn lease_that_a_worker_was_not_given_is_given_to_nobody_else() {
+    for database in databases().await {
+        let scene = Scene::open(database).await;
+        scene.claim(scene.two).await;
+        scene.take_over().await;
+        // Worker one, which was given up, believes that it holds this task under lease 1.
+        let task = scene.submit_held_by(scene.one).await;
+        let claimed = scene.claim(scene.two).await;
+        let lease = claimed.iter().find(|claimed| claimed.lease.task == task).unwrap().lease;
+        assert_eq!(lease.epoch, 2, "{}", scene.database);
+    }
+}
+
+#[tokio::test]
+async fn task_that_ends_while_nobody_holds_it_is_offered_no_more() {
+    for database in databases().await {
+        let (scene, lease) = Scene::held(database).await;
+        scene.offer(lease, 1).await;
+        scene.take_over().await;
+        assert_eq!(scene.offered().await, 1, "{}: its taker may still bring a result", scene.database);
+        scene.ask(&Command::Cancel).await.unwrap();
+        assert_eq!(scene.offered().await, 0, "{}", scene.database);
     }
 }

@@ -12,13 +12,14 @@ use super::super::{
     journal::History,
     record::{self, Batch, End, Exceptions, Failed},
     recover::{self, About},
-    submit::{self, NewTask},
+    share::{self, Offer},
+    submit::{self, Added, Holder, NewTask},
     view,
 };
 use crate::{
     model::{
-        Attempt, BatchRule, Command, CommandError, Done, Json, Lease, Retry, Rule, Rules, StepError, StepNo,
-        TaskState, Timestamp, WorkerId,
+        Attempt, BatchRule, Command, CommandError, Done, HandlerKey, Json, Lease, Retry, Rule, Rules,
+        StepError, StepNo, Target, TaskNo, TaskState, Timestamp, WorkerId, task_loop::Withdrawal,
     },
     store::{Column, Connection, Options, Rows, Statement, Store, sql, values},
     template::{OnFailure, StepKind},
@@ -82,6 +83,36 @@ impl Scene {
 
     pub(super) async fn record(&self, worker: WorkerId, batch: &Batch) -> Exceptions {
         record::record(&mut self.store.session(), worker, batch).await.unwrap()
+    }
+
+    /// Worker one offers this attempt at the first step.
+    pub(super) async fn offer(&self, lease: Lease, number: u32) {
+        let target = Target { handler: HandlerKey::from("h"), namespace: None, queue: None };
+        let attempt = Attempt { lease, step: FIRST, number };
+        let offer = Offer { attempt, offered_at: T0, target: Arc::new(target) };
+        share::offer(&mut self.store.session(), self.one, &[offer]).await.unwrap();
+    }
+
+    /// How many steps worker one has lent.
+    pub(super) async fn offered(&self) -> usize {
+        share::lent(&self.store, self.one).await.unwrap().len()
+    }
+
+    /// What was offered of the task is offered no more.
+    pub(super) async fn end_offers(&self, lease: Lease) {
+        let withdrawal = Withdrawal { lease, taken: true };
+        share::withdraw_of(&mut self.store.session(), &[withdrawal]).await.unwrap();
+    }
+
+    /// A further task that `worker` is to hold from the start.
+    pub(super) async fn submit_held_by(&self, worker: WorkerId) -> TaskNo {
+        let mut connection = self.store.writer().await.unwrap();
+        let holder = Holder { worker, holds: &[true] };
+        let task = task_of(Uuid::now_v7());
+        match submit::submit(&mut connection, &[&task], Some(holder)).await.unwrap()[..] {
+            [Added::New { task, .. }] => task,
+            ref other => panic!("one new task, not {other:?}"),
+        }
     }
 
     pub(super) async fn ask(&self, command: &Command) -> Result<Option<Asked>, Refused> {

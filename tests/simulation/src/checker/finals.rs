@@ -77,8 +77,9 @@ pub(crate) fn stuck(world: &World, scenario: &Scenario) {
     }
 }
 
-/// Looks at the tables after every process has stopped.
-pub(crate) fn check_end(world: &World, scenario: &Scenario, waited: &[TaskNo]) {
+/// Looks at the tables after every process has stopped. Of the tasks, at the first ones: what a process that died
+/// submits after the end waits for others.
+pub(crate) fn check_end(world: &World, scenario: &Scenario, tasks: usize, waited: &[TaskNo]) {
     let db = world.db.borrow();
     let mut watch = world.watch.borrow_mut();
     for task in watch.acknowledged.clone() {
@@ -96,7 +97,7 @@ pub(crate) fn check_end(world: &World, scenario: &Scenario, waited: &[TaskNo]) {
             watch.break_promise(Promise::CommandOnce, || format!("{row:?} was answered {ways} times"));
         }
     }
-    for (task, rows) in db.numbered() {
+    for (task, rows) in db.numbered().take(tasks) {
         if let Err((promise, seen)) =
             check_task(scenario, rows, waited.contains(&task), |worker| db.lives(worker))
         {

@@ -40,14 +40,15 @@ pub(crate) struct Execution {
 
 impl Execution {
     /// An attempt begins; nothing may have been broken by that.
-    pub(crate) fn begin(process: &Rc<Process>, attempt: Attempt, lent: bool) -> Self {
+    pub(crate) fn begin(process: &Rc<Process>, attempt: Attempt, borrower: Option<i64>) -> Self {
         let world = process.world.clone();
         let number = {
             let mut watch = world.watch.borrow_mut();
             watch.executions += 1;
             watch.executions
         };
-        let run = Run { number, attempt, worker: process.worker.get(), lent };
+        let worker = borrower.unwrap_or(process.worker.get());
+        let run = Run { number, attempt, worker, lent: borrower.is_some() };
         {
             let db = world.db.borrow();
             if run.is_valid(&db) {

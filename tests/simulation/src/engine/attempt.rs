@@ -46,7 +46,7 @@ pub(super) fn spawn(process: &Rc<Process>, body: &Body, call: Call) {
         let Some(_permit) = turn(&me, lendable).await else {
             return me.tell(attempt.task(), Message::Overflow(attempt));
         };
-        let ended = run(&me, attempt, &cancel, &stop, false).await;
+        let ended = run(&me, attempt, &cancel, &stop, None).await;
         me.tell(attempt.task(), Message::AttemptEnded(ended));
     });
 }
@@ -66,15 +66,16 @@ async fn turn(me: &Rc<Process>, lendable: bool) -> Option<Permit> {
 }
 
 /// Runs the handler, until it ends, its deadline has come, or it is dropped because it is not wanted any more.
+/// `borrower`: as which worker it is on loan here.
 pub(super) async fn run(
     me: &Rc<Process>,
     attempt: Attempt,
     cancel: &Signal,
     stop: &Signal,
-    lent: bool,
+    borrower: Option<i64>,
 ) -> AttemptEnded {
     let started_at = me.now();
-    let outcome = if stop.is_given() { None } else { outcome(me, attempt, cancel, lent).await };
+    let outcome = if stop.is_given() { None } else { outcome(me, attempt, cancel, borrower).await };
     AttemptEnded { attempt, started_at, finished_at: me.now(), outcome }
 }
 
@@ -82,10 +83,10 @@ async fn outcome(
     me: &Rc<Process>,
     attempt: Attempt,
     cancel: &Signal,
-    lent: bool,
+    borrower: Option<i64>,
 ) -> Option<Result<Json, StepError>> {
     let world = &me.world;
-    let running = Execution::begin(me, attempt, lent);
+    let running = Execution::begin(me, attempt, borrower);
     let (takes, does) = script(me, attempt, running.number());
     if does == Does::Kill {
         world.sleep(takes).await;

@@ -152,7 +152,7 @@ impl Borrow {
         if let Some(former) = self.borrowed.insert(key, borrowed) {
             former.cancel.give(&me.world);
         }
-        let done = self.done.clone();
+        let (done, worker) = (self.done.clone(), self.worker);
         let run = me.clone();
         me.world.spawn(&me.life, async move {
             let _permit = permit;
@@ -161,7 +161,7 @@ impl Borrow {
                 let (started_at, outcome) = (run.now(), Some(Ok(Json::null())));
                 AttemptEnded { attempt, started_at, finished_at: started_at, outcome }
             } else {
-                attempt::run(&run, attempt, &cancel, &stop, true).await
+                attempt::run(&run, attempt, &cancel, &stop, Some(worker)).await
             };
             done.ended.borrow_mut().push_back((loan, ended));
             done.arrived.give(&run.world);

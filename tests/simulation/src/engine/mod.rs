@@ -7,8 +7,10 @@ mod claimer;
 mod driver;
 mod heartbeat;
 mod lend;
+mod link;
 mod record;
 mod stop;
+mod submit;
 
 use std::{
     cell::{Cell, RefCell},
@@ -25,7 +27,7 @@ use tasker_model::{
 use crate::{
     checker::Promise,
     scenario::{EngineSpec, FaultKind, Scenario},
-    store::{Claimed, Db, Problem, Result},
+    store::Claimed,
     world::{Life, MS, Micros, SECOND, Signal, World},
 };
 
@@ -245,86 +247,6 @@ impl Process {
         time.as_micros().saturating_sub(self.ahead.get()).max(self.world.now())
     }
 
-    /// Has `op` done by the store. What can happen to a statement happens here, and what can happen to the
-    /// process between two of them.
-    async fn ask<T: 'static>(
-        self: &Rc<Self>,
-        what: &'static str,
-        op: impl FnOnce(&mut Db) -> Result<T> + 'static,
-    ) -> Result<T> {
-        self.ask_racing(what, |_| (), move |db, ()| op(db)).await
-    }
-
-    /// As [`ask`](Self::ask), of a statement that sees what `look` sees before it takes effect.
-    async fn ask_racing<T: 'static, S: 'static>(
-        self: &Rc<Self>,
-        what: &'static str,
-        look: impl FnOnce(&Db) -> S + 'static,
-        op: impl FnOnce(&mut Db, S) -> Result<T> + 'static,
-    ) -> Result<T> {
-        self.point(what).await;
-        let world = &self.world;
-        let (rough, link) = (world.rough.get(), &world.link);
-        let slow = if rough && world.chance(link.slow) { world.below(5 * SECOND) } else { 0 };
-        let takes = slow + world.below(2 * MS);
-        if rough && world.chance(link.lost) {
-            world.sleep(takes).await;
-            return Err(Problem::NoAnswer);
-        }
-        let unanswered = rough && world.chance(link.unanswered);
-        let racing = if rough && world.chance(link.racing) { world.below(3 * SECOND) } else { 0 };
-        let slot: Rc<RefCell<Option<Result<T>>>> = Rc::default();
-        let answered = Rc::new(Signal::default());
-        let (put, give, life) = (slot.clone(), answered.clone(), self.life.clone());
-        let back = world.below(2 * MS) + if slow > 0 { world.below(slow) } else { 0 };
-        world.later(takes, move |world| {
-            // What a dead process had sent arrives, or does not.
-            if life.dead.get() && world.chance(500) {
-                return;
-            }
-            let seen = look(&world.db.borrow());
-            let commit = move |world: &Rc<World>| {
-                let result = op(&mut world.db.borrow_mut(), seen);
-                let result = if unanswered { Err(Problem::NoAnswer) } else { result };
-                *put.borrow_mut() = Some(result);
-                world.later(back, move |world| give.give(world));
-            };
-            if racing > 0 { world.later(racing, commit) } else { commit(world) }
-        });
-        world.wait(&[&answered], None).await;
-        let answer = slot.borrow_mut().take().unwrap_or(Err(Problem::NoAnswer));
-        if answer.is_err() {
-            world.trace(|| format!("{}: {what}: {:?}", self.name, answer.as_ref().err()));
-        }
-        self.point(what).await;
-        answer
-    }
-
-    /// A place where something can happen to the process.
-    async fn point(self: &Rc<Self>, what: &'static str) {
-        if !self.world.rough.get() {
-            return;
-        }
-        let Some(fault) = self.fate.next() else { return };
-        self.world.trace(|| format!("{}: {fault:?} at `{what}`", self.name));
-        match fault {
-            FaultKind::Death(restart) => self.die(restart),
-            FaultKind::Pause(time) => self.life.paused_until.set(self.world.now() + time),
-            FaultKind::Stop(restart) => return stop::begin(self, restart),
-            FaultKind::Clock(ahead) => return self.ahead.set(ahead),
-        }
-        self.world.step_aside().await;
-    }
-
-    /// Ends the process where it stands; another one starts after `restart`.
-    pub(crate) fn die(&self, restart: Micros) {
-        self.world.trace(|| format!("{} is dead", self.name));
-        self.fate.restart_at.set(Some(self.world.now() + restart));
-        // So that something happens then.
-        self.world.later(restart, |_| {});
-        self.world.kill(&self.life);
-    }
-
     /// Tells the process to stop.
     pub(crate) fn stop(self: &Rc<Self>) {
         stop::begin(self, i64::MAX / 2);
@@ -368,19 +290,6 @@ impl Process {
         self.room.give(&self.world);
     }
 
-    /// Takes a task on that the store gave this worker at its submission.
-    pub(crate) fn reserve(&self) -> bool {
-        let room = self.worker.get() > 0
-            && self.held.get() < self.spec.window
-            && !self.stopping.is_given()
-            && !self.life.dead.get();
-        if room {
-            self.held.set(self.held.get() + 1);
-            self.reserved.set(self.reserved.get() + 1);
-        }
-        room
-    }
-
     /// Tasks held of which no task loop knows, or ever will once the process stops.
     pub(crate) fn under_way(&self) -> usize {
         let letters = self.inboxes.iter().map(|inbox| {
@@ -388,62 +297,6 @@ impl Process {
             letters.iter().filter(|letter| matches!(letter, Letter::Claimed(..))).count()
         });
         self.reserved.get() + letters.sum::<usize>()
-    }
-
-    /// Submits a task from here, which holds it from the start where there is room.
-    pub(crate) fn submit(
-        self: &Rc<Self>,
-        template: usize,
-        delay: Micros,
-        priority: i16,
-        told: impl FnOnce(TaskNo) + 'static,
-    ) {
-        let me = self.clone();
-        let submitting = Submitting::begin(&self.world);
-        self.world.spawn(&self.life, async move {
-            let _submitting = submitting;
-            let queue = me.scenario.workflows[template].queue;
-            let room = delay == 0 && me.spec.serves[queue] && me.reserve();
-            let (holder, run_at) = (room.then(|| me.worker.get()), me.now().as_micros() + delay);
-            let submitted =
-                me.ask("submit", move |db| Ok(db.submit(template, queue, run_at, priority, holder)));
-            let submitted = submitted.await;
-            if room {
-                me.reserved.set(me.reserved.get() - 1);
-            }
-            match submitted {
-                Ok(task) => {
-                    me.world.trace(|| format!("{}: task {} is acknowledged", me.name, task.0));
-                    told(task);
-                    if room {
-                        let lease = Lease { task, epoch: 1 };
-                        let claimed = Claimed { lease, takeovers: 0, template };
-                        me.send(task, Letter::Claimed(claimed, tasker_model::History::default()));
-                    }
-                }
-                Err(_) if room => {
-                    me.leases_unknown.set(true);
-                    me.make_room();
-                }
-                Err(_) => {}
-            }
-        });
-    }
-}
-
-/// A submission that is not answered, until it is dropped.
-struct Submitting(Rc<World>);
-
-impl Submitting {
-    fn begin(world: &Rc<World>) -> Self {
-        world.watch.borrow_mut().submitting += 1;
-        Self(world.clone())
-    }
-}
-
-impl Drop for Submitting {
-    fn drop(&mut self) {
-        self.0.watch.borrow_mut().submitting -= 1;
     }
 }
 
