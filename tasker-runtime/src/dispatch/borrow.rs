@@ -32,6 +32,7 @@ use crate::{
         journal::History,
         share::{self, Outcome, Taken},
     },
+    store::Session,
 };
 
 /// A step that runs here for another process.
@@ -51,6 +52,7 @@ struct Borrowed {
 /// Runs what others offer.
 pub(crate) struct Borrower {
     shared: Arc<Shared>,
+    session: Session,
     resolver: Resolver,
     sender: UnboundedSender<(u64, AttemptEnded)>,
     done: UnboundedReceiver<(u64, AttemptEnded)>,
@@ -67,16 +69,16 @@ pub(crate) struct Borrower {
 impl Borrower {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let (sender, done) = unbounded_channel();
-        let (worker, resolver) = (shared.worker(), Resolver::default());
         Self {
-            shared,
-            resolver,
+            session: shared.store.session(),
+            resolver: Resolver::default(),
             sender,
             done,
-            worker,
+            worker: shared.worker(),
             borrowed: HashMap::new(),
             loans: 0,
             loans_unknown: false,
+            shared,
         }
     }
 
@@ -183,8 +185,8 @@ impl Borrower {
     /// Starts steps that were taken together.
     async fn start_all(&mut self, taken: Vec<Taken>, resolved: &Resolved) {
         let groups = self.groups(taken, resolved).await;
-        let read = async { shown::read(&mut self.shared.store.reader().await?, &groups).await };
-        let histories = match read.await {
+        let read = self.session.read(async |connection| shown::read(connection, &groups).await).await;
+        let histories = match read {
             Ok(histories) => histories,
             Err(error) => {
                 // They are on loan here, and nothing runs.

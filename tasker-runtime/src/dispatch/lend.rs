@@ -18,7 +18,7 @@ use crate::{
         journal::{self, Failure},
         share,
     },
-    store::Result,
+    store::{Result, Session},
 };
 
 /// How often the offers are looked at while something is lent and nobody says that it came back.
@@ -27,7 +27,7 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Brings home lent steps until nothing is held any more. While the engine stops, what others run for it may
 /// come to its end; what nobody has taken comes home at once.
 pub(crate) async fn run(shared: Arc<Shared>, loops: TaskLoops) {
-    let mut stopping = false;
+    let (mut stopping, mut session) = (false, shared.store.session());
     loop {
         tokio::select! {
             () = shared.over.cancelled() => return,
@@ -45,7 +45,7 @@ pub(crate) async fn run(shared: Arc<Shared>, loops: TaskLoops) {
             if stopping {
                 share::withdraw(&mut shared.store.writer().await?, shared.worker()).await?;
             }
-            bring_home(&shared, &loops).await
+            bring_home(&shared, &mut session, &loops).await
         };
         if let Err(error) = brought.await {
             tracing::warn!(%error, "lent steps wait for the database");
@@ -55,7 +55,7 @@ pub(crate) async fn run(shared: Arc<Shared>, loops: TaskLoops) {
     }
 }
 
-async fn bring_home(shared: &Shared, loops: &TaskLoops) -> Result<()> {
+async fn bring_home(shared: &Shared, session: &mut Session, loops: &TaskLoops) -> Result<()> {
     // In this order: what is lent from now on may be missing among the offers, and is not back for that.
     let mut returned = shared.lent.all();
     let out = share::lent(&shared.store, shared.worker()).await?;
@@ -64,8 +64,10 @@ async fn bring_home(shared: &Shared, loops: &TaskLoops) -> Result<()> {
         return Ok(());
     }
     let steps: Vec<_> = returned.iter().map(|attempt| (attempt.task(), attempt.step)).collect();
-    let mut entries = journal::results(&mut shared.store.reader().await?, &steps).await?;
-    let mut failures = journal::failures(&mut shared.store.reader().await?, &steps).await?;
+    let read = session.read(async |connection| {
+        Ok((journal::results(connection, &steps).await?, journal::failures(connection, &steps).await?))
+    });
+    let (mut entries, mut failures) = read.await?;
     for attempt in returned {
         shared.lent.end(&attempt);
         let Attempt { lease, step, number } = attempt;

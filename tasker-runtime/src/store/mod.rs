@@ -248,6 +248,20 @@ impl Session {
         done
     }
 
+    /// As [`run`](Self::run), for work that only reads: on SQLite it does not wait for the writer.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub(crate) async fn read<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut Connection) -> Result<T>,
+    ) -> Result<T> {
+        if let Backend::Sqlite { .. } = &self.store.backend {
+            return work(&mut self.store.reader().await?).await;
+        }
+        self.run(work).await
+    }
+
     /// The connection. Hand it back with [`keep`](Self::keep).
     pub(crate) async fn open(&mut self) -> Result<Connection> {
         if let Some(connection) = self.kept.take() {

@@ -36,6 +36,8 @@ fn hot() -> Vec<Case> {
         case("record", &sql::RECORD, record, RUNS),
         case("append", &sql::APPEND, append, &["runs_pkey", "offers_pkey"]),
         case("held", &sql::HELD, "ints, ints, 1", RUNS),
+        case("step_results", &sql::STEP_RESULTS, "ints, ints", &["steps_pkey"]),
+        case("step_failures", &sql::STEP_FAILURES, "ints, ints", &["attempts_pkey"]),
         case("offer", &sql::OFFER, "ints, ints, ints, ints, ints, texts, texts, texts, 1", RUNS),
     ]
 }
@@ -48,8 +50,6 @@ fn pooled() -> Vec<Case> {
         case("heartbeat", &sql::HEARTBEAT, "1, 1, 1, null", &[]),
         case("commands", &sql::COMMANDS, "1", &["runs_pkey"]),
         case("take_back", &sql::TAKE_BACK, "1, 1", &["runs_owner"]),
-        case("step_results", &sql::STEP_RESULTS, "array[1, 2], array[0, 0]", &["steps_pkey"]),
-        case("step_failures", &sql::STEP_FAILURES, "array[1, 2], array[0, 0]", &["attempts_pkey"]),
     ]
 }
 
