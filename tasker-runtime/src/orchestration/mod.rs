@@ -18,6 +18,7 @@ pub(crate) mod record;
 pub(crate) mod recover;
 pub(crate) mod share;
 mod storable;
+pub(crate) mod submission;
 pub(crate) mod submit;
 pub(crate) mod templates;
 pub(crate) mod view;

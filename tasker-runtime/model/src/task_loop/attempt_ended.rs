@@ -55,16 +55,18 @@ impl<B> TaskLoop<B> {
     pub(super) fn overflow(&mut self, attempt: Attempt, now: Timestamp) {
         let draining = self.draining;
         let Some(task) = self.held_under(attempt.lease) else { return };
-        if draining {
+        if draining || task.wanted.is_some() || task.unread {
             task.put_back(attempt.step);
             return self.touched.push(attempt.task());
         }
+        task.lent += 1;
         let offer = task.offer(attempt.step, attempt.number, now);
         self.offers.push(offer);
     }
 
     pub(super) fn loan_returned(&mut self, lease: Lease, returned: LoanReturned) {
         let Some(task) = self.held_under(lease) else { return };
+        task.lent = task.lent.saturating_sub(1);
         match returned {
             LoanReturned::Nothing(step) => task.put_back(step),
             LoanReturned::Done(entry) => {

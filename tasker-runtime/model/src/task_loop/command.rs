@@ -1,17 +1,20 @@
 //! What operators ask of held tasks.
 
-use super::{CommandAnswer, CommandWrite, PendingCommand, TaskLoop, Wanted};
+use super::{CommandAnswer, CommandWrite, PendingCommand, TaskLoop, Wanted, Written};
 use crate::{Command, CommandError, TaskNo, Timestamp};
 
 impl<B> TaskLoop<B> {
     /// What is to be written about the commands that arrived: one of each task, the others wait for the next
-    /// round, because they are about what this one leads to. Each goes back to [`answered`](Self::answered).
+    /// round, because they are about what this one leads to. So do those of a task with a failure that is not
+    /// durable yet: what they allow anew must be on record. Each goes back to [`answered`](Self::answered).
     #[must_use]
     pub fn answers(&mut self, now: Timestamp) -> Vec<CommandWrite> {
         let mut writes: Vec<CommandWrite> = Vec::new();
         let mut later = Vec::new();
         for command in std::mem::take(&mut self.commands) {
-            if writes.iter().any(|write| write.task() == command.lease.task) {
+            let task = command.lease.task;
+            let unwritten = self.batch.failed.iter().any(|failed| failed.attempt.task() == task);
+            if unwritten || writes.iter().any(|write| write.task() == task) {
                 later.push(command);
             } else {
                 writes.extend(self.answer(command, now));
@@ -21,13 +24,17 @@ impl<B> TaskLoop<B> {
         writes
     }
 
-    /// Takes what came of writing an answer. `written`: whether it was; it is not where somebody else followed the
-    /// command or took it back, nor where the store did not answer, and then it comes again.
-    pub fn answered(&mut self, write: CommandWrite, written: bool, now: Timestamp) {
+    /// Takes what came of writing an answer. Where nobody knows whether it is durable, the task is given back to
+    /// be read anew.
+    pub fn answered(&mut self, write: CommandWrite, written: Written, now: Timestamp) {
         let (task, lease) = (write.task(), write.command.lease);
         let Some(active) = self.held_under(lease) else { return };
-        if let (CommandAnswer::Facts(facts, at), true) = (write.answer, written) {
-            facts.iter().for_each(|fact| active.accept(fact, at));
+        if let CommandAnswer::Facts(facts, at) = write.answer {
+            match written {
+                Written::Yes => facts.iter().for_each(|fact| active.accept(fact, at)),
+                Written::No => {}
+                Written::Perhaps => active.unread = true,
+            }
             // What a failed batch had cancelled may be due since.
             active.progress.wake(now);
         }

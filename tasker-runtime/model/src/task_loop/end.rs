@@ -1,6 +1,6 @@
 //! Tasks leave: over, given back, or lost.
 
-use super::{ActiveTask, Left, NEAR, Next, TaskLoop, Wanted};
+use super::{ActiveTask, Left, NEAR, Next, TaskLoop, Wanted, Withdrawal};
 use crate::{End, TaskNo, TaskState, Timestamp, Verdict};
 
 impl<B> TaskLoop<B> {
@@ -11,6 +11,18 @@ impl<B> TaskLoop<B> {
             let end = active.end(now, self.draining);
             self.batch.ends.extend(end.or_else(|| active.rollback_begun()));
         }
+    }
+
+    /// What is not to be offered any more. A task that ends, or that leaves with steps lent, takes back
+    /// everything: nobody would do so later. One that is to pause takes back what nobody has begun.
+    pub(super) fn withdrawals(&self) -> Vec<Withdrawal> {
+        let lent = self.touched.iter().filter_map(|task| self.tasks.get(task)).filter(|task| task.lent > 0);
+        let withdrawal = |task: &ActiveTask<B>| {
+            let taken = self.giving_back || task.wanted == Some(Wanted::Cancelled);
+            let wanted = taken || task.wanted == Some(Wanted::Paused);
+            wanted.then_some(Withdrawal { lease: task.lease, taken })
+        };
+        lent.filter_map(withdrawal).collect()
     }
 
     /// A task whose end is durable leaves.
@@ -39,6 +51,9 @@ impl<B> ActiveTask<B> {
         let end = |state, run_at, finished_at, cause| {
             Some(End { lease: self.lease, state, run_at, finished_at, cause })
         };
+        if self.unread {
+            return Some(self.given_back(now));
+        }
         match self.wanted {
             Some(Wanted::Cancelled) => return end(TaskState::Cancelled, None, Some(now), None),
             // What is over without it has nothing left to pause.

@@ -29,9 +29,10 @@ use uuid::Uuid;
 pub use active_task::{ActiveTask, Wanted};
 pub use attempt_ended::retry_at;
 pub use message::{
-    AttemptEnded, ClaimedTask, CommandAnswer, CommandWrite, LoanReturned, Message, PendingCommand, Unrunnable,
+    AttemptEnded, ClaimedTask, CommandAnswer, CommandWrite, LoanReturned, Message, PendingCommand,
+    Unrunnable, Written,
 };
-pub use next::{Call, Left, Next, Round};
+pub use next::{Call, Left, Next, Round, Withdrawal};
 pub use routes::{Route, Routes};
 
 use super::{Batch, Exceptions, Lease, Offer, TaskNo, TaskState, Timestamp};
@@ -72,6 +73,8 @@ pub struct TaskLoop<B> {
     /// Tasks given back since the last round because another one is quarantined.
     postponed: u32,
     draining: bool,
+    /// What still runs is not waited for.
+    giving_back: bool,
 }
 
 impl<B> Default for TaskLoop<B> {
@@ -90,6 +93,7 @@ impl<B> Default for TaskLoop<B> {
             quarantined: None,
             postponed: 0,
             draining: false,
+            giving_back: false,
         }
     }
 }
@@ -110,7 +114,7 @@ impl<B> TaskLoop<B> {
                 self.touched.extend(self.tasks.keys());
             }
             Message::GiveBack => {
-                self.draining = true;
+                (self.draining, self.giving_back) = (true, true);
                 self.tasks.values_mut().for_each(|task| task.running = 0);
                 self.touched.extend(self.tasks.keys());
             }
@@ -120,7 +124,8 @@ impl<B> TaskLoop<B> {
 
     /// What is to be written together now. It goes back to [`recorded`](Self::recorded) with what came of it.
     ///
-    /// The dead letters are written first: a crash in between leaves them to the next holder, who says it again.
+    /// The dead letters and the withdrawals are written first: a crash in between leaves them to the next holder,
+    /// who says it again.
     #[must_use]
     pub fn round(&mut self, now: Timestamp) -> Round<B> {
         self.wake(now);
@@ -132,6 +137,7 @@ impl<B> TaskLoop<B> {
         Round {
             stray: std::mem::take(&mut self.stray),
             dead_letters: std::mem::take(&mut self.dead_letters),
+            withdrawals: self.withdrawals(),
             batch: std::mem::take(&mut self.batch),
             left: std::mem::take(&mut self.left),
         }
@@ -169,6 +175,7 @@ impl<B> TaskLoop<B> {
         for offer in offers {
             let attempt = offer.attempt;
             if let Some(task) = self.held_under(attempt.lease) {
+                task.lent = task.lent.saturating_sub(1);
                 task.put_back(attempt.step);
                 self.touched.push(attempt.task());
             }

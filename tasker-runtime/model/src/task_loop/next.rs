@@ -14,10 +14,21 @@ pub struct Round<B> {
     pub stray: Vec<Lease>,
     /// Tasks to be set aside, which is written before their ends are.
     pub dead_letters: Vec<Lease>,
+    /// Offers to be taken back before what is decided of their tasks is written.
+    pub withdrawals: Vec<Withdrawal>,
     /// Results, failures and ends, sorted by task.
     pub batch: Batch,
     /// Tasks that are held here no more, whatever comes of the batch.
     pub left: Vec<Left<B>>,
+}
+
+/// The offers of a task that are to be taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Withdrawal {
+    /// The lease they were made under.
+    pub lease: Lease,
+    /// Also those that somebody has taken: what comes of them is not wanted any more.
+    pub taken: bool,
 }
 
 /// What goes on once a batch is durable.
@@ -114,7 +125,7 @@ impl<B> TaskLoop<B> {
                 self.quarantined = None;
             }
         }
-        if self.draining || active.wanted.is_some() {
+        if self.draining || active.wanted.is_some() || active.unread {
             return;
         }
         let mut ready = active.progress.take_ready();
@@ -131,6 +142,7 @@ impl<B> TaskLoop<B> {
             if active.routes.run_here(step) {
                 next.calls.push(active.call(step));
             } else {
+                active.lent += 1;
                 let number = active.next_attempt(step);
                 next.offers.push(active.offer(step, number, now));
             }

@@ -1,0 +1,244 @@
+//! The templates a process knows, by name.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use jsonschema::Validator;
+use serde_json::Value;
+
+use super::{NotFound, Registration, Registry, Workflow, unreadable_files::UnreadableFile};
+use crate::{
+    model::Json,
+    template::{self, HandlerRef, Options, Template, UnknownHandler},
+};
+
+/// The templates a process can start tasks of. Of several versions the newest counts.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    by_name: BTreeMap<(String, String), Known>,
+    /// The content and the place of every version, by full name and version.
+    seen: BTreeMap<String, (String, String)>,
+    /// Versions with two contents, each in one line.
+    conflicts: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub template: Arc<Template>,
+    /// The number of its kept content, once it is kept.
+    pub number: i64,
+    input: Option<Arc<Validator>>,
+}
+
+/// There is no such template.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no template `{name}`{}", hint(nearest.as_deref()))]
+pub struct UnknownTemplate {
+    /// What was asked for.
+    pub name: String,
+    /// The name that is nearest, or the first of several that fit.
+    pub nearest: Option<String>,
+}
+
+fn hint(nearest: Option<&str>) -> String {
+    nearest.map_or_else(
+        || "; `tasker template list` shows what there is".to_owned(),
+        |name| format!("; did you mean `{name}`?"),
+    )
+}
+
+impl Catalog {
+    /// The templates of the files below `directory`, and the rendered reports of files with mistakes. A
+    /// directory that does not exist has none. With a registry, handlers must be linked.
+    #[must_use]
+    pub fn load(directory: Option<&Path>, registry: Option<&Registry>) -> (Self, Vec<String>) {
+        let (catalog, unreadable) = Self::read(directory, registry);
+        (catalog, unreadable.into_iter().map(|file| file.report).collect())
+    }
+
+    /// As [`load`](Self::load), with the files that have mistakes.
+    pub(crate) fn read(directory: Option<&Path>, registry: Option<&Registry>) -> (Self, Vec<UnreadableFile>) {
+        let (mut catalog, mut unreadable) = (Self::default(), Vec::new());
+        if let Some(directory) = directory.filter(|directory| directory.exists()) {
+            for file in read_templates(registry, |options| template::load_tree(directory, options)) {
+                match file.result {
+                    Ok(parsed) => catalog.add_from(parsed.template, &file.path.display().to_string()),
+                    Err(report) => {
+                        unreadable.push(UnreadableFile { report: report.to_string(), path: file.path })
+                    }
+                }
+            }
+        }
+        (catalog, unreadable)
+    }
+
+    /// Adds the workflows that are written in code and linked; returns the reports of those with mistakes.
+    #[must_use = "a workflow with mistakes is missing from the catalog"]
+    pub fn add_linked(&mut self) -> Vec<String> {
+        let mut reports = Vec::new();
+        for workflow in Workflow::discover() {
+            match workflow.template() {
+                Ok(template) => self.add_from(template, &workflow.place()),
+                Err(report) => reports.push(report.to_string()),
+            }
+        }
+        reports
+    }
+
+    /// Adds a template, unless a newer version is there.
+    pub fn add(&mut self, template: Template) {
+        self.add_from(template, "a template that the program builds");
+    }
+
+    /// Adds a template that is written at `place`. The same content may come twice, two contents of one
+    /// version are a conflict.
+    fn add_from(&mut self, template: Template, place: &str) {
+        let version = format!("{} {}", full_name(&template), template.version());
+        let content = template.to_canonical();
+        match self.seen.get(&version) {
+            Some((known, _)) if *known == content => {}
+            Some((_, first)) => self.conflicts.push(format!(
+                "two workflows are called {version}: {first} and {place}; rename one, or give it another version"
+            )),
+            None => {
+                self.seen.insert(version, (content, place.to_owned()));
+            }
+        }
+        let key = (template.namespace().to_owned(), template.name().to_owned());
+        if self.by_name.get(&key).is_some_and(|known| known.template.version() > template.version()) {
+            return;
+        }
+        // An invalid schema was refused when the template was read.
+        let input =
+            template.input_schema().and_then(|schema| jsonschema::validator_for(schema).ok()).map(Arc::new);
+        self.by_name.insert(key, Known { template: Arc::new(template), number: 0, input });
+    }
+
+    /// The templates, by namespace and name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Template>> {
+        self.by_name.values().map(|known| &known.template)
+    }
+
+    /// Names and versions that two different workflows have, each in one line with both places.
+    pub(crate) fn conflicts(&self) -> &[String] {
+        &self.conflicts
+    }
+
+    /// Leaves out a template.
+    pub(crate) fn remove(&mut self, template: &Template) {
+        self.by_name.remove(&(template.namespace().to_owned(), template.name().to_owned()));
+    }
+
+    pub(crate) fn known_mut(&mut self) -> impl Iterator<Item = &mut Known> {
+        self.by_name.values_mut()
+    }
+
+    /// The template `namespace/name`, or `name` where only one namespace has it.
+    ///
+    /// # Errors
+    /// When there is none, with the nearest name.
+    pub fn find(&self, name: &str) -> Result<&Arc<Template>, UnknownTemplate> {
+        self.known(name).map(|known| &known.template)
+    }
+
+    pub(crate) fn known(&self, name: &str) -> Result<&Known, UnknownTemplate> {
+        let found = match name.split_once('/') {
+            Some((namespace, name)) => self.by_name.get(&(namespace.to_owned(), name.to_owned())),
+            None => {
+                let mut named = self.by_name.iter().filter(|((_, known), _)| known == name);
+                named.next().filter(|_| named.next().is_none()).map(|(_, known)| known)
+            }
+        };
+        found.ok_or_else(|| UnknownTemplate { name: name.to_owned(), nearest: self.nearest(name) })
+    }
+
+    fn nearest(&self, asked: &str) -> Option<String> {
+        let alike = |(namespace, name): &(String, String)| {
+            let full = format!("{namespace}/{name}");
+            let alike = if asked.contains('/') {
+                strsim::jaro_winkler(&full, asked)
+            } else {
+                strsim::jaro_winkler(name, asked).max(if name == asked { 1.0 } else { 0.0 })
+            };
+            (alike, full)
+        };
+        let best = self.by_name.keys().map(alike).max_by(|a, b| a.0.total_cmp(&b.0))?;
+        (best.0 > 0.75).then_some(best.1)
+    }
+}
+
+impl Known {
+    pub(crate) fn full_name(&self) -> String {
+        full_name(&self.template)
+    }
+
+    /// What is wrong with `context` for this template; empty when nothing is.
+    pub(crate) fn problems(&self, context: &Json) -> Vec<String> {
+        let Some(validator) = &self.input else { return Vec::new() };
+        let context: Value = match context.parse() {
+            Ok(context) => context,
+            Err(error) => return vec![format!("  input: {error}")],
+        };
+        let problem = |error: jsonschema::ValidationError<'_>| {
+            let path = error.instance_path().to_string();
+            let path =
+                if path.is_empty() { "input".to_owned() } else { format!("input{}", path.replace('/', ".")) };
+            format!("  {path}: {error}")
+        };
+        validator.iter_errors(&context).map(problem).collect()
+    }
+}
+
+/// Reads template files as [`Catalog::load`] does: schemas are compiled, `TASKER_ENV` chooses the environment, and
+/// with a registry handlers must be linked. `read` gets the options for the functions of
+/// [`template`](crate::template).
+///
+/// ```
+/// use tasker_runtime::{registry, template};
+///
+/// let loaded = registry::read_templates(None, |options| template::load_tree("no/such/directory".as_ref(), options));
+/// assert!(loaded.is_empty());
+/// ```
+pub fn read_templates<T>(registry: Option<&Registry>, read: impl FnOnce(&Options<'_>) -> T) -> T {
+    let schemas =
+        |schema: &Value| jsonschema::validator_for(schema).map(drop).map_err(|error| error.to_string());
+    let handlers = |handler: &HandlerRef| registry.map_or(Ok(()), |registry| linked(registry, handler));
+    let environment = std::env::var("TASKER_ENV").ok();
+    read(&Options {
+        environment: environment.as_deref(),
+        schema_check: Some(&schemas),
+        handler_check: Some(&handlers),
+        max_decision_depth: None,
+    })
+}
+
+/// Whether a handler answers to what a template writes.
+fn linked(registry: &Registry, handler: &HandlerRef) -> Result<(), UnknownHandler> {
+    let named = |registration: &Registration| registration.handler().name() == handler.callable;
+    match registry.find("", &handler.callable) {
+        Err(NotFound::Unknown { .. }) if registry.handlers().iter().any(named) => Ok(()),
+        Err(problem) => Err(UnknownHandler {
+            message: problem.to_string(),
+            help: Some(
+                "a crate whose handlers are to be found must be named once: `use my_handlers as _;`"
+                    .to_owned(),
+            ),
+        }),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// Namespace and name.
+pub(crate) fn full_name(template: &Template) -> String {
+    format!("{}/{}", template.namespace(), template.name())
+}
+
+/// What the template asks for that this version does not do.
+pub(crate) fn unsupported(template: &Template) -> Option<String> {
+    if *template.lifecycle() != crate::template::Lifecycle::default() {
+        return Some("`lifecycle` limits are not there yet".to_owned());
+    }
+    template.steps().iter().find_map(|step| {
+        let publishes = !step.publishes_events.is_empty();
+        publishes.then(|| format!("step `{}`: `publishes_events` is not there yet", step.name))
+    })
+}

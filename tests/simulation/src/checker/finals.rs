@@ -1,0 +1,154 @@
+//! What has to hold when nothing happens any more.
+
+use std::rc::Rc;
+
+use tasker_model::{Kind, StepNo, TaskNo, TaskState};
+
+use super::{Promise, Standing};
+use crate::{engine::Process, scenario::Scenario, store::TaskRows, world::World};
+
+/// Whether nothing is to be done any more that somebody can do.
+pub(crate) fn at_rest(world: &World, scenario: &Scenario) -> bool {
+    let db = world.db.borrow();
+    let watch = world.watch.borrow();
+    watch.submitting == 0
+        && db.commands.is_empty()
+        && db.numbered().all(|(task, rows)| stands(rows) || waits_for_handler(world, scenario, task))
+}
+
+/// The tasks that wait for a handler nobody has, or for a queue nobody serves.
+pub(crate) fn waiting(world: &World, scenario: &Scenario) -> Vec<TaskNo> {
+    let db = world.db.borrow();
+    let tasks = db.numbered().map(|(task, _)| task);
+    tasks.filter(|task| waits_for_handler(world, scenario, *task)).collect()
+}
+
+fn stands(rows: &TaskRows) -> bool {
+    let waits = matches!(rows.run.state, TaskState::Paused | TaskState::BlockedByFailures);
+    rows.run.over || (waits && rows.run.owner.is_none())
+}
+
+/// Whether a task can go on only where there is a handler that no process has, or a queue that none serves.
+fn waits_for_handler(world: &World, scenario: &Scenario, task: TaskNo) -> bool {
+    // What goes wrong is over by then, and every lease of those that are gone.
+    if !world.has_healed() {
+        return false;
+    }
+    let db = world.db.borrow();
+    let processes = &world.watch.borrow().processes;
+    let rows = db.task(task);
+    let live = || processes.iter().filter(|process| !process.life.dead.get());
+    // One that is full of tasks that wait so takes no others; that its room is free again is looked at apart.
+    let takes = |process: &Rc<Process>| {
+        process.spec.serves[rows.run.queue] && process.held.get() < process.spec.window
+    };
+    if rows.run.owner.is_none() && !live().any(takes) {
+        return true;
+    }
+    let rules = scenario.workflows[rows.run.template].rules(|_| true);
+    let standing = Standing::of(&rules, rows);
+    let nobody = |no: &StepNo| {
+        let at = no.step() as usize;
+        let step = &scenario.workflows[rows.run.template].steps[at];
+        let queue = step.queue.unwrap_or(scenario.workflows[rows.run.template].queue);
+        !live().any(|process| process.spec.has[rows.run.template][at] && process.spec.serves[queue])
+    };
+    // Whether anything undoes a step, only those know that have its handler.
+    let unsure = standing.rolling_back && rows.steps.keys().any(|no| no.undoes().is_none() && nobody(no));
+    !standing.waits && (unsure || (!standing.ready.is_empty() && standing.ready.iter().all(nobody)))
+}
+
+/// Notes that tasks did not come to rest.
+pub(crate) fn stuck(world: &World, scenario: &Scenario) {
+    let db = world.db.borrow();
+    for (task, rows) in db.numbered() {
+        if !stands(rows) && !waits_for_handler(world, scenario, task) {
+            world.watch.borrow_mut().break_promise(Promise::NothingLost, || {
+                let offers: Vec<_> = db.offers.iter().filter(|((of, _), _)| *of == task).collect();
+                format!("task {} does not come to its end: {:?}, offers {offers:?}", task.0, rows.run)
+            });
+        }
+    }
+    for command in &db.commands {
+        world
+            .watch
+            .borrow_mut()
+            .break_promise(Promise::CommandOnce, || format!("nobody follows {command:?}"));
+    }
+}
+
+/// Looks at the tables after every process has stopped.
+pub(crate) fn check_end(world: &World, scenario: &Scenario, waited: &[TaskNo]) {
+    let db = world.db.borrow();
+    let mut watch = world.watch.borrow_mut();
+    for task in watch.acknowledged.clone() {
+        if usize::try_from(task.0).map_or(true, |at| at >= db.tasks.len()) {
+            watch.break_promise(Promise::NothingLost, || format!("task {} is not there", task.0));
+        }
+    }
+    // Those of other tasks go with the next claim.
+    for (key, offer) in db.offers.iter().filter(|((task, _), _)| db.task(*task).run.over) {
+        watch.break_promise(Promise::NoOfferLeaks, || format!("{key:?} is still offered: {offer:?}"));
+    }
+    for row in &db.audit {
+        let ways = u32::from(row.refused) + row.followed + u32::from(row.taken_back);
+        if ways != 1 {
+            watch.break_promise(Promise::CommandOnce, || format!("{row:?} was answered {ways} times"));
+        }
+    }
+    for (task, rows) in db.numbered() {
+        if let Err((promise, seen)) =
+            check_task(scenario, rows, waited.contains(&task), |worker| db.lives(worker))
+        {
+            watch.break_promise(promise, || format!("task {}: {seen}", task.0));
+        }
+    }
+}
+
+fn check_task(
+    scenario: &Scenario,
+    rows: &TaskRows,
+    waited: bool,
+    lives: impl Fn(i64) -> bool,
+) -> Result<(), (Promise, String)> {
+    check_attempts(rows)?;
+    let run = &rows.run;
+    if run.owner.is_some_and(|owner| !lives(owner)) && !run.over {
+        return Err((Promise::NoHoldLeaks, format!("{run:?} is held by a process that has stopped")));
+    }
+    let by_hand = matches!(run.state, TaskState::Cancelled | TaskState::Paused | TaskState::Error);
+    if waited || by_hand || rows.set_aside || rows.raced {
+        return Ok(());
+    }
+    let rules = scenario.workflows[run.template].rules(|_| true);
+    let end = Standing::of(&rules, rows).end();
+    if end != Some(run.state) {
+        return Err((Promise::NothingLost, format!("it is {}, and by its journal {end:?}", run.state)));
+    }
+    Ok(())
+}
+
+fn check_attempts(rows: &TaskRows) -> Result<(), (Promise, String)> {
+    if rows.raced {
+        return Ok(());
+    }
+    let mut last: Option<(StepNo, u32)> = None;
+    for &(step, number) in rows.attempts.keys() {
+        let before = last.filter(|(of, _)| *of == step).map_or(0, |(_, number)| number);
+        if number != before + 1 {
+            return Err((Promise::Gapless, format!("attempt {number} of {step:?} comes after {before}")));
+        }
+        last = Some((step, number));
+    }
+    for (step, row) in rows.steps.iter().filter(|(_, row)| row.entry.kind == Kind::Handler) {
+        let failed = rows.attempts.range((*step, 0)..=(*step, u32::MAX)).count();
+        if row.entry.attempt as usize != failed + 1 {
+            let attempt = row.entry.attempt;
+            return Err((
+                Promise::Gapless,
+                format!("{step:?} has a result of attempt {attempt} after {failed} failed"),
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,295 @@
+//! Drives one task loop, as `dispatch/driver.rs` does.
+
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+
+use tasker_model::{
+    Batch, End, Exceptions, Fact, Json, Kind, Lease, Offer, StepNo, Timestamp,
+    task_loop::{
+        Call, ClaimedTask, CommandAnswer, CommandWrite, Left, LoanReturned, Message, Next, Round, TaskLoop,
+        Unrunnable, Withdrawal, Written,
+    },
+};
+
+use super::{Body, Letter, Loan, Process, attempt, record};
+use crate::{
+    checker::{self, Promise},
+    store::{Claimed, Problem},
+    world::{MS, Signal},
+};
+
+const BATCH: usize = 1000;
+
+struct Driver {
+    process: Rc<Process>,
+    /// Which of the process's loops it is.
+    at: usize,
+    tasks: TaskLoop<Body>,
+}
+
+/// Runs until everything was given back.
+pub(super) async fn run(process: Rc<Process>, at: usize) {
+    let mut driver = Driver { process, at, tasks: TaskLoop::default() };
+    loop {
+        let arrived = driver.arrive().await;
+        for letter in arrived {
+            driver.fold(letter);
+        }
+        driver.answer_commands().await;
+        let Round { stray, dead_letters, withdrawals, batch, left } = driver.tasks.round(driver.now());
+        left.into_iter().for_each(|left| driver.left(left));
+        for lease in stray {
+            driver.let_go(lease).await;
+        }
+        driver.set_aside(&dead_letters).await;
+        driver.withdraw(withdrawals).await;
+        let exceptions = driver.write(&batch).await;
+        let next = driver.tasks.recorded(batch, &exceptions, driver.now());
+        driver.go_on(next).await;
+        driver.process.look_at_offers();
+        if driver.tasks.is_drained() {
+            return;
+        }
+    }
+}
+
+impl Driver {
+    fn now(&self) -> Timestamp {
+        self.process.now()
+    }
+
+    async fn arrive(&self) -> Vec<Letter> {
+        let inbox = &self.process.inboxes[self.at];
+        loop {
+            let mut letters = inbox.letters.borrow_mut();
+            if !letters.is_empty() || self.tasks.has_more() {
+                let some = letters.len().min(BATCH);
+                return letters.drain(..some).collect();
+            }
+            drop(letters);
+            let due = self.tasks.next_due();
+            if due.is_some_and(|due| due <= self.now()) {
+                return Vec::new();
+            }
+            self.process.world.wait(&[&inbox.arrived], due.map(|due| self.process.when(due))).await;
+        }
+    }
+
+    fn fold(&mut self, letter: Letter) {
+        let now = self.now();
+        match letter {
+            Letter::Claimed(claimed, history) => {
+                let message = self.claimed(claimed, &history);
+                self.tasks.handle(message, now);
+            }
+            Letter::Loop(message) => {
+                match &message {
+                    Message::Drain => {
+                        self.tasks.bodies().for_each(|body| body.stop.give(&self.process.world))
+                    }
+                    Message::GiveBack => self.tasks.bodies().for_each(|body| self.cancel(body)),
+                    Message::LoanReturned(lease, LoanReturned::Done(entry)) => {
+                        if let Some(body) = self.tasks.body(*lease) {
+                            self.complete(*lease, body, entry.step, &entry.result);
+                        }
+                    }
+                    _ => {}
+                }
+                self.tasks.handle(message, now);
+            }
+        }
+    }
+
+    fn cancel(&self, body: &Body) {
+        body.stop.give(&self.process.world);
+        body.cancel.give(&self.process.world);
+    }
+
+    fn claimed(&self, claimed: Claimed, history: &tasker_model::History) -> Message<Body> {
+        let Claimed { lease, takeovers, template } = claimed;
+        if self.process.world.rough.get() && self.process.world.chance(10) {
+            return Message::Unrunnable(Unrunnable {
+                lease,
+                id: Default::default(),
+                cause: "the template cannot be read here".to_owned(),
+            });
+        }
+        let routes = self.process.routes[template].clone();
+        let progress = history.replay(routes.rules.clone());
+        let results = history.entries.iter().filter(|entry| entry.kind != Kind::Skipped);
+        let results: BTreeMap<StepNo, Json> =
+            results.map(|entry| (entry.step, entry.result.clone())).collect();
+        let (cancel, stop) = (Signal::for_good(), Signal::for_good());
+        let body = Body { results: RefCell::new(results), cancel, stop };
+        Message::Claimed(ClaimedTask { lease, id: Default::default(), takeovers, routes, progress, body })
+    }
+
+    /// A result is known here from now on.
+    fn complete(&self, lease: Lease, body: &Body, step: StepNo, result: &Json) {
+        checker::knows(&self.process, lease, step, result);
+        let mut results = body.results.borrow_mut();
+        let known = results.entry(step).or_insert_with(|| result.clone());
+        if known != result {
+            let known = known.as_str().to_owned();
+            self.process.world.watch.borrow_mut().break_promise(Promise::AppliedOnce, || {
+                let (name, task) = (&self.process.name, lease.task.0);
+                format!(
+                    "{name}: {step:?} of task {task} had the result {known}, and then {}",
+                    result.as_str()
+                )
+            });
+        }
+    }
+
+    async fn answer_commands(&mut self) {
+        for write in self.tasks.answers(self.now()) {
+            let written = match self.write_answer(&write).await {
+                Ok(true) => Written::Yes,
+                Ok(false) => Written::No,
+                Err(_) => Written::Perhaps,
+            };
+            if let (Written::Yes, CommandAnswer::Facts(facts, _)) = (written, &write.answer)
+                && let Some(body) = self.tasks.body(write.command.lease)
+            {
+                for fact in facts {
+                    if let Fact::Resolved(step, result) = fact {
+                        self.complete(write.command.lease, body, *step, result);
+                    }
+                }
+            }
+            self.tasks.answered(write, written, self.now());
+        }
+    }
+
+    async fn write_answer(&self, write: &CommandWrite) -> Result<bool, Problem> {
+        let command = write.command.clone();
+        match write.answer.clone() {
+            CommandAnswer::Facts(facts, at) => {
+                self.process.ask("answer", move |db| Ok(db.record_facts(&command, &facts, at))).await
+            }
+            CommandAnswer::Refused(_) => self.process.ask("refuse", move |db| Ok(db.refuse(&command))).await,
+            CommandAnswer::Followed => {
+                self.process.ask("forget", move |db| Ok(db.forget(command.id))).await.map(|()| true)
+            }
+        }
+    }
+
+    async fn let_go(&self, lease: Lease) {
+        let (worker, now) = (self.process.worker.get(), self.now());
+        let let_go = self.process.ask("let go", move |db| Ok(db.let_go(worker, lease, now)));
+        if let_go.await.is_err() {
+            self.process.leases_unknown.set(true);
+        }
+        self.process.hinted.give(&self.process.world);
+    }
+
+    async fn set_aside(&self, leases: &[Lease]) {
+        for &lease in leases {
+            loop {
+                let worker = self.process.worker.get();
+                checker::set_aside(&self.process, lease);
+                if self.process.ask("set aside", move |db| Ok(db.set_aside(worker, lease))).await.is_ok() {
+                    break;
+                }
+                self.process.world.sleep(100 * MS).await;
+            }
+        }
+    }
+
+    async fn withdraw(&self, withdrawals: Vec<Withdrawal>) {
+        while !withdrawals.is_empty() {
+            let rows = withdrawals.clone();
+            if self.process.ask("withdraw", move |db| Ok(db.withdraw_of(&rows))).await.is_ok() {
+                return self.process.loan_returned.give(&self.process.world);
+            }
+            self.process.world.sleep(100 * MS).await;
+        }
+    }
+
+    async fn write(&self, batch: &Batch) -> Exceptions {
+        if batch.is_empty() {
+            return Exceptions::default();
+        }
+        loop {
+            match record::record(&self.process, self.process.worker.get(), batch).await {
+                Ok(exceptions) => return exceptions,
+                Err(_) => self.process.world.sleep(100 * MS).await,
+            }
+        }
+    }
+
+    async fn go_on(&mut self, next: Next<Body>) {
+        for done in next.done {
+            if let Some(body) = self.tasks.body(done.attempt.lease) {
+                self.complete(done.attempt.lease, body, done.attempt.step, &done.result);
+            }
+        }
+        for failed in &next.failed {
+            checker::failed(&self.process, failed);
+        }
+        self.give_back(&next.give_back).await;
+        next.left.into_iter().for_each(|left| self.left(left));
+        for lease in next.moved_on {
+            let _ = self.process.ask("moved on", move |db| Ok(db.note_progress(lease))).await;
+        }
+        for call in next.calls {
+            self.start(call);
+        }
+        self.write_offers(next.offers).await;
+    }
+
+    async fn give_back(&self, ends: &[End]) {
+        if ends.is_empty() {
+            return;
+        }
+        if record::end_many(&self.process, self.process.worker.get(), ends).await.is_err() {
+            self.process.leases_unknown.set(true);
+        }
+        self.process.hinted.give(&self.process.world);
+    }
+
+    fn left(&self, left: Left<Body>) {
+        self.process
+            .world
+            .trace(|| format!("{} lets go of task {} ({:?})", self.process.name, left.task.0, left.state));
+        self.process.make_room();
+        if left.followed {
+            self.process.asked.give(&self.process.world);
+        }
+        if let Some(body) = &left.body {
+            self.cancel(body);
+            self.process.hinted.give(&self.process.world);
+        }
+    }
+
+    fn start(&self, call: Call) {
+        let Some(body) = self.tasks.body(call.attempt.lease) else { return };
+        checker::may_start(&self.process, &call, self.at);
+        attempt::spawn(&self.process, body, call);
+    }
+
+    async fn write_offers(&mut self, offers: Vec<Offer>) {
+        if offers.is_empty() {
+            return;
+        }
+        offers.iter().for_each(|offer| checker::may_offer(&self.process, offer));
+        let worker = self.process.worker.get();
+        let rows: Vec<(Offer, usize)> = offers.iter().map(|offer| (offer.clone(), queue_of(offer))).collect();
+        loop {
+            let rows = rows.clone();
+            if self.process.ask("offer", move |db| Ok(db.offer(worker, &rows))).await.is_ok() {
+                break;
+            }
+            self.process.world.sleep(100 * MS).await;
+        }
+        for offer in &offers {
+            let (lease, step, attempt) = (offer.attempt.lease, offer.attempt.step, offer.attempt.number);
+            let loan = Loan { lease, step, attempt };
+            self.process.lent.borrow_mut().insert((lease.task, step), loan);
+        }
+        self.process.world.watch.borrow().offered(&self.process.world);
+    }
+}
+
+fn queue_of(offer: &Offer) -> usize {
+    offer.target.queue.as_deref().and_then(|queue| queue.parse().ok()).unwrap_or_default()
+}

@@ -1,0 +1,158 @@
+//! Steps that are lent.
+
+use tasker_model::{
+    Attempt, Entry, Failed, History, Kind, Lease, Offer, StepError, StepNo, TaskNo, TaskState, Timestamp,
+    task_loop::Withdrawal,
+};
+
+use super::{Db, OfferRow, POISON, StepRow, record::refused};
+
+/// An offered step that a worker took.
+#[derive(Clone, Debug)]
+pub(crate) struct Taken {
+    pub(crate) attempt: Attempt,
+    pub(crate) owner: i64,
+    pub(crate) template: usize,
+    pub(crate) history: History,
+}
+
+/// What came of a lent step.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome {
+    pub(crate) attempt: Attempt,
+    pub(crate) owner: i64,
+    pub(crate) started_at: Timestamp,
+    pub(crate) finished_at: Timestamp,
+    pub(crate) result: std::result::Result<tasker_model::Json, (StepError, Option<Timestamp>)>,
+}
+
+impl Db {
+    /// `offer.sql`
+    pub(crate) fn offer(&mut self, worker: i64, offers: &[(Offer, usize)]) {
+        for (offer, queue) in offers {
+            let Attempt { lease, step, number } = offer.attempt;
+            let rows = self.task(lease.task);
+            let over = rows.steps.contains_key(&step) || rows.attempts.contains_key(&(step, number));
+            if self.covers(worker, lease) && !over {
+                self.offers.entry((lease.task, step)).or_insert(OfferRow {
+                    attempt: number,
+                    lease: lease.epoch,
+                    owner: worker,
+                    taker: None,
+                    offered_at: offer.offered_at,
+                    handler: offer.target.handler.as_str().to_owned(),
+                    queue: *queue,
+                });
+            }
+        }
+    }
+
+    /// `take_offers.sql`, and the journals that go with them.
+    pub(crate) fn take_offers(
+        &mut self,
+        worker: i64,
+        takes: impl Fn(&OfferRow) -> bool,
+        limit: usize,
+    ) -> Vec<Taken> {
+        if !self.lives(worker) {
+            return Vec::new();
+        }
+        let open = self.offers.iter().filter(|(_, offer)| offer.taker.is_none() && takes(offer));
+        let mut open: Vec<(Timestamp, (TaskNo, StepNo))> =
+            open.map(|(key, offer)| (offer.offered_at, *key)).collect();
+        open.sort_unstable();
+        open.truncate(limit);
+        let mut taken = Vec::new();
+        for (_, key) in open {
+            let Some(offer) = self.offers.get_mut(&key) else { continue };
+            offer.taker = Some(worker);
+            let lease = Lease { task: key.0, epoch: offer.lease };
+            let attempt = Attempt { lease, step: key.1, number: offer.attempt };
+            let owner = offer.owner;
+            let (template, history) = (self.task(key.0).run.template, self.history(key.0));
+            taken.push(Taken { attempt, owner, template, history });
+        }
+        taken
+    }
+
+    /// `append.sql`, by takers: of each whether its loan held. A result that the tables refuse is recorded in
+    /// another form, a failure for good.
+    pub(crate) fn give_back(&mut self, worker: i64, outcomes: &[Outcome]) -> Vec<bool> {
+        outcomes.iter().map(|outcome| self.end_loan(worker, outcome)).collect()
+    }
+
+    /// Whether `worker` has this attempt on loan, and nobody took its task over since.
+    pub(crate) fn has_on_loan(&self, worker: i64, attempt: Attempt) -> bool {
+        let Attempt { lease, step, .. } = attempt;
+        let offer = self.offers.get(&(lease.task, step));
+        offer.is_some_and(|offer| offer.taker == Some(worker) && offer.lease == lease.epoch)
+            && self.task(lease.task).run.lease == lease.epoch
+    }
+
+    fn end_loan(&mut self, worker: i64, outcome: &Outcome) -> bool {
+        let Attempt { lease, step, number } = outcome.attempt;
+        if !self.has_on_loan(worker, outcome.attempt) {
+            return false;
+        }
+        self.offers.remove(&(lease.task, step));
+        match &outcome.result {
+            Ok(result) if result.as_str().contains(POISON) => {
+                let (started_at, failed_at) = (outcome.started_at, outcome.finished_at);
+                let (attempt, retry_at, error) = (outcome.attempt, None, refused());
+                self.add_failure(&Failed { attempt, started_at, failed_at, retry_at, error });
+            }
+            Ok(result) => {
+                let (started_at, finished_at) = (outcome.started_at, outcome.finished_at);
+                let (kind, result) = (Kind::Handler, result.clone());
+                let entry = Entry { step, kind, attempt: number, started_at, finished_at, result };
+                let row = StepRow { entry, unknown_to: None };
+                self.task_mut(lease.task).recorded_under = lease.epoch;
+                self.task_mut(lease.task).steps.entry(step).or_insert(row);
+            }
+            Err((error, retry_at)) => {
+                let (started_at, failed_at) = (outcome.started_at, outcome.finished_at);
+                let (attempt, retry_at, error) = (outcome.attempt, *retry_at, error.clone());
+                self.add_failure(&Failed { attempt, started_at, failed_at, retry_at, error });
+            }
+        }
+        true
+    }
+
+    /// `hand_back_offer.sql`
+    pub(crate) fn hand_back(&mut self, worker: i64, task: TaskNo, step: StepNo) {
+        if let Some(offer) = self.offers.get_mut(&(task, step)).filter(|o| o.taker == Some(worker)) {
+            offer.taker = None;
+        }
+    }
+
+    /// `lent.sql`
+    pub(crate) fn lent(&self, worker: i64) -> Vec<(TaskNo, StepNo)> {
+        self.offers.iter().filter(|(_, offer)| offer.owner == worker).map(|(key, _)| *key).collect()
+    }
+
+    /// `borrowed.sql`
+    pub(crate) fn borrowed(&self, worker: i64) -> Vec<(TaskNo, StepNo)> {
+        self.offers.iter().filter(|(_, offer)| offer.taker == Some(worker)).map(|(key, _)| *key).collect()
+    }
+
+    /// `withdraw_offers.sql`
+    pub(crate) fn withdraw(&mut self, worker: i64) {
+        self.offers.retain(|_, offer| offer.owner != worker || offer.taker.is_some());
+    }
+
+    /// `withdraw_task.sql`
+    pub(crate) fn withdraw_of(&mut self, withdrawals: &[Withdrawal]) {
+        self.offers.retain(|(task, _), offer| {
+            !withdrawals.iter().any(|Withdrawal { lease, taken }| {
+                (*task, offer.lease) == (lease.task, lease.epoch) && (*taken || offer.taker.is_none())
+            })
+        });
+    }
+
+    /// Whether an offer is of a task that its owner holds under its lease.
+    pub(crate) fn is_live(&self, key: (TaskNo, StepNo), offer: &OfferRow) -> bool {
+        let run = &self.task(key.0).run;
+        let over = run.over || run.state == TaskState::Cancelled;
+        run.owner == Some(offer.owner) && run.lease == offer.lease && !over
+    }
+}

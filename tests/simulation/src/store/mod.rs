@@ -1,0 +1,188 @@
+//! A model of the store: its tables, and one function for each statement or transaction of the engine.
+//!
+//! Each takes effect at one moment, as a committed transaction does. Fences, unique keys and counts are those
+//! of the statements under `tasker-runtime/sql`; the names are theirs too.
+
+mod claim;
+mod lend;
+mod operate;
+mod record;
+
+use std::collections::BTreeMap;
+
+use tasker_model::{Command, Entry, Failure, History, Lease, StepNo, TaskNo, TaskState, Timestamp};
+
+pub(crate) use claim::Claimed;
+pub(crate) use lend::{Outcome, Taken};
+
+use crate::world::Micros;
+
+/// Why a statement did nothing, or may have done nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Problem {
+    /// No answer came: it may have been done.
+    NoAnswer,
+    /// The rows break a rule of the tables.
+    Refused,
+}
+
+pub(crate) type Result<T> = std::result::Result<T, Problem>;
+
+/// The results that the tables refuse contain this.
+pub(crate) const POISON: &str = "poison";
+
+/// A row of `runs`.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    pub(crate) state: TaskState,
+    pub(crate) run_at: Micros,
+    pub(crate) owner: Option<i64>,
+    pub(crate) lease: i64,
+    pub(crate) takeovers: u32,
+    pub(crate) over: bool,
+    pub(crate) priority: i16,
+    pub(crate) queue: usize,
+    pub(crate) template: usize,
+}
+
+/// A row of `steps`.
+#[derive(Clone, Debug)]
+pub(crate) struct StepRow {
+    pub(crate) entry: Entry,
+    /// It was committed when its lease was another's already: under this epoch the holder may not know of it.
+    pub(crate) unknown_to: Option<i64>,
+}
+
+/// A task with its journal.
+#[derive(Clone, Debug)]
+pub(crate) struct TaskRows {
+    pub(crate) run: Run,
+    pub(crate) steps: BTreeMap<StepNo, StepRow>,
+    pub(crate) attempts: BTreeMap<(StepNo, u32), Failure>,
+    /// It was set aside, and no operator has taken it up since.
+    pub(crate) set_aside: bool,
+    /// How often its lease was taken from a worker since the last note that it moved on. For the checker.
+    pub(crate) deaths: u32,
+    /// Something was recorded late, after the lease had gone to another worker. For the checker.
+    pub(crate) raced: bool,
+    /// The lease under which something was recorded last. For the checker.
+    pub(crate) recorded_under: i64,
+}
+
+/// A row of `workers`.
+#[derive(Clone, Debug)]
+pub(crate) struct WorkerRow {
+    pub(crate) expires_at: Micros,
+    pub(crate) stopped: bool,
+}
+
+/// A row of `offers`.
+#[derive(Clone, Debug)]
+pub(crate) struct OfferRow {
+    pub(crate) attempt: u32,
+    pub(crate) lease: i64,
+    pub(crate) owner: i64,
+    pub(crate) taker: Option<i64>,
+    pub(crate) offered_at: Timestamp,
+    pub(crate) handler: String,
+    pub(crate) queue: usize,
+}
+
+/// A row of `commands`.
+#[derive(Clone, Debug)]
+pub(crate) struct CommandRow {
+    pub(crate) id: i64,
+    pub(crate) task: TaskNo,
+    pub(crate) command: Command,
+    pub(crate) audit: usize,
+}
+
+/// A row of `audit`, with what the checker wants to know of it.
+#[derive(Clone, Debug)]
+pub(crate) struct AuditRow {
+    #[expect(dead_code, reason = "for people who read what was broken")]
+    pub(crate) task: TaskNo,
+    #[expect(dead_code, reason = "for people who read what was broken")]
+    pub(crate) command: Command,
+    pub(crate) refused: bool,
+    pub(crate) followed: u32,
+    pub(crate) taken_back: bool,
+}
+
+/// The tables.
+#[derive(Debug, Default)]
+pub(crate) struct Db {
+    pub(crate) tasks: Vec<TaskRows>,
+    /// Worker `n` is at `n - 1`.
+    pub(crate) workers: Vec<WorkerRow>,
+    pub(crate) offers: BTreeMap<(TaskNo, StepNo), OfferRow>,
+    pub(crate) commands: Vec<CommandRow>,
+    pub(crate) audit: Vec<AuditRow>,
+    commands_so_far: i64,
+}
+
+/// The state that a task comes to that is given back: pending, unless it is being rolled back.
+pub(crate) fn given_back(state: TaskState) -> TaskState {
+    if state == TaskState::Compensating { state } else { TaskState::Pending }
+}
+
+impl Db {
+    pub(crate) fn task(&self, task: TaskNo) -> &TaskRows {
+        &self.tasks[usize::try_from(task.0).unwrap_or_default()]
+    }
+
+    pub(crate) fn task_mut(&mut self, task: TaskNo) -> &mut TaskRows {
+        &mut self.tasks[usize::try_from(task.0).unwrap_or_default()]
+    }
+
+    /// Every task with its number.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (TaskNo, &TaskRows)> {
+        (0i64..).map(TaskNo).zip(&self.tasks)
+    }
+
+    /// Whether `worker` holds a task under this very lease: what every fence asks.
+    pub(crate) fn covers(&self, worker: i64, lease: Lease) -> bool {
+        let run = &self.task(lease.task).run;
+        run.owner == Some(worker) && run.lease == lease.epoch
+    }
+
+    pub(crate) fn lives(&self, worker: i64) -> bool {
+        usize::try_from(worker - 1).ok().and_then(|at| self.workers.get(at)).is_some_and(|row| !row.stopped)
+    }
+
+    /// Adds a task; with a `holder` that lives, that worker holds it from the start.
+    pub(crate) fn submit(
+        &mut self,
+        template: usize,
+        queue: usize,
+        run_at: Micros,
+        priority: i16,
+        holder: Option<i64>,
+    ) -> TaskNo {
+        let owner = holder.filter(|worker| self.lives(*worker));
+        let held = owner.is_some();
+        let state = if held { TaskState::InProgress } else { TaskState::Pending };
+        // Who was given up takes this lease for its own: nobody else gets one of that number.
+        let lease = i64::from(holder.is_some());
+        let run = Run { state, run_at, owner, lease, takeovers: 0, over: false, priority, queue, template };
+        self.tasks.push(TaskRows {
+            run,
+            steps: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            set_aside: false,
+            deaths: 0,
+            raced: false,
+            recorded_under: 0,
+        });
+        TaskNo(i64::try_from(self.tasks.len() - 1).unwrap_or_default())
+    }
+
+    /// The journal of a task.
+    pub(crate) fn history(&self, task: TaskNo) -> History {
+        let rows = self.task(task);
+        History {
+            entries: rows.steps.values().map(|row| row.entry.clone()).collect(),
+            failures: rows.attempts.values().cloned().collect(),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What the holder of a task appends to its journal.
+
+use tasker_model::{Attempt, Batch, Done, End, Entry, Failed, Failure, Kind, Lease, StepError, Timestamp};
+
+use super::{Db, POISON, Problem, Result, StepRow};
+
+/// The results and ends that a statement saw covered by their leases when it began.
+#[derive(Clone, Debug)]
+pub(crate) struct Covered(Vec<bool>);
+
+fn entry(done: &Done) -> Entry {
+    Entry {
+        step: done.attempt.step,
+        kind: Kind::Handler,
+        attempt: done.attempt.number,
+        started_at: done.started_at,
+        finished_at: done.finished_at,
+        result: done.result.clone(),
+    }
+}
+
+/// What a result becomes that the tables refuse.
+pub(super) fn refused() -> StepError {
+    StepError::permanent("RESULT_REFUSED", "the store cannot hold the result of this step")
+}
+
+impl Db {
+    /// `append.sql`, by holders, of failures: whether the leases covered all of them.
+    pub(crate) fn append_failures(&mut self, worker: i64, failed: &[Failed]) -> bool {
+        let mut all = true;
+        for failed in failed {
+            let covered = self.covers(worker, failed.attempt.lease);
+            all &= covered;
+            if covered {
+                self.add_failure(failed);
+            }
+        }
+        all
+    }
+
+    /// `append.sql`, by holders, of results: what is recorded already stays, and what the tables refuse is
+    /// recorded in another form, a failure for good.
+    pub(crate) fn append_results(&mut self, worker: i64, done: &[Done]) {
+        for done in done.iter().filter(|done| self.covers(worker, done.attempt.lease)).collect::<Vec<_>>() {
+            let Done { attempt, started_at, finished_at: failed_at, .. } = *done;
+            if done.result.as_str().contains(POISON) {
+                let (retry_at, error) = (None, refused());
+                self.add_failure(&Failed { attempt, started_at, failed_at, retry_at, error });
+                continue;
+            }
+            let row = StepRow { entry: entry(done), unknown_to: None };
+            self.task_mut(attempt.task()).recorded_under = attempt.lease.epoch;
+            self.task_mut(attempt.task()).steps.entry(attempt.step).or_insert(row);
+        }
+    }
+
+    /// An attempt that is there already stays.
+    pub(super) fn add_failure(&mut self, failed: &Failed) {
+        let Attempt { lease, step, number } = failed.attempt;
+        let failure = Failure {
+            step,
+            attempt: number,
+            started_at: failed.started_at,
+            failed_at: failed.failed_at,
+            retry_at: failed.retry_at,
+            reopened: false,
+            error: failed.error.clone(),
+        };
+        self.task_mut(lease.task).recorded_under = lease.epoch;
+        self.task_mut(lease.task).attempts.entry((step, number)).or_insert(failure);
+    }
+
+    /// What the snapshot of `record.sql` sees. It locks no run that it only adds results to, so that it may
+    /// commit these after the lease has gone to another worker.
+    pub(crate) fn see(&self, worker: i64, done: &[Done]) -> Covered {
+        Covered(done.iter().map(|done| self.covers(worker, done.attempt.lease)).collect())
+    }
+
+    /// `record.sql`: how many results and ends were written.
+    pub(crate) fn record(
+        &mut self,
+        worker: i64,
+        seen: &Covered,
+        done: &[Done],
+        ends: &[End],
+    ) -> Result<(usize, usize)> {
+        let covered = || done.iter().zip(&seen.0).filter(|(_, covered)| **covered).map(|(done, _)| done);
+        let breaks = |done: &Done| {
+            done.result.as_str().contains(POISON)
+                || self.task(done.attempt.task()).steps.contains_key(&done.attempt.step)
+        };
+        if covered().any(breaks) {
+            return Err(Problem::Refused);
+        }
+        for done in covered() {
+            let Lease { task, .. } = done.attempt.lease;
+            let late = !self.covers(worker, done.attempt.lease);
+            let rows = self.task_mut(task);
+            rows.raced |= late;
+            rows.recorded_under = done.attempt.lease.epoch;
+            let unknown_to = late.then_some(rows.run.lease);
+            rows.steps.insert(done.attempt.step, StepRow { entry: entry(done), unknown_to });
+        }
+        let mut ended = 0;
+        for end in ends.iter() {
+            if self.covers(worker, end.lease) && !self.task(end.lease.task).run.over {
+                self.end(end);
+                ended += 1;
+            }
+        }
+        Ok((covered().count(), ended))
+    }
+
+    fn end(&mut self, end: &End) {
+        let run = &mut self.task_mut(end.lease.task).run;
+        run.state = end.state;
+        run.over = end.finished_at.is_some();
+        if let Some(at) = end.run_at {
+            (run.run_at, run.owner) = (at.as_micros(), None);
+        }
+    }
+
+    /// `progressed.sql`
+    pub(crate) fn note_progress(&mut self, lease: Lease) {
+        let rows = self.task_mut(lease.task);
+        if rows.run.lease == lease.epoch {
+            (rows.run.takeovers, rows.deaths) = (0, 0);
+        }
+    }
+
+    /// `quarantine.sql`
+    pub(crate) fn set_aside(&mut self, worker: i64, lease: Lease) {
+        if self.covers(worker, lease) {
+            self.task_mut(lease.task).set_aside = true;
+        }
+    }
+
+    /// The tasks of `batch` whose leases do not hold; those that it gave back apart.
+    pub(crate) fn find_lost(&self, worker: i64, batch: &Batch) -> tasker_model::Exceptions {
+        let leases =
+            batch.done.iter().map(|d| d.attempt.lease).chain(batch.failed.iter().map(|f| f.attempt.lease));
+        let mut exceptions = tasker_model::Exceptions::default();
+        for lease in leases.chain(batch.ends.iter().map(|end| end.lease)) {
+            if self.covers(worker, lease) || !exceptions.spare(lease.task) {
+                continue;
+            }
+            let given_back =
+                batch.ends.iter().any(|end| end.lease.task == lease.task && end.run_at.is_some());
+            if given_back { &mut exceptions.stale } else { &mut exceptions.lost }.insert(lease.task);
+        }
+        exceptions
+    }
+
+    /// When a step of the task was recorded to be tried again, by its last failed attempt.
+    pub(crate) fn retry_at(&self, attempt: Attempt) -> Option<Timestamp> {
+        let last = self.task(attempt.task()).attempts.get(&(attempt.step, attempt.number.checked_sub(1)?))?;
+        last.retry_at
+    }
+}
