@@ -218,7 +218,7 @@ impl Tasker {
             next = None;
         }
         let held: Vec<TaskNo> =
-            lines.iter().filter(|line| line.state == TaskState::InProgress).map(|line| line.task).collect();
+            lines.iter().filter(|line| is_held(line.state)).map(|line| line.task).collect();
         let mut offers = view::offers_of(&mut connection, &held).await?;
         let summary = |line: view::TaskLine| {
             let on_offer = offers.remove(&line.task).unwrap_or_default();
@@ -226,6 +226,11 @@ impl Tasker {
         };
         Ok(TaskPage { tasks: lines.into_iter().map(summary).collect(), next })
     }
+}
+
+/// Whether a task in this state may have steps on offer.
+const fn is_held(state: TaskState) -> bool {
+    matches!(state, TaskState::InProgress | TaskState::Compensating)
 }
 
 #[cfg(test)]
