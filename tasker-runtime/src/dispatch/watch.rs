@@ -337,7 +337,8 @@ mod tests {
     async fn one_who_waits_is_woken_by_the_hold_and_the_end_and_gets_the_wanted_results() {
         let (watchers, task) = (Watchers::default(), Uuid::nil());
         let mut ending = watchers.wait(task, Arc::new([]), true);
-        ending.want(&Arc::new([StepNo::of(2), StepNo::of(1)]));
+        let wanted: Arc<[StepNo]> = Arc::new([StepNo::of(2), StepNo::of(1)]);
+        ending.want(&wanted);
         watchers.tell(task, completed(0, "0"));
         watchers.tell(task, completed(1, "1"));
         assert!(ending.receiver.try_recv().is_err(), "that it is held is known");

@@ -69,7 +69,7 @@ fn pooled() -> Vec<Case> {
         case("journal", &sql::JOURNAL, "ints", &["steps_pkey"]),
         case("failures", &sql::FAILURES, "ints", &["attempts_pkey"]),
         case("step_workers", &sql::STEP_WORKERS, "1", &["steps_pkey", "attempts_pkey"]),
-        case("task_facts", &sql::TASK_FACTS, "ints", &["tasks_pkey"]),
+        case("task_data", &sql::TASK_DATA, "ints", &["tasks_pkey"]),
         case("load_checkpoint", &sql::LOAD_CHECKPOINT, "1, 1", &["checkpoints_pkey"]),
         case("task_offers", &sql::TASK_OFFERS, "1", &["offers_pkey"]),
         case("answer", &sql::ANSWER, "1", &["audit_pkey"]),

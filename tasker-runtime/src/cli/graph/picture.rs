@@ -189,6 +189,7 @@ mod tests {
             finished_at: None,
             retry_at: None,
             max_attempts: 1,
+            worker: None,
         }
     }
 
@@ -204,12 +205,14 @@ mod tests {
             compensations,
             cause: None,
             created_at: Timestamp::default(),
+            started_at: None,
             finished_at: None,
             next_at: None,
             context: Value::Null,
             queue: String::new(),
             priority: 0,
             correlation_id: Uuid::nil(),
+            worker: None,
         }
     }
 

@@ -113,7 +113,7 @@ impl Scene {
 
     pub(super) async fn state(&self) -> TaskState {
         let mut connection = self.store.writer().await.unwrap();
-        view::state(&mut connection, self.task).await.unwrap().unwrap()
+        view::standing(&mut connection, self.task, &[]).await.unwrap().unwrap().state
     }
 
     pub(super) async fn is_held(&self) -> bool {
