@@ -88,7 +88,7 @@ impl Take {
         match due.await {
             Ok(due) => self.due = due,
             Err(error) => {
-                tracing::warn!(%error, "queues could not be looked at; trying again at the next poll")
+                tracing::warn!(%error, "queues could not be looked at; trying again at the next poll");
             }
         }
         self.shared.counters.claims.fetch_add(self.shared.queues.len() as u64, Ordering::Relaxed);

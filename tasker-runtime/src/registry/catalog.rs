@@ -59,7 +59,7 @@ impl Catalog {
                 match file.result {
                     Ok(parsed) => catalog.add(parsed.template),
                     Err(report) => {
-                        unreadable.push(UnreadableFile { report: report.to_string(), path: file.path })
+                        unreadable.push(UnreadableFile { report: report.to_string(), path: file.path });
                     }
                 }
             }
