@@ -1,5 +1,6 @@
 -- list tasks, newest first
--- Of the $2 tasks before number $1 at most $9 that are, where these are not null, in state $3, of namespace $4,
+-- Of the $2 tasks before number $1 at most $9 that are, where these are not null, in the phases $3 to
+-- $10 and held or not as $11 says, of namespace $4,
 -- of template $5, created at $6 or later and before $7, with the correlation id $8.
 select t.id, t.uuid, t.created_at, r.state, r.run_at, r.finished_at, r.cause, p.namespace, p.name, p.version,
     r.queue, r.priority, t.correlation_id, r.owner
@@ -13,7 +14,8 @@ from (
 join tasker.tasks t on t.id = latest.id
 join tasker.runs r on r.task_id = t.id
 join tasker.templates p on p.id = t.template_id
-where (cast($3 as bigint) is null or r.state = $3)
+where (cast($3 as bigint) is null or r.state between $3 and $10)
+  and (cast($11 as bigint) is null or case when r.owner is null then 0 else 1 end = $11)
   and (cast($4 as text) is null or p.namespace = $4)
   and (cast($5 as text) is null or p.name = $5)
   and (cast($6 as bigint) is null or t.created_at >= $6)

@@ -60,7 +60,7 @@ impl World {
         Tasker::builder()
             .config(&config)
             .database(&self.database.url)
-            .store_options(store::Options { pool_size: 4, full_sync: false, migrate: true })
+            .store_options(store::Options { pool_size: 4, full_sync: false, ..store::Options::default() })
             .clock(self.clock.clone())
             .state(self.stage.clone())
             .registry(stage::registry())

@@ -41,9 +41,9 @@ fn workflows() -> impl Strategy<Value = Rules> {
             timeout: Some(Duration::from_secs(1)),
             batch: None,
             compensation: compensated.then(|| Compensation {
+                elsewhere: false,
                 retry: Retry::default(),
                 timeout: None,
-                elsewhere: false,
             }),
         };
         Rules { steps: steps.iter().enumerate().map(rule).collect(), on_failure: OnFailure::Compensate }

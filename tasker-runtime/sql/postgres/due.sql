@@ -6,6 +6,7 @@ select q.queue, (
             select r.priority
             from tasker.runs r
             where r.owner is null
+              and r.run_at <> 9223372036854775807
               and r.queue = q.queue
             order by r.priority desc
             limit 1
@@ -15,6 +16,7 @@ select q.queue, (
             select r.priority
             from tasker.runs r
             where r.owner is null
+              and r.run_at <> 9223372036854775807
               and r.queue = q.queue
               and r.priority < levels.priority
             order by r.priority desc
@@ -27,6 +29,7 @@ select q.queue, (
         select r.run_at
         from tasker.runs r
         where r.owner is null
+          and r.run_at <> 9223372036854775807
           and r.queue = q.queue
           and r.priority = levels.priority
         order by r.run_at

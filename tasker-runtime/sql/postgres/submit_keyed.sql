@@ -39,8 +39,8 @@ with patience as materialized (
     select id, uuid, template_id, correlation_id, created_at, context::json, tags::json
     from fresh
 ), queued as (
-    insert into tasker.runs (task_id, run_at, priority, queue, owner, lease, state)
-    select f.id, f.run_at, f.priority, f.queue, h.id, (h.id is not null)::integer, (h.id is not null)::integer
+    insert into tasker.runs (task_id, run_at, priority, queue, owner, lease)
+    select f.id, f.run_at, f.priority, f.queue, h.id, (h.id is not null)::integer
     from fresh f
     left join holder h on f.hold = 1
 )

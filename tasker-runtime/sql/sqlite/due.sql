@@ -6,6 +6,7 @@ select q.value, (
             select r.priority
             from runs r
             where r.owner is null
+              and r.run_at <> 9223372036854775807
               and r.queue = q.value
             order by r.priority desc
             limit 1
@@ -15,6 +16,7 @@ select q.value, (
             select r.priority
             from runs r
             where r.owner is null
+              and r.run_at <> 9223372036854775807
               and r.queue = q.value
               and r.priority < levels.priority
             order by r.priority desc
@@ -27,6 +29,7 @@ select q.value, (
         select r.run_at
         from runs r
         where r.owner is null
+          and r.run_at <> 9223372036854775807
           and r.queue = q.value
           and r.priority = levels.priority
         order by r.run_at

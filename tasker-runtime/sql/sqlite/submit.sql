@@ -7,8 +7,8 @@
 insert into tasks (uuid, template_id, correlation_id, created_at, context, tags)
 select value ->> 0, value ->> 2, value ->> 1, value ->> 5, value -> 3, value ->> 4
 from jsonb_each($1);
-insert into runs (task_id, run_at, priority, queue, owner, lease, state)
-select t.id, f.value ->> 6, f.value ->> 7, f.value ->> 8, h.id, $2 is not null and f.value ->> 9 = 1, h.id is not null
+insert into runs (task_id, run_at, priority, queue, owner, lease)
+select t.id, f.value ->> 6, f.value ->> 7, f.value ->> 8, h.id, $2 is not null and f.value ->> 9 = 1
 from jsonb_each($1) f
 cross join tasks t on t.uuid = f.value ->> 0
 left join workers h on h.id = $2 and h.stopped_at is null and f.value ->> 9 = 1;

@@ -16,8 +16,8 @@ cross join idempotency_keys k on k.namespace = f.value ->> 10
     and k.template = f.value ->> 11
     and k.key = f.value ->> 12
     and k.task_uuid = f.value ->> 0;
-insert into runs (task_id, run_at, priority, queue, owner, lease, state)
-select t.id, f.value ->> 6, f.value ->> 7, f.value ->> 8, h.id, h.id is not null, h.id is not null
+insert into runs (task_id, run_at, priority, queue, owner, lease)
+select t.id, f.value ->> 6, f.value ->> 7, f.value ->> 8, h.id, h.id is not null
 from jsonb_each($1) f
 cross join tasks t on t.uuid = f.value ->> 0
 left join workers h on h.id = $2 and h.stopped_at is null and f.value ->> 9 = 1;

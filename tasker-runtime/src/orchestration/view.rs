@@ -59,7 +59,7 @@ pub(crate) struct TaskLine {
 pub(crate) async fn find(connection: &mut Connection, uuid: Uuid) -> Result<Option<(StoredTask, History)>> {
     let Some(row) = connection.fetch_first(&sql::FIND_TASK, values![uuid]).await? else { return Ok(None) };
     let task = stored(&row)?;
-    let history = journal::read(connection, &[task.task]).await?.remove(&task.task).unwrap_or_default();
+    let history = journal::of(connection, task.task).await?;
     Ok(Some((task, history)))
 }
 
@@ -79,8 +79,7 @@ pub(crate) async fn queue(connection: &mut Connection, uuid: Uuid) -> Result<Opt
 pub(crate) async fn workers(connection: &mut Connection, task: TaskNo) -> Result<HashMap<StepNo, WorkerId>> {
     let mut workers = HashMap::new();
     for row in connection.fetch(&sql::STEP_WORKERS, values![task.0]).await? {
-        let step = StepNo::from_code(i32::try_from(row.int(0)?).unwrap_or_default());
-        workers.insert(step, WorkerId(row.int(2)?));
+        workers.insert(row.step(0, "steps.step")?, WorkerId(row.int(2)?));
     }
     Ok(workers)
 }
@@ -130,18 +129,18 @@ pub(crate) async fn standing(
     steps: &[StepNo],
 ) -> Result<Option<Standing>> {
     let steps: Vec<i64> = steps.iter().map(|step| i64::from(step.code())).collect();
-    let rows = connection.fetch(&sql::OUTCOME, values![uuid, steps]).await?;
+    let complete = i64::from(TaskState::Complete.code());
+    let rows = connection.fetch(&sql::OUTCOME, values![uuid, steps, complete]).await?;
     let Some(first) = rows.first() else { return Ok(None) };
     let mut standing = Standing {
         template: first.int(0)?,
-        state: task_state(first, 1)?,
+        state: first.state(1, 5)?,
         cause: first.maybe_text(2)?.map(str::to_owned),
         results: Vec::with_capacity(rows.len()),
     };
     for row in &rows {
-        if let Some(step) = row.maybe_int(3)? {
-            let step = StepNo::from_code(i32::try_from(step).unwrap_or_default());
-            standing.results.push((step, Json::stored(row.text(4)?)));
+        if row.maybe_int(3)?.is_some() {
+            standing.results.push((row.step(3, "steps.step")?, row.json(4, "steps.result")?));
         }
     }
     Ok(Some(standing))
@@ -167,16 +166,20 @@ pub(crate) async fn list(
     limit: usize,
 ) -> Result<Vec<TaskLine>> {
     let correlation_id = wanted.correlation_id.map(|id| id.to_string());
+    let phases = wanted.state.map(TaskState::phases);
+    let code = |state: TaskState| i64::from(state.code());
     let values = values![
         before.0,
         window,
-        wanted.state.map(|state| i64::from(state.code())),
+        phases.map(|(from, ..)| code(from)),
         wanted.namespace.as_deref(),
         wanted.template.as_deref(),
         wanted.since.map(Timestamp::as_micros),
         wanted.until.map(Timestamp::as_micros),
         correlation_id.as_deref(),
-        i64::try_from(limit).unwrap_or(i64::MAX)
+        i64::try_from(limit).unwrap_or(i64::MAX),
+        phases.map(|(_, to, _)| code(to)),
+        phases.and_then(|(.., held)| held.map(i64::from))
     ];
     let rows = connection.fetch(&sql::LIST_TASKS, values).await?;
     rows.iter().map(line).collect()
@@ -213,7 +216,7 @@ pub(crate) async fn offers_of(
     let numbers: Vec<i64> = tasks.iter().map(|task| task.0).collect();
     for row in connection.fetch(&sql::OFFERS_OF, values![numbers]).await? {
         offers.entry(TaskNo(row.int(0)?)).or_default().push(OnOffer {
-            step: StepNo::from_code(i32::try_from(row.int(1)?).unwrap_or_default()),
+            step: row.step(1, "offers.step")?,
             handler: row.text(2)?.to_owned(),
             since: Timestamp::from_micros(row.int(3)?),
             taken: row.maybe_int(4)?.is_some(),
@@ -227,7 +230,7 @@ fn line(row: &Row) -> Result<TaskLine> {
         task: TaskNo(row.int(0)?),
         uuid: row.uuid(1)?,
         created_at: Timestamp::from_micros(row.int(2)?),
-        state: task_state(row, 3)?,
+        state: row.state(3, 13)?,
         run_at: Timestamp::from_micros(row.int(4)?),
         finished_at: row.maybe_int(5)?.map(Timestamp::from_micros),
         cause: row.maybe_text(6)?.map(str::to_owned),
@@ -241,11 +244,6 @@ fn line(row: &Row) -> Result<TaskLine> {
     })
 }
 
-fn task_state(row: &Row, column: usize) -> Result<TaskState> {
-    let code = i16::try_from(row.int(column)?).unwrap_or(-1);
-    Ok(TaskState::from_code(code).unwrap_or(TaskState::Error))
-}
-
 fn stored(row: &Row) -> Result<StoredTask> {
     Ok(StoredTask {
         task: TaskNo(row.int(0)?),
@@ -253,8 +251,8 @@ fn stored(row: &Row) -> Result<StoredTask> {
         template: row.int(2)?,
         correlation_id: row.uuid(3)?,
         created_at: Timestamp::from_micros(row.int(4)?),
-        context: Json::stored(row.text(5)?),
-        state: task_state(row, 6)?,
+        context: row.json(5, "tasks.context")?,
+        state: row.state(6, 8)?,
         run_at: Timestamp::from_micros(row.int(7)?),
         finished_at: row.maybe_int(10)?.map(Timestamp::from_micros),
         owner: row.maybe_int(8)?,

@@ -236,11 +236,12 @@ impl Row {
         u32::try_from(count).map_err(|_| Error::corrupt(place, count, "is out of range"))
     }
 
-    /// The state of a task.
-    pub(crate) fn state(&self, column: usize, place: &'static str) -> Result<TaskState> {
-        let code = self.int(column)?;
+    /// The state of a task, whose phase and whose holder stand in these columns.
+    pub(crate) fn state(&self, phase: usize, owner: usize) -> Result<TaskState> {
+        let code = self.int(phase)?;
         let state = i16::try_from(code).ok().and_then(TaskState::from_code);
-        state.ok_or_else(|| Error::corrupt(place, code, "is not a state of tasks"))
+        let state = state.ok_or_else(|| Error::corrupt("runs.state", code, "is not a state of tasks"))?;
+        Ok(state.shown(self.maybe_int(owner)?.is_some()))
     }
 
     /// A JSON document. PostgreSQL takes nothing else into its column.

@@ -3,6 +3,7 @@
 use sqlx::migrate::MigrateError;
 
 use super::db::Statement;
+use crate::model::Json;
 
 /// What the store returns.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -57,6 +58,19 @@ pub enum Error {
         purpose: &'static str,
         /// What the database said.
         source: sqlx::Error,
+    },
+    /// A context or a result is larger than these may be.
+    #[error(
+        "the {what} has {bytes} bytes, at most {most} are kept (`limits.max_payload_bytes`): keep it elsewhere \
+         and pass on where it is"
+    )]
+    TooLarge {
+        /// What it is.
+        what: &'static str,
+        /// Its size.
+        bytes: usize,
+        /// The largest size that is kept.
+        most: usize,
     },
     /// What is stored does not fit together.
     #[error("{what}")]
@@ -118,9 +132,16 @@ impl Error {
     /// The same error, of this task.
     pub(crate) fn of_task(self, task: impl std::fmt::Display) -> Self {
         match self {
-            Self::Corrupt { what } => Self::Corrupt { what: format!("{what} (task {task})") },
+            Self::Corrupt { what } if !what.contains(" (task ") => {
+                Self::Corrupt { what: format!("{what} (task {task})") }
+            }
             other => other,
         }
+    }
+
+    pub(super) fn check_size(what: &'static str, payload: &Json, most: usize) -> Result<()> {
+        let bytes = payload.as_str().len();
+        if bytes > most { Err(Self::TooLarge { what, bytes, most }) } else { Ok(()) }
     }
 
     pub(super) fn row(source: sqlx::Error) -> Self {

@@ -52,15 +52,15 @@ fn pooled() -> Vec<Case> {
     vec![
         case("heartbeat", &sql::HEARTBEAT, "1, 1, 1, null", &[]),
         case("commands", &sql::COMMANDS, "1", &["runs_pkey"]),
-        case("take_back", &sql::TAKE_BACK, "1, 1", &["runs_owner"]),
-        case("held_by", &sql::HELD_BY, "1", &["runs_owner"]),
-        case("outcome", &sql::OUTCOME, "uuid, ints", &["tasks_uuid_key", "runs_pkey", "steps_pkey"]),
+        case("take_back", &sql::TAKE_BACK, "1, 1", &["runs_held"]),
+        case("held_by", &sql::HELD_BY, "1", &["runs_held"]),
+        case("outcome", &sql::OUTCOME, "uuid, ints, 10", &["tasks_uuid_key", "runs_pkey", "steps_pkey"]),
         case("find_task", &sql::FIND_TASK, "uuid", &["tasks_uuid_key", "runs_pkey"]),
         case("lock_run", &sql::LOCK_RUN, "uuid", &["tasks_uuid_key", "runs_pkey"]),
         case(
             "list_tasks",
             &sql::LIST_TASKS,
-            "1, 1, null, null, null, null, null, null, 1",
+            "1, 1, null, null, null, null, null, null, 1, null, null",
             &["tasks_pkey", "runs_pkey"],
         ),
         case("list_edge", &sql::LIST_EDGE, "1, 1", &["tasks_pkey"]),
@@ -139,10 +139,12 @@ const HUNDRED_THOUSAND_TASKS: &str = "
     insert into tasker.tasks (uuid, template_id, correlation_id, created_at, context)
     select md5(n::text)::uuid, 1, md5(n::text)::uuid, n, '{}' from generate_series(1, 100000) n;
     insert into tasker.runs (task_id, run_at, queue, owner, finished_at, state)
-    select n, n, 'test', case when n % 2 = 0 then n / 2 % 50 end, case when n % 2 = 0 then n end, n % 2
+    select n, n, 'test', case when n % 2 = 0 then n / 2 % 50 end, case when n % 2 = 0 then n end, case when n % 2 = 0 then 10 else 0 end
     from generate_series(1, 100000) n;
     insert into tasker.steps (task_id, started_at, finished_at, worker, step, attempt, result)
-    select n, n, n, 1, 0, 1, '1' from generate_series(2, 100000, 2) n;";
+    select n, n, n, 1, 0, 1, '1' from generate_series(2, 100000, 2) n;
+    insert into tasker.attempts (task_id, started_at, failed_at, worker, step, attempt, error)
+    select n, n, n, 1, 0, 1, '1' from generate_series(1, 100000, 3) n;";
 
 #[tokio::test]
 async fn hot_statements_go_by_index_whatever_the_statistics_say() {
@@ -180,12 +182,47 @@ async fn every_connection_pins_its_plans() {
     let database = fresh_postgres().await;
     let store = Store::open(&database.url, Options::default()).await.unwrap();
     for mut connection in [store.session().open().await.unwrap(), store.reader().await.unwrap()] {
-        for setting in ["plan_cache_mode", "enable_hashjoin", "enable_mergejoin", "enable_seqscan"] {
+        for setting in ["plan_cache_mode", "enable_hashjoin", "enable_mergejoin", "enable_seqscan", "jit"] {
             assert!(PINNED_PLANS.contains(setting));
             let rows = run(&mut connection, format!("show {setting}")).await;
             let value: String = sqlx::Row::get_unchecked(&rows[0], 0);
             let meant = if setting == "plan_cache_mode" { "force_generic_plan" } else { "off" };
             assert_eq!(value, meant, "{setting}");
         }
+    }
+}
+
+/// Of each hundred thousand tasks: delayed for long, paused, blocked, and over, by worker 1.
+const NOTHING_DUE: &str = "
+    insert into tasker.runs (task_id, run_at, queue, owner, finished_at, state)
+    select n, case when n % 4 = 0 then 4000000000000000 + n else 9223372036854775807 end, 'test',
+        case when n % 4 = 3 then 1 end, case when n % 4 = 3 then n end, (array[0, 5, 3, 10])[n % 4 + 1]
+    from generate_series(1, 100000) n;
+    insert into tasker.workers (name, started_at, seen_at, expires_at, handlers)
+    values ('one', 1, 1, 1, '[]'), ('two', 1, 1, 1, '[]')";
+
+#[tokio::test]
+async fn what_is_not_due_costs_a_look_at_the_queue_nothing() {
+    let database = fresh_postgres().await;
+    let store = Store::open(&database.url, Options::default()).await.unwrap();
+    let mut connection = store.session().open().await.unwrap();
+    run(&mut connection, NOTHING_DUE).await;
+    run(&mut connection, "vacuum analyze tasker.runs").await;
+    let looks = [
+        ("claim", &sql::CLAIM, "'test', 1700000000000000, 2, 500"),
+        ("next_due", &sql::NEXT_DUE, "'test', 1700000000000000"),
+        ("take_back", &sql::TAKE_BACK, "1, 1"),
+        ("held_by", &sql::HELD_BY, "1"),
+    ];
+    for (name, statement, values) in looks {
+        run(&mut connection, format!("prepare looked_at as {}", statement.postgres())).await;
+        let explain = format!("explain (analyze, buffers, format json) execute looked_at ({values})");
+        let rows = run(&mut connection, explain).await;
+        run(&mut connection, "deallocate looked_at").await;
+        let text: String = sqlx::Row::get_unchecked(&rows[0], 0);
+        let plan = &serde_json::from_str::<Value>(&text).unwrap()[0]["Plan"];
+        let pages =
+            plan["Shared Hit Blocks"].as_u64().unwrap() + plan["Shared Read Blocks"].as_u64().unwrap();
+        assert!(pages < 50, "{name} reads {pages} pages: {plan:#}");
     }
 }

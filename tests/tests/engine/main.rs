@@ -13,6 +13,7 @@ mod lists;
 mod operators;
 mod queues;
 mod recovery;
+mod refused;
 mod retries;
 mod step_states;
 mod stopping;

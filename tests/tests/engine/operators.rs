@@ -382,7 +382,7 @@ async fn one_connection_is_enough_to_ask_something_of_a_task_whose_template_is_n
     for world in worlds().await {
         let knowing = world.connect(&template).await;
         let task = knowing.submit(Submission::to("test/one")).await.unwrap();
-        let options = store::Options { pool_size: 1, full_sync: false, migrate: true };
+        let options = store::Options { pool_size: 1, full_sync: false, ..store::Options::default() };
         let office = world.builder(&[]).store_options(options).connect().await.unwrap();
         office.operate(task, &Command::Cancel).await.unwrap();
         in_state(&office, task, TaskState::Cancelled).await;

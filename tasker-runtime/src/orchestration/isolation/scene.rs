@@ -9,6 +9,7 @@ use super::super::{
     append,
     claim::{self, Claimed},
     commands::{self, Asked, Known, Refused, Waiting},
+    journal::History,
     record::{self, Batch, End, Exceptions, Failed},
     recover::{self, About},
     submit::{self, NewTask},
@@ -25,6 +26,8 @@ use crate::{
 
 pub(super) const T0: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 pub(super) const LEASE: Duration = Duration::from_secs(15);
+const STEPS: &str =
+    r#"{"steps": [{"name": "first", "type": "standard"}, {"name": "second", "type": "standard"}]}"#;
 const FIRST: StepNo = StepNo::of(0);
 
 fn about(name: &str) -> About<'_> {
@@ -46,19 +49,9 @@ impl Scene {
         let options = Options { full_sync: false, ..Options::default() };
         let store = Store::open(&database.url, options).await.unwrap();
         let mut connection = store.writer().await.unwrap();
-        let template = values!["test", "pair", "1.0.0", "digest", "{}", 1];
+        let template = values!["test", "pair", "1.0.0", "digest", STEPS, 1];
         connection.execute(&sql::PUT_TEMPLATE, template).await.unwrap();
-        let task = NewTask {
-            uuid: Uuid::now_v7(),
-            correlation_id: Uuid::now_v7(),
-            template: 1,
-            context: Json::null(),
-            tags: None,
-            created_at: T0,
-            run_at: T0,
-            priority: 0,
-            queue: "test".to_owned(),
-        };
+        let task = task_of(Uuid::now_v7());
         submit::submit(&mut connection, &[&task], None).await.unwrap();
         let one = recover::register(&mut connection, &about("one"), T0, LEASE).await.unwrap();
         let two = recover::register(&mut connection, &about("two"), T0 + LEASE, LEASE).await.unwrap();
@@ -122,11 +115,44 @@ impl Scene {
         row.maybe_int(8).unwrap().is_some()
     }
 
+    /// Everything recorded of the task.
+    pub(super) async fn history(&self) -> History {
+        let mut connection = self.store.writer().await.unwrap();
+        view::find(&mut connection, self.task).await.unwrap().unwrap().1
+    }
+
+    /// How many attempts of the task failed.
+    pub(super) async fn failures(&self) -> usize {
+        self.history().await.failures.len()
+    }
+
+    /// Another task, which waits in the same queue.
+    pub(super) async fn add_task(&self) -> Uuid {
+        let uuid = Uuid::now_v7();
+        let mut connection = self.store.writer().await.unwrap();
+        submit::submit(&mut connection, &[&task_of(uuid)], None).await.unwrap();
+        uuid
+    }
+
     /// The recorded results, by step.
     pub(super) async fn journal(&self) -> Vec<String> {
         let mut connection = self.store.writer().await.unwrap();
         let (_, history) = view::find(&mut connection, self.task).await.unwrap().unwrap();
         history.entries.iter().map(|entry| entry.result.as_str().to_owned()).collect()
+    }
+}
+
+fn task_of(uuid: Uuid) -> NewTask {
+    NewTask {
+        uuid,
+        correlation_id: Uuid::now_v7(),
+        template: 1,
+        context: Json::null(),
+        tags: None,
+        created_at: T0,
+        run_at: T0,
+        priority: 0,
+        queue: "test".to_owned(),
     }
 }
 
