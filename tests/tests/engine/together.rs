@@ -10,7 +10,7 @@ use support::{
 };
 use tasker_runtime::{
     Tasker,
-    api::{Submission, SubmitError, Update},
+    api::{Submission, SubmitError, Update, WaitError},
     model::{Json, TaskState},
     template::Template,
 };
@@ -228,7 +228,10 @@ async fn result_of_a_task_of_this_process_comes_from_memory() {
         let tasker = world.builder(&[]).template(plain()).template(forked()).start().await.unwrap();
         let run = |_| {
             let tasker = tasker.clone();
-            tokio::spawn(async move { tasker.run::<String>("test/plain", &()).await })
+            tokio::spawn(async move {
+                let result: Result<String, WaitError> = tasker.run("test/plain", &()).await;
+                result
+            })
         };
         for running in (0..20).map(run).collect::<Vec<_>>() {
             assert_eq!(running.await.unwrap().unwrap(), "a", "{}", world.database);
@@ -256,7 +259,10 @@ async fn result_of_a_task_of_another_process_is_read() {
         let _worker = world.builder(&[]).template(plain()).template(forked()).start().await.unwrap();
         let running = tokio::spawn({
             let office = office.clone();
-            async move { office.run::<serde_json::Value>("test/forked", &()).await }
+            async move {
+                let result: Result<serde_json::Value, WaitError> = office.run("test/forked", &()).await;
+                result
+            }
         });
         let moved = || async {
             world.clock.advance(Duration::from_secs(1));
