@@ -47,7 +47,8 @@ use crate::{
 /// assert!(checked.warnings().is_empty());
 /// // A database that is away may be tried again and again.
 /// let tasker = checked.start().await?;
-/// assert_eq!(tasker.run::<String>("greeting", "ada").await?, "hello ada");
+/// let greeting: String = tasker.run("greeting", "ada").await?;
+/// assert_eq!(greeting, "hello ada");
 /// # Ok(())
 /// # }
 /// ```

@@ -163,9 +163,7 @@ impl Submitter {
             let mut parts = vec![batch];
             while let Some(mut part) = parts.pop() {
                 match self.add(&part, Patience::Short).await {
-                    Ok(added) => {
-                        part.into_iter().zip(added).for_each(|(waiting, added)| waiting.added(added))
-                    }
+                    Ok(added) => succeeded(part, added),
                     Err(error) if error.is_transient() && !error.is_lock_timeout() => failed(part, error),
                     Err(_) if part.len() > 1 => {
                         let rest = part.split_off(part.len() / 2);
@@ -184,7 +182,7 @@ impl Submitter {
     /// Adds one task however long it takes.
     async fn write_alone(self, part: Vec<Waiting>) {
         match self.add(&part, Patience::Endless).await {
-            Ok(added) => part.into_iter().zip(added).for_each(|(waiting, added)| waiting.added(added)),
+            Ok(added) => succeeded(part, added),
             Err(error) => failed(part, error),
         }
     }
@@ -227,6 +225,11 @@ impl Waiting {
         // A caller that stopped waiting is not told.
         let _ = self.answer.send(Ok(added));
     }
+}
+
+/// Tells those of a batch what was added.
+fn succeeded(part: Vec<Waiting>, added: Vec<Added>) {
+    part.into_iter().zip(added).for_each(|(waiting, added)| waiting.added(added));
 }
 
 /// Tells those of a batch that failed, each in words of its own.

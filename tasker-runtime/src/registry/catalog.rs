@@ -63,7 +63,7 @@ impl Catalog {
                 match file.result {
                     Ok(parsed) => catalog.add_from(parsed.template, &file.path.display().to_string()),
                     Err(report) => {
-                        unreadable.push(UnreadableFile { report: report.to_string(), path: file.path })
+                        unreadable.push(UnreadableFile { report: report.to_string(), path: file.path });
                     }
                 }
             }

@@ -10,7 +10,7 @@ use support::{
 };
 use tasker_runtime::{
     Tasker,
-    api::{Submission, SubmitError, Update},
+    api::{Submission, SubmitError, Update, WaitError},
     model::{Json, TaskState},
     template::Template,
 };
@@ -229,7 +229,7 @@ async fn result_of_a_task_of_this_process_comes_from_memory() {
         let run = |_| {
             let tasker = tasker.clone();
             tokio::spawn(async move {
-                let result: Result<String, _> = tasker.run("test/plain", &()).await;
+                let result: Result<String, WaitError> = tasker.run("test/plain", &()).await;
                 result
             })
         };
@@ -260,7 +260,7 @@ async fn result_of_a_task_of_another_process_is_read() {
         let running = tokio::spawn({
             let office = office.clone();
             async move {
-                let result: Result<serde_json::Value, _> = office.run("test/forked", &()).await;
+                let result: Result<serde_json::Value, WaitError> = office.run("test/forked", &()).await;
                 result
             }
         });

@@ -208,13 +208,13 @@ mod tests {
             cause: None,
             created_at: Timestamp::default(),
             started_at: None,
-            worker: None,
             finished_at: None,
             next_at: None,
             context: Value::Null,
             queue: String::new(),
             priority: 0,
             correlation_id: Uuid::nil(),
+            worker: None,
         }
     }
 

@@ -137,7 +137,7 @@ impl Scene {
 
     pub(super) async fn state(&self) -> TaskState {
         let mut connection = self.store.writer().await.unwrap();
-        view::find(&mut connection, self.task).await.unwrap().unwrap().0.state
+        view::standing(&mut connection, self.task, &[]).await.unwrap().unwrap().state
     }
 
     pub(super) async fn is_held(&self) -> bool {
