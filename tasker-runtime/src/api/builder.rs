@@ -143,7 +143,7 @@ impl Builder {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let builder = Tasker::builder().database("sqlite::memory:").auto_discover(false);
     /// let tasker = builder.handlers(handlers![greet]).template(greeting.template()?).start().await?;
-    /// assert_eq!(tasker.run::<String>("greeting", "ada").await?, "hello ada");
+    /// assert_eq!(tasker.run(greeting, "ada").await?, "hello ada");
     /// # Ok(())
     /// # }
     /// ```
@@ -314,6 +314,9 @@ impl Builder {
         }
         for template in std::mem::take(&mut self.templates) {
             catalog.add(template);
+        }
+        if !catalog.conflicts().is_empty() {
+            return Err(StartError::Templates { reports: catalog.conflicts().to_vec() });
         }
         let most = self.max_decision_depth.unwrap_or(DECISIONS);
         let wanted = |template: &&Arc<Template>| {

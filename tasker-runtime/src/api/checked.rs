@@ -11,7 +11,8 @@ use super::{Catalog, StartError, Tasker, Watch, builder, tasker::Inner};
 use crate::{
     clock::Clock,
     dispatch::{
-        Engine, announce::Announcer, engine::Parts, settings::Settings, submitter::Submitter, watch::Watchers,
+        Engine, engine::EngineConfig, notify::Notifier, settings::Settings, submitter::Submitter,
+        watch::Watchers,
     },
     handler::States,
     model::Served,
@@ -152,9 +153,9 @@ impl Checked {
         watchers: Watchers,
     ) -> Result<Tasker, StartError> {
         let Connected { store, clock, catalog, plans, left_out } = connected;
-        let announcer = Announcer::start(&store, self.settings.wake.listens());
+        let notifier = Notifier::start(&store, self.settings.wake.listens());
         let engine = if self.run {
-            let parts = Parts {
+            let parts = EngineConfig {
                 store: store.clone(),
                 states: self.states.clone(),
                 plans: plans.clone(),
@@ -162,7 +163,7 @@ impl Checked {
                 served: self.served.clone(),
                 settings: self.settings.clone(),
                 clock: clock.clone(),
-                announcer: announcer.clone(),
+                notifier: notifier.clone(),
                 watchers,
             };
             Some(Engine::start(parts).await?)
@@ -177,7 +178,7 @@ impl Checked {
             plans,
             states: self.states.clone(),
             engine,
-            announcer,
+            notifier,
             submitter,
             looks: AtomicU64::new(0),
             warnings: self.warnings.clone(),

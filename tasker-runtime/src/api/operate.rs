@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{OperateError, Tasker};
 use crate::{
-    dispatch::announce::News,
+    dispatch::notify::Notification,
     model::Command,
     orchestration::{
         commands::{self, Answered, Asked, Refused},
@@ -139,9 +139,9 @@ impl Tasker {
 
     /// Says here and elsewhere that a command waits.
     fn tell_of_command(&self) {
-        self.inner.announcer.tell(News::Command);
+        self.inner.notifier.notify(Notification::Command);
         if let Some(engine) = &self.inner.engine {
-            engine.shared.asked.notify_one();
+            engine.command_pending();
         }
     }
 }

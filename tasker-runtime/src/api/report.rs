@@ -7,7 +7,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    model::{Progress, Slot, StepNo, StepState, TaskState, Timestamp, Verdict, WorkerId},
+    model::{Json, Progress, Slot, StepNo, StepState, TaskState, Timestamp, Verdict, WorkerId},
     orchestration::{
         activity::Running,
         compiled::CompiledTemplate,
@@ -34,6 +34,9 @@ pub struct TaskReport {
     /// The result of the last step, or of each by name where several have no dependents. `null` until the
     /// task is complete.
     pub result: Value,
+    /// The same as text, digit for digit, which numbers of a tree are not.
+    #[serde(skip)]
+    pub(crate) result_text: Json,
     /// Its steps in the order of the template, batch instances after their worker.
     pub steps: Vec<StepReport>,
     /// What a rollback undoes, in the order it does so, by names like `undo charge`. Empty while nothing is
@@ -77,6 +80,9 @@ pub struct StepReport {
     pub attempts: u32,
     /// Its result, or `null`. Of a batch worker, what an operator gave for all its batches.
     pub result: Value,
+    /// The same as text, digit for digit.
+    #[serde(skip)]
+    pub(crate) result_text: Json,
     /// Of a batch worker: how many of its batches are in which state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batches: Option<BatchCounts>,
@@ -271,13 +277,15 @@ impl TaskReport {
             }
             _ => (task.state, None),
         };
+        let result_text = if state == TaskState::Complete { result_text(plan, &steps) } else { Json::null() };
         Self {
             task_id: task.uuid,
             template: task.name,
             namespace: task.namespace,
             version: task.version,
             state,
-            result: if state == TaskState::Complete { result(plan, &steps) } else { Value::Null },
+            result: result_text.to_value(),
+            result_text,
             steps,
             compensations,
             cause: both(task.cause, waits_for_worker(plan, on_offer)),
@@ -357,6 +365,7 @@ fn step(progress: &Progress, no: StepNo, slot: &Slot, history: &History, over: b
     let failure: Option<&Failure> = history.failures[..after].last().filter(|failure| failure.step == no);
     let finished = entry.filter(|_| slot.state().has_result());
     let retry = progress.rules().retry(no);
+    let result_text = finished.map_or_else(Json::null, |entry| entry.result.clone());
     StepReport {
         name: progress.rules().name(no).to_string(),
         state: match slot.state() {
@@ -368,7 +377,8 @@ fn step(progress: &Progress, no: StepNo, slot: &Slot, history: &History, over: b
         attempts: slot.failed_attempts() + u32::from(slot.state() == StepState::Complete && entry.is_some()),
         batches: None,
         batch_of: no.index().map(|_| progress.rules().name(StepNo::of(no.step())).to_string()),
-        result: finished.map(|entry| entry.result.to_value()).unwrap_or_default(),
+        result: result_text.to_value(),
+        result_text,
         error: failure.filter(|_| finished.is_none()).map(|failure| failure.error.clone()),
         started_at: entry.map(|e| e.started_at).or(failure.map(|f| f.started_at)),
         finished_at: entry.map(|e| e.finished_at).or(failure.map(|f| f.failed_at)),
@@ -391,24 +401,32 @@ fn count_batches(progress: &Progress, steps: &mut [StepReport]) {
     }
 }
 
-fn result(plan: &CompiledTemplate, steps: &[StepReport]) -> Value {
+/// The result of the last step, or an object with those of several, put together as text.
+fn result_text(plan: &CompiledTemplate, steps: &[StepReport]) -> Json {
     let of = |leaf: u32| {
         let rule = &plan.rules().steps[leaf as usize];
         let name = &*rule.name;
         let own = steps.iter().find(|step| step.name == name);
-        let result = match own.map(|step| (step.state, step.result.clone())) {
+        let result = match own {
             // A worker that nothing depends on: the results of its batches.
-            Some((StepState::Complete, _)) if rule.batch.is_some() => {
+            Some(step) if step.state == StepState::Complete && rule.batch.is_some() => {
                 let parts = steps.iter().filter(|step| step.batch_of.as_deref() == Some(name));
-                Some(parts.filter(|part| part.state.has_result()).map(|part| part.result.clone()).collect())
+                let done = parts.filter(|part| part.state.has_result());
+                let texts: Vec<&str> = done.map(|part| part.result_text.as_str()).collect();
+                Json::stored(&format!("[{}]", texts.join(",")))
             }
-            Some((_, result)) => Some(result),
-            None => None,
+            Some(step) => step.result_text.clone(),
+            None => Json::null(),
         };
-        (name.to_owned(), result.unwrap_or_default())
+        (name, result)
     };
     match plan.template.leaves() {
         [leaf] => of(*leaf).1,
-        leaves => Value::Object(leaves.iter().map(|&leaf| of(leaf)).collect()),
+        leaves => {
+            let fields = leaves.iter().map(|&leaf| of(leaf));
+            // Names of steps need no escapes.
+            let fields = fields.map(|(name, result)| format!("\"{name}\":{}", result.as_str()));
+            Json::stored(&format!("{{{}}}", fields.collect::<Vec<_>>().join(",")))
+        }
     }
 }

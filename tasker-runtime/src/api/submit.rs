@@ -2,18 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::{Submission, SubmitError, Tasker, WaitError, Watch, wait::Leaves};
 use crate::{
-    dispatch::{announce::News, submitter::Order},
+    dispatch::{notify::Notification, submitter::Order},
     model::TaskState,
     orchestration::{
         submission,
         submit::{self, Added, Key, Request},
     },
-    registry::catalog::Known,
+    registry::{
+        catalog::Known,
+        typed::{self, Answer, ContextOf, ReadAs, Runs},
+    },
     store::CallerTransaction,
 };
 
@@ -130,19 +133,29 @@ impl Tasker {
         }
     }
 
-    /// Adds a task of `template`, waits for it and returns its result.
+    /// Adds a task, waits for it and returns its result.
+    ///
+    /// A workflow that has a name in code is given by that name, and the compiler knows its types; any other
+    /// by the name of its template as text.
     ///
     /// Where this process runs the task, the result comes from memory: the database is asked for nothing but to
     /// keep the task and what its steps return.
     ///
     /// # Errors
     /// When the task was not added, came to rest without a result, or its result is no `T`.
-    pub async fn run<T: DeserializeOwned>(
-        &self,
-        template: &str,
-        context: &(impl Serialize + ?Sized),
-    ) -> Result<T, WaitError> {
-        let submission = Submission::to(template).context(context).map_err(SubmitError::from)?;
+    pub fn run<T, W, C, WC, WO>(&self, workflow: W, context: &C) -> Answer<'_, T, WaitError>
+    where
+        T: DeserializeOwned + 'static,
+        W: Runs<WC, WO>,
+        C: ?Sized + ContextOf<W, WC>,
+        WO: ReadAs<W, T>,
+    {
+        let task = typed::task(&workflow, context);
+        Box::pin(async move { self.finish(task?).await })
+    }
+
+    /// Adds a task, waits for it and returns its result.
+    pub(crate) async fn finish<T: DeserializeOwned>(&self, submission: Submission) -> Result<T, WaitError> {
         let id = Uuid::now_v7();
         let (request, known) = self.request(id, submission)?;
         let leaves = Leaves::of(&known.template);
@@ -160,9 +173,9 @@ impl Tasker {
 
     /// Says here and elsewhere that a queue has work.
     pub(super) fn say_due(&self, queue: &str) {
-        self.inner.announcer.tell(News::Queue(queue.to_owned()));
+        self.inner.notifier.notify(Notification::Queue(queue.to_owned()));
         if let Some(engine) = &self.inner.engine {
-            engine.shared.hint(queue);
+            engine.queue_has_work(queue);
         }
     }
 

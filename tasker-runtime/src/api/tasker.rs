@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{Builder, Catalog, DeadLetterSummary, StartError, TaskReport, WorkerSummary, builder};
 use crate::{
     clock::Clock,
-    dispatch::{Engine, announce::Announcer, submitter::Submitter},
+    dispatch::{Engine, notify::Notifier, submitter::Submitter},
     handler::States,
     model::{StepNo, TaskState},
     orchestration::{activity, plans::CompiledTemplates, recover, share, view},
@@ -36,7 +36,7 @@ pub(super) struct Inner {
     pub plans: Arc<CompiledTemplates>,
     pub states: Arc<States>,
     pub engine: Option<Engine>,
-    pub announcer: Announcer,
+    pub notifier: Notifier,
     pub submitter: Submitter,
     /// How often the database was asked about tasks that are waited for.
     pub looks: AtomicU64,
@@ -122,7 +122,7 @@ impl Tasker {
         let fits = |registry: &Registry| builder::check(registry, templates(), states, true).map(drop);
         let registry = plans.registry().add(handlers, fits)?;
         if let Some(engine) = engine {
-            engine.shared.gain(&registry).await?;
+            engine.gain(&registry).await?;
         }
         Ok(())
     }
@@ -154,7 +154,7 @@ impl Tasker {
         let Some(engine) = &self.inner.engine else {
             return Stats { submits, looks, statements, ..Stats::default() };
         };
-        let counters = &engine.shared.counters;
+        let counters = engine.counters();
         Stats {
             claims: counters.claims.load(Ordering::Relaxed),
             writes: counters.writes.load(Ordering::Relaxed),
@@ -192,8 +192,7 @@ impl Tasker {
         let running = match task.state {
             TaskState::InProgress | TaskState::Compensating => {
                 let mut running = activity::of(&mut connection, task.uuid, now).await?;
-                running
-                    .extend(self.inner.engine.iter().flat_map(|engine| engine.shared.running.of(task.uuid)));
+                running.extend(self.inner.engine.iter().flat_map(|engine| engine.running_of(task.uuid)));
                 running
             }
             _ => Vec::new(),
@@ -243,7 +242,7 @@ impl Tasker {
         if let Some(engine) = inner.engine {
             engine.stop().await?;
         }
-        inner.announcer.flush().await;
+        inner.notifier.flush().await;
         inner.store.close().await;
         Ok(())
     }

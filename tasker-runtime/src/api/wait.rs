@@ -183,7 +183,7 @@ impl Tasker {
     /// Watches a task while this process has it.
     #[must_use]
     pub fn watch(&self, task: Uuid) -> Watch {
-        let updates = self.inner.engine.as_ref().map(|engine| engine.shared.watchers.add(task));
+        let updates = self.inner.engine.as_ref().map(|engine| engine.watchers().add(task));
         Watch::new(task, updates)
     }
 
@@ -203,7 +203,7 @@ impl Tasker {
     /// Looks out for the end of a task in this process.
     pub(super) fn ending(&self, task: Uuid, steps: Arc<[StepNo]>, held: bool) -> Option<Ending> {
         let engine = self.inner.engine.as_ref()?;
-        Some(engine.shared.watchers.wait(task, steps, held))
+        Some(engine.watchers().wait(task, steps, held))
     }
 
     /// Waits until `task` rests, which this process may have `held` since `ending` is there.
@@ -234,6 +234,10 @@ impl Tasker {
                 progressed = next(&mut ending) => match progressed {
                     Progressed::Held => {
                         held = true;
+                        false
+                    }
+                    Progressed::Lost => {
+                        (held, pause) = (false, FIRST_LOOK);
                         false
                     }
                     Progressed::Left { state, results } => {

@@ -10,7 +10,6 @@ mod shown;
 use std::{
     collections::HashMap,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
 };
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -21,15 +20,26 @@ use self::{
     shown::{Group, Shown},
 };
 use super::{
-    announce::News, body::TaskBody, call::Came, driver::BATCH, engine::Shared, prepare::prepare_call, take,
+    backoff::Backoff,
+    body::TaskBody,
+    call::Came,
+    counters::Counters,
+    driver::BATCH,
+    loans::Loans,
+    notify::{Notification, Notifier},
+    offers::Offers,
+    polling::Polling,
+    prepare::Calls,
+    shared::Shared,
 };
 use crate::{
     model::{
-        Json, StepNo, TaskNo, WorkerId,
+        Json, Served, StepNo, TaskNo, WorkerId,
         task_loop::{self, AttemptEnded, retry_at},
     },
     orchestration::{
         journal::History,
+        plans::CompiledTemplates,
         share::{self, Outcome, Taken},
     },
 };
@@ -48,9 +58,23 @@ struct Borrowed {
     stop: CancellationToken,
 }
 
+/// What a borrower needs of its process.
+pub(crate) struct Surroundings {
+    pub polling: Polling,
+    pub plans: Arc<CompiledTemplates>,
+    pub served: Served,
+    pub offers: Arc<Offers>,
+    pub loans: Arc<Loans>,
+    pub notifier: Notifier,
+    pub counters: Arc<Counters>,
+}
+
 /// Runs what others offer.
 pub(crate) struct Borrower {
     shared: Arc<Shared>,
+    calls: Calls,
+    around: Surroundings,
+    trouble: Backoff,
     resolver: Resolver,
     sender: UnboundedSender<(u64, AttemptEnded)>,
     done: UnboundedReceiver<(u64, AttemptEnded)>,
@@ -65,11 +89,15 @@ pub(crate) struct Borrower {
 }
 
 impl Borrower {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(calls: Calls, around: Surroundings) -> Self {
         let (sender, done) = unbounded_channel();
-        let (worker, resolver) = (shared.worker(), Resolver::default());
+        let (shared, resolver) = (calls.shared.clone(), Resolver::default());
+        let worker = shared.worker();
         Self {
             shared,
+            calls,
+            around,
+            trouble: Backoff::new("offers and borrowed steps wait for the database"),
             resolver,
             sender,
             done,
@@ -87,8 +115,8 @@ impl Borrower {
             tokio::select! {
                 () = self.shared.stopping.cancelled() => break,
                 _ = self.done.recv_many(&mut arrived, BATCH) => self.give_back(arrived.drain(..)).await,
-                () = self.shared.offered.notified() => self.take().await,
-                () = self.shared.clock.sleep(take::pause(&self.shared)) => self.take().await,
+                () = self.around.offers.wait() => self.take().await,
+                () = self.shared.clock.sleep(self.around.polling.spread(self.shared.settings.poll)) => self.take().await,
             }
         }
         self.borrowed.values().for_each(|borrowed| borrowed.stop.cancel());
@@ -116,26 +144,26 @@ impl Borrower {
         if std::mem::take(&mut self.loans_unknown) {
             self.look_after().await;
         }
-        let shared = self.shared.clone();
+        let (shared, permits) = (self.shared.clone(), self.calls.permits.clone());
         // Whoever ends from here on has the offers looked at again.
-        shared.passed_over.store(true, Ordering::SeqCst);
-        let mut full = shared.permits.free() == 0;
+        self.around.offers.set_skipped(true);
+        let mut full = permits.free() == 0;
         if !full {
             let on_offer = async { share::on_offer(&mut shared.store.reader().await?).await };
             let on_offer = on_offer.await.unwrap_or_else(|error| {
-                tracing::warn!(%error, "offers wait for the database");
+                self.trouble.note(&error);
                 Vec::new()
             });
-            let registry = shared.plans.registry().current();
+            let registry = self.around.plans.registry().current();
             for target in on_offer {
-                let Some(resolved) = self.resolver.resolve(&registry, &shared.served, &target) else {
+                let Some(resolved) = self.resolver.resolve(&registry, &self.around.served, &target) else {
                     continue;
                 };
-                let room = resolved.room(&shared.permits);
+                let room = resolved.room(&permits);
                 full |= room == 0 || self.take_for(&target, &resolved, room).await == room;
             }
         }
-        shared.passed_over.store(full, Ordering::SeqCst);
+        self.around.offers.set_skipped(full);
     }
 
     /// Takes `room` steps at most that are offered for this target, and returns how many.
@@ -153,7 +181,7 @@ impl Borrower {
             Err(error) => {
                 // They may be taken all the same.
                 self.loans_unknown = true;
-                tracing::warn!(%error, "offers wait for the database");
+                self.trouble.note(&error);
                 0
             }
         }
@@ -175,7 +203,7 @@ impl Borrower {
             }
             Err(error) => {
                 self.loans_unknown = true;
-                tracing::warn!(%error, "what this worker has on loan waits for the database");
+                self.trouble.note(&error);
             }
         }
     }
@@ -189,7 +217,7 @@ impl Borrower {
             Err(error) => {
                 // They are on loan here, and nothing runs.
                 self.loans_unknown = true;
-                tracing::warn!(%error, "what borrowed steps read waits for the database");
+                self.trouble.note(&error);
                 return;
             }
         };
@@ -225,11 +253,11 @@ impl Borrower {
                 group.taken.push(taken);
                 continue;
             }
-            let Ok(compiled) = self.shared.plans.get(taken.task.template).await else {
+            let Ok(compiled) = self.around.plans.get(taken.task.template).await else {
                 self.hand_back(task, step).await;
                 continue;
             };
-            let compiled = self.shared.plans.bound(compiled, step.step(), &resolved.handler);
+            let compiled = self.around.plans.bound(compiled, step.step(), &resolved.handler);
             groups.push(Group { task: taken.task.clone(), compiled, taken: vec![taken] });
         }
         by_task.into_values().flatten().collect()
@@ -244,7 +272,7 @@ impl Borrower {
         let (facts, plan, results) = (body.facts.clone(), body.plan.clone(), body.results.clone());
         let own = TaskBody { facts, plan, results, cancel: cancel.clone(), stop: stop.clone() };
         let call = task_loop::Call::of(progress, attempt);
-        let Some(mut call) = prepare_call(&self.shared, &own, call, false) else {
+        let Some(mut call) = self.calls.prepare(&own, call, false) else {
             return self.hand_back(task, step).await;
         };
         // What is on its way to its permit must not look like room for more.
@@ -293,8 +321,8 @@ impl Borrower {
             outcomes.extend(self.outcome(loan, ended).await);
         }
         self.record(outcomes).await;
-        if self.shared.permits.free() > 0 {
-            self.shared.offered.notify_one();
+        if self.calls.permits.free() > 0 {
+            self.around.offers.changed();
         }
     }
 
@@ -303,7 +331,7 @@ impl Borrower {
         let attempt = ended.attempt;
         let (task, step) = (attempt.task(), attempt.step);
         if self.borrowed.get(&(task, step)).is_none_or(|borrowed| borrowed.loan != loan) {
-            self.shared.counters.late.fetch_add(1, Ordering::Relaxed);
+            self.around.counters.late.fetch_add(1, Ordering::Relaxed);
             tracing::debug!(task = task.0, "late outcome refused: the step is on loan anew");
             return None;
         }
@@ -340,8 +368,7 @@ impl Borrower {
             match (part, recorded.await) {
                 (_, Ok(written)) => self.tell(part, &written),
                 (_, Err(error)) if error.is_transient() => {
-                    tracing::warn!(%error, "the results of borrowed steps wait for the database");
-                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    self.trouble.wait(&error).await;
                     parts.push(part);
                 }
                 ([outcome], Err(error)) => {
@@ -360,13 +387,13 @@ impl Borrower {
     fn tell(&self, outcomes: &[Outcome], written: &[bool]) {
         for (outcome, written) in outcomes.iter().zip(written) {
             if !written {
-                self.shared.counters.late.fetch_add(1, Ordering::Relaxed);
+                self.around.counters.late.fetch_add(1, Ordering::Relaxed);
                 tracing::debug!(task = outcome.lease.task.0, "late outcome refused: the loan was lost");
                 continue;
             }
-            self.shared.announcer.tell(News::Returned(outcome.owner.0));
+            self.around.notifier.notify(Notification::Returned(outcome.owner.0));
             if outcome.owner == self.shared.worker() {
-                self.shared.returned.notify_one();
+                self.around.loans.something_returned();
             }
         }
     }
@@ -378,7 +405,7 @@ impl Borrower {
         };
         if let Err(error) = handed_back.await {
             self.loans_unknown = true;
-            tracing::warn!(%error, "a borrowed step could not be handed back yet");
+            self.trouble.note(&error);
         }
     }
 }

@@ -13,7 +13,7 @@ use std::sync::{
 
 use tokio::sync::oneshot;
 
-use super::engine::Room;
+use super::claims::Room;
 use crate::{
     model::Lease,
     orchestration::{

@@ -51,6 +51,8 @@ pub enum Update {
         /// The state.
         state: TaskState,
     },
+    /// The task left this process's hands because its lease ran out: another process moves it on.
+    Lost,
 }
 
 /// What happens to a task, as far as it matters to one who waits for its end.
@@ -58,6 +60,8 @@ pub enum Update {
 pub(crate) enum Progressed {
     /// It is held in this process.
     Held,
+    /// Its lease ran out, and another process moves it on.
+    Lost,
     /// It left this process's hands in this state.
     Left {
         state: TaskState,
@@ -122,12 +126,20 @@ impl Waiter {
         {
             self.results[place] = Some(result.clone());
         }
-        if let Update::Left { state } = update {
-            self.held = false;
-            let _ = self.sender.send(Progressed::Left { state: *state, results: self.results.clone() });
-        } else if !std::mem::replace(&mut self.held, true) {
-            let _ = self.sender.send(Progressed::Held);
-        }
+        let progressed = match update {
+            Update::Left { state } => {
+                self.held = false;
+                Progressed::Left { state: *state, results: self.results.clone() }
+            }
+            Update::Lost => {
+                self.held = false;
+                Progressed::Lost
+            }
+            _ if std::mem::replace(&mut self.held, true) => return,
+            _ => Progressed::Held,
+        };
+        // One that is being dropped hears nothing more.
+        let _ = self.sender.send(progressed);
     }
 }
 
@@ -135,8 +147,8 @@ impl Waiter {
 #[derive(Debug)]
 pub(crate) struct Updates {
     receiver: UnboundedReceiver<Update>,
-    /// The state in which the task left, until that was said once.
-    left: Option<TaskState>,
+    /// The task left, until that was said once; for good, where nothing can bring it back.
+    left: Option<bool>,
     _watching: Watching,
 }
 
@@ -157,12 +169,12 @@ impl Updates {
 
     /// The next thing that happens; `None` once after the task has left, and ever after when it is over.
     pub(crate) async fn next(&mut self) -> Option<Update> {
-        if let Some(state) = self.left {
+        if let Some(for_good) = self.left {
             if let Some(update) = self.pending() {
                 // It came back before anybody asked.
                 return Some(update);
             }
-            if !state.is_final() {
+            if !for_good {
                 self.left = None;
             }
             return None;
@@ -174,7 +186,8 @@ impl Updates {
 
     fn note(&mut self, update: &Update) {
         self.left = match update {
-            Update::Left { state } => Some(*state),
+            Update::Left { state } => Some(state.is_final()),
+            Update::Lost => Some(false),
             _ => None,
         };
     }
@@ -256,9 +269,14 @@ impl Watchers {
         Watching { task, number, watchers: self.clone() }
     }
 
+    /// Whether nobody watches anything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.count.load(Ordering::Acquire) == 0
+    }
+
     /// Tells those who watch `task`.
     pub(crate) fn tell(&self, task: Uuid, update: impl FnOnce() -> Update) {
-        if self.0.count.load(Ordering::Acquire) == 0 {
+        if self.is_empty() {
             return;
         }
         let mut by_task = self.0.lock();

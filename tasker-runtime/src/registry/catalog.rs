@@ -15,6 +15,10 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     by_name: BTreeMap<(String, String), Known>,
+    /// The content and the place of every version, by full name and version.
+    seen: BTreeMap<String, (String, String)>,
+    /// Versions with two contents, each in one line.
+    conflicts: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -57,7 +61,7 @@ impl Catalog {
         if let Some(directory) = directory.filter(|directory| directory.exists()) {
             for file in read_templates(registry, |options| template::load_tree(directory, options)) {
                 match file.result {
-                    Ok(parsed) => catalog.add(parsed.template),
+                    Ok(parsed) => catalog.add_from(parsed.template, &file.path.display().to_string()),
                     Err(report) => {
                         unreadable.push(UnreadableFile { report: report.to_string(), path: file.path })
                     }
@@ -73,7 +77,7 @@ impl Catalog {
         let mut reports = Vec::new();
         for workflow in Workflow::discover() {
             match workflow.template() {
-                Ok(template) => self.add(template),
+                Ok(template) => self.add_from(template, &workflow.place()),
                 Err(report) => reports.push(report.to_string()),
             }
         }
@@ -82,6 +86,23 @@ impl Catalog {
 
     /// Adds a template, unless a newer version is there.
     pub fn add(&mut self, template: Template) {
+        self.add_from(template, "a template that the program builds");
+    }
+
+    /// Adds a template that is written at `place`. The same content may come twice, two contents of one
+    /// version are a conflict.
+    fn add_from(&mut self, template: Template, place: &str) {
+        let version = format!("{} {}", full_name(&template), template.version());
+        let content = template.to_canonical();
+        match self.seen.get(&version) {
+            Some((known, _)) if *known == content => {}
+            Some((_, first)) => self.conflicts.push(format!(
+                "two workflows are called {version}: {first} and {place}; rename one, or give it another version"
+            )),
+            None => {
+                self.seen.insert(version, (content, place.to_owned()));
+            }
+        }
         let key = (template.namespace().to_owned(), template.name().to_owned());
         if self.by_name.get(&key).is_some_and(|known| known.template.version() > template.version()) {
             return;
@@ -95,6 +116,11 @@ impl Catalog {
     /// The templates, by namespace and name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Template>> {
         self.by_name.values().map(|known| &known.template)
+    }
+
+    /// Names and versions that two different workflows have, each in one line with both places.
+    pub(crate) fn conflicts(&self) -> &[String] {
+        &self.conflicts
     }
 
     /// Leaves out a template.

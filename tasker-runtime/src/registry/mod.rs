@@ -10,9 +10,11 @@ pub(crate) mod catalog;
 mod check;
 mod compensation;
 pub(crate) mod compile;
+pub(crate) mod ends;
 mod find;
 mod kinds;
 mod live;
+pub(crate) mod typed;
 pub(crate) mod unreadable_files;
 pub(crate) mod workflow;
 
@@ -21,6 +23,7 @@ pub use catalog::{Catalog, UnknownTemplate, read_templates};
 pub use check::{Checked, Problem, Warning};
 pub use find::NotFound;
 pub(crate) use live::LiveRegistry;
+pub use typed::{Answer, AnyContext, AnyOutput, Typed, WorkflowType};
 pub use workflow::Workflow;
 
 use std::collections::{BTreeMap, HashMap};

@@ -13,7 +13,7 @@ use crate::{
     api::{OperateError, StepReport, TaskReport, Tasker, Update, WaitError, Watch, idle::Idle},
     clock::Clock,
     handler::{Readable, StepFn},
-    model::{Command, StepError, StepNo, StepState, TaskState, Timestamp},
+    model::{Command, Json, StepError, StepNo, StepState, TaskState, Timestamp},
 };
 
 /// A workflow whose time the test moves.
@@ -204,11 +204,11 @@ impl Finished {
     /// # Errors
     /// When the task is not complete, or its result has another shape.
     pub fn result<T: DeserializeOwned>(&self) -> Result<T, WaitError> {
-        let TaskReport { task_id: task, state, cause, result, .. } = &self.report;
+        let TaskReport { task_id: task, state, cause, result_text, .. } = &self.report;
         if *state != TaskState::Complete {
             return Err(WaitError::Unsuccessful { task: *task, state: *state, cause: cause.clone() });
         }
-        T::deserialize(result).map_err(|source| WaitError::Form { task: *task, source })
+        result_text.parse().map_err(|source| WaitError::Form { task: *task, source })
     }
 
     /// What the step of the handler `S` returned, where it has the handler's name.
@@ -232,9 +232,10 @@ impl Finished {
             // What it returned is what its batches returned, in their order.
             Some(_) => {
                 let done = parts().filter(|part| part.state.has_result());
-                S::Output::read_value(&done.map(|part| part.result.clone()).collect())
+                let texts: Vec<&str> = done.map(|part| part.result_text.as_str()).collect();
+                S::Output::read(&Json::stored(&format!("[{}]", texts.join(","))))
             }
-            None => S::Output::read_value(&step.result),
+            None => S::Output::read(&step.result_text),
         };
         read.map_err(|error| StepError::permanent("NO_RESULT", format!("step `{}`: {error}", S::NAME)))
     }

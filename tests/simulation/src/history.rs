@@ -81,7 +81,7 @@ fn start(world: &Rc<World>, scenario: &Rc<Scenario>, at: usize, fate: &Rc<Fate>)
 /// From here on nothing goes wrong any more.
 fn heal(world: &Rc<World>, fates: &[Rc<Fate>]) {
     world.trace(|| "nothing goes wrong any more".to_owned());
-    world.rough.set(false);
+    world.heal();
     for fate in fates.iter().filter(|fate| fate.restart_at.get().is_some()) {
         fate.restart_at.set(Some(world.now()));
     }
@@ -165,7 +165,7 @@ fn command(operation: &Operation, rules: &Rules) -> Command {
     match operation.verb {
         Verb::RetryAll => Command::Retry { steps: Vec::new() },
         Verb::Retry => Command::Retry { steps: vec![step] },
-        Verb::Resolve => Command::Resolve { step, result: result(operation, rules).to_value() },
+        Verb::Resolve => Command::Resolve { step, result: result(operation, rules) },
         Verb::Skip => Command::Skip { step },
         Verb::Cancel => Command::Cancel,
         Verb::Pause => Command::Pause,

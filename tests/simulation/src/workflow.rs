@@ -122,6 +122,7 @@ impl Workflow {
             backoff: Backoff::Exponential,
             base: Duration::from_millis(step.delay_ms),
             cap: Duration::from_secs(30),
+            max_suggested: Duration::from_secs(30),
         };
         let timeout = Some(Duration::from_millis(step.timeout_ms));
         Rule {
@@ -136,7 +137,11 @@ impl Workflow {
                 parallelism,
                 strategy,
             }),
-            compensation: (!has || step.compensated).then_some(Compensation { retry, timeout }),
+            compensation: (!has || step.compensated).then_some(Compensation {
+                elsewhere: !has,
+                retry,
+                timeout,
+            }),
         }
     }
 }

@@ -86,6 +86,7 @@ pub(crate) struct World {
     pub(crate) temper: Temper,
     /// Faults happen.
     pub(crate) rough: Cell<bool>,
+    healed_at: Cell<Micros>,
     lines: Option<RefCell<Vec<String>>>,
 }
 
@@ -104,12 +105,24 @@ impl World {
             link,
             temper,
             rough: Cell::new(true),
+            healed_at: Cell::new(Micros::MAX),
             lines: traced.then(RefCell::default),
         })
     }
 
     pub(crate) fn now(&self) -> Micros {
         self.now.get()
+    }
+
+    /// From here on nothing goes wrong any more.
+    pub(crate) fn heal(&self) {
+        self.rough.set(false);
+        self.healed_at.set(self.now() + 12 * SECOND);
+    }
+
+    /// Whether what went wrong has had the time to be put right.
+    pub(crate) fn has_healed(&self) -> bool {
+        self.now() >= self.healed_at.get()
     }
 
     /// A number below `limit`.

@@ -24,6 +24,8 @@ pub struct ActiveTask<B> {
     pub(super) lent: u32,
     /// What an operator wants the whole task to come to.
     pub(super) wanted: Option<Wanted>,
+    /// The journal may hold what is not known here: the task is to be read anew.
+    pub(super) unread: bool,
     /// Whether the store says that the task is being rolled back.
     pub(super) rollback_shown: bool,
     /// When its next retry is noted to be due.

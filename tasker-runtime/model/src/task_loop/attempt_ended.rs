@@ -55,7 +55,7 @@ impl<B> TaskLoop<B> {
     pub(super) fn overflow(&mut self, attempt: Attempt, now: Timestamp) {
         let draining = self.draining;
         let Some(task) = self.held_under(attempt.lease) else { return };
-        if draining || task.wanted.is_some() {
+        if draining || task.wanted.is_some() || task.unread {
             task.put_back(attempt.step);
             return self.touched.push(attempt.task());
         }

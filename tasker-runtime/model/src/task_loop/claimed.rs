@@ -40,6 +40,7 @@ impl<B> TaskLoop<B> {
             running: 0,
             lent: 0,
             wanted: None,
+            unread: false,
             rollback_shown: false,
             due: None,
             body,

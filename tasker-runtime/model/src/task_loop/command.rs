@@ -1,6 +1,6 @@
 //! What operators ask of held tasks.
 
-use super::{CommandAnswer, CommandWrite, PendingCommand, TaskLoop, Wanted};
+use super::{CommandAnswer, CommandWrite, PendingCommand, TaskLoop, Wanted, Written};
 use crate::{Command, CommandError, TaskNo, Timestamp};
 
 impl<B> TaskLoop<B> {
@@ -24,13 +24,17 @@ impl<B> TaskLoop<B> {
         writes
     }
 
-    /// Takes what came of writing an answer. `written`: whether it was; it is not where somebody else followed the
-    /// command or took it back, nor where the store did not answer, and then it comes again.
-    pub fn answered(&mut self, write: CommandWrite, written: bool, now: Timestamp) {
+    /// Takes what came of writing an answer. Where nobody knows whether it is durable, the task is given back to
+    /// be read anew.
+    pub fn answered(&mut self, write: CommandWrite, written: Written, now: Timestamp) {
         let (task, lease) = (write.task(), write.command.lease);
         let Some(active) = self.held_under(lease) else { return };
-        if let (CommandAnswer::Facts(facts, at), true) = (write.answer, written) {
-            facts.iter().for_each(|fact| active.accept(fact, at));
+        if let CommandAnswer::Facts(facts, at) = write.answer {
+            match written {
+                Written::Yes => facts.iter().for_each(|fact| active.accept(fact, at)),
+                Written::No => {}
+                Written::Perhaps => active.unread = true,
+            }
             // What a failed batch had cancelled may be due since.
             active.progress.wake(now);
         }

@@ -51,6 +51,9 @@ impl<B> ActiveTask<B> {
         let end = |state, run_at, finished_at, cause| {
             Some(End { lease: self.lease, state, run_at, finished_at, cause })
         };
+        if self.unread {
+            return Some(self.given_back(now));
+        }
         match self.wanted {
             Some(Wanted::Cancelled) => return end(TaskState::Cancelled, None, Some(now), None),
             // What is over without it has nothing left to pause.

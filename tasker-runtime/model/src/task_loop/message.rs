@@ -117,6 +117,17 @@ impl CommandWrite {
     }
 }
 
+/// What came of writing an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It is durable.
+    Yes,
+    /// Nothing was written: somebody else followed the command or took it back, or the lease is lost.
+    No,
+    /// The store did not answer, so it may be durable. A command that is still on record comes again.
+    Perhaps,
+}
+
 /// How a command is answered.
 #[derive(Clone, Debug)]
 pub enum CommandAnswer {

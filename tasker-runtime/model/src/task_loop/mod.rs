@@ -29,7 +29,8 @@ use uuid::Uuid;
 pub use active_task::{ActiveTask, Wanted};
 pub use attempt_ended::retry_at;
 pub use message::{
-    AttemptEnded, ClaimedTask, CommandAnswer, CommandWrite, LoanReturned, Message, PendingCommand, Unrunnable,
+    AttemptEnded, ClaimedTask, CommandAnswer, CommandWrite, LoanReturned, Message, PendingCommand,
+    Unrunnable, Written,
 };
 pub use next::{Call, Left, Next, Round, Withdrawal};
 pub use routes::{Route, Routes};

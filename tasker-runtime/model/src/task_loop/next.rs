@@ -125,7 +125,7 @@ impl<B> TaskLoop<B> {
                 self.quarantined = None;
             }
         }
-        if self.draining || active.wanted.is_some() {
+        if self.draining || active.wanted.is_some() || active.unread {
             return;
         }
         let mut ready = active.progress.take_ready();

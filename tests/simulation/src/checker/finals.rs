@@ -5,12 +5,7 @@ use std::rc::Rc;
 use tasker_model::{Kind, StepNo, TaskNo, TaskState};
 
 use super::{Promise, Standing};
-use crate::{
-    engine::Process,
-    scenario::Scenario,
-    store::{Db, TaskRows},
-    world::World,
-};
+use crate::{engine::Process, scenario::Scenario, store::TaskRows, world::World};
 
 /// Whether nothing is to be done any more that somebody can do.
 pub(crate) fn at_rest(world: &World, scenario: &Scenario) -> bool {
@@ -18,17 +13,14 @@ pub(crate) fn at_rest(world: &World, scenario: &Scenario) -> bool {
     let watch = world.watch.borrow();
     watch.submitting == 0
         && db.commands.is_empty()
-        && db
-            .numbered()
-            .all(|(task, rows)| stands(rows) || waits_for_handler(&db, scenario, &watch.processes, task))
+        && db.numbered().all(|(task, rows)| stands(rows) || waits_for_handler(world, scenario, task))
 }
 
 /// The tasks that wait for a handler nobody has, or for a queue nobody serves.
 pub(crate) fn waiting(world: &World, scenario: &Scenario) -> Vec<TaskNo> {
     let db = world.db.borrow();
-    let processes = world.watch.borrow().processes.clone();
     let tasks = db.numbered().map(|(task, _)| task);
-    tasks.filter(|task| waits_for_handler(&db, scenario, &processes, *task)).collect()
+    tasks.filter(|task| waits_for_handler(world, scenario, *task)).collect()
 }
 
 fn stands(rows: &TaskRows) -> bool {
@@ -37,7 +29,13 @@ fn stands(rows: &TaskRows) -> bool {
 }
 
 /// Whether a task can go on only where there is a handler that no process has, or a queue that none serves.
-fn waits_for_handler(db: &Db, scenario: &Scenario, processes: &[Rc<Process>], task: TaskNo) -> bool {
+fn waits_for_handler(world: &World, scenario: &Scenario, task: TaskNo) -> bool {
+    // What goes wrong is over by then, and every lease of those that are gone.
+    if !world.has_healed() {
+        return false;
+    }
+    let db = world.db.borrow();
+    let processes = &world.watch.borrow().processes;
     let rows = db.task(task);
     let live = || processes.iter().filter(|process| !process.life.dead.get());
     // One that is full of tasks that wait so takes no others; that its room is free again is looked at apart.
@@ -63,18 +61,19 @@ fn waits_for_handler(db: &Db, scenario: &Scenario, processes: &[Rc<Process>], ta
 /// Notes that tasks did not come to rest.
 pub(crate) fn stuck(world: &World, scenario: &Scenario) {
     let db = world.db.borrow();
-    let processes = world.watch.borrow().processes.clone();
-    let mut watch = world.watch.borrow_mut();
     for (task, rows) in db.numbered() {
-        if !stands(rows) && !waits_for_handler(&db, scenario, &processes, task) {
-            watch.break_promise(Promise::NothingLost, || {
+        if !stands(rows) && !waits_for_handler(world, scenario, task) {
+            world.watch.borrow_mut().break_promise(Promise::NothingLost, || {
                 let offers: Vec<_> = db.offers.iter().filter(|((of, _), _)| *of == task).collect();
                 format!("task {} does not come to its end: {:?}, offers {offers:?}", task.0, rows.run)
             });
         }
     }
     for command in &db.commands {
-        watch.break_promise(Promise::CommandOnce, || format!("nobody follows {command:?}"));
+        world
+            .watch
+            .borrow_mut()
+            .break_promise(Promise::CommandOnce, || format!("nobody follows {command:?}"));
     }
 }
 
@@ -87,7 +86,8 @@ pub(crate) fn check_end(world: &World, scenario: &Scenario, waited: &[TaskNo]) {
             watch.break_promise(Promise::NothingLost, || format!("task {} is not there", task.0));
         }
     }
-    for (key, offer) in &db.offers {
+    // Those of other tasks go with the next claim.
+    for (key, offer) in db.offers.iter().filter(|((task, _), _)| db.task(*task).run.over) {
         watch.break_promise(Promise::NoOfferLeaks, || format!("{key:?} is still offered: {offer:?}"));
     }
     for row in &db.audit {
@@ -97,20 +97,27 @@ pub(crate) fn check_end(world: &World, scenario: &Scenario, waited: &[TaskNo]) {
         }
     }
     for (task, rows) in db.numbered() {
-        if let Err((promise, seen)) = check_task(scenario, rows, waited.contains(&task)) {
+        if let Err((promise, seen)) =
+            check_task(scenario, rows, waited.contains(&task), |worker| db.lives(worker))
+        {
             watch.break_promise(promise, || format!("task {}: {seen}", task.0));
         }
     }
 }
 
-fn check_task(scenario: &Scenario, rows: &TaskRows, waited: bool) -> Result<(), (Promise, String)> {
+fn check_task(
+    scenario: &Scenario,
+    rows: &TaskRows,
+    waited: bool,
+    lives: impl Fn(i64) -> bool,
+) -> Result<(), (Promise, String)> {
     check_attempts(rows)?;
     let run = &rows.run;
-    if run.owner.is_some() && !run.over {
+    if run.owner.is_some_and(|owner| !lives(owner)) && !run.over {
         return Err((Promise::NoHoldLeaks, format!("{run:?} is held by a process that has stopped")));
     }
     let by_hand = matches!(run.state, TaskState::Cancelled | TaskState::Paused | TaskState::Error);
-    if waited || by_hand || rows.set_aside {
+    if waited || by_hand || rows.set_aside || rows.raced {
         return Ok(());
     }
     let rules = scenario.workflows[run.template].rules(|_| true);

@@ -210,6 +210,7 @@ pub(crate) fn may_start(process: &Process, call: &Call, at: usize) {
         let other = watch.running.iter().find(|run| {
             let task = run.attempt.task();
             run.worker == process.worker.get()
+                && !run.lent
                 && task != attempt.task()
                 && mine(task)
                 && is_suspect(task)

@@ -13,7 +13,7 @@ pub(super) struct Run {
     number: u64,
     pub(super) attempt: Attempt,
     pub(super) worker: i64,
-    lent: bool,
+    pub(super) lent: bool,
 }
 
 impl Run {
@@ -103,6 +103,9 @@ fn check(process: &Rc<Process>, db: &Db, run: &Run) {
     promise(process, Promise::OneRuns, !others.iter().any(|other| other.attempt.step == step), || {
         format!("{} runs twice", what())
     });
+    if rows.raced {
+        return;
+    }
     let standing = Standing::of(&rules, rows);
     match step.undoes() {
         None => check_step(process, &rules, &standing, &others, run),

@@ -8,13 +8,13 @@ use std::{
 };
 
 use tasker_model::{
-    Attempt, Json, StepNo, TaskNo,
+    Json, StepNo, TaskNo,
     task_loop::{AttemptEnded, retry_at},
 };
 
 use super::{DRAIN, POLL, Process, attempt, handler};
 use crate::{
-    store::{OfferRow, Outcome, Problem, Taken},
+    store::{OfferRow, Outcome, Taken},
     world::{MS, Signal},
 };
 
@@ -205,31 +205,17 @@ impl Borrow {
         Some(Outcome { attempt, owner: taken.owner, started_at: ended.started_at, finished_at, result })
     }
 
-    /// Writes outcomes together; what the store refuses is halved until it stands alone.
+    /// Writes outcomes together, and tells the holders.
     async fn record(&mut self, outcomes: Vec<Outcome>) {
-        let mut parts = if outcomes.is_empty() { vec![] } else { vec![outcomes] };
-        while let Some(part) = parts.pop() {
-            let (worker, rows) = (self.worker, part.clone());
-            match self.process.ask("return loans", move |db| db.give_back(worker, &rows)).await {
+        while !outcomes.is_empty() {
+            let (worker, rows) = (self.worker, outcomes.clone());
+            match self.process.ask("return loans", move |db| Ok(db.give_back(worker, &rows))).await {
                 Ok(written) => {
-                    for (outcome, written) in part.iter().zip(written) {
-                        if written {
-                            self.process.world.watch.borrow().returned(&self.process.world, outcome.owner);
-                        }
-                    }
+                    let told = outcomes.iter().zip(written).filter(|(_, written)| *written);
+                    let watch = self.process.world.watch.borrow();
+                    return told.for_each(|(outcome, _)| watch.returned(&self.process.world, outcome.owner));
                 }
-                Err(Problem::NoAnswer) => {
-                    self.process.world.sleep(200 * MS).await;
-                    parts.push(part);
-                }
-                Err(Problem::Refused) if part.len() == 1 => {
-                    let Attempt { lease, step, .. } = part[0].attempt;
-                    self.hand_back(lease.task, step).await;
-                }
-                Err(Problem::Refused) => {
-                    let (first, rest) = part.split_at(part.len() / 2);
-                    parts.extend([rest.to_vec(), first.to_vec()]);
-                }
+                Err(_) => self.process.world.sleep(200 * MS).await,
             }
         }
     }

@@ -6,7 +6,7 @@ use tasker_model::{
     Batch, End, Exceptions, Fact, Json, Kind, Lease, Offer, StepNo, Timestamp,
     task_loop::{
         Call, ClaimedTask, CommandAnswer, CommandWrite, Left, LoanReturned, Message, Next, Round, TaskLoop,
-        Unrunnable,
+        Unrunnable, Withdrawal, Written,
     },
 };
 
@@ -35,12 +35,13 @@ pub(super) async fn run(process: Rc<Process>, at: usize) {
             driver.fold(letter);
         }
         driver.answer_commands().await;
-        let Round { stray, dead_letters, batch, left } = driver.tasks.round(driver.now());
+        let Round { stray, dead_letters, withdrawals, batch, left } = driver.tasks.round(driver.now());
         left.into_iter().for_each(|left| driver.left(left));
         for lease in stray {
             driver.let_go(lease).await;
         }
         driver.set_aside(&dead_letters).await;
+        driver.withdraw(withdrawals).await;
         let exceptions = driver.write(&batch).await;
         let next = driver.tasks.recorded(batch, &exceptions, driver.now());
         driver.go_on(next).await;
@@ -141,8 +142,12 @@ impl Driver {
 
     async fn answer_commands(&mut self) {
         for write in self.tasks.answers(self.now()) {
-            let written = self.write_answer(&write).await.unwrap_or(false);
-            if let (true, CommandAnswer::Facts(facts, _)) = (written, &write.answer)
+            let written = match self.write_answer(&write).await {
+                Ok(true) => Written::Yes,
+                Ok(false) => Written::No,
+                Err(_) => Written::Perhaps,
+            };
+            if let (Written::Yes, CommandAnswer::Facts(facts, _)) = (written, &write.answer)
                 && let Some(body) = self.tasks.body(write.command.lease)
             {
                 for fact in facts {
@@ -190,6 +195,16 @@ impl Driver {
         }
     }
 
+    async fn withdraw(&self, withdrawals: Vec<Withdrawal>) {
+        while !withdrawals.is_empty() {
+            let rows = withdrawals.clone();
+            if self.process.ask("withdraw", move |db| Ok(db.withdraw_of(&rows))).await.is_ok() {
+                return self.process.loan_returned.give(&self.process.world);
+            }
+            self.process.world.sleep(100 * MS).await;
+        }
+    }
+
     async fn write(&self, batch: &Batch) -> Exceptions {
         if batch.is_empty() {
             return Exceptions::default();
@@ -223,15 +238,13 @@ impl Driver {
     }
 
     async fn give_back(&self, ends: &[End]) {
-        for end in ends {
-            let (end, worker) = (end.clone(), self.process.worker.get());
-            if self.process.ask("give back", move |db| Ok(db.end_one(worker, &end))).await.is_err() {
-                self.process.leases_unknown.set(true);
-            }
+        if ends.is_empty() {
+            return;
         }
-        if !ends.is_empty() {
-            self.process.hinted.give(&self.process.world);
+        if record::end_many(&self.process, self.process.worker.get(), ends).await.is_err() {
+            self.process.leases_unknown.set(true);
         }
+        self.process.hinted.give(&self.process.world);
     }
 
     fn left(&self, left: Left<Body>) {
@@ -260,8 +273,7 @@ impl Driver {
         }
         offers.iter().for_each(|offer| checker::may_offer(&self.process, offer));
         let worker = self.process.worker.get();
-        let rows: Vec<(Offer, usize)> =
-            offers.iter().map(|offer| (offer.clone(), offer.queue.parse().unwrap_or_default())).collect();
+        let rows: Vec<(Offer, usize)> = offers.iter().map(|offer| (offer.clone(), queue_of(offer))).collect();
         loop {
             let rows = rows.clone();
             if self.process.ask("offer", move |db| Ok(db.offer(worker, &rows))).await.is_ok() {
@@ -276,4 +288,8 @@ impl Driver {
         }
         self.process.world.watch.borrow().offered(&self.process.world);
     }
+}
+
+fn queue_of(offer: &Offer) -> usize {
+    offer.target.queue.as_deref().and_then(|queue| queue.parse().ok()).unwrap_or_default()
 }

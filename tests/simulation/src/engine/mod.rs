@@ -18,7 +18,7 @@ use std::{
 };
 
 use tasker_model::{
-    Json, Lease, StepNo, TaskNo, Timestamp,
+    Json, Lease, StepNo, Target, TaskNo, Timestamp,
     task_loop::{Message, Route, Routes},
 };
 
@@ -320,6 +320,8 @@ impl Process {
     pub(crate) fn die(&self, restart: Micros) {
         self.world.trace(|| format!("{} is dead", self.name));
         self.fate.restart_at.set(Some(self.world.now() + restart));
+        // So that something happens then.
+        self.world.later(restart, |_| {});
         self.world.kill(&self.life);
     }
 
@@ -451,8 +453,11 @@ fn routes(scenario: &Scenario, spec: &EngineSpec, at: usize) -> Arc<Routes> {
     let steps = workflow.steps.iter().enumerate().map(|(number, step)| {
         let queue = step.queue.unwrap_or(workflow.queue);
         Route {
-            handler: (&*handler(at, number)).into(),
-            queue: queue.to_string(),
+            target: Arc::new(Target {
+                handler: (&*handler(at, number)).into(),
+                namespace: None,
+                queue: Some(queue.to_string().into()),
+            }),
             priority: step.priority,
             runs_here: has[number] && spec.serves[queue],
             compensates_here: has[number] && step.compensated,

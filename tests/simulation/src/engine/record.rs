@@ -2,44 +2,60 @@
 
 use std::rc::Rc;
 
-use tasker_model::{Batch, Done, Exceptions, Failed, StepError};
+use tasker_model::{Batch, End, Exceptions};
 
 use super::Process;
 use crate::store::{Db, Problem, Result};
 
 pub(super) async fn record(process: &Rc<Process>, worker: i64, batch: &Batch) -> Result<Exceptions> {
     let mut exceptions = Exceptions::default();
+    if !batch.failed.is_empty() {
+        let failed = batch.failed.clone();
+        let append = move |db: &mut Db| Ok(db.append_failures(worker, &failed));
+        if !process.ask("append failures", append).await? {
+            find_lost(process, worker, batch, &mut exceptions).await?;
+        }
+    }
     let mut parts = vec![batch.clone()];
     while let Some(part) = parts.pop() {
-        match whole(process, worker, &part).await {
+        match at_once(process, worker, &part).await {
             Ok(true) => {}
             Ok(false) => find_lost(process, worker, &part, &mut exceptions).await?,
             Err(Problem::NoAnswer) => return Err(Problem::NoAnswer),
             Err(Problem::Refused) => match part.halve() {
                 Some((first, rest)) => parts.extend([rest, first]),
-                None => one_task(process, worker, &part, &mut exceptions).await?,
+                None => record_one_task(process, worker, &part, &mut exceptions).await?,
             },
         }
     }
     Ok(exceptions)
 }
 
-/// Writes everything at once; false when a lease did not cover its rows, which were left out.
-async fn whole(process: &Rc<Process>, worker: i64, batch: &Batch) -> Result<bool> {
-    let mut complete = true;
-    if !batch.failed.is_empty() {
-        let failed = batch.failed.clone();
-        let write = move |db: &mut Db| Ok(db.record_failures(worker, &failed));
-        complete &= process.ask("record failures", write).await? == batch.failed.len();
+/// Appends results and ends tasks in one statement; false when a lease did not cover its rows, which were left
+/// out.
+async fn at_once(process: &Rc<Process>, worker: i64, batch: &Batch) -> Result<bool> {
+    if batch.done.is_empty() && batch.ends.is_empty() {
+        return Ok(true);
     }
-    if !batch.done.is_empty() || !batch.ends.is_empty() {
-        let (done, ends, seen) = (batch.done.clone(), batch.ends.clone(), batch.done.clone());
-        let look = move |db: &Db| db.see(worker, &seen);
-        let write = move |db: &mut Db, seen| db.record(worker, &seen, &done, &ends);
-        let counts = process.ask_racing("record", look, write).await?;
-        complete &= counts == (batch.done.len(), batch.ends.len());
-    }
-    Ok(complete)
+    let (done, ends, seen) = (batch.done.clone(), batch.ends.clone(), batch.done.clone());
+    let look = move |db: &Db| db.see(worker, &seen);
+    let write = move |db: &mut Db, seen| db.record(worker, &seen, &done, &ends);
+    let counts = process.ask_racing("record", look, write).await?;
+    Ok(counts == (batch.done.len(), batch.ends.len()))
+}
+
+/// Appends the results of one task after they were refused together. It is read again.
+async fn record_one_task(
+    process: &Rc<Process>,
+    worker: i64,
+    part: &Batch,
+    exceptions: &mut Exceptions,
+) -> Result<()> {
+    let done = part.done.clone();
+    process.ask("append results", move |db| Ok(db.append_results(worker, &done))).await?;
+    exceptions.stale.extend(part.done.iter().map(|done| done.attempt.task()));
+    exceptions.stale.extend(part.ends.iter().map(|end| end.lease.task));
+    Ok(())
 }
 
 async fn find_lost(
@@ -55,39 +71,8 @@ async fn find_lost(
     Ok(())
 }
 
-async fn one_task(
-    process: &Rc<Process>,
-    worker: i64,
-    batch: &Batch,
-    exceptions: &mut Exceptions,
-) -> Result<()> {
-    exceptions.stale.extend(batch.tasks());
-    for done in &batch.done {
-        let row = done.clone();
-        match process.ask("record one", move |db| db.record_one(worker, &row)).await {
-            Ok(()) => {}
-            Err(Problem::NoAnswer) => return Err(Problem::NoAnswer),
-            Err(Problem::Refused) => refuse(process, worker, done).await?,
-        }
-    }
-    for failed in &batch.failed {
-        alone(process, worker, failed.clone()).await?;
-    }
-    Ok(())
-}
-
-async fn alone(process: &Rc<Process>, worker: i64, failed: Failed) -> Result<()> {
-    whole(process, worker, &Batch { failed: vec![failed], ..Batch::default() }).await.map(drop)
-}
-
-/// Fails the step whose result the tables refuse.
-async fn refuse(process: &Rc<Process>, worker: i64, done: &Done) -> Result<()> {
-    let failed = Failed {
-        attempt: done.attempt,
-        started_at: done.started_at,
-        failed_at: done.finished_at,
-        retry_at: None,
-        error: StepError::permanent("RESULT_REFUSED", "the store cannot hold the result of this step"),
-    };
-    alone(process, worker, failed).await
+/// Ends or gives back tasks. Those whose leases were lost stay as they are.
+pub(super) async fn end_many(process: &Rc<Process>, worker: i64, ends: &[End]) -> Result<()> {
+    let batch = Batch { ends: ends.to_vec(), ..Batch::default() };
+    at_once(process, worker, &batch).await.map(drop)
 }

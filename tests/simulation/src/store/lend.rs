@@ -2,9 +2,10 @@
 
 use tasker_model::{
     Attempt, Entry, Failed, History, Kind, Lease, Offer, StepError, StepNo, TaskNo, TaskState, Timestamp,
+    task_loop::Withdrawal,
 };
 
-use super::{Db, OfferRow, POISON, Problem, Result, StepRow};
+use super::{Db, OfferRow, POISON, StepRow, record::refused};
 
 /// An offered step that a worker took.
 #[derive(Clone, Debug)]
@@ -39,7 +40,7 @@ impl Db {
                     owner: worker,
                     taker: None,
                     offered_at: offer.offered_at,
-                    handler: offer.handler.as_str().to_owned(),
+                    handler: offer.target.handler.as_str().to_owned(),
                     queue: *queue,
                 });
             }
@@ -74,14 +75,10 @@ impl Db {
         taken
     }
 
-    /// `end_offer.sql`, then `add_lent_result.sql` or `add_lent_failure.sql`, for all in one transaction.
-    pub(crate) fn give_back(&mut self, worker: i64, outcomes: &[Outcome]) -> Result<Vec<bool>> {
-        let is_poison =
-            |outcome: &Outcome| outcome.result.as_ref().is_ok_and(|r| r.as_str().contains(POISON));
-        if outcomes.iter().any(|o| is_poison(o) && self.has_on_loan(worker, o.attempt)) {
-            return Err(Problem::Refused);
-        }
-        Ok(outcomes.iter().map(|outcome| self.end_loan(worker, outcome)).collect())
+    /// `append.sql`, by takers: of each whether its loan held. A result that the tables refuse is recorded in
+    /// another form, a failure for good.
+    pub(crate) fn give_back(&mut self, worker: i64, outcomes: &[Outcome]) -> Vec<bool> {
+        outcomes.iter().map(|outcome| self.end_loan(worker, outcome)).collect()
     }
 
     /// Whether `worker` has this attempt on loan, and nobody took its task over since.
@@ -99,6 +96,11 @@ impl Db {
         }
         self.offers.remove(&(lease.task, step));
         match &outcome.result {
+            Ok(result) if result.as_str().contains(POISON) => {
+                let (started_at, failed_at) = (outcome.started_at, outcome.finished_at);
+                let (attempt, retry_at, error) = (outcome.attempt, None, refused());
+                self.add_failure(&Failed { attempt, started_at, failed_at, retry_at, error });
+            }
             Ok(result) => {
                 let (started_at, finished_at) = (outcome.started_at, outcome.finished_at);
                 let (kind, result) = (Kind::Handler, result.clone());
@@ -136,6 +138,15 @@ impl Db {
     /// `withdraw_offers.sql`
     pub(crate) fn withdraw(&mut self, worker: i64) {
         self.offers.retain(|_, offer| offer.owner != worker || offer.taker.is_some());
+    }
+
+    /// `withdraw_task.sql`
+    pub(crate) fn withdraw_of(&mut self, withdrawals: &[Withdrawal]) {
+        self.offers.retain(|(task, _), offer| {
+            !withdrawals.iter().any(|Withdrawal { lease, taken }| {
+                (*task, offer.lease) == (lease.task, lease.epoch) && (*taken || offer.taker.is_none())
+            })
+        });
     }
 
     /// Whether an offer is of a task that its owner holds under its lease.

@@ -162,7 +162,8 @@ impl Db {
         let owner = holder.filter(|worker| self.lives(*worker));
         let held = owner.is_some();
         let state = if held { TaskState::InProgress } else { TaskState::Pending };
-        let lease = i64::from(held);
+        // Who was given up takes this lease for its own: nobody else gets one of that number.
+        let lease = i64::from(holder.is_some());
         let run = Run { state, run_at, owner, lease, takeovers: 0, over: false, priority, queue, template };
         self.tasks.push(TaskRows {
             run,

@@ -106,25 +106,16 @@ impl Db {
     /// `set_run.sql` and `resolve_dead_letter.sql`, with where the task is moved to.
     fn set_run(&mut self, task: TaskNo, command: &Command, progress: &Progress, whole: bool, now: Timestamp) {
         let rows = self.task_mut(task);
-        let never = Timestamp::NEVER;
-        let (state, due) = match (command, progress.state()) {
-            (Command::Cancel, _) => (TaskState::Cancelled, never),
-            (Command::GiveUp, _) => (TaskState::Error, never),
-            (Command::Pause, _) => (TaskState::Paused, never),
-            (_, TaskState::Compensated) if !whole => (TaskState::Compensating, now),
-            (_, state) if state.is_final() => (state, never),
-            (command, _) if rows.run.state == TaskState::Paused && *command != Command::Resume => {
-                (TaskState::Paused, never)
-            }
-            (_, state @ TaskState::BlockedByFailures) => (state, never),
-            _ if progress.rolling_back() => (TaskState::Compensating, now),
-            _ => (TaskState::Pending, now),
-        };
+        let moved = progress.after_command(command, rows.run.state, None, whole, now);
+        let state = moved.state;
         rows.run.state = state;
-        rows.run.run_at = due.as_micros();
+        rows.run.run_at = moved.due.as_micros();
         rows.run.over = state.is_final();
         rows.run.owner = state.is_final().then_some(0);
         (rows.run.takeovers, rows.deaths, rows.set_aside) = (0, 0, false);
+        if state.is_final() {
+            self.drop_offers(&[task]);
+        }
     }
 
     fn take_up(&mut self, task: TaskNo, command: &Command, rules: &Arc<Rules>, now: Timestamp) -> Followed {
@@ -193,6 +184,10 @@ impl Db {
 
     /// Writes the facts a command leads to, and forgets it; false: it is not there any more.
     pub(crate) fn record_facts(&mut self, command: &PendingCommand, facts: &[Fact], at: Timestamp) -> bool {
+        let run = &self.task(command.lease.task).run;
+        if run.lease != command.lease.epoch || run.owner.is_none() || run.over {
+            return false;
+        }
         let Some(row) = self.drop_command(command.id) else { return false };
         self.audit[row.audit].followed += 1;
         self.write_facts(command.lease.task, facts, at);

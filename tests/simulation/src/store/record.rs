@@ -1,6 +1,6 @@
 //! What the holder of a task appends to its journal.
 
-use tasker_model::{Attempt, Batch, Done, End, Entry, Failed, Failure, Kind, Lease, Timestamp};
+use tasker_model::{Attempt, Batch, Done, End, Entry, Failed, Failure, Kind, Lease, StepError, Timestamp};
 
 use super::{Db, POISON, Problem, Result, StepRow};
 
@@ -19,20 +19,43 @@ fn entry(done: &Done) -> Entry {
     }
 }
 
+/// What a result becomes that the tables refuse.
+pub(super) fn refused() -> StepError {
+    StepError::permanent("RESULT_REFUSED", "the store cannot hold the result of this step")
+}
+
 impl Db {
-    /// `record_failures.sql`: how many were written.
-    pub(crate) fn record_failures(&mut self, worker: i64, failed: &[Failed]) -> usize {
-        let mut written = 0;
+    /// `append.sql`, by holders, of failures: whether the leases covered all of them.
+    pub(crate) fn append_failures(&mut self, worker: i64, failed: &[Failed]) -> bool {
+        let mut all = true;
         for failed in failed {
-            if self.covers(worker, failed.attempt.lease) {
-                written += usize::from(self.add_failure(failed));
+            let covered = self.covers(worker, failed.attempt.lease);
+            all &= covered;
+            if covered {
+                self.add_failure(failed);
             }
         }
-        written
+        all
+    }
+
+    /// `append.sql`, by holders, of results: what is recorded already stays, and what the tables refuse is
+    /// recorded in another form, a failure for good.
+    pub(crate) fn append_results(&mut self, worker: i64, done: &[Done]) {
+        for done in done.iter().filter(|done| self.covers(worker, done.attempt.lease)).collect::<Vec<_>>() {
+            let Done { attempt, started_at, finished_at: failed_at, .. } = *done;
+            if done.result.as_str().contains(POISON) {
+                let (retry_at, error) = (None, refused());
+                self.add_failure(&Failed { attempt, started_at, failed_at, retry_at, error });
+                continue;
+            }
+            let row = StepRow { entry: entry(done), unknown_to: None };
+            self.task_mut(attempt.task()).recorded_under = attempt.lease.epoch;
+            self.task_mut(attempt.task()).steps.entry(attempt.step).or_insert(row);
+        }
     }
 
     /// An attempt that is there already stays.
-    pub(super) fn add_failure(&mut self, failed: &Failed) -> bool {
+    pub(super) fn add_failure(&mut self, failed: &Failed) {
         let Attempt { lease, step, number } = failed.attempt;
         let failure = Failure {
             step,
@@ -44,10 +67,7 @@ impl Db {
             error: failed.error.clone(),
         };
         self.task_mut(lease.task).recorded_under = lease.epoch;
-        let attempts = &mut self.task_mut(lease.task).attempts;
-        let new = !attempts.contains_key(&(step, number));
-        attempts.entry((step, number)).or_insert(failure);
-        new
+        self.task_mut(lease.task).attempts.entry((step, number)).or_insert(failure);
     }
 
     /// What the snapshot of `record.sql` sees. It locks no run that it only adds results to, so that it may
@@ -83,7 +103,7 @@ impl Db {
         }
         let mut ended = 0;
         for end in ends.iter() {
-            if self.covers(worker, end.lease) {
+            if self.covers(worker, end.lease) && !self.task(end.lease.task).run.over {
                 self.end(end);
                 ended += 1;
             }
@@ -98,27 +118,6 @@ impl Db {
         if let Some(at) = end.run_at {
             (run.run_at, run.owner) = (at.as_micros(), None);
         }
-    }
-
-    /// `end_one.sql`
-    pub(crate) fn end_one(&mut self, worker: i64, end: &End) {
-        if self.covers(worker, end.lease) && !self.task(end.lease.task).run.over {
-            self.end(end);
-        }
-    }
-
-    /// `record_one.sql`
-    pub(crate) fn record_one(&mut self, worker: i64, done: &Done) -> Result<()> {
-        if !self.covers(worker, done.attempt.lease) {
-            return Ok(());
-        }
-        if done.result.as_str().contains(POISON) {
-            return Err(Problem::Refused);
-        }
-        let row = StepRow { entry: entry(done), unknown_to: None };
-        self.task_mut(done.attempt.task()).recorded_under = done.attempt.lease.epoch;
-        self.task_mut(done.attempt.task()).steps.entry(done.attempt.step).or_insert(row);
-        Ok(())
     }
 
     /// `progressed.sql`
