@@ -17,8 +17,8 @@ use super::super::{
 };
 use crate::{
     model::{
-        Attempt, BatchRule, Command, CommandError, Done, HandlerKey, Json, Lease, Retry, Rule, Rules, StepError, StepNo,
-        Target, TaskNo, TaskState, Timestamp, WorkerId, task_loop::Withdrawal,
+        Attempt, BatchRule, Command, CommandError, Done, HandlerKey, Json, Lease, Retry, Rule, Rules,
+        StepError, StepNo, Target, TaskNo, TaskState, Timestamp, WorkerId, task_loop::Withdrawal,
     },
     store::{Column, Connection, Options, Rows, Statement, Store, sql, values},
     template::{OnFailure, StepKind},
