@@ -29,7 +29,7 @@ fn names(findings: &Value) -> Vec<String> {
     findings["measures"].as_array().unwrap().iter().map(name).collect()
 }
 
-const TINY: [&str; 14] = [
+const TINY: [&str; 20] = [
     "--tasks",
     "40",
     "--singles",
@@ -42,11 +42,17 @@ const TINY: [&str; 14] = [
     "3,30",
     "--processes",
     "2",
+    "--callers",
+    "1,3",
+    "--online",
+    "50",
+    "--idle",
+    "3",
     "-o",
     "json",
 ];
 
-const ON_BOTH: [&str; 25] = [
+const ON_BOTH: [&str; 34] = [
     "latency: idle task of four steps, p50",
     "latency: idle task of four steps, p95",
     "latency: idle task of four steps, p99",
@@ -65,6 +71,15 @@ const ON_BOTH: [&str; 25] = [
     "backlog: diamond: backlog ÷ floor",
     "backlog: linear: drained while half of it is submitted",
     "backlog: linear: submitted meanwhile",
+    "online: three steps: backlog drained",
+    "online: 1 at once: submit and wait",
+    "online: 1 at once: a task, p50",
+    "online: 1 at once: a task, p95",
+    "online: 1 at once: commits",
+    "online: 1 at once: statements",
+    "online: 1 at once: rate ÷ backlog",
+    "online: 3 at once: submit and wait",
+    "idle: statements of a process with nothing to do",
     "fan-out: 1 → 150 → 1, best of 5",
     "instances: 3 instances, best of 5",
     "instances: 30 instances, best of 5",

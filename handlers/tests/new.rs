@@ -105,10 +105,10 @@ fn nothing_that_is_there_is_changed() {
     let place = tempfile::tempdir().unwrap();
     let (here, file) = (place.path(), place.path().join("mine.rs"));
     fs::write(&file, "mine").unwrap();
-    refused(here, &["new", "."], 2, ". is not empty: name a directory that is not there yet");
+    refused(here, &["new", "."], 2, ". is not empty: name a directory that does not exist yet");
     let taken = ["handler", "new", "charge", "--write", "mine.rs"];
-    refused(here, &taken, 2, "mine.rs is there already: name another file");
-    refused(here, &["template", "new", "charge", "--write", "mine.rs"], 2, "mine.rs is there already");
+    refused(here, &taken, 2, "mine.rs exists already: name another file");
+    refused(here, &["template", "new", "charge", "--write", "mine.rs"], 2, "mine.rs exists already");
     refused(here, &["handler", "new", "ChargeCard"], 2, "write `charge_card`");
     refused(here, &["template", "new", "…"], 2, "a name has only a-z, 0-9 and _");
     refused(here, &["new", "shop", "--runtime-path", "nowhere"], 3, "there is no package at nowhere");

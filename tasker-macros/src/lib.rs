@@ -2,6 +2,8 @@
 
 mod duration;
 mod errors;
+mod named;
+mod names;
 mod options;
 mod step_error;
 mod step_handler;
@@ -64,7 +66,13 @@ use proc_macro::TokenStream;
 /// # Result
 ///
 /// `Result<T, E>`, where `T` serializes and `E` is a `StepError`, any error (another attempt follows)
-/// or text (none does); or just `T`. An alias of `Result` is taken for what it stands for.
+/// or text (none does); or just `T`. An alias of `Result` is taken for what it stands for. Any error is what
+/// converts into `Box<dyn Error + Send + Sync>`, so `anyhow::Result<T>` will do; its causes are kept. Codes
+/// are added on the way out: `parse(&raw).permanent("BAD_ORDER")?`, see `ResultExt` and `OptionExt`.
+///
+/// What is returned is kept digit for digit. A float that is not a number, and an error inside of the data
+/// (`Vec<Result<..>>`), would be lost on the way to the next step: these do not compile, or fail the step for
+/// good as `INVALID_OUTPUT` with the path of the value.
 ///
 /// # Options
 ///
@@ -78,6 +86,7 @@ use proc_macro::TokenStream;
 /// | `timeout = "30s"` | for one attempt, up to 30 days | the engine's |
 /// | `queue = "…"` | where its steps wait | the namespace of the template |
 /// | `concurrency = 4` | calls at once in one process | no limit |
+/// | `errors = "permanent"` | an error that says nothing else fails the step for good | another attempt follows |
 /// | `marker = Name` | the type beside the function, for where its own name is taken | the name of the function |
 /// | `crate = path` | where `tasker_runtime` is found | `::tasker_runtime` |
 ///

@@ -26,7 +26,9 @@ pub(crate) fn read(
     for meta in list.into_iter().flatten() {
         let key = key_of(meta.path());
         if !known.contains(&key.as_str()) {
-            let instead = elsewhere(&key).unwrap_or_else(|| words::instead(&key, known));
+            let instead = elsewhere(&key)
+                .or_else(|| synonym(owner, &key).filter(|_| words::near(&key, known).is_none()))
+                .unwrap_or_else(|| words::instead(&key, known));
             let message = format!("{owner} has no option `{key}`: {instead}");
             errors.at(meta.path(), message);
         } else if options.iter().any(|(other, _)| *other == key) {
@@ -49,6 +51,66 @@ fn elsewhere(key: &str) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Takes `key = Type` out of a list of options, since a type may have commas of its own.
+pub(crate) fn without_type(
+    tokens: proc_macro2::TokenStream,
+    key: &str,
+) -> (proc_macro2::TokenStream, Option<proc_macro2::TokenStream>) {
+    use proc_macro2::TokenTree::{self, Punct};
+    let is = |token: &TokenTree, sign: char| matches!(token, Punct(punct) if punct.as_char() == sign);
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let starts = |at: usize| {
+        matches!(&tokens[at], TokenTree::Ident(ident) if ident == key)
+            && tokens.get(at + 1).is_some_and(|next| is(next, '='))
+            && (at == 0 || is(&tokens[at - 1], ','))
+    };
+    let Some(start) = (0..tokens.len()).find(|&at| starts(at)) else {
+        return (tokens.into_iter().collect(), None);
+    };
+    let (mut end, mut open) = (start + 2, 0_usize);
+    while end < tokens.len() && (open > 0 || !is(&tokens[end], ',')) {
+        // The end of an arrow closes nothing.
+        let arrow = end > 0 && is(&tokens[end - 1], '-');
+        open += usize::from(is(&tokens[end], '<'));
+        open -= usize::from(is(&tokens[end], '>') && !arrow && open > 0);
+        end += 1;
+    }
+    let ty = tokens[start + 2..end].iter().cloned().collect();
+    let rest = tokens[..start].iter().chain(tokens.get(end + 1..).unwrap_or_default());
+    (rest.cloned().collect(), Some(ty))
+}
+
+/// What other tools call an option of ours.
+fn synonym(owner: &str, key: &str) -> Option<String> {
+    let write = match (owner, key) {
+        ("`retry`", "attempts" | "times" | "tries" | "retries" | "count" | "limit" | "max_retries") => {
+            "`max_attempts = 5`, which counts the first one too"
+        }
+        ("`retry`", "delay" | "initial" | "interval" | "initial_delay" | "wait" | "min" | "start") => {
+            "`base = \"1s\"`, the delay after the first attempt"
+        }
+        ("`retry`", "cap" | "ceiling" | "max_delay" | "max_interval" | "max_wait" | "upto") => {
+            "`max = \"30s\"`, the longest delay"
+        }
+        ("`retry`", "factor" | "multiplier" | "exponent" | "strategy" | "kind" | "policy") => {
+            "`backoff = \"exponential\"`, which doubles the delay each time, `\"linear\"` or `\"fibonacci\"`"
+        }
+        ("`#[step_handler]`", "attempts" | "times" | "tries" | "max_attempts" | "max_retries") => {
+            "`retry = 5`, which counts the first attempt too"
+        }
+        ("`#[step_handler]`", "delay" | "interval" | "initial" | "backoff" | "factor" | "base") => {
+            "`retry(max_attempts = 5, backoff = \"exponential\", base = \"1s\")`"
+        }
+        ("`#[step_handler]`", "deadline" | "time_limit" | "ttl" | "max_duration") => "`timeout = \"30s\"`",
+        ("`#[step_handler]`", "parallelism" | "max_concurrency" | "limit" | "workers") => "`concurrency = 4`",
+        ("`#[api]`", "url" | "endpoint" | "host" | "base" | "uri" | "address") => {
+            "`base_url = \"https://…\"`"
+        }
+        _ => return None,
+    };
+    Some(format!("write {write}"))
 }
 
 fn key_of(path: &Path) -> String {
@@ -163,12 +225,10 @@ pub(crate) fn filled(meta: &Meta, example: &str) -> syn::Result<LitStr> {
 /// Where it is none.
 pub(crate) fn namespace(meta: &Meta) -> syn::Result<LitStr> {
     let namespace = filled(meta, "namespace = \"shop\"")?;
-    let allowed = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
-    if namespace.value().chars().all(allowed) && namespace.value().len() <= 255 {
-        return Ok(namespace);
+    match crate::names::template(&namespace.value(), "namespace") {
+        Ok(()) => Ok(namespace),
+        Err(message) => Err(syn::Error::new_spanned(namespace, message)),
     }
-    let message = "a namespace has 1 to 255 of the characters a-z, 0-9 and _";
-    Err(syn::Error::new_spanned(namespace, message))
 }
 
 /// A semantic version: three numbers, and perhaps more after `-` or `+`.

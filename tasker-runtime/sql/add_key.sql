@@ -3,3 +3,4 @@
 insert into tasker.idempotency_keys (namespace, template, key, task_uuid, input_digest, created_at)
 values ($1, $2, $3, $4, $5, $6)
 on conflict (namespace, template, key) do nothing
+returning key

@@ -1,9 +1,8 @@
 -- give back a task that its holder knows nothing of
--- Task $1 under lease $2 of worker $3, due at $4; pending (0) unless it is being rolled back (4).
+-- Task $1 under lease $2 of worker $3, due at $4.
 update tasker.runs
 set owner = null,
-    run_at = $4,
-    state = case when state = 4 then 4 else 0 end
+    run_at = $4
 where task_id = $1
   and lease = $2
   and owner = $3

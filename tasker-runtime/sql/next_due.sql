@@ -5,6 +5,7 @@ with recursive levels (priority) as (
         select priority
         from tasker.runs
         where owner is null
+          and run_at <> 9223372036854775807
           and queue = $1
         order by priority desc
         limit 1
@@ -14,6 +15,7 @@ with recursive levels (priority) as (
         select r.priority
         from tasker.runs r
         where r.owner is null
+          and r.run_at <> 9223372036854775807
           and r.queue = $1
           and r.priority < levels.priority
         order by r.priority desc
@@ -26,6 +28,7 @@ select min((
     select r.run_at
     from tasker.runs r
     where r.owner is null
+      and r.run_at <> 9223372036854775807
       and r.queue = $1
       and r.priority = levels.priority
       and r.run_at > $2

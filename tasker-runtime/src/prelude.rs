@@ -4,7 +4,7 @@
 pub use crate::handler::http::{Api, ApiCapable};
 pub use crate::handler::{
     Attempt, BatchPlan, Batches, Cancelled, Checkpoint, Config, Cursor, Decision, FromStep, IdempotencyKey,
-    Slice, State, StepHandler, StepInfo, TaskSequenceStep,
+    OptionExt, ResultExt, Slice, State, StepHandler, StepInfo, TaskSequenceStep,
 };
 pub use crate::model::{Json, StepError};
 pub use crate::{handlers, register_handler};

@@ -5,6 +5,7 @@ pub use core;
 pub use core::option::Option;
 pub use core::primitive::{bool, str, u8};
 pub use core::result::Result::Ok;
+pub use std::string::String;
 
 pub use inventory;
 pub use tasker_template::{Backoff, OnFailure};
@@ -15,16 +16,17 @@ pub use crate::handler::annotated::{
 };
 pub use crate::handler::compensating::{Same, compensates, marked};
 pub use crate::handler::decision::{AsRoute, IsDecision, Route};
+pub use crate::handler::hidden::{HidesError, HidesErrorFirst, hides_no_error};
 #[cfg(feature = "http")]
 pub use crate::handler::http::ApiCapable;
 pub use crate::handler::param::{
-    Fallback, Gathers, Kind, OutputOf, Parameter, Readable, StepInput, UndoneOf, depends_on, one_context,
-    some_api, undone,
+    Fallback, Gathers, Kind, NoContext, OutputOf, Parameter, Pick, Readable, StepInput, UndoneOf, depends_on,
+    one_context, some_api, undone,
 };
-pub use crate::handler::plan::IsPlan;
+pub use crate::handler::plan::{AnyPosition, IsPlan, Positions};
 pub use crate::handler::returned::{
-    Fallible, IsResult, Plain, Returned, StepFailure, StepOutput, StepReturn, decision_result, is_worker,
-    plan_result, step_result, takes_its_batch,
+    Fallible, IsResult, OwnError, Plain, Returned, StepFailure, StepOutput, StepReturn, decision_result,
+    is_worker, permanent, plan_result, step_result, takes_its_batch,
 };
 pub use crate::handler::{
     BatchableCapable, Batches, Compensates, Compensating, DecisionCapable, Declared as Facts, Endpoint,
@@ -32,6 +34,10 @@ pub use crate::handler::{
 };
 pub use crate::model::{Classified, Derived, StepError, classified};
 pub use crate::registry::Workflow;
-pub use crate::registry::bind::{TemplateStep, Wanted, check_template, pick, template_step};
+pub use crate::registry::bind::{TemplateStep, Wanted, check_template, pick, readers, template_step};
 pub use crate::registry::compile::{Listed, check_workflow, workflow_step};
+pub use crate::registry::ends::{check_marked, last, reader, reader_of};
+pub use crate::registry::typed::{
+    AnyContext, AnyOutput, IsStep, NoStep, Nth, Runs, StepOrNone, Typed, WorkflowType,
+};
 pub use crate::registry::workflow::Settings;

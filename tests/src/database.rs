@@ -66,12 +66,21 @@ pub async fn fresh_postgres() -> TestDatabase {
     fresh_on(postgres().await).await
 }
 
+/// A new PostgreSQL database in LATIN1, which has no place for most characters.
+pub async fn fresh_latin1() -> TestDatabase {
+    fresh_as(postgres().await, "encoding 'LATIN1' lc_collate 'C' lc_ctype 'C' template template0").await
+}
+
 /// A new database on the PostgreSQL server with this URL.
 pub async fn fresh_on(server: &str) -> TestDatabase {
+    fresh_as(server, "").await
+}
+
+async fn fresh_as(server: &str, how: &str) -> TestDatabase {
     let server = PgConnectOptions::from_str(server).expect("the URL of a PostgreSQL server");
     let name = format!("tasker_test_{}", uuid::Uuid::now_v7().simple());
     let mut connection = server.connect().await.expect("a connection to the PostgreSQL server");
-    let create = AssertSqlSafe(format!("create database {name}"));
+    let create = AssertSqlSafe(format!("create database {name} {how}"));
     sqlx::query(create).execute(&mut connection).await.expect("a role that may create databases");
     connection.close().await.expect("an orderly end of the connection");
     TestDatabase { url: server.database(&name).to_url_lossy().to_string(), store: Store::Postgres }

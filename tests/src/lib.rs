@@ -16,11 +16,12 @@
 
 pub mod cluster;
 mod database;
+pub mod doors;
 pub mod layers;
 pub mod stage;
 pub mod world;
 
-pub use database::{TestDatabase, databases, fresh_on, fresh_postgres, fresh_sqlite, postgres};
+pub use database::{TestDatabase, databases, fresh_latin1, fresh_on, fresh_postgres, fresh_sqlite, postgres};
 
 /// Whether the long tests are to be left out: `tests/run --quick` sets `TASKER_TEST_QUICK`.
 pub fn quick() -> bool {

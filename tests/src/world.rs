@@ -60,7 +60,7 @@ impl World {
         Tasker::builder()
             .config(&config)
             .database(&self.database.url)
-            .store_options(store::Options { pool_size: 4, full_sync: false, migrate: true })
+            .store_options(store::Options { pool_size: 4, full_sync: false, ..store::Options::default() })
             .clock(self.clock.clone())
             .state(self.stage.clone())
             .registry(stage::registry())
@@ -164,7 +164,17 @@ impl Process {
 /// When it is neither within half a minute.
 pub async fn settled(tasker: &Tasker, task: Uuid) -> TaskReport {
     match tokio::time::timeout(PATIENCE, tasker.wait(task)).await {
-        Ok(report) => report.expect("a task that can be read"),
+        Ok(outcome) => {
+            let outcome = outcome.expect("a task that can be read");
+            let report =
+                tasker.show(task).await.expect("a database that answers").expect("a task that is there");
+            // Two ways to the same, but for what operators did in between.
+            if report.state == outcome.state {
+                assert_eq!(outcome.json.to_value(), report.result, "task {task}");
+                assert_eq!(outcome.cause, report.cause, "task {task}");
+            }
+            report
+        }
         Err(_) => panic!("waited in vain for task {task}: {:?}", tasker.show(task).await),
     }
 }

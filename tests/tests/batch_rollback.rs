@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use support::{
     stage,
-    world::{World, eventually, worlds},
+    world::{World, eventually, settled, worlds},
 };
 use tasker_runtime::{
     Tasker,
@@ -63,7 +63,7 @@ fn template(failure_strategy: FailureStrategy) -> Template {
 
 async fn start(world: &World, strategy: FailureStrategy) -> Tasker {
     let own = handlers![rb_cut, rb_send, rb_call_back, rb_report];
-    let known = Registry::of(own.into_iter().chain(stage::registry().handlers().iter().copied()));
+    let known = Registry::of(own.into_iter().chain(stage::registry().handlers().iter().cloned()));
     world.builder(&[]).registry(known).template(template(strategy)).start().await.unwrap()
 }
 
@@ -77,7 +77,7 @@ async fn each_batch_is_undone_with_its_own_result() {
     for world in worlds().await {
         let tasker = start(&world, FailureStrategy::ContinueOnFailure).await;
         let task = tasker.submit(Submission::to("test/post")).await.unwrap();
-        let report = tasker.wait(task).await.unwrap();
+        let report = settled(&tasker, task).await;
         assert_eq!(report.state, TaskState::Compensated, "{}: {:?}", world.database, report.compensations);
         let expected = [("undo rb_send_003", json!([2, 2])), ("undo rb_send_001", json!([0, 0]))];
         assert_eq!(undone(&report), expected, "{}", world.database);
@@ -101,9 +101,9 @@ async fn what_an_operator_gives_for_a_whole_worker_is_not_undone_beside_its_batc
             step: "rb_send".to_owned(),
             result: Json::of(&[[0, 0], [1, 1], [2, 2]]).unwrap(),
         };
-        tasker.ask(task, &all).await.unwrap();
+        tasker.operate(task, &all).await.unwrap();
         gate.add_permits(1);
-        let report = tasker.wait(task).await.unwrap();
+        let report = settled(&tasker, task).await;
         assert_eq!(report.state, TaskState::Compensated, "{}: {:?}", world.database, report.cause);
         assert_eq!(undone(&report), [("undo rb_send_001", json!([0, 0]))], "{}", world.database);
     }

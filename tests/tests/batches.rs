@@ -11,7 +11,7 @@ use std::{
 
 use batch_world::{Cut, SLOW, World, failing, template};
 use serde_json::{Value, json};
-use support::world::{self as stores, eventually};
+use support::world::{self as stores, eventually, settled};
 use tasker_runtime::{
     Tasker,
     api::{Submission, TaskReport},
@@ -202,14 +202,14 @@ async fn an_unknown_route_fails_for_good_with_the_valid_names_and_an_operator_ca
                 step: "bt_outer".to_owned(),
                 result: text(&json!({"routes": ["nowhere"]})),
             };
-            let refused = world.tasker.ask(report.task_id, &wrong).await.unwrap_err().to_string();
+            let refused = world.tasker.operate(report.task_id, &wrong).await.unwrap_err().to_string();
             assert!(refused.contains("`nowhere`, which is no step"), "{refused}");
             let right = Command::Resolve {
                 step: "bt_outer".to_owned(),
                 result: text(&json!({"routes": ["bt_left"]})),
             };
-            world.tasker.ask(report.task_id, &right).await.unwrap();
-            let report = world.tasker.wait(report.task_id).await.unwrap();
+            world.tasker.operate(report.task_id, &right).await.unwrap();
+            let report = settled(&world.tasker, report.task_id).await;
             assert_eq!((report.state, &report.result), (TaskState::Complete, &json!("left")), "{world}");
         }
     }
@@ -258,8 +258,8 @@ async fn the_first_failure_of_fail_fast_cancels_the_rest_and_a_retry_takes_it_up
         assert_eq!((states["bt_work"], states["bt_work_002"]), (StepState::Error, StepState::Error));
         assert_eq!((states["bt_work_005"], states["bt_end"]), (StepState::Cancelled, StepState::Pending));
 
-        world.tasker.ask(report.task_id, &retry()).await.unwrap();
-        let report = world.tasker.wait(report.task_id).await.unwrap();
+        world.tasker.operate(report.task_id, &retry()).await.unwrap();
+        let report = settled(&world.tasker, report.task_id).await;
         assert_eq!(report.state, TaskState::Complete, "{world} {:?}", report.cause);
         let results: Vec<&Value> =
             report.result["results"].as_array().unwrap().iter().map(|part| &part[0]).collect();
@@ -278,17 +278,17 @@ async fn a_failed_batch_can_be_resolved_or_left_out_and_the_rest_goes_on() {
             [(resolve, json!([10, 99, 10])), (Command::Skip { step: step() }, json!([10, 10]))]
         {
             let report = world.run("fast", &Cut::of(3).failing(&["002"])).await;
-            world.tasker.ask(report.task_id, &command).await.unwrap();
-            let report = world.tasker.wait(report.task_id).await.unwrap();
+            world.tasker.operate(report.task_id, &command).await.unwrap();
+            let report = settled(&world.tasker, report.task_id).await;
             assert_eq!(report.state, TaskState::Complete, "{world} {:?}", report.cause);
             assert_eq!(report.result["items"], items, "{world} {command:?}");
         }
         let report = world.run("fast", &Cut::of(3).failing(&["002"])).await;
         let whole = |result: Value| Command::Resolve { step: "bt_work".to_owned(), result: text(&result) };
-        let refused = world.tasker.ask(report.task_id, &whole(json!(7))).await.unwrap_err().to_string();
+        let refused = world.tasker.operate(report.task_id, &whole(json!(7))).await.unwrap_err().to_string();
         assert!(refused.contains("must be an array with the result of each batch"), "{refused}");
-        world.tasker.ask(report.task_id, &whole(json!([{"start": 0, "items": 1}]))).await.unwrap();
-        let report = world.tasker.wait(report.task_id).await.unwrap();
+        world.tasker.operate(report.task_id, &whole(json!([{"start": 0, "items": 1}]))).await.unwrap();
+        let report = settled(&world.tasker, report.task_id).await;
         assert_eq!((report.state, &report.result["items"]), (TaskState::Complete, &json!([1])), "{world}");
     }
 }
@@ -307,14 +307,14 @@ async fn batches_that_may_fail_leave_a_list_of_failures() {
             assert_eq!(report.cause.as_deref(), Some("failed for good: bt_work_002, bt_work_004"));
             assert_eq!(report.result["failures"], json!([["002", "NO"], ["004", "NO"]]), "{world}");
             assert_eq!(report.result["items"], json!([10, 10]), "the results alone");
-            let again = world.tasker.ask(report.task_id, &retry()).await;
+            let again = world.tasker.operate(report.task_id, &retry()).await;
             if name == "go_on" {
                 let refused = again.unwrap_err().to_string();
                 assert!(refused.contains("the task is complete"), "{refused}");
                 continue;
             }
             again.unwrap();
-            let after = world.tasker.wait(report.task_id).await.unwrap();
+            let after = settled(&world.tasker, report.task_id).await;
             assert_eq!(after.state, TaskState::Complete, "{world}");
             assert_eq!(after.step("bt_work_002").unwrap().result["items"], json!(10));
             assert_eq!(after.step("bt_work").unwrap().batches.unwrap().complete, 4);
@@ -388,7 +388,7 @@ async fn a_crash_in_the_middle_of_a_batch_costs_nothing_that_was_saved() {
         failing::open(gate);
 
         let second = World::over(&database, template("crash", "bt_gated", 2, FailFast), later).await;
-        let report = second.wait(task).await.unwrap();
+        let report = settled(&second, task).await;
         assert_eq!(report.state, TaskState::Complete, "{database} {:?}", report.cause);
         let resumed: Vec<&Value> =
             report.result["results"].as_array().unwrap().iter().map(|part| &part[1]["resumed"]).collect();
@@ -415,7 +415,7 @@ async fn who_lost_the_lease_cannot_save_over_the_progress_of_others() {
         let refused = failing::refused(gate).await;
         assert_eq!((refused.code(), refused.is_retryable()), ("LEASE_LOST", true), "{database} {refused}");
         failing::open(gate);
-        let report = second.wait(task).await.unwrap();
+        let report = settled(&second, task).await;
         assert_eq!(report.state, TaskState::Complete, "{database} {:?}", report.cause);
         assert_eq!(report.result["items"], json!([10]));
         second.stop().await.unwrap();

@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use support::layers::wrong_uses;
+use support::{
+    doors::{Declared, used},
+    layers::wrong_uses,
+};
 
 #[test]
 fn layers_use_only_what_stands_to_their_right() {
@@ -22,6 +25,46 @@ fn layers_use_only_what_stands_to_their_right() {
         .map(|wrong| format!("tasker-runtime/src/{wrong}"))
         .collect();
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// The benchmark measures the engine from inside.
+const MEASURES: &str = "bench";
+
+/// What types of the standard library and of other crates call theirs as well: text alone does not tell whose it is.
+const ANYBODYS: [&str; 14] = [
+    "Field", "MAX", "Read", "any", "clear", "cli", "discover", "is_empty", "keys", "len", "map", "panic",
+    "pending", "push",
+];
+
+#[test]
+fn command_line_uses_the_public_library_alone() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tasker-runtime/src");
+    let (cli, library): (Vec<PathBuf>, Vec<PathBuf>) =
+        rust_files(&src).into_iter().partition(|file| file.starts_with(src.join("cli")));
+    let (mut of_library, mut of_cli) = (Declared::default(), Declared::default());
+    // The crates that this one hands on under names of its own.
+    let others = ["model/src", "template/src"].map(|path| src.join("..").join(path));
+    for file in library.iter().cloned().chain(others.iter().flat_map(|path| rust_files(path))) {
+        of_library.add(&file, &fs::read_to_string(&file).unwrap());
+    }
+    for file in &cli {
+        of_cli.add(file, &fs::read_to_string(file).unwrap());
+    }
+    // What has the name of a public item, or of one of the command line's own, is taken for that.
+    let known = |name: &String| {
+        ANYBODYS.contains(&&**name)
+            || of_library.others.contains(name)
+            || of_cli.inside.contains(name)
+            || of_cli.others.contains(name)
+    };
+    let doors = of_library.inside.iter().filter(|name| !known(name)).cloned().collect();
+    let measures = src.join("cli").join(MEASURES);
+    let files = cli.iter().filter(|file| !file.starts_with(&measures));
+    let through: Vec<String> = files
+        .flat_map(|file| used(file.strip_prefix(&src).unwrap(), &fs::read_to_string(file).unwrap(), &doors))
+        .collect();
+    assert!(doors.len() > 100, "{doors:?}");
+    assert!(through.is_empty(), "not public, so no other program has it:\n{}", through.join("\n"));
 }
 
 fn rust_files(dir: &Path) -> Vec<PathBuf> {

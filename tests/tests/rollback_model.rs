@@ -40,7 +40,11 @@ fn workflows() -> impl Strategy<Value = Rules> {
             retry: Retry::default(),
             timeout: Some(Duration::from_secs(1)),
             batch: None,
-            compensation: compensated.then(|| Compensation { retry: Retry::default(), timeout: None }),
+            compensation: compensated.then(|| Compensation {
+                elsewhere: false,
+                retry: Retry::default(),
+                timeout: None,
+            }),
         };
         Rules { steps: steps.iter().enumerate().map(rule).collect(), on_failure: OnFailure::Compensate }
     })

@@ -328,9 +328,9 @@ async fn the_test_can_move_the_time_and_interfere() {
     assert_eq!(running.rest().await.unwrap().attempts("charge"), 1);
     running.advance(Duration::from_secs(20 * 60));
     assert_eq!(running.rest().await.unwrap().attempts("charge"), 1);
-    running.ask(&Command::Pause).await.unwrap();
+    running.operate(&Command::Pause).await.unwrap();
     assert_eq!(running.rest().await.unwrap().state, TaskState::Paused);
-    running.ask(&Command::Resume).await.unwrap();
+    running.operate(&Command::Resume).await.unwrap();
     assert_eq!(running.finish().await.unwrap().result::<u64>().unwrap(), 5);
 
     let mut hanging = testing::run(test_hanging, &()).start().await.unwrap();

@@ -112,7 +112,9 @@ impl Cases {
         let mut manifest = format!(
             "[package]\nname = \"ui-{folder}\"\nedition = \"2024\"\nautobins = false\n\n\
              [dependencies]\nserde = {{ version = \"1\", features = [\"derive\"] }}\n\
-             thiserror = \"2\"\ntasker-runtime = {{ path = {:?} }}\n\n\
+             thiserror = \"2\"\n\
+             tokio = {{ version = \"1\", features = [\"rt-multi-thread\", \"macros\", \"sync\", \"time\", \"signal\"] }}\n\
+             tasker-runtime = {{ path = {:?} }}\n\n\
              [workspace]\n\n[profile.dev]\ndebug = \"line-tables-only\"\n",
             root.join("tasker-runtime")
         );

@@ -1,10 +1,4 @@
-use std::borrow::Cow;
 use tasker_runtime::prelude::*;
-
-#[step_handler]
-async fn lifetime(name: Cow<'_, str>) -> usize {
-    name.len()
-}
 
 #[step_handler]
 async fn pointer(name: *const u8) -> bool {

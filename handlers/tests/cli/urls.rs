@@ -169,6 +169,10 @@ fn password_is_seen_nowhere_in_whatever_form_it_is_written() {
             assert!(!said.contains("3cret"), "{url}: {said}");
         }
     }
+    // Of a parameter that the driver does not know, the name is told once.
+    let ran = on("postgres://ada@127.0.0.1:1/db?connect_timeout=1&sslpassword=s3cret", &["list"]);
+    let told = "these parameters of the database URL are ignored: connect_timeout, sslpassword";
+    assert!(ran.err.matches(told).count() == 1 && !ran.err.contains("s3cret"), "{}", ran.err);
     // Without another password the file is looked at.
     let mut command = tasker(&fresh_sqlite(), &["list", "--database", "postgres://ada@127.0.0.1:1/db"]);
     let ran = Ran::from(command.env("PGPASSFILE", &passwords).output().unwrap());

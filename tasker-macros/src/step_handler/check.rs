@@ -6,8 +6,9 @@ use syn::{FnArg, Signature, Type};
 
 use super::param::{Param, Source, is_step};
 use super::parse::Handler;
-use super::{capability, compensates, shape};
+use super::{capability, compensates, results, shape};
 use crate::errors::Errors;
+use crate::names;
 
 /// Checks every rule.
 pub(super) fn all(handler: &Handler, errors: &mut Errors) {
@@ -22,6 +23,8 @@ pub(super) fn all(handler: &Handler, errors: &mut Errors) {
     does_not_depend_on_itself(handler, errors);
     capability::check(&handler.capabilities, errors);
     shape::check(handler, errors);
+    results::check(handler, errors);
+    has_a_name_for_steps(handler, errors);
     compensates::check(handler, errors);
 }
 
@@ -122,9 +125,40 @@ fn owns_its_inputs(handler: &Handler, errors: &mut Errors) {
                 );
                 errors.at(ty, message);
             }
+            _ if borrows_anything(ty) => {
+                let message = "a handler owns its inputs, only `&TaskSequenceStep` is borrowed: write `String` \
+                               for `&str` and `Cow<'_, str>`, `Vec<T>` for `&[T]`";
+                errors.at(ty, message);
+            }
             _ => {}
         }
     }
+}
+
+/// Whether a type has a reference or a lifetime that is not `'static`. What a function pointer takes is its
+/// own.
+fn borrows_anything(ty: &Type) -> bool {
+    fn any(tokens: TokenStream) -> bool {
+        let mut tokens = tokens.into_iter().peekable();
+        while let Some(token) = tokens.next() {
+            let found = match &token {
+                TokenTree::Ident(word) if word == "fn" || word == "for" => return false,
+                TokenTree::Punct(sign) if sign.as_char() == '&' => {
+                    !matches!(tokens.peek(), Some(TokenTree::Punct(next)) if next.as_char() == '\'')
+                }
+                TokenTree::Punct(sign) if sign.as_char() == '\'' => {
+                    !matches!(tokens.peek(), Some(TokenTree::Ident(name)) if name == "static")
+                }
+                TokenTree::Group(group) => any(group.stream()),
+                _ => false,
+            };
+            if found {
+                return true;
+            }
+        }
+        false
+    }
+    any(ty.to_token_stream())
 }
 
 /// Whether a type has a reference that does not say how long it lives.
@@ -173,12 +207,23 @@ fn owned(ty: &Type) -> String {
 }
 
 /// A type as a person would write it, as far as white space goes.
-fn written(ty: &Type) -> String {
+pub(super) fn written(ty: &Type) -> String {
     let mut text = ty.to_token_stream().to_string();
     for (from, to) in [(" :: ", "::"), (":: ", "::"), (" <", "<"), ("< ", "<"), (" >", ">"), (" ,", ",")] {
         text = text.replace(from, to);
     }
     text
+}
+
+/// What templates can call it by, where nothing else is said: the rule of the names of steps.
+fn has_a_name_for_steps(handler: &Handler, errors: &mut Errors) {
+    if handler.options.name.is_some() {
+        return;
+    }
+    let ident = &handler.function.sig.ident;
+    if let Err(message) = names::step(&handler.name(), "name") {
+        errors.at(ident, format!("{message}: call it something else, here or with `name = \"..\"`"));
+    }
 }
 
 fn does_not_depend_on_itself(handler: &Handler, errors: &mut Errors) {

@@ -10,6 +10,7 @@ use super::compensates;
 use super::options::Options;
 use super::param::{Param, Source};
 use super::parse::{Function, Handler};
+use super::results;
 use super::shape::{self, Shape};
 use crate::errors::Errors;
 
@@ -23,7 +24,14 @@ pub(super) fn whole(handler: &Handler) -> TokenStream {
         params(handler),
         one_context(handler),
         api(handler),
-        Some(step_fn(handler, &handler.returns(), &about(handler), &body(handler))),
+        Some(step_fn(
+            handler,
+            &handler.returns(),
+            [context(handler), position(handler)],
+            &about(handler),
+            &body(handler),
+        )),
+        results::hides_no_error(handler, &how(&handler.returns())),
         shape::items(handler),
         compensates::implement(handler),
         Some(quote!(__tasker::inventory::submit! { __tasker::Linked(__tasker::entry::<#marker>) })),
@@ -52,7 +60,8 @@ pub(super) fn mistaken(handler: &Handler, errors: &Errors) -> TokenStream {
     let returns = handler.returns();
     let unnamed = impl_trait(&returns).is_some() || borrows(&returns);
     let named = if unnamed { syn::parse_quote!(()) } else { returns };
-    let step_fn = step_fn(handler, &named, &quote!(), &quote!(__tasker::never_called()));
+    let unknown = [quote!(__tasker::NoContext), quote!(__tasker::AnyPosition)];
+    let step_fn = step_fn(handler, &named, unknown, &quote!(), &quote!(__tasker::never_called()));
     quote! {
         #function
         #marker_type
@@ -127,25 +136,30 @@ fn param_name(index: usize) -> Ident {
 /// A constant for each parameter, which checks its type and knows how to read it.
 fn params(handler: &Handler) -> Option<TokenStream> {
     let by_type = match (&handler.api, &handler.shape) {
-        (None, Shape::Worker) => quote!(by_type_of_batch),
-        (Some(_), Shape::Worker) => quote!(by_type_of_all),
-        (Some(_), _) => quote!(by_type_of_api),
-        (None, _) => quote!(by_type),
+        (None, Shape::Worker) => "by_type_of_batch",
+        (Some(_), Shape::Worker) => "by_type_of_all",
+        (Some(_), _) => "by_type_of_api",
+        (None, _) => "by_type",
     };
     let constants = handler.params.iter().enumerate().filter_map(|(index, Param { source, ty })| {
         let name = param_name(index);
+        let mut asked = quote!();
         let by = match source {
             Source::Step | Source::Mistaken => return None,
-            // These two say so themselves, and what is wrong with them is said of what they hold.
-            Source::Type if is_one_of(ty, &["State", "Config"]) && has_arguments(ty) => {
+            Source::Type if is_extractor(ty) => {
                 quote_spanned!(ty.span()=> __tasker::Parameter::<#ty>::by_type::<true>())
             }
             Source::Type => {
                 let import = quote!(
                     use __tasker::Fallback as _;
                 );
+                // Where the type stands, as what is wrong with it is said of all this.
+                let by_type = Ident::new(by_type, ty.span());
+                let mut is = is_extractor_name(index);
+                is.set_span(ty.span().resolved_at(Span::call_site()));
                 let extractor = quote_spanned!(ty.span()=> { #import __tasker::Kind::<#ty>::YES });
-                quote_spanned!(ty.span()=> __tasker::Parameter::<#ty>::#by_type::<#extractor>())
+                asked = quote!(const #is: __tasker::bool = #extractor;);
+                quote_spanned!(ty.span()=> __tasker::Parameter::<#ty>::#by_type::<#is>())
             }
             Source::Output(path) => {
                 // In parentheses it can only be a type, and a function is refused in plain words.
@@ -166,9 +180,43 @@ fn params(handler: &Handler) -> Option<TokenStream> {
             }
             Source::Field(path) => quote_spanned!(ty.span()=> __tasker::Parameter::<#ty>::input(#path)),
         };
-        Some(quote!(const #name: __tasker::Parameter<#ty> = #by;))
+        Some(quote!(#asked const #name: __tasker::Parameter<#ty> = #by;))
     });
     (!handler.params.is_empty()).then(|| constants.collect())
+}
+
+/// Whether a type says by its form that it is an extractor. What is wrong with it is then said of what it holds.
+fn is_extractor(ty: &Type) -> bool {
+    is_one_of(ty, &["State", "Config"]) && has_arguments(ty)
+}
+
+fn is_extractor_name(index: usize) -> Ident {
+    format_ident!("EXTRACTS_{}", index + 1)
+}
+
+/// What the context is read as: the first parameter that only its type explains and that is no extractor.
+fn context(handler: &Handler) -> TokenStream {
+    let by_type = handler
+        .params
+        .iter()
+        .enumerate()
+        .filter(|(_, param)| matches!(param.source, Source::Type) && !is_extractor(&param.ty));
+    by_type.rev().fold(quote!(__tasker::NoContext), |rest, (index, Param { ty, .. })| {
+        let is = is_extractor_name(index);
+        quote!(<() as __tasker::Pick<#is, #ty, #rest>>::Out)
+    })
+}
+
+/// The positions of the batches that a worker takes.
+fn position(handler: &Handler) -> TokenStream {
+    let cursor = handler.params.iter().find(|param| {
+        let is_cursor = is_one_of(&param.ty, &["Cursor"]) && has_arguments(&param.ty);
+        matches!(handler.shape, Shape::Worker) && matches!(param.source, Source::Type) && is_cursor
+    });
+    match cursor.filter(|param| shape::is_ours(&param.ty)) {
+        Some(Param { ty, .. }) => quote!(<#ty as __tasker::Positions>::Position),
+        None => quote!(__tasker::AnyPosition),
+    }
 }
 
 fn last(ty: &Type) -> Option<&syn::PathSegment> {
@@ -244,7 +292,7 @@ fn body(handler: &Handler) -> TokenStream {
         }
     });
     let returns = handler.returns();
-    let finish = shape::finish(handler, &how(&returns));
+    let finish = shape::finish(handler, &how(&returns), &own_error(&returns));
     let run = match handler.shape {
         Shape::Decision(_) | Shape::Analyzer(_) => quote!(run_with_step),
         Shape::Plain | Shape::Worker => quote!(run),
@@ -287,6 +335,24 @@ pub(super) fn how(returns: &Type) -> TokenStream {
     }
 }
 
+/// Whether the error of a handler says for itself how a step fails: by its form where that is enough, else
+/// by asking the type.
+fn own_error(returns: &Type) -> TokenStream {
+    let error = match results::arguments(returns) {
+        Some((_, error)) => error,
+        None => None,
+    };
+    if error.is_some_and(|error| is_one_of(error, &["StepError"]))
+        || matches!(returns, Type::Tuple(_) | Type::Array(_))
+    {
+        return quote!(true);
+    }
+    quote!({
+        use __tasker::Fallback as _;
+        __tasker::OwnError::<__Return>::YES
+    })
+}
+
 /// What the parameters need, and what the options and attributes say, where they say anything.
 fn about(handler: &Handler) -> TokenStream {
     let Options { namespace, version, description, retry, timeout, queue, concurrency, .. } =
@@ -318,7 +384,13 @@ fn about(handler: &Handler) -> TokenStream {
     }
 }
 
-fn step_fn(handler: &Handler, returns: &Type, about: &TokenStream, body: &TokenStream) -> TokenStream {
+fn step_fn(
+    handler: &Handler,
+    returns: &Type,
+    [context, position]: [TokenStream; 2],
+    about: &TokenStream,
+    body: &TokenStream,
+) -> TokenStream {
     let (marker, name, how) = (handler.marker(), handler.name(), how(returns));
     // With the place of the name, so that it is the line of the function and not of the attribute.
     let here = quote_spanned!(handler.function.sig.ident.span()=> __tasker::here());
@@ -347,6 +419,8 @@ fn step_fn(handler: &Handler, returns: &Type, about: &TokenStream, body: &TokenS
             const PLACE: __tasker::Place = #here;
             #about
             type Output = #output;
+            type Context = #context;
+            type Position = #position;
             fn call(step: &__tasker::TaskSequenceStep) -> __tasker::Call<'_> {
                 #body
             }

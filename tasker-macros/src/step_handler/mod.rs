@@ -8,6 +8,7 @@ mod expand;
 mod options;
 mod param;
 mod parse;
+mod results;
 mod shape;
 
 use proc_macro2::TokenStream;

@@ -6,7 +6,7 @@ use syn::{LitStr, Meta, Path};
 use crate::errors::Errors;
 use crate::{duration, options};
 
-const KNOWN: [&str; 10] = [
+const KNOWN: [&str; 11] = [
     "name",
     "namespace",
     "version",
@@ -15,6 +15,7 @@ const KNOWN: [&str; 10] = [
     "timeout",
     "queue",
     "concurrency",
+    "errors",
     "marker",
     "crate",
 ];
@@ -36,6 +37,8 @@ pub(super) struct Options {
     pub(super) timeout: Option<u64>,
     pub(super) queue: Option<LitStr>,
     pub(super) concurrency: Option<u32>,
+    /// Whether an error that says nothing of another attempt gets none.
+    pub(super) permanent: bool,
     pub(super) marker: Option<Ident>,
     pub(super) krate: Option<Path>,
 }
@@ -67,6 +70,7 @@ pub(super) fn read(attribute: TokenStream, errors: &mut Errors) -> Options {
             "concurrency" => {
                 read.concurrency = errors.take(options::number(&meta, "concurrency = 4", 1..=100_000));
             }
+            "errors" => read.permanent = errors.take(default_of_errors(&meta)).unwrap_or_default(),
             "marker" => read.marker = errors.take(options::ident(&meta, "marker = ChargeStep")),
             _ => read.krate = errors.take(options::path(&meta, "crate = my_crate::tasker_runtime")),
         }
@@ -76,15 +80,22 @@ pub(super) fn read(attribute: TokenStream, errors: &mut Errors) -> Options {
 
 fn name(meta: &Meta) -> syn::Result<LitStr> {
     let name = options::filled(meta, "name = \"charge\"")?;
-    let value = name.value();
-    let message = if value.chars().any(|letter| letter.is_whitespace() || letter.is_control()) {
-        "the name of a handler has no white space"
-    } else if value.chars().count() > 255 {
-        "the name of a handler has at most 255 characters"
-    } else {
-        return Ok(name);
-    };
-    Err(syn::Error::new_spanned(name, message))
+    match crate::names::handler(&name.value()) {
+        Ok(()) => Ok(name),
+        Err(message) => Err(syn::Error::new_spanned(name, message)),
+    }
+}
+
+/// `errors = "permanent"` or `errors = "retryable"`: whether they are permanent.
+fn default_of_errors(meta: &Meta) -> syn::Result<bool> {
+    const WORDS: [&str; 2] = ["permanent", "retryable"];
+    let text = options::text(meta, "errors = \"permanent\"")?;
+    let written = text.value();
+    if WORDS.contains(&&*written) {
+        return Ok(written == "permanent");
+    }
+    let instead = crate::words::instead(&written, &WORDS);
+    Err(syn::Error::new_spanned(text, format!("`errors` cannot be `{written}`: {instead}")))
 }
 
 fn timeout(meta: &Meta) -> syn::Result<u64> {
@@ -103,6 +114,11 @@ fn retry(meta: &Meta, errors: &mut Errors) -> Retry {
     match meta {
         Meta::NameValue(_) => {
             Retry { max_attempts: errors.take(attempts(meta, "retry = 3")), ..Retry::default() }
+        }
+        Meta::List(list) if syn::parse2::<syn::LitInt>(list.tokens.clone()).is_ok() => {
+            let number = &list.tokens;
+            errors.at(list, format!("write `retry = {number}`, or `retry(max_attempts = {number})`"));
+            Retry::default()
         }
         Meta::List(list) => {
             let mut read = Retry::default();

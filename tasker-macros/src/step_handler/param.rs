@@ -66,9 +66,51 @@ pub(super) fn read(input: &mut PatType, errors: &mut Errors) -> Param {
     if let Some((second, _)) = sources.get(1) {
         errors.at(second, "a parameter has one source: keep one of these attributes");
     }
-    let source = sources.into_iter().next().map(|(_, source)| source);
     let ty = ungrouped(&input.ty).clone();
+    if let (Some((attribute, Source::Output(_) | Source::Named(_) | Source::Field(_))), Some(name)) =
+        (sources.first(), extractor(&ty))
+    {
+        let from = if name_of(attribute) == "input" { "the context" } else { "another step" };
+        errors.at(attribute, format!("`{name}` does not come from {from}: remove this attribute"));
+    }
+    let source = sources.into_iter().next().map(|(_, source)| source);
+    if let (syn::Pat::TupleStruct(pattern), None, Some(inner)) = (&*input.pat, &source, wrapped(&ty)) {
+        let name = pattern.elems.first().map(|name| quote::quote!(#name).to_string()).unwrap_or_default();
+        errors.at(&ty, format!("the context is read without a wrapper: write `{name}: {inner}`"));
+        return Param { source: Source::Mistaken, ty };
+    }
     Param { source: source.unwrap_or_else(|| by_type(&ty)), ty }
+}
+
+/// The name of an extractor of ours, where a type is one that is never read from JSON.
+fn extractor(ty: &Type) -> Option<String> {
+    const OURS: [&str; 9] = [
+        "State",
+        "Config",
+        "Attempt",
+        "StepInfo",
+        "Cancelled",
+        "IdempotencyKey",
+        "Api",
+        "Cursor",
+        "Checkpoint",
+    ];
+    let Type::Path(path) = ty else { return None };
+    let name = path.path.segments.last()?.ident.to_string();
+    (super::shape::is_ours(ty) && OURS.contains(&&*name)).then_some(name)
+}
+
+/// What is inside of `Json<T>`, as web frameworks write it.
+fn wrapped(ty: &Type) -> Option<String> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last().filter(|last| last.ident == "Json")?;
+    match &last.arguments {
+        syn::PathArguments::AngleBracketed(arguments) => {
+            let inner = &arguments.args;
+            Some(quote::quote!(#inner).to_string().replace(' ', ""))
+        }
+        _ => None,
+    }
 }
 
 fn name_of(attribute: &Attribute) -> String {
@@ -126,7 +168,14 @@ fn field(attribute: &Attribute) -> syn::Result<Source> {
         return Err(syn::Error::new_spanned(attribute, FORM));
     };
     let path: LitStr = list.parse_args().map_err(|_| syn::Error::new_spanned(attribute, FORM))?;
-    if path.value().split('.').any(str::is_empty) {
+    let written = path.value();
+    if written.starts_with(['$', '/']) || written.contains('[') {
+        let plain = written.trim_start_matches('$').replace(['[', '/'], ".").replace([']', '\'', '"'], "");
+        let plain = plain.split('.').filter(|name| !name.is_empty()).collect::<Vec<_>>().join(".");
+        let message = format!("a path has names and indices with dots between: write `{plain}`");
+        return Err(syn::Error::new_spanned(path, message));
+    }
+    if written.split('.').any(str::is_empty) {
         return Err(syn::Error::new_spanned(path, FORM));
     }
     Ok(Source::Field(path))

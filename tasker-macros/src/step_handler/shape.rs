@@ -7,7 +7,7 @@ use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
-use syn::{FnArg, GenericArgument, Meta, Pat, Path, PathArguments, Token, Type};
+use syn::{FnArg, Meta, Pat, Path, Token, Type};
 
 use super::capability::Capability;
 use super::param::{Param, Source};
@@ -144,7 +144,7 @@ pub(super) fn check(handler: &Handler, errors: &mut Errors) {
         }
     }
     let returns = handler.returns();
-    let output = output(&returns);
+    let output = super::results::output(&returns);
     let missing = match name_of(output).filter(|_| is_ours(output)).as_deref() {
         Some("Decision") if !has("decision") => {
             "`Decision` chooses among steps: add `#[decision(routes = [..])]` to the handler, or write \
@@ -176,7 +176,7 @@ fn itself(handler: &Handler, errors: &mut Errors) {
 }
 
 /// Whether a type of the name of one of ours can be that: a path to somewhere else leads to the user's own.
-fn is_ours(ty: &Type) -> bool {
+pub(super) fn is_ours(ty: &Type) -> bool {
     let Type::Path(path) = ty else { return false };
     let mut names = path.path.segments.iter().map(|segment| &segment.ident).rev();
     names
@@ -190,19 +190,6 @@ fn name_of(ty: &Type) -> Option<String> {
         Type::Path(path) => path.path.segments.last().map(|last| last.ident.to_string()),
         _ => None,
     }
-}
-
-/// What a return type gives when all is well, as far as it can be seen.
-fn output(returns: &Type) -> &Type {
-    if let Type::Path(path) = returns
-        && let Some(last) = path.path.segments.last()
-        && last.ident == "Result"
-        && let PathArguments::AngleBracketed(arguments) = &last.arguments
-        && let Some(GenericArgument::Type(output)) = arguments.args.first()
-    {
-        return output;
-    }
-    returns
 }
 
 /// The body of the function. That of a decision begins with a value for each route; a parameter of the same
@@ -241,12 +228,27 @@ pub(super) fn body(handler: &Handler) -> TokenStream {
 }
 
 /// The end of a call: what makes the result of what was returned.
-pub(super) fn finish(handler: &Handler, how: &TokenStream) -> TokenStream {
-    let span = handler.returns().span();
+pub(super) fn finish(handler: &Handler, how: &TokenStream, own: &TokenStream) -> TokenStream {
+    let returns = handler.returns();
+    let (span, marker) = (super::results::suspect(&returns).span(), handler.marker());
+    let finish = match &handler.shape {
+        Shape::Decision(_) => quote_spanned!(span=> __tasker::decision_result::<#how, #own, _, _>),
+        Shape::Analyzer(worker) => {
+            let worker = worker.as_ref().map_or_else(|| quote!(#marker), |worker| quote!((#worker)));
+            quote_spanned!(span=> __tasker::plan_result::<#how, #own, _, _, #worker>)
+        }
+        Shape::Plain | Shape::Worker => quote_spanned!(span=> __tasker::step_result::<#how, #own, _, _>),
+    };
+    if !handler.options.permanent {
+        return finish;
+    }
     match handler.shape {
-        Shape::Decision(_) => quote_spanned!(span=> __tasker::decision_result::<#how, _, _>),
-        Shape::Analyzer(_) => quote_spanned!(span=> __tasker::plan_result::<#how, _, _>),
-        Shape::Plain | Shape::Worker => quote_spanned!(span=> __tasker::step_result::<#how, _, _>),
+        Shape::Decision(_) | Shape::Analyzer(_) => {
+            quote_spanned!(span=> |step, returned| __tasker::permanent(#finish(step, returned)))
+        }
+        Shape::Plain | Shape::Worker => {
+            quote_spanned!(span=> |returned| __tasker::permanent(#finish(returned)))
+        }
     }
 }
 

@@ -2,61 +2,65 @@
 
 use std::collections::BTreeSet;
 
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens as _, format_ident, quote, quote_spanned};
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens as _, quote, quote_spanned};
 use syn::Path;
 use syn::ext::IdentExt as _;
-use tasker_template::{Step, Template};
+use tasker_template::{Step, StepKind, Template};
 
 use super::file::File;
 use super::parse::{Handlers, Input};
 use crate::errors::Errors;
-use crate::words;
+use crate::{named, words};
 
-/// The constant, its checks, its place in the registry, and the tie to the file.
+/// The type of that name, its checks, its place in the registry, and the tie to the file.
 pub(super) fn whole(input: &Input, file: &File) -> TokenStream {
     let Some(template) = &file.template else { return quote!() };
     let krate = krate(input);
-    let ident = ident(input);
-    let (attrs, vis) = (&input.attrs, &input.vis);
-    let (name, path) = (template.name(), input.path.value());
+    let (name, namespace, path) = (template.name(), template.namespace(), input.path.value());
     let full = file.full.to_string_lossy();
     let checks = checks(input, file, template);
     let line = quote_spanned!(input.path.span()=> __tasker::core::line!());
-    let doc = attrs.is_empty().then(|| {
-        let text = format!("The workflow `{name}` of `{path}`.");
-        quote!(#[doc = #text])
-    });
+    // Including it makes the compiler look again when it changes.
     let workflow = quote! {
-        #doc
-        #(#attrs)*
-        #[allow(non_upper_case_globals)]
-        #vis const #ident: #krate::rules::Workflow = {
-            use #krate::rules as __tasker;
-            // Including it makes the compiler look again when it changes.
-            __tasker::Workflow::of_yaml(
-                #name,
-                #path,
-                __tasker::core::include_str!(#full),
-                __tasker::core::file!(),
-                #line,
-            )
+        __tasker::Workflow::of_yaml(
+            (#namespace, #name),
+            #path,
+            __tasker::core::include_str!(#full),
+            __tasker::core::file!(),
+            #line,
+        )
+    };
+    let Some(ident) = &input.ident else {
+        return quote! {
+            const _: () = {
+                use #krate::rules as __tasker;
+                const __WORKFLOW: __tasker::Workflow = #workflow;
+                __tasker::inventory::submit! { __WORKFLOW }
+                #checks
+            };
         };
     };
-    let register = quote! {
+    let named = (ident, input.marker.as_ref());
+    let doc = format!("The workflow `{name}` of `{path}`.");
+    let declared = named::declare(&input.attrs, &input.vis, named, &doc);
+    let marker = named::marker(ident, input.marker.as_ref());
+    let implemented = named::implement(&marker);
+    let cfgs = named::cfgs(&input.attrs);
+    quote! {
+        #declared
+        #(#cfgs)*
         const _: () = {
             use #krate::rules as __tasker;
-            __tasker::inventory::submit! { #ident }
+            const __WORKFLOW: __tasker::Workflow = #workflow;
+            __tasker::inventory::submit! { __WORKFLOW }
+            #implemented
+            #checks
         };
-    };
-    if input.ident.is_some() {
-        quote!(#workflow #register #checks)
-    } else {
-        quote!(const _: () = { #workflow #register }; #checks)
     }
 }
 
-/// The constant, so that whoever names it still can, the tie to the file, and the mistakes.
+/// The type, so that whoever names it still can, the tie to the file, and the mistakes.
 pub(super) fn mistaken(input: &Input, file: Option<&File>, errors: &Errors) -> TokenStream {
     let errors = errors.to_tokens();
     let krate = krate(input);
@@ -64,37 +68,33 @@ pub(super) fn mistaken(input: &Input, file: Option<&File>, errors: &Errors) -> T
         let full = file.full.to_string_lossy();
         quote!(const _: &[#krate::rules::core::primitive::u8] = #krate::rules::core::include_bytes!(#full);)
     });
-    let constant = input.ident.is_some().then(|| {
-        let (ident, vis) = (ident(input), &input.vis);
+    let named = input.ident.as_ref().map(|ident| {
+        let declared = named::declare(&input.attrs, &input.vis, (ident, input.marker.as_ref()), "");
+        let marker = named::marker(ident, input.marker.as_ref());
+        let implemented = named::implement(&marker);
+        let untyped = named::untyped(&marker);
+        let cfgs = named::cfgs(&input.attrs);
         quote! {
-            #[doc(hidden)]
-            #[allow(non_upper_case_globals, dead_code)]
-            #vis const #ident: #krate::rules::Workflow =
-                #krate::rules::Workflow::of_yaml("", "", "", "", 0);
+            #declared
+            #(#cfgs)*
+            const _: () = {
+                use #krate::rules as __tasker;
+                const __WORKFLOW: __tasker::Workflow =
+                    __tasker::Workflow::of_yaml(("", ""), "", "", "", 0);
+                #untyped
+                #implemented
+            };
         }
     });
-    quote!(#constant #tie #errors)
+    quote!(#named #tie #errors)
 }
 
 fn krate(input: &Input) -> Path {
     input.krate.clone().unwrap_or_else(|| syn::parse_quote!(::tasker_runtime))
 }
 
-/// The name of the constant; one that nobody sees where none was given.
-fn ident(input: &Input) -> Ident {
-    match &input.ident {
-        Some(ident) => {
-            let mut ident = ident.clone();
-            ident.set_span(ident.span().resolved_at(Span::call_site()));
-            ident
-        }
-        None => format_ident!("__WORKFLOW"),
-    }
-}
-
-/// A constant that holds the handlers against the file.
+/// A constant that holds the handlers against the file, and the types of the workflow.
 fn checks(input: &Input, file: &File, template: &Template) -> TokenStream {
-    let krate = krate(input);
     let steps = template.steps();
     let count = steps.len();
     let wanted = (0..).zip(steps).zip(&file.places).map(|((number, step), place)| {
@@ -116,31 +116,86 @@ fn checks(input: &Input, file: &File, template: &Template) -> TokenStream {
             }
         }
     });
-    let (namespace, handlers) = (template.namespace(), input.handlers.to_text());
+    let (namespace, place) = (template.namespace(), input.handlers.to_text());
     let check = quote_spanned! {input.path.span()=>
-        __tasker::check_template::<#count>(#namespace, #handlers, &STEPS)
+        __tasker::check_template::<#count>(#namespace, #place, &STEPS)
     };
-    let steps_and_check = quote! {
+    let types = input.ident.as_ref().map(|ident| {
+        let marker = named::marker(ident, input.marker.as_ref());
+        types(input, template, &marker).unwrap_or_else(|| named::untyped(&marker))
+    });
+    let code = quote! {
         const STEPS: [__tasker::Wanted; #count] = [#(#wanted),*];
         #[allow(long_running_const_eval)]
         const _: () = #check;
+        #types
     };
-    let body = match &input.handlers {
-        Handlers::Module(module) => in_module(module, &names(input, steps), &steps_and_check),
+    match &input.handlers {
+        Handlers::Module(module) => in_module(module, &names(input, steps), &code),
         Handlers::List(list) => {
             let length = list.len();
             quote! {
                 const __LIST: [__tasker::Listed; #length] = [#(__tasker::workflow_step::<(#list)>()),*];
-                #steps_and_check
+                #code
             }
         }
-    };
-    quote! {
-        const _: () = {
-            use #krate::rules as __tasker;
-            #body
-        };
     }
+}
+
+/// The type of the handler that `callable` means, as far as the file tells.
+fn step_type(input: &Input, callable: &str) -> Option<TokenStream> {
+    match &input.handlers {
+        Handlers::Module(_) => function(callable).map(|ident| quote!(#ident)),
+        Handlers::List(list) => {
+            let named = |path: &Path| path.segments.last().is_some_and(|last| last.ident.unraw() == callable);
+            list.iter().find(|path| named(path)).map(|path| quote!((#path)))
+        }
+    }
+}
+
+/// What the steps read as the context, where that is one type, and what the only step returns that nothing
+/// depends on, unless a decision may skip it; `None` where the handlers are not known by their names.
+fn types(input: &Input, template: &Template, marker: &Ident) -> Option<TokenStream> {
+    let handlers: Option<Vec<TokenStream>> =
+        template.steps().iter().map(|step| step_type(input, &step.handler.callable)).collect();
+    let handlers = handlers?;
+    let count = handlers.len();
+    let steps = named::nth(handlers.into_iter());
+    let decides = template.steps().iter().any(|step| step.kind == StepKind::Decision);
+    let is_certain = |&leaf: &u32| {
+        let kind = template.step(leaf).map(|step| step.kind);
+        !decides || kind == Some(StepKind::DeferredConvergence)
+    };
+    let last = match template.leaves() {
+        [leaf] if is_certain(leaf) => *leaf as usize,
+        _ => count,
+    };
+    let same = (0..count).map(|index| quote!([__tasker::Same::<__Context<#index>, __First>::YES, false]));
+    Some(quote! {
+        #steps
+        type __Context<const STEP: __tasker::core::primitive::usize> =
+            <<__Steps as __tasker::Nth<STEP>>::Step as __tasker::StepFn>::Context;
+        const READS: [__tasker::bool; #count] = __tasker::readers(&STEPS);
+        type __First = __Context<{ __tasker::reader_of(&READS, &[[false; 2]; #count]) }>;
+        const OF_FIRST: [[__tasker::bool; 2]; #count] = { use __tasker::Fallback as _; [#(#same),*] };
+        impl __tasker::WorkflowType for #marker {
+            const WORKFLOW: __tasker::Workflow = __WORKFLOW;
+        }
+        // Of several types none is the one that all read.
+        impl __tasker::Runs<
+            __Context<{
+                match __tasker::reader_of(&READS, &OF_FIRST) {
+                    #count => __tasker::reader_of(&READS, &[[false; 2]; #count]),
+                    _ => #count,
+                }
+            }>,
+            <<__Steps as __tasker::Nth<#last>>::Step as __tasker::StepFn>::Output,
+        > for #marker {
+            fn template_name(&self) -> __tasker::String {
+                __WORKFLOW.full_name()
+            }
+        }
+    })
 }
 
 /// Code that names handlers of a module, some of which may not be there: those are found as the types

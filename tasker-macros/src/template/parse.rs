@@ -7,7 +7,7 @@ use syn::{Attribute, Expr, LitStr, Meta, Path, Token, Visibility};
 use crate::errors::Errors;
 use crate::options;
 
-const KNOWN: [&str; 2] = ["handlers", "crate"];
+const KNOWN: [&str; 3] = ["handlers", "marker", "crate"];
 
 const FORM: &str = "write `template!(\"config/tasks/shop/checkout.yaml\", handlers = crate::steps)`";
 
@@ -20,6 +20,8 @@ pub(super) struct Input {
     /// From the directory of the package.
     pub(super) path: LitStr,
     pub(super) handlers: Handlers,
+    /// The type behind the name, where that is taken.
+    pub(super) marker: Option<Ident>,
     pub(super) krate: Option<Path>,
 }
 
@@ -63,11 +65,12 @@ impl Parse for Tokens {
 /// Reads the macro; `None` where the form is another.
 pub(super) fn input(input: TokenStream, errors: &mut Errors) -> Option<Input> {
     let Tokens { attrs, vis, ident, path, options } = errors.take(syn::parse2(input))?;
-    let (mut handlers, mut krate) = (None, None);
+    let (mut handlers, mut marker, mut krate) = (None, None, None);
     let mut own = Errors::default();
     for (key, meta) in options::read("`template!`", options, &KNOWN, &mut own) {
         match key.as_str() {
             "handlers" => handlers = own.take(self::handlers(&meta)),
+            "marker" => marker = own.take(options::ident(&meta, "marker = CheckoutWorkflow")),
             _ => krate = own.take(options::path(&meta, "crate = my_crate::tasker_runtime")),
         }
     }
@@ -76,7 +79,7 @@ pub(super) fn input(input: TokenStream, errors: &mut Errors) -> Option<Input> {
     }
     let good = own.is_empty();
     errors.extend(own);
-    handlers.filter(|_| good).map(|handlers| Input { attrs, vis, ident, path, handlers, krate })
+    handlers.filter(|_| good).map(|handlers| Input { attrs, vis, ident, path, handlers, marker, krate })
 }
 
 /// A module, or a list of handlers in brackets.

@@ -255,7 +255,7 @@ fn open(progress: &Progress, step: &str, verb: &'static str) -> Result<StepNo, C
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
 

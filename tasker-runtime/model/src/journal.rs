@@ -61,6 +61,18 @@ pub struct History {
 }
 
 impl History {
+    /// A recorded step that a template with these rules does not have, if there is one: its task must not go on
+    /// as if nothing of it were recorded.
+    #[must_use]
+    pub fn unknown_step(&self, rules: &Rules) -> Option<StepNo> {
+        let recorded = self.entries.iter().map(|entry| entry.step);
+        let mut recorded = recorded.chain(self.failures.iter().map(|failure| failure.step));
+        recorded.find(|step| match rules.steps.get(step.step() as usize) {
+            Some(rule) => step.index().is_some() && rule.batch.is_none(),
+            None => true,
+        })
+    }
+
     /// Folds the history. Instances of batches come after the steps of the template, which create them,
     /// compensations after all that they may undo, and the failures of a step before its result; apart from that the order does not matter.
     pub fn replay(&self, rules: Arc<Rules>) -> Progress {

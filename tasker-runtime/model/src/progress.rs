@@ -8,6 +8,7 @@ mod decided;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod moves;
+mod moving;
 mod rollback;
 
 use std::{
@@ -81,15 +82,6 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// The one place where a state changes. It goes only where [`StepState::next`] says.
-    pub(super) fn enter(&mut self, state: StepState) -> StepState {
-        let before = mem::replace(&mut self.state, state);
-        debug_assert!(before.next().contains(&state), "a step went from {before} to {state}");
-        #[cfg(test)]
-        moves::note(before, state);
-        before
-    }
-
     fn waiting_for(missing: u32) -> Self {
         Self {
             state: StepState::Pending,
@@ -365,21 +357,6 @@ impl Progress {
         }
     }
 
-    /// Moves a step to `state` through all that lies between: the journal has only what attempts came to, and
-    /// may be read in another order than it was written in.
-    pub(super) fn lead_to(&mut self, no: StepNo, state: StepState) {
-        while let Some(next) = self.slot(no).and_then(|slot| slot.state.towards(state)) {
-            self.move_to(no, next);
-        }
-    }
-
-    /// Operators decide about steps that failed or wait for a retry.
-    fn lead_to_failure(&mut self, no: StepNo) {
-        if self.slot(no).is_some_and(|slot| slot.state != StepState::WaitingForRetry) {
-            self.lead_to(no, StepState::Error);
-        }
-    }
-
     fn reopen(&mut self, no: StepNo) {
         self.slot_mut(no, |slot| {
             slot.spent = 0;
@@ -466,48 +443,5 @@ impl Progress {
             }
         };
         slot.map(change)
-    }
-
-    /// Moves a step or an instance, and every count with it.
-    pub(super) fn move_to(&mut self, no: StepNo, state: StepState) {
-        let changed = self.slot_mut(no, |slot| {
-            slot.reopened &= matches!(
-                state,
-                StepState::Pending | StepState::Ready | StepState::InProgress | StepState::WaitingForRetry
-            );
-            (slot.enter(state), slot.retry_at.unwrap_or_default())
-        });
-        let Some((before, retry_at)) = changed else { return };
-        if before == StepState::WaitingForRetry {
-            self.waits.remove(&(retry_at, no));
-        }
-        if state == StepState::WaitingForRetry {
-            self.waits.insert((retry_at, no));
-        }
-        let worker = self.is_worker(no);
-        for (state, by) in [(before, -1), (state, 1)] {
-            let Counts { ready, running, failed, left } = &mut self.counts;
-            match state {
-                StepState::Ready => *ready = ready.wrapping_add_signed(by),
-                StepState::InProgress if !worker => *running = running.wrapping_add_signed(by),
-                _ => {}
-            }
-            if no.index().is_some() {
-                if let Some(batch) = self.batches.get_mut(&no.step()) {
-                    batch.count(state, by);
-                }
-                continue;
-            }
-            match state {
-                StepState::Error => *failed = failed.wrapping_add_signed(by),
-                StepState::Pending
-                | StepState::Ready
-                | StepState::InProgress
-                | StepState::WaitingForRetry => {
-                    *left = left.wrapping_add_signed(by);
-                }
-                _ => {}
-            }
-        }
     }
 }

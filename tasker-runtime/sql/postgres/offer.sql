@@ -2,7 +2,7 @@
 -- $1 task, $2 lease, $3 step, $4 attempt, $5 offered, $6 handler, $7 queue, $8 target; all of worker $9, and
 -- only what its leases still cover. One that is written again, because nobody knows whether it was, may have
 -- come back meanwhile: what is recorded already is offered no more.
--- (`is not distinct from` keeps the planner off the index on owner, which also has all it finished.)
+-- (`is not distinct from` keeps the planner off the index on owner, which has all it holds.)
 insert into tasker.offers (task_id, lease, step, attempt, offered_at, handler, queue, target, owner)
 select o.task_id, o.lease, o.step, o.attempt, o.offered_at, o.handler, o.queue, o.target, $9
 from unnest(

@@ -3,7 +3,7 @@
 -- Ends: $8 task, $9 lease, $10 state, $11 due (null: the task is over), $12 finished, $13 cause.
 -- All of worker $14, and only what its leases still cover; returns how many of each that were.
 -- A result that is there already refuses the whole statement: then they are added one by one.
--- (`is not distinct from` keeps the planner off the index on owner, which also has all it finished.)
+-- (`is not distinct from` keeps the planner off the index on owner, which has all it holds.)
 with added as (
     insert into tasker.steps (task_id, started_at, finished_at, worker, step, attempt, result)
     select e.task_id, e.started_at, e.finished_at, $14, e.step, e.attempt, e.result::json

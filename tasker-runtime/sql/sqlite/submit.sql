@@ -1,15 +1,19 @@
 -- add tasks and their places in the queue
--- $1 [uuid, correlation id, template, context, tags, created, due, priority, queue]
--- $2 worker that holds them from the start, or null; one that was given up holds nothing, and takes the lease
--- it thinks it has for its own: nobody else may get one of that number
+-- $1 [uuid, correlation id, template, context, tags, created, due, priority, queue, whether they are held from
+-- the start]
+-- $2 worker that holds them then, or null; one that was given up holds nothing, and takes the lease it thinks
+-- it has for its own: nobody else may get one of that number
+-- Of each task its place among them, its number and whether it is held.
 insert into tasks (uuid, template_id, correlation_id, created_at, context, tags)
 select value ->> 0, value ->> 2, value ->> 1, value ->> 5, value -> 3, value ->> 4
 from jsonb_each($1);
-insert into runs (task_id, run_at, priority, queue, owner, lease, state)
-select t.id, f.value ->> 6, f.value ->> 7, f.value ->> 8, h.id, $2 is not null, h.id is not null
+insert into runs (task_id, run_at, priority, queue, owner, lease)
+select t.id, f.value ->> 6, f.value ->> 7, f.value ->> 8, h.id, $2 is not null and f.value ->> 9 = 1
 from jsonb_each($1) f
 cross join tasks t on t.uuid = f.value ->> 0
-left join workers h on h.id = $2 and h.stopped_at is null;
-select t.id
+left join workers h on h.id = $2 and h.stopped_at is null and f.value ->> 9 = 1;
+select f.key, t.id, h.id is not null
 from jsonb_each($1) f
 cross join tasks t on t.uuid = f.value ->> 0
+left join workers h on h.id = $2 and h.stopped_at is null and f.value ->> 9 = 1
+order by f.key

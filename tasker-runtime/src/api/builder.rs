@@ -4,7 +4,7 @@ use std::{any::Any, collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use uuid::Uuid;
 
-use super::{Catalog, StartError, Tasker, Watch, broken::Broken, catalog::full_name, prepared::Prepared};
+use super::{Catalog, StartError, Tasker, Watch, checked::Checked};
 #[cfg(feature = "http")]
 use crate::handler::http::ApiClient;
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     dispatch::settings::Settings,
     handler::{Registration, States},
     model::Served,
-    registry::{LiveRegistry, Problem, Registry},
+    registry::{LiveRegistry, Problem, Registry, catalog::full_name, unreadable_files::UnreadableFile},
     store::{self, Store},
     template::Template,
 };
@@ -38,7 +38,8 @@ pub struct Builder {
     partial: bool,
     aliases: BTreeMap<String, String>,
     wanted: Option<String>,
-    kept_only: bool,
+    without_templates: bool,
+    actor: Option<Arc<str>>,
 }
 
 impl Builder {
@@ -90,6 +91,7 @@ impl Builder {
         self.options.pool_size = database.pool_size;
         self.options.full_sync = database.full_sync;
         self.max_decision_depth = Some(limits.max_decision_depth);
+        self.options.max_payload_bytes = limits.max_payload;
         self.directory = Some(templates.directory);
         self.partial = handlers.partial;
         self.aliases = config.aliases().clone();
@@ -141,7 +143,7 @@ impl Builder {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let builder = Tasker::builder().database("sqlite::memory:").auto_discover(false);
     /// let tasker = builder.handlers(handlers![greet]).template(greeting.template()?).start().await?;
-    /// assert_eq!(tasker.run::<String>("greeting", "ada").await?, "hello ada");
+    /// assert_eq!(tasker.run(greeting, "ada").await?, "hello ada");
     /// # Ok(())
     /// # }
     /// ```
@@ -194,19 +196,27 @@ impl Builder {
         self
     }
 
-    /// Only this template is needed: files that are broken, or have changed without a new version, and are
-    /// about others are left out.
+    /// Only this template is needed: files about others that cannot be read, or have changed without a new
+    /// version, are left out instead of being refused. [`Tasker::left_out`] says which.
     #[must_use]
-    pub(crate) fn wanting(mut self, template: &str) -> Self {
-        self.wanted = Some(template.to_owned());
+    pub fn only(mut self, template: impl Into<String>) -> Self {
+        self.wanted = Some(template.into());
         self
     }
 
-    /// No templates but those the tasks started with, which the database keeps: for looking at tasks, and for
-    /// what operators ask of them.
+    /// Knows no templates but those that tasks started with, which the database keeps: for programs that look
+    /// at tasks and give commands, and submit none.
     #[must_use]
-    pub(crate) fn kept_only(mut self) -> Self {
-        self.kept_only = true;
+    pub fn without_templates(mut self) -> Self {
+        self.without_templates = true;
+        self
+    }
+
+    /// Who stands in the audit trail for commands, unless [`Tasker::as_actor`] says otherwise; the name of the
+    /// program without this.
+    #[must_use]
+    pub fn actor(mut self, actor: impl Into<Arc<str>>) -> Self {
+        self.actor = Some(actor.into());
         self
     }
 
@@ -216,7 +226,7 @@ impl Builder {
     /// When handlers, templates and state do not fit together, a template changed, or the database does
     /// not answer.
     pub async fn start(self) -> Result<Tasker, StartError> {
-        self.prepare()?.start().await
+        self.check()?.start().await
     }
 
     /// Opens the database without running anything: for submitting and looking.
@@ -232,32 +242,32 @@ impl Builder {
     ///
     /// # Errors
     /// When the handlers do not fit the template the task started with, or the database does not answer.
-    pub(crate) async fn resume(self, task: Uuid) -> Result<Option<(Tasker, Watch)>, StartError> {
+    pub async fn resume(self, task: Uuid) -> Result<Option<(Tasker, Watch)>, StartError> {
         let partial = self.partial;
-        self.kept_only().with_client().parts(false, true)?.resume(task, partial).await
+        self.without_templates().with_client().parts(false, true)?.resume(task, partial).await
     }
 
     /// The handlers and the templates, without a database.
     ///
     /// # Errors
     /// When templates have mistakes.
-    pub(crate) fn templates(mut self) -> Result<(Registry, Catalog), StartError> {
-        self.gather().map(|gathered| (gathered.registry, gathered.catalog))
+    pub fn discover(mut self) -> Result<Discovered, StartError> {
+        self.gather()
     }
 
     /// As [`connect`](Self::connect), with the checks of a start.
     ///
     /// # Errors
     /// As [`start`](Self::start).
-    pub(crate) async fn connect_checked(self) -> Result<Tasker, StartError> {
+    pub async fn connect_checked(self) -> Result<Tasker, StartError> {
         self.with_client().parts(true, false)?.start().await
     }
 
-    /// Makes the checks of a start that need no database.
+    /// Makes the checks of a start that need no database, and starts nothing yet.
     ///
     /// # Errors
     /// As [`start`](Self::start), without those of a database.
-    pub(crate) fn prepare(self) -> Result<Prepared, StartError> {
+    pub fn check(self) -> Result<Checked, StartError> {
         self.with_client().parts(true, true)
     }
 
@@ -275,15 +285,6 @@ impl Builder {
         self
     }
 
-    /// Makes the checks of a start, and starts nothing. Returns what is not wrong but may not be meant.
-    ///
-    /// # Errors
-    /// As [`start`](Self::start), without those of a database.
-    pub(crate) fn check(mut self) -> Result<Vec<String>, StartError> {
-        let Gathered { registry, catalog, .. } = self.gather()?;
-        check(&registry, catalog.iter().map(AsRef::as_ref), &self.states, self.partial)
-    }
-
     /// Says that a program will give a value of type `T` to its handlers.
     pub(crate) fn promise_state<T: 'static>(mut self) -> Self {
         self.states.promise::<T>();
@@ -291,18 +292,19 @@ impl Builder {
     }
 
     /// Finds handlers and templates.
-    fn gather(&mut self) -> Result<Gathered, StartError> {
+    fn gather(&mut self) -> Result<Discovered, StartError> {
         let discovered = self.registry.is_none() && !self.undiscovered;
         let linked = discovered.then(Registration::linked).into_iter().flatten();
         let handlers = std::mem::take(&mut self.handlers);
         let registry = self.registry.take().unwrap_or_else(|| Registry::of(linked.chain(handlers)));
         let registry = registry.with_aliases(std::mem::take(&mut self.aliases));
-        if self.kept_only {
-            return Ok(Gathered { registry, catalog: Catalog::default(), left_out: Vec::new() });
+        if self.without_templates {
+            return Ok(Discovered { registry, catalog: Catalog::default(), left_out: Vec::new() });
         }
-        let (mut catalog, broken) = Catalog::read(self.directory.as_deref(), None);
-        let in_the_way = |file: &Broken| self.wanted.as_ref().is_none_or(|wanted| file.may_be(wanted));
-        let (in_the_way, passed_over): (Vec<_>, Vec<_>) = broken.into_iter().partition(in_the_way);
+        let (mut catalog, unreadable) = Catalog::read(self.directory.as_deref(), None);
+        let in_the_way =
+            |file: &UnreadableFile| self.wanted.as_ref().is_none_or(|wanted| file.may_be(wanted));
+        let (in_the_way, passed_over): (Vec<_>, Vec<_>) = unreadable.into_iter().partition(in_the_way);
         let mut reports: Vec<String> = in_the_way.into_iter().map(|file| file.report).collect();
         if discovered {
             reports.extend(catalog.add_linked());
@@ -313,27 +315,35 @@ impl Builder {
         for template in std::mem::take(&mut self.templates) {
             catalog.add(template);
         }
+        if !catalog.conflicts().is_empty() {
+            return Err(StartError::Templates { reports: catalog.conflicts().to_vec() });
+        }
         let most = self.max_decision_depth.unwrap_or(DECISIONS);
         let wanted = |template: &&Arc<Template>| {
             let is = |wanted: &String| *wanted == full_name(template) || wanted == template.name();
             self.wanted.as_ref().is_none_or(is)
         };
         catalog.iter().filter(wanted).try_for_each(|template| nested(template, most))?;
-        Ok(Gathered { registry, catalog, left_out: passed_over.iter().map(Broken::left_out).collect() })
+        Ok(Discovered {
+            registry,
+            catalog,
+            left_out: passed_over.iter().map(UnreadableFile::left_out).collect(),
+        })
     }
 
     /// Puts the parts together, and asks no database yet.
-    fn parts(mut self, checked: bool, run: bool) -> Result<Prepared, StartError> {
-        let Gathered { registry, catalog, left_out } = self.gather()?;
+    fn parts(mut self, checked: bool, run: bool) -> Result<Checked, StartError> {
+        let Discovered { registry, catalog, left_out } = self.gather()?;
         let warnings = if checked {
             check(&registry, catalog.iter().map(AsRef::as_ref), &self.states, self.partial)?
         } else {
             Vec::new()
         };
         let url = self.url.or_else(|| std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty()));
-        Ok(Prepared {
+        Ok(Checked {
             store: self.store,
             url: url.unwrap_or_else(|| "sqlite://tasker.db".to_owned()),
+            actor: self.actor.unwrap_or_else(program),
             options: self.options,
             clock: self.clock,
             registry: Arc::new(LiveRegistry::new(registry)),
@@ -350,12 +360,23 @@ impl Builder {
     }
 }
 
-/// The handlers and the templates, out of which everything is made.
-struct Gathered {
-    registry: Registry,
-    catalog: Catalog,
-    /// Template files that are passed over, each in one line.
-    left_out: Vec<String>,
+/// The handlers and the templates of a program, out of which everything is made.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Discovered {
+    /// The handlers.
+    pub registry: Registry,
+    /// The templates.
+    pub catalog: Catalog,
+    /// Template files that are left out, each in one line; see [`Builder::only`].
+    pub left_out: Vec<String>,
+}
+
+/// The name of this program.
+fn program() -> Arc<str> {
+    let path = std::env::args_os().next().map(PathBuf::from);
+    let name = path.as_ref().and_then(|path| path.file_stem()).map(|name| name.to_string_lossy());
+    name.map_or_else(|| "unknown".into(), |name| name.into())
 }
 
 /// How many decisions may be nested where no setting says so.

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::UnknownTemplate;
-use crate::{model::TaskState, store};
+use crate::{model::TaskState, orchestration::submission::Refused, store};
 
 /// Why a [`Tasker`](super::Tasker) did not start. Nothing runs.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +109,19 @@ pub enum SubmitError {
     Store(#[from] store::Error),
 }
 
+impl From<Refused> for SubmitError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::UnknownTemplate(unknown) => unknown.into(),
+            Refused::EmptyKey => Self::EmptyKey,
+            Refused::KeyTooLong { characters } => Self::KeyTooLong { characters },
+            Refused::DelayTooLong { delay } => Self::DelayTooLong { delay },
+            Refused::Unsupported { template, reason } => Self::Unsupported { template, reason },
+            Refused::Context { template, problems } => Self::Context { template, problems },
+        }
+    }
+}
+
 /// Why the result of a task is not there.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -145,7 +158,7 @@ pub enum WaitError {
 /// Why an operator's command was not followed. Nothing has changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum AskError {
+pub enum OperateError {
     /// There is no such task.
     #[error("there is no task {0}")]
     UnknownTask(Uuid),

@@ -1,23 +1,27 @@
 //! The library: build a [`Tasker`], submit tasks to it, wait for them, look at them.
 
-mod ask;
-mod broken;
 mod builder;
-pub(crate) mod catalog;
+mod checked;
 mod error;
-mod prepared;
+pub(crate) mod idle;
+mod list;
+mod operate;
 mod report;
-pub(crate) mod rest;
-mod submission;
+mod submit;
 mod tasker;
+mod wait;
 
-pub use ask::Answer;
-pub use builder::Builder;
-pub use catalog::{Catalog, UnknownTemplate};
-pub use error::{AskError, StartError, SubmitError, WaitError};
-pub(crate) use prepared::Prepared;
+pub use builder::{Builder, Discovered};
+pub use checked::Checked;
+pub use error::{OperateError, StartError, SubmitError, WaitError};
+pub use list::{BadCursor, Cursor, TaskFilter, TaskPage};
+pub use operate::CommandOutcome;
 pub use report::{BatchCounts, DeadLetterSummary, StepReport, TaskReport, TaskSummary, WorkerSummary};
-pub use submission::Submission;
-pub use tasker::{Stats, Tasker, Watch};
+pub use tasker::{Stats, Tasker};
+pub use wait::{TaskOutcome, Watch};
 
-pub use crate::dispatch::watch::Update;
+pub use crate::{
+    dispatch::watch::Update,
+    orchestration::submission::Submission,
+    registry::{Catalog, UnknownTemplate},
+};

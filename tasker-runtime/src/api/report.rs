@@ -1,13 +1,13 @@
 //! A task as people and programs see it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    model::{Progress, Slot, StepNo, StepState, TaskState, Timestamp, Verdict},
+    model::{Json, Progress, Slot, StepNo, StepState, TaskState, Timestamp, Verdict, WorkerId},
     orchestration::{
         activity::Running,
         compiled::CompiledTemplate,
@@ -34,6 +34,9 @@ pub struct TaskReport {
     /// The result of the last step, or of each by name where several have no dependents. `null` until the
     /// task is complete.
     pub result: Value,
+    /// The same as text, digit for digit, which numbers of a tree are not.
+    #[serde(skip)]
+    pub(crate) result_text: Json,
     /// Its steps in the order of the template, batch instances after their worker.
     pub steps: Vec<StepReport>,
     /// What a rollback undoes, in the order it does so, by names like `undo charge`. Empty while nothing is
@@ -43,26 +46,25 @@ pub struct TaskReport {
     /// Why it is where it is, in words.
     pub cause: Option<String>,
     /// When it was submitted.
-    #[serde(skip)]
     pub created_at: Timestamp,
+    /// When the first of its steps was called.
+    pub started_at: Option<Timestamp>,
     /// When it came to its end.
-    #[serde(skip)]
     pub finished_at: Option<Timestamp>,
     /// When it is due, while it waits.
-    #[serde(skip)]
+    #[serde(rename = "due_at")]
     pub next_at: Option<Timestamp>,
     /// Its context.
     #[serde(rename = "input")]
     pub context: Value,
     /// The queue it waits in.
-    #[serde(skip)]
     pub queue: String,
     /// Its priority in that queue.
-    #[serde(skip)]
     pub priority: i64,
     /// The id its submitter gave it.
-    #[serde(skip)]
     pub correlation_id: Uuid,
+    /// The worker that holds it, or did when it ended, as [`WorkerSummary`] numbers them.
+    pub worker: Option<i64>,
 }
 
 /// One step of a task.
@@ -78,6 +80,9 @@ pub struct StepReport {
     pub attempts: u32,
     /// Its result, or `null`. Of a batch worker, what an operator gave for all its batches.
     pub result: Value,
+    /// The same as text, digit for digit.
+    #[serde(skip)]
+    pub(crate) result_text: Json,
     /// Of a batch worker: how many of its batches are in which state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batches: Option<BatchCounts>,
@@ -91,11 +96,11 @@ pub struct StepReport {
     /// When its last attempt came to an end.
     pub finished_at: Option<Timestamp>,
     /// When its next attempt starts, while it waits for that.
-    #[serde(skip)]
     pub retry_at: Option<Timestamp>,
     /// Attempts it may have in all.
-    #[serde(skip)]
     pub max_attempts: u32,
+    /// The worker that made its last attempt, as [`WorkerSummary`] numbers them.
+    pub worker: Option<i64>,
 }
 
 /// How many batches of a worker are in which state.
@@ -157,6 +162,14 @@ pub struct TaskSummary {
     pub due_at: Option<Timestamp>,
     /// Why it is where it is, in words.
     pub cause: Option<String>,
+    /// The queue it waits in.
+    pub queue: String,
+    /// Its priority in that queue.
+    pub priority: i64,
+    /// The id its submitter gave it.
+    pub correlation_id: Uuid,
+    /// The worker that holds it, or did when it ended, as [`WorkerSummary`] numbers them.
+    pub worker: Option<i64>,
 }
 
 /// A process that runs tasks.
@@ -219,7 +232,11 @@ impl TaskSummary {
             created_at: line.created_at,
             finished_at: line.finished_at,
             due_at: (line.state == TaskState::Waiting).then_some(line.run_at),
-            cause: line.cause.or_else(|| waits_for_handlers(on_offer)),
+            cause: both(line.cause, waits_for_handlers(on_offer)),
+            queue: line.queue,
+            priority: line.priority,
+            correlation_id: line.correlation_id,
+            worker: line.owner.filter(|worker| *worker != 0),
         }
     }
 }
@@ -230,13 +247,16 @@ impl TaskReport {
         task: StoredTask,
         history: &History,
         plan: &CompiledTemplate,
-        on_offer: &[OnOffer],
+        (on_offer, workers): (&[OnOffer], &HashMap<StepNo, WorkerId>),
         now: Timestamp,
     ) -> Self {
         let progress = history.replay(plan.rules().clone());
         let over = task.state.is_final();
-        let mut steps: Vec<StepReport> =
-            progress.slots().map(|(no, slot)| step(&progress, no, slot, history, over)).collect();
+        let report = |no: StepNo, slot: &Slot| {
+            let worker = workers.get(&no).map(|worker| worker.0).filter(|worker| *worker != 0);
+            StepReport { worker, ..step(&progress, no, slot, history, over) }
+        };
+        let mut steps: Vec<StepReport> = progress.slots().map(|(no, slot)| report(no, slot)).collect();
         count_batches(&progress, &mut steps);
         // Whether a step is compensated whose handler is not here is not known before somebody has begun.
         let known = |(no, slot): &(StepNo, &Slot)| {
@@ -245,11 +265,8 @@ impl TaskReport {
                 || slot.state() != StepState::Pending
                 || slot.failed_attempts() > 0
         };
-        let compensations = progress
-            .undos()
-            .filter(known)
-            .map(|(no, slot)| step(&progress, no, slot, history, over))
-            .collect();
+        let compensations = progress.undos().filter(known).map(|(no, slot)| report(no, slot)).collect();
+        let started_at = steps.iter().filter_map(|step| step.started_at).min();
         // Who holds a task keeps near retries to itself: the journal has them.
         let (state, next_at) = match (task.state, progress.verdict()) {
             (TaskState::InProgress, Verdict::Waiting(at)) if at > now => (TaskState::Waiting, Some(at)),
@@ -260,23 +277,28 @@ impl TaskReport {
             }
             _ => (task.state, None),
         };
+        let result_text = if state == TaskState::Complete { result_text(plan, &steps) } else { Json::null() };
         Self {
             task_id: task.uuid,
             template: task.name,
             namespace: task.namespace,
             version: task.version,
             state,
-            result: if state == TaskState::Complete { result(plan, &steps) } else { Value::Null },
+            result: result_text.to_value(),
+            result_text,
             steps,
             compensations,
-            cause: task.cause.or_else(|| waits_for_worker(plan, on_offer)),
+            cause: both(task.cause, waits_for_worker(plan, on_offer)),
             created_at: task.created_at,
+            started_at,
             finished_at: task.finished_at,
             next_at,
             context: task.context.to_value(),
             queue: task.queue,
             priority: task.priority,
             correlation_id: task.correlation_id,
+            // 0 stands for an operator, who holds nothing.
+            worker: task.owner.filter(|worker| *worker != 0),
         }
     }
 
@@ -304,6 +326,14 @@ impl TaskReport {
     /// The steps, and after them the compensations.
     pub fn all(&self) -> impl Iterator<Item = &StepReport> {
         self.steps.iter().chain(&self.compensations)
+    }
+}
+
+/// Why a task is in its state, and what it waits for there.
+fn both(cause: Option<String>, waits: Option<String>) -> Option<String> {
+    match (cause, waits) {
+        (Some(cause), Some(waits)) => Some(format!("{cause}; {waits}")),
+        (cause, waits) => cause.or(waits),
     }
 }
 
@@ -335,6 +365,7 @@ fn step(progress: &Progress, no: StepNo, slot: &Slot, history: &History, over: b
     let failure: Option<&Failure> = history.failures[..after].last().filter(|failure| failure.step == no);
     let finished = entry.filter(|_| slot.state().has_result());
     let retry = progress.rules().retry(no);
+    let result_text = finished.map_or_else(Json::null, |entry| entry.result.clone());
     StepReport {
         name: progress.rules().name(no).to_string(),
         state: match slot.state() {
@@ -346,12 +377,14 @@ fn step(progress: &Progress, no: StepNo, slot: &Slot, history: &History, over: b
         attempts: slot.failed_attempts() + u32::from(slot.state() == StepState::Complete && entry.is_some()),
         batches: None,
         batch_of: no.index().map(|_| progress.rules().name(StepNo::of(no.step())).to_string()),
-        result: finished.map(|entry| entry.result.to_value()).unwrap_or_default(),
+        result: result_text.to_value(),
+        result_text,
         error: failure.filter(|_| finished.is_none()).map(|failure| failure.error.clone()),
         started_at: entry.map(|e| e.started_at).or(failure.map(|f| f.started_at)),
         finished_at: entry.map(|e| e.finished_at).or(failure.map(|f| f.failed_at)),
         retry_at: slot.retry_at().filter(|_| !over),
         max_attempts: slot.failed_attempts() - slot.spent() + retry.max_attempts.max(1),
+        worker: None,
     }
 }
 
@@ -368,24 +401,32 @@ fn count_batches(progress: &Progress, steps: &mut [StepReport]) {
     }
 }
 
-fn result(plan: &CompiledTemplate, steps: &[StepReport]) -> Value {
+/// The result of the last step, or an object with those of several, put together as text.
+fn result_text(plan: &CompiledTemplate, steps: &[StepReport]) -> Json {
     let of = |leaf: u32| {
         let rule = &plan.rules().steps[leaf as usize];
         let name = &*rule.name;
         let own = steps.iter().find(|step| step.name == name);
-        let result = match own.map(|step| (step.state, step.result.clone())) {
+        let result = match own {
             // A worker that nothing depends on: the results of its batches.
-            Some((StepState::Complete, _)) if rule.batch.is_some() => {
+            Some(step) if step.state == StepState::Complete && rule.batch.is_some() => {
                 let parts = steps.iter().filter(|step| step.batch_of.as_deref() == Some(name));
-                Some(parts.filter(|part| part.state.has_result()).map(|part| part.result.clone()).collect())
+                let done = parts.filter(|part| part.state.has_result());
+                let texts: Vec<&str> = done.map(|part| part.result_text.as_str()).collect();
+                Json::stored(&format!("[{}]", texts.join(",")))
             }
-            Some((_, result)) => Some(result),
-            None => None,
+            Some(step) => step.result_text.clone(),
+            None => Json::null(),
         };
-        (name.to_owned(), result.unwrap_or_default())
+        (name, result)
     };
     match plan.template.leaves() {
         [leaf] => of(*leaf).1,
-        leaves => Value::Object(leaves.iter().map(|&leaf| of(leaf)).collect()),
+        leaves => {
+            let fields = leaves.iter().map(|&leaf| of(leaf));
+            // Names of steps need no escapes.
+            let fields = fields.map(|(name, result)| format!("\"{name}\":{}", result.as_str()));
+            Json::stored(&format!("{{{}}}", fields.collect::<Vec<_>>().join(",")))
+        }
     }
 }

@@ -1,40 +1,21 @@
 //! The handle to a running, or merely connected, Tasker.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
-use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use super::{
-    Builder, Catalog, DeadLetterSummary, StartError, Submission, SubmitError, TaskReport, TaskSummary,
-    Update, WaitError, WorkerSummary, builder,
-    catalog::{Known, full_name, unsupported},
-};
+use super::{Builder, Catalog, DeadLetterSummary, StartError, TaskReport, WorkerSummary, builder};
 use crate::{
     clock::Clock,
-    dispatch::{
-        Engine,
-        announce::{Announcer, News},
-        engine::Room,
-        watch::Updates,
-    },
+    dispatch::{Engine, notify::Notifier, submitter::Submitter},
     handler::States,
-    model::{Json, Lease, StepNo, TaskState},
-    orchestration::{
-        activity,
-        claim::Claimed,
-        journal::History,
-        plans::CompiledTemplates,
-        recover, share,
-        submit::{self, NewTask},
-        view,
-    },
+    model::{StepNo, TaskState},
+    orchestration::{activity, plans::CompiledTemplates, recover, share, view},
     registry::{Registration, Registry},
-    store::{self, CallerTransaction, Store},
+    store::{self, Store},
     template::Template,
 };
 
@@ -44,6 +25,8 @@ use crate::{
 #[derive(Clone)]
 pub struct Tasker {
     pub(super) inner: Arc<Inner>,
+    /// Who gives commands.
+    pub(super) actor: Arc<str>,
 }
 
 pub(super) struct Inner {
@@ -53,7 +36,10 @@ pub(super) struct Inner {
     pub plans: Arc<CompiledTemplates>,
     pub states: Arc<States>,
     pub engine: Option<Engine>,
-    pub announcer: Announcer,
+    pub notifier: Notifier,
+    pub submitter: Submitter,
+    /// How often the database was asked about tasks that are waited for.
+    pub looks: AtomicU64,
     pub warnings: Vec<String>,
     pub left_out: Vec<String>,
 }
@@ -72,39 +58,13 @@ pub struct Stats {
     pub failures: u64,
     /// Outcomes that came after their lease was lost, and were refused.
     pub late: u64,
+    /// Commits that added tasks.
+    pub submits: u64,
+    /// Times it asked the database about a task that somebody waits for.
+    pub looks: u64,
+    /// Statements this process has sent to databases, by this handle or any other.
+    pub statements: u64,
 }
-
-/// What happens to a task, as it happens in this process.
-pub struct Watch {
-    task: Uuid,
-    updates: Option<Updates>,
-}
-
-impl Watch {
-    pub(super) fn new(task: Uuid, updates: Option<Updates>) -> Self {
-        Self { task, updates }
-    }
-
-    /// The task.
-    #[must_use]
-    pub fn task(&self) -> Uuid {
-        self.task
-    }
-
-    /// What has happened already and was not asked for yet.
-    pub fn pending(&mut self) -> Option<Update> {
-        self.updates.as_mut()?.pending()
-    }
-
-    /// The next thing that happens; `None` once the task has left this process, or when this process runs
-    /// no tasks.
-    pub async fn next(&mut self) -> Option<Update> {
-        self.updates.as_mut()?.next().await
-    }
-}
-
-/// How often the database is asked about a task that another process may have.
-const LOOK: Duration = Duration::from_millis(250);
 
 impl Tasker {
     /// Starts to build one.
@@ -142,7 +102,7 @@ impl Tasker {
     /// let tasker = tasker.template(template).start().await?;
     /// let waiting = tasker.submit(Submission::to("greeting").context(&"Ada")?).await?;
     /// tasker.add_handlers(handlers![greet]).await?;
-    /// assert_eq!(tasker.wait(waiting).await?.result, "hello Ada");
+    /// assert_eq!(tasker.wait(waiting).await?.result::<String>()?, "hello Ada");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -162,7 +122,7 @@ impl Tasker {
         let fits = |registry: &Registry| builder::check(registry, templates(), states, true).map(drop);
         let registry = plans.registry().add(handlers, fits)?;
         if let Some(engine) = engine {
-            engine.shared.gain(&registry).await?;
+            engine.gain(&registry).await?;
         }
         Ok(())
     }
@@ -173,8 +133,10 @@ impl Tasker {
         &self.inner.warnings
     }
 
-    /// Templates that are not known because their files are broken or have changed, each in one line.
-    pub(crate) fn left_out(&self) -> &[String] {
+    /// Templates that are not known because their files cannot be read or have changed, each in one line; see
+    /// [`Builder::only`].
+    #[must_use]
+    pub fn left_out(&self) -> &[String] {
         &self.inner.left_out
     }
 
@@ -184,208 +146,24 @@ impl Tasker {
         &self.inner.store
     }
 
-    /// What this process has done since it started; zeros when it runs nothing.
+    /// What this process has done since it started; of what an engine does, nothing when it runs none.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let Some(engine) = &self.inner.engine else { return Stats::default() };
-        let counters = &engine.shared.counters;
+        let looks = self.inner.looks.load(Ordering::Relaxed);
+        let (submits, statements) = (self.inner.submitter.commits(), store::statements_sent());
+        let Some(engine) = &self.inner.engine else {
+            return Stats { submits, looks, statements, ..Stats::default() };
+        };
+        let counters = engine.counters();
         Stats {
             claims: counters.claims.load(Ordering::Relaxed),
             writes: counters.writes.load(Ordering::Relaxed),
             results: counters.results.load(Ordering::Relaxed),
             failures: counters.failures.load(Ordering::Relaxed),
             late: counters.late.load(Ordering::Relaxed),
-        }
-    }
-
-    /// Adds a task. Once this returns, it is durable.
-    ///
-    /// # Errors
-    /// When there is no such template, the context does not fit it, or the database does not answer.
-    pub async fn submit(&self, submission: Submission) -> Result<Uuid, SubmitError> {
-        self.submit_as(Uuid::now_v7(), submission).await
-    }
-
-    /// Adds a task and watches it from its first moment.
-    ///
-    /// # Errors
-    /// As [`submit`](Self::submit).
-    pub async fn submit_watched(&self, submission: Submission) -> Result<Watch, SubmitError> {
-        let id = Uuid::now_v7();
-        let watch = self.watch(id);
-        let task = self.submit_as(id, submission).await?;
-        Ok(if task == id { watch } else { self.watch(task) })
-    }
-
-    /// Adds many tasks, all or none, in one transaction.
-    ///
-    /// # Errors
-    /// As [`submit`](Self::submit), for the first that is refused.
-    pub async fn submit_all(
-        &self,
-        submissions: impl IntoIterator<Item = Submission>,
-    ) -> Result<Vec<Uuid>, SubmitError> {
-        let mut tasks: Vec<NewTask> = Vec::new();
-        for submission in submissions {
-            if let Some(key) = &submission.idempotency_key {
-                let reason = format!("an idempotency key (`{key}`) among many tasks is not there yet");
-                return Err(SubmitError::Unsupported { template: submission.template, reason });
-            }
-            tasks.push(self.new_task(Uuid::now_v7(), submission)?.0);
-        }
-        if !tasks.is_empty() {
-            let mut connection = self.inner.store.writer().await?;
-            submit::submit(&mut connection, &tasks, None).await?;
-        }
-        let queues: BTreeSet<&String> = tasks.iter().map(|task| &task.queue).collect();
-        queues.into_iter().for_each(|queue| self.say_due(queue));
-        Ok(tasks.into_iter().map(|task| task.uuid).collect())
-    }
-
-    /// Adds a task inside the caller's own transaction: it is there when, and only when, that commits.
-    ///
-    /// The transaction must be on the database this Tasker uses; on PostgreSQL the tables are found by
-    /// their schema, whatever the search path. Workers see the task at their next look at the latest.
-    ///
-    /// # Errors
-    /// As [`submit`](Self::submit). Idempotency keys are refused here: the caller's transaction already
-    /// decides whether the task is added.
-    pub async fn submit_in(
-        &self,
-        transaction: impl Into<CallerTransaction<'_>>,
-        submission: Submission,
-    ) -> Result<Uuid, SubmitError> {
-        if submission.idempotency_key.is_some() {
-            let template = submission.template;
-            let reason =
-                "an idempotency key inside a transaction of the caller's own is not there yet".to_owned();
-            return Err(SubmitError::Unsupported { template, reason });
-        }
-        let (task, _) = self.new_task(Uuid::now_v7(), submission)?;
-        submit::submit_in(&mut transaction.into(), std::slice::from_ref(&task)).await?;
-        Ok(task.uuid)
-    }
-
-    /// Says here and elsewhere that a queue has work.
-    pub(super) fn say_due(&self, queue: &str) {
-        self.inner.announcer.tell(News::Queue(queue.to_owned()));
-        if let Some(engine) = &self.inner.engine {
-            engine.shared.hint(queue);
-        }
-    }
-
-    async fn submit_once(&self, key: &str, task: NewTask, known: &Known) -> Result<Uuid, SubmitError> {
-        let (namespace, template) = (known.template.namespace(), known.template.name());
-        let mut connection = self.inner.store.writer().await?;
-        let scoped = submit::Key { namespace, template, key };
-        match submit::submit_once(&mut connection, &task, scoped).await? {
-            None => {
-                self.say_due(&task.queue);
-                Ok(task.uuid)
-            }
-            Some(used) if used.same_input => Ok(used.task),
-            Some(used) => Err(SubmitError::KeyReused { key: key.to_owned(), task: used.task }),
-        }
-    }
-
-    async fn submit_as(&self, id: Uuid, submission: Submission) -> Result<Uuid, SubmitError> {
-        let key = submission.idempotency_key.clone();
-        if key.as_deref().is_some_and(str::is_empty) {
-            return Err(SubmitError::EmptyKey);
-        }
-        let due = submission.delay.is_zero();
-        let (task, known) = self.new_task(id, submission)?;
-        if let Some(key) = key {
-            return self.submit_once(&key, task, known).await;
-        }
-        // A process with room holds its own submissions from the start, which saves taking them.
-        let engine = self.inner.engine.as_ref().filter(|_| due);
-        let Some(room) = engine.and_then(|engine| engine.reserve(&task.queue)) else {
-            let mut connection = self.inner.store.writer().await?;
-            submit::submit(&mut connection, std::slice::from_ref(&task), None).await?;
-            drop(connection);
-            self.say_due(&task.queue);
-            return Ok(id);
-        };
-        // Goes on where the caller stops waiting: the task would be held here, and nobody here know of it.
-        let adding = tokio::spawn(add_held(self.inner.store.clone(), task, room));
-        match adding.await {
-            Ok(added) => Ok(added.map(|()| id)?),
-            Err(_) => Err(store::Error::stopping().into()),
-        }
-    }
-
-    fn new_task(&self, uuid: Uuid, submission: Submission) -> Result<(NewTask, &Known), SubmitError> {
-        submission.check()?;
-        let known = self.inner.catalog.known(&submission.template)?;
-        if let Some(reason) = unsupported(&known.template) {
-            return Err(SubmitError::Unsupported { template: full_name(&known.template), reason });
-        }
-        let problems = known.problems(&submission.context);
-        if !problems.is_empty() {
-            return Err(SubmitError::Context { template: known.full_name(), problems });
-        }
-        let now = self.inner.clock.now();
-        let task = NewTask {
-            uuid,
-            correlation_id: submission.correlation_id.unwrap_or_else(Uuid::now_v7),
-            template: known.number,
-            context: submission.context,
-            tags: None,
-            created_at: now,
-            run_at: now + submission.delay,
-            priority: submission.priority,
-            queue: known.template.namespace().to_owned(),
-        };
-        Ok((task, known))
-    }
-
-    /// Adds a task of `template`, waits for it and returns its result.
-    ///
-    /// # Errors
-    /// When the task was not added, came to rest without a result, or its result is no `T`.
-    pub async fn run<T: DeserializeOwned>(
-        &self,
-        template: &str,
-        context: &(impl Serialize + ?Sized),
-    ) -> Result<T, WaitError> {
-        let submission = Submission::to(template).context(context).map_err(SubmitError::from)?;
-        let task = self.submit(submission).await?;
-        let report = self.wait(task).await?;
-        if report.state != TaskState::Complete {
-            return Err(WaitError::Unsuccessful { task, state: report.state, cause: report.cause });
-        }
-        serde_json::from_value(report.result).map_err(|source| WaitError::Form { task, source })
-    }
-
-    /// Watches a task while this process has it.
-    #[must_use]
-    pub fn watch(&self, task: Uuid) -> Watch {
-        let updates = self.inner.engine.as_ref().map(|engine| engine.shared.watchers.add(task));
-        Watch::new(task, updates)
-    }
-
-    /// Waits until a task is over or cannot go on by itself, whichever process has it.
-    ///
-    /// # Errors
-    /// When there is no such task or the database does not answer.
-    pub async fn wait(&self, task: Uuid) -> Result<TaskReport, WaitError> {
-        let mut watch = self.watch(task);
-        loop {
-            let mut connection = self.inner.store.reader().await?;
-            let state = view::state(&mut connection, task).await?.ok_or(WaitError::UnknownTask(task))?;
-            drop(connection);
-            let rests = |state: TaskState| {
-                state.is_final() || matches!(state, TaskState::BlockedByFailures | TaskState::Paused)
-            };
-            let here = tokio::select! {
-                state = left(&mut watch), if !rests(state) => state,
-                () = tokio::time::sleep(LOOK), if !rests(state) => None,
-                else => Some(state),
-            };
-            if here.is_some_and(rests) {
-                return self.show(task).await?.ok_or(WaitError::UnknownTask(task));
-            }
+            submits,
+            looks,
+            statements,
         }
     }
 
@@ -397,11 +175,11 @@ impl Tasker {
         Ok(self.show_with_template(task).await?.map(|(report, _)| report))
     }
 
-    /// A task with the template it started with, whatever files say now.
-    pub(crate) async fn show_with_template(
-        &self,
-        task: Uuid,
-    ) -> store::Result<Option<(TaskReport, Arc<Template>)>> {
+    /// A task with the template it started with, whatever files say now; `None` when there is no such task.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn show_with_template(&self, task: Uuid) -> store::Result<Option<(TaskReport, Arc<Template>)>> {
         let mut connection = self.inner.store.reader().await?;
         let Some((task, history)) = view::find(&mut connection, task).await? else { return Ok(None) };
         let on_offer = match task.state {
@@ -414,42 +192,17 @@ impl Tasker {
         let running = match task.state {
             TaskState::InProgress | TaskState::Compensating => {
                 let mut running = activity::of(&mut connection, task.uuid, now).await?;
-                running
-                    .extend(self.inner.engine.iter().flat_map(|engine| engine.shared.running.of(task.uuid)));
+                running.extend(self.inner.engine.iter().flat_map(|engine| engine.running_of(task.uuid)));
                 running
             }
             _ => Vec::new(),
         };
+        let workers = view::workers(&mut connection, task.task).await?;
         drop(connection);
         let plan = self.inner.plans.kept(task.template).await?;
-        let mut report = TaskReport::new(task, &history, &plan, &on_offer, now);
+        let mut report = TaskReport::new(task, &history, &plan, (&on_offer, &workers), now);
         report.show_running(&running);
         Ok(Some((report, plan.template.clone())))
-    }
-
-    /// At most `limit` tasks, newest first, in this state and of this namespace where these are given.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn list(
-        &self,
-        state: Option<TaskState>,
-        namespace: Option<&str>,
-        limit: usize,
-    ) -> store::Result<Vec<TaskSummary>> {
-        let mut connection = self.inner.store.reader().await?;
-        let lines = view::list(&mut connection, state, namespace, None, limit).await?;
-        let mut tasks = Vec::with_capacity(lines.len());
-        for line in lines {
-            let on_offer = match line.state {
-                TaskState::InProgress | TaskState::Compensating => {
-                    share::offered_of(&mut connection, line.task).await?
-                }
-                _ => Vec::new(),
-            };
-            tasks.push(TaskSummary::new(line, &on_offer));
-        }
-        Ok(tasks)
     }
 
     /// The processes that run tasks on this database.
@@ -489,48 +242,8 @@ impl Tasker {
         if let Some(engine) = inner.engine {
             engine.stop().await?;
         }
-        inner.announcer.flush().await;
+        inner.notifier.flush().await;
         inner.store.close().await;
         Ok(())
-    }
-
-    /// The context of an empty submission.
-    #[must_use]
-    pub fn empty_context() -> Json {
-        Json::stored("{}")
-    }
-}
-
-/// Adds a task that this process holds from the start.
-async fn add_held(store: Store, task: NewTask, room: Room) -> store::Result<()> {
-    let mut connection = store.writer().await?;
-    let added = submit::submit(&mut connection, std::slice::from_ref(&task), Some(room.worker())).await?;
-    drop(connection);
-    if let Some(&number) = added.first() {
-        room.take(Claimed {
-            lease: Lease { task: number, epoch: 1 },
-            takeovers: 0,
-            uuid: task.uuid,
-            template: task.template,
-            correlation_id: task.correlation_id,
-            created_at: task.created_at,
-            context: task.context,
-            history: History::default(),
-        });
-    }
-    Ok(())
-}
-
-/// The state in which the task leaves this process.
-async fn left(watch: &mut Watch) -> Option<TaskState> {
-    match &mut watch.updates {
-        Some(updates) => loop {
-            match updates.next().await {
-                Some(Update::Left { state }) => return Some(state),
-                Some(_) => {}
-                None => return None,
-            }
-        },
-        None => std::future::pending().await,
     }
 }

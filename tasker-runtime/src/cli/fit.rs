@@ -19,6 +19,17 @@ pub(super) fn cut(text: &str, width: usize) -> String {
     text.chars().take_while(fits).chain((width > 0).then_some('…')).collect()
 }
 
+/// A name in at most `width` columns, with its end: that is often what tells it from others.
+fn cut_middle(name: &str, width: usize) -> String {
+    if width_of(name) <= width {
+        return name.to_owned();
+    }
+    let end = cut_start(name, width / 3 + 1);
+    // The `…` of the beginning stands for both.
+    let end = end.strip_prefix('…').unwrap_or(&end);
+    cut(name, width - width_of(end)) + end
+}
+
 /// The end of `text` in at most `width` columns.
 fn cut_start(text: &str, width: usize) -> String {
     let reversed: String = text.chars().rev().collect();
@@ -33,7 +44,7 @@ pub(super) fn fitted([left, name, also]: [&str; 3], state: &str, rest: &[String]
     let left = cut_start(left, room.saturating_sub(width_of(name)).max(room / 3));
     let room = room.saturating_sub(width_of(&left));
     let also = if width_of(name) + width_of(also) <= room { also } else { "" };
-    let mut row = format!("{left}{}{also}{state}", cut(name, room));
+    let mut row = format!("{left}{}{also}{state}", cut_middle(name, room));
     for part in rest {
         let room = width.saturating_sub(width_of(&row));
         if width_of(part) <= room {
@@ -69,7 +80,7 @@ mod tests {
         let rest = [String::new(), String::new(), " {\"a\": 1}".to_owned()];
         let row = fitted(["└─ ", "a", " (also after b)"], "  ✓", &rest, 79);
         assert_eq!(row, "└─ a (also after b)  ✓ {\"a\": 1}");
-        assert_eq!(fitted(["└─ ", "abcdef", " (also after b)"], "  ✓", &rest, 10), "… abcd…  ✓");
+        assert_eq!(fitted(["└─ ", "abcdef", " (also after b)"], "  ✓", &rest, 10), "… abc…f  ✓");
         assert_eq!(cut("日本語", 5), "日本…");
         assert_eq!(cut("日本語", 4), "日…");
         assert_eq!((cut("ab", 2), cut("ab", 0)), ("ab".to_owned(), String::new()));

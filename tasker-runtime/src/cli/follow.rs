@@ -32,7 +32,7 @@ pub(super) async fn follow(
 ) -> Result<TaskReport, Failure> {
     let task = watch.task();
     let come_back = format!("tasker {} {task}", until.come_back);
-    let mut rest = std::pin::pin!(tasker.wait(task));
+    let mut rest = std::pin::pin!(rested(tasker, task));
     let mut looked = std::pin::pin!(look(tasker, task));
     let mut limit = std::pin::pin!(async {
         match until.timeout {
@@ -77,6 +77,12 @@ pub(super) async fn follow(
             }
         }
     }
+}
+
+/// The task once it is over or cannot go on by itself.
+async fn rested(tasker: &Tasker, task: Uuid) -> Result<TaskReport, WaitError> {
+    tasker.wait(task).await?;
+    tasker.show(task).await?.ok_or(WaitError::UnknownTask(task))
 }
 
 /// The report, a moment from now.

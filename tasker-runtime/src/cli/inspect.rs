@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{Context, Done, Failure, Form, fit::cut, output, printable::printable, task_id};
 use crate::{
-    api::{StepReport, TaskReport},
+    api::{Cursor, StepReport, TaskFilter, TaskReport},
     model::{StepState, TaskState, Timestamp},
 };
 
@@ -18,9 +18,18 @@ pub(crate) struct List {
     /// Only tasks of this namespace
     #[arg(long)]
     namespace: Option<String>,
+    /// Only tasks of this template, as namespace/name
+    #[arg(long)]
+    template: Option<String>,
+    /// Only tasks with this correlation id
+    #[arg(long, value_name = "ID")]
+    correlation_id: Option<Uuid>,
     /// At most this many
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
+    /// Go on where an earlier list ended, which said so
+    #[arg(long, value_name = "CURSOR")]
+    after: Option<Cursor>,
 }
 
 /// Show a task with all its steps.
@@ -43,11 +52,29 @@ pub(crate) fn unknown_task(task: Uuid) -> Failure {
 }
 
 impl List {
+    fn filter(&self) -> TaskFilter {
+        let filter = TaskFilter::new().limit(self.limit as usize);
+        let filter = self.state.into_iter().fold(filter, TaskFilter::state);
+        let filter = self.namespace.iter().fold(filter, |filter, name| filter.namespace(name));
+        let filter = self.template.iter().fold(filter, |filter, name| filter.template(name));
+        let filter = self.correlation_id.iter().fold(filter, |filter, id| filter.correlation_id(*id));
+        self.after.into_iter().fold(filter, TaskFilter::after)
+    }
+
     pub(crate) async fn run(self, context: Context) -> Done {
         let form = context.global.output;
-        let tasker = context.visiting()?.kept_only().connect().await?;
-        let tasks = tasker.list(self.state, self.namespace.as_deref(), self.limit as usize).await?;
-        output::list(&tasks, form, &["task", "template", "state", "created", "took", "note"], |task| {
+        let tasker = context.visiting()?.without_templates().connect().await?;
+        let mut page = tasker.list(&self.filter()).await?;
+        // What is rare may be on a later page.
+        while page.tasks.is_empty()
+            && let Some(next) = page.next
+        {
+            page = tasker.list(&self.filter().after(next)).await?;
+        }
+        if let Some(next) = page.next {
+            output::say!("{}", output::dim(&format!("there may be more: --after {next}")));
+        }
+        output::list(&page.tasks, form, &["task", "template", "state", "created", "took", "note"], |task| {
             vec![
                 task.task_id.to_string(),
                 format!("{}/{}", task.namespace, task.template),
@@ -63,7 +90,7 @@ impl List {
 impl Show {
     pub(crate) async fn run(self, context: Context) -> Done {
         let form = context.global.output;
-        let tasker = context.visiting()?.kept_only().connect().await?;
+        let tasker = context.visiting()?.without_templates().connect().await?;
         let report = tasker.show(self.task).await?.ok_or_else(|| unknown_task(self.task))?;
         if form != Form::Table {
             return output::json(&report, form);
@@ -173,7 +200,7 @@ impl Workers {
     pub(crate) async fn run(self, context: Context) -> Done {
         let Self::List = self;
         let form = context.global.output;
-        let workers = context.visiting()?.kept_only().connect().await?.workers().await?;
+        let workers = context.visiting()?.without_templates().connect().await?.workers().await?;
         output::list(&workers, form, &["worker", "name", "started", "seen", "handlers", "queues"], |worker| {
             vec![
                 worker.worker.to_string(),
@@ -198,7 +225,7 @@ impl DeadLetters {
     pub(crate) async fn run(self, context: Context) -> Done {
         let Self::List = self;
         let form = context.global.output;
-        let letters = context.visiting()?.kept_only().connect().await?.dead_letters(1000).await?;
+        let letters = context.visiting()?.without_templates().connect().await?.dead_letters(1000).await?;
         output::list(&letters, form, &["task", "template", "since", "reason"], |letter| {
             vec![
                 letter.task_id.to_string(),

@@ -129,7 +129,7 @@ impl Live {
                 let state = if retry_at.is_some() { StepState::WaitingForRetry } else { StepState::Error };
                 (*step, Line::new(state, *attempt, &format!("{}: {}", error.code(), error.message())))
             }
-            Update::Left { .. } => return,
+            Update::Left { .. } | Update::Lost => return,
         };
         let name = self.name(no);
         let place = (line.attempt * 2).saturating_sub(u32::from(line.state == StepState::InProgress));

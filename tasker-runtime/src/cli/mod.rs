@@ -42,7 +42,7 @@ use crate::{
 
 /// Durable workflows: submit, run and inspect tasks.
 #[derive(Debug, Parser)]
-#[command(name = "tasker", version, about, disable_help_subcommand = true, after_help = EXIT_CODES)]
+#[command(name = "tasker", version, disable_help_subcommand = true, after_help = EXIT_CODES)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -388,6 +388,8 @@ impl Context {
     pub(crate) fn without_database(self) -> Builder {
         let directory = self.directory();
         let replace = self.global.replace || self.config.settings().templates.replace;
-        self.builder.config(&self.config).template_directory(directory).replace_templates(replace)
+        let actor = std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned());
+        let builder = self.builder.config(&self.config).actor(actor);
+        builder.template_directory(directory).replace_templates(replace)
     }
 }

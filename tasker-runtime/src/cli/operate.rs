@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{Context, Done, Failure, input, inspect, output, task_id};
 use crate::{
-    api::{Answer, AskError},
+    api::{CommandOutcome, OperateError},
     model::{Command, TaskState},
 };
 
@@ -52,55 +52,57 @@ pub(crate) struct Whole {
 
 impl Retry {
     pub(crate) async fn run(self, context: Context) -> Done {
-        ask(context, self.task, Command::Retry { steps: self.steps }).await
+        operate(context, self.task, Command::Retry { steps: self.steps }).await
     }
 }
 
 impl Resolve {
     pub(crate) async fn run(self, context: Context) -> Done {
         let result = input::read(&self.result, "--result", "resolve")?;
-        ask(context, self.task, Command::Resolve { step: self.step, result }).await
+        operate(context, self.task, Command::Resolve { step: self.step, result }).await
     }
 }
 
 impl Skip {
     pub(crate) async fn run(self, context: Context) -> Done {
-        ask(context, self.task, Command::Skip { step: self.step }).await
+        operate(context, self.task, Command::Skip { step: self.step }).await
     }
 }
 
 impl Whole {
     pub(crate) async fn cancel(self, context: Context) -> Done {
-        ask(context, self.task, Command::Cancel).await
+        operate(context, self.task, Command::Cancel).await
     }
 
     pub(crate) async fn give_up(self, context: Context) -> Done {
-        ask(context, self.task, Command::GiveUp).await
+        operate(context, self.task, Command::GiveUp).await
     }
 
     pub(crate) async fn pause(self, context: Context) -> Done {
-        ask(context, self.task, Command::Pause).await
+        operate(context, self.task, Command::Pause).await
     }
 }
 
-async fn ask(context: Context, task: Uuid, command: Command) -> Done {
+async fn operate(context: Context, task: Uuid, command: Command) -> Done {
     let form = context.global.output;
-    let tasker = context.visiting()?.kept_only().connect().await?;
-    let answer = tasker.ask(task, &command).await.map_err(|error| match error {
-        AskError::Store(error) => error.into(),
-        AskError::UnknownTask(task) => inspect::unknown_task(task),
+    let tasker = context.visiting()?.without_templates().connect().await?;
+    let outcome = tasker.operate(task, &command).await.map_err(|error| match error {
+        OperateError::Store(error) => error.into(),
+        OperateError::UnknownTask(task) => inspect::unknown_task(task),
         error => Failure::run(error).try_this(format!("tasker show {task}")),
     })?;
     let report = tasker.show(task).await?.ok_or_else(|| inspect::unknown_task(task))?;
     tasker.stop().await?;
     let (verb, state) = (command.verb().replace('_', "-"), output::task_state(report.state));
-    match (answer, report.state) {
-        (Answer::Asked, _) => {
+    match (outcome, report.state) {
+        (CommandOutcome::Pending, _) => {
             output::say!(
                 "{verb}: requested: {task} is {state} until the process that runs it follows the request"
             );
         }
-        (Answer::Followed, TaskState::Pending | TaskState::Compensating) if form == super::Form::Table => {
+        (CommandOutcome::Followed, TaskState::Pending | TaskState::Compensating)
+            if form == super::Form::Table =>
+        {
             output::say!("{verb}: {task} is {state}, until `tasker serve` or `tasker resume {task}`");
         }
         _ if form == super::Form::Table => output::say!("{verb}: {task} is {state}"),

@@ -15,7 +15,7 @@ use super::{
     task_id,
 };
 use crate::{
-    api::{AskError, Submission, SubmitError, TaskReport, Tasker, UnknownTemplate},
+    api::{OperateError, Submission, SubmitError, TaskReport, Tasker, UnknownTemplate},
     model::{Command, CommandError},
     template::Template,
 };
@@ -80,7 +80,7 @@ impl Submit {
     pub(crate) async fn run(self, context: Context) -> Done {
         let form = context.global.output;
         let submission = self.order.submission()?;
-        let tasker = context.visiting()?.wanting(&self.order.template).connect().await?;
+        let tasker = context.visiting()?.only(&self.order.template).connect().await?;
         tell_left_out(&tasker);
         let template =
             tasker.catalog().find(&self.order.template).map_err(|error| refused(error.into(), None))?.clone();
@@ -107,7 +107,7 @@ pub(crate) struct Watching {
 impl Watching {
     pub(crate) async fn run(self, context: Context, mut signals: Signals) -> Done {
         let form = context.global.output;
-        let tasker = context.visiting()?.kept_only().connect().await?;
+        let tasker = context.visiting()?.without_templates().connect().await?;
         let (report, template) = seen(&tasker, self.task).await?;
         signals.take_over();
         let mut live = Live::new(template, form != Form::Table);
@@ -144,7 +144,7 @@ impl Run {
     pub(crate) async fn run(self, context: Context, mut signals: Signals) -> Done {
         let submission = self.order.submission()?;
         let (form, patience) = (context.global.output, context.patience());
-        let builder = context.builder()?.wanting(&self.order.template);
+        let builder = context.builder()?.only(&self.order.template);
         signals.take_over();
         let Some(started) = signals.unless_stopped(builder.start()).await else {
             return Err(Failure::interrupted("interrupted; nothing was submitted"));
@@ -227,10 +227,12 @@ impl Resume {
         let (report, template) = seen(tasker, self.task).await?;
         let mut live = Live::new(template, form != Form::Table);
         live.look(&report);
-        match tasker.ask(self.task, &Command::Resume).await {
+        match tasker.operate(self.task, &Command::Resume).await {
             // Nobody paused it: it was interrupted.
-            Ok(_) | Err(AskError::Refused(CommandError::NotPaused(_) | CommandError::Over(_))) => Ok(live),
-            Err(AskError::Store(error)) => Err(error.into()),
+            Ok(_) | Err(OperateError::Refused(CommandError::NotPaused(_) | CommandError::Over(_))) => {
+                Ok(live)
+            }
+            Err(OperateError::Store(error)) => Err(error.into()),
             Err(error) => Err(Failure::run(error)),
         }
     }

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{Context, Done, Failure, output, printable::printable, signals::Signals};
 use crate::{
-    api::{Prepared, StartError, Tasker},
+    api::{Checked, StartError, Tasker},
     config::redact,
     store::Location,
 };
@@ -18,7 +18,7 @@ pub(crate) struct Serve {}
 impl Serve {
     pub(crate) async fn run(self, context: Context, mut signals: Signals) -> Done {
         let (database, patience) = (context.location()?, context.patience());
-        let prepared = context.builder()?.prepare()?;
+        let prepared = context.builder()?.check()?;
         signals.take_over();
         let Some(tasker) = start(&prepared, &database, &mut signals).await? else { return Ok(()) };
         let templates = tasker.catalog().iter().count();
@@ -35,7 +35,7 @@ impl Serve {
 
 /// Starts, as soon as the database answers; `None` when a signal came first.
 async fn start(
-    prepared: &Prepared,
+    prepared: &Checked,
     database: &Location,
     signals: &mut Signals,
 ) -> Result<Option<Tasker>, Failure> {

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::{Context, Done, Failure, Form, new, output, printable::printable};
 use crate::{
-    api::{Catalog, catalog},
+    api::Catalog,
+    registry,
     template::{self, Loaded, Verdict},
 };
 
@@ -58,11 +59,11 @@ impl Command {
 
 impl Check {
     fn run(self, context: &Context) -> Done {
-        let registry = context.registry();
-        let registry = (!self.no_handlers).then_some(&registry);
+        let linked = context.registry();
+        let linked = (!self.no_handlers).then_some(&linked);
         let most = Some(context.config.settings().limits.max_decision_depth);
         let with = |read: &dyn Fn(&template::Options<'_>) -> Vec<Loaded>| {
-            catalog::read_with(registry, |options| {
+            registry::read_templates(linked, |options| {
                 read(&template::Options { max_decision_depth: most, ..*options })
             })
         };

@@ -295,10 +295,12 @@ settings! {
         partial ("partial"): bool = "false", Form::Flag,
             "whether templates may name handlers this process lacks; their steps go to other processes";
     }
-    /// Limits on templates.
+    /// Limits on templates and on what tasks carry.
     limits: Limits {
         max_decision_depth ("max_decision_depth"): u32 = "20", number(1, 1000, Unit::Count),
             "how many decisions may follow one another on a path through a template";
+        max_payload ("max_payload_bytes"): usize = "1048576", number(1024, 67_108_864, Unit::Bytes),
+            "how large the context of a task and the result of a step may be";
     }
     /// How this process runs tasks.
     worker: Worker {

@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use super::engine::Shared;
+use super::shared::Shared;
 use crate::{
     handler::{BatchPart, Instance, Progressing, Saved},
     model::{BatchOutcome, Json, Lease, Rules, StepError, StepNo, WorkerId},

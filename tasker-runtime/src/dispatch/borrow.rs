@@ -5,44 +5,51 @@
 //! taker; it is offered again.
 
 mod resolve;
+mod shown;
 
 use std::{
     collections::HashMap,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
 };
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
-use self::resolve::{Resolved, Resolver};
+use self::{
+    resolve::{Resolved, Resolver},
+    shown::{Group, Shown},
+};
 use super::{
-    announce::News,
-    body::{TaskBody, facts_of, results_of},
+    backoff::Backoff,
+    body::TaskBody,
     call::Came,
+    counters::Counters,
     driver::BATCH,
-    engine::Shared,
-    prepare::prepare_call,
-    take,
+    loans::Loans,
+    notify::{Notification, Notifier},
+    offers::Offers,
+    polling::Polling,
+    prepare::Calls,
+    shared::Shared,
 };
 use crate::{
     model::{
-        Json, Progress, StepNo, TaskNo, WorkerId,
+        Json, Served, StepNo, TaskNo, WorkerId,
         task_loop::{self, AttemptEnded, retry_at},
     },
     orchestration::{
-        compiled::CompiledTemplate,
+        journal::History,
+        plans::CompiledTemplates,
         share::{self, Outcome, Taken},
     },
 };
 
 /// A step that runs here for another process.
 struct Borrowed {
-    taken: Taken,
-    /// The template, with the handler of this step that is here.
-    compiled: Arc<CompiledTemplate>,
-    /// Where the task stood when the step was taken.
-    progress: Arc<Progress>,
+    /// Who lent it.
+    owner: WorkerId,
+    /// Its task, as it was when the step was taken.
+    known: Arc<Shown>,
     /// Which loan it is. The same attempt may be lent here again while its first call still runs: what that
     /// one comes to is not wanted any more.
     loan: u64,
@@ -51,15 +58,23 @@ struct Borrowed {
     stop: CancellationToken,
 }
 
-/// What the steps of one task that were taken together have in common.
-struct Shown {
-    body: TaskBody,
-    progress: Arc<Progress>,
+/// What a borrower needs of its process.
+pub(crate) struct Surroundings {
+    pub polling: Polling,
+    pub plans: Arc<CompiledTemplates>,
+    pub served: Served,
+    pub offers: Arc<Offers>,
+    pub loans: Arc<Loans>,
+    pub notifier: Notifier,
+    pub counters: Arc<Counters>,
 }
 
 /// Runs what others offer.
 pub(crate) struct Borrower {
     shared: Arc<Shared>,
+    calls: Calls,
+    around: Surroundings,
+    trouble: Backoff,
     resolver: Resolver,
     sender: UnboundedSender<(u64, AttemptEnded)>,
     done: UnboundedReceiver<(u64, AttemptEnded)>,
@@ -74,11 +89,15 @@ pub(crate) struct Borrower {
 }
 
 impl Borrower {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(calls: Calls, around: Surroundings) -> Self {
         let (sender, done) = unbounded_channel();
-        let (worker, resolver) = (shared.worker(), Resolver::default());
+        let (shared, resolver) = (calls.shared.clone(), Resolver::default());
+        let worker = shared.worker();
         Self {
             shared,
+            calls,
+            around,
+            trouble: Backoff::new("offers and borrowed steps wait for the database"),
             resolver,
             sender,
             done,
@@ -96,8 +115,8 @@ impl Borrower {
             tokio::select! {
                 () = self.shared.stopping.cancelled() => break,
                 _ = self.done.recv_many(&mut arrived, BATCH) => self.give_back(arrived.drain(..)).await,
-                () = self.shared.offered.notified() => self.take().await,
-                () = self.shared.clock.sleep(take::pause(&self.shared)) => self.take().await,
+                () = self.around.offers.wait() => self.take().await,
+                () = self.shared.clock.sleep(self.around.polling.spread(self.shared.settings.poll)) => self.take().await,
             }
         }
         self.borrowed.values().for_each(|borrowed| borrowed.stop.cancel());
@@ -125,26 +144,26 @@ impl Borrower {
         if std::mem::take(&mut self.loans_unknown) {
             self.look_after().await;
         }
-        let shared = self.shared.clone();
+        let (shared, permits) = (self.shared.clone(), self.calls.permits.clone());
         // Whoever ends from here on has the offers looked at again.
-        shared.passed_over.store(true, Ordering::SeqCst);
-        let mut full = shared.permits.free() == 0;
+        self.around.offers.set_skipped(true);
+        let mut full = permits.free() == 0;
         if !full {
             let on_offer = async { share::on_offer(&mut shared.store.reader().await?).await };
             let on_offer = on_offer.await.unwrap_or_else(|error| {
-                tracing::warn!(%error, "offers wait for the database");
+                self.trouble.note(&error);
                 Vec::new()
             });
-            let registry = shared.plans.registry().current();
+            let registry = self.around.plans.registry().current();
             for target in on_offer {
-                let Some(resolved) = self.resolver.resolve(&registry, &shared.served, &target) else {
+                let Some(resolved) = self.resolver.resolve(&registry, &self.around.served, &target) else {
                     continue;
                 };
-                let room = resolved.room(&shared.permits);
+                let room = resolved.room(&permits);
                 full |= room == 0 || self.take_for(&target, &resolved, room).await == room;
             }
         }
-        shared.passed_over.store(full, Ordering::SeqCst);
+        self.around.offers.set_skipped(full);
     }
 
     /// Takes `room` steps at most that are offered for this target, and returns how many.
@@ -162,7 +181,7 @@ impl Borrower {
             Err(error) => {
                 // They may be taken all the same.
                 self.loans_unknown = true;
-                tracing::warn!(%error, "offers wait for the database");
+                self.trouble.note(&error);
                 0
             }
         }
@@ -184,69 +203,83 @@ impl Borrower {
             }
             Err(error) => {
                 self.loans_unknown = true;
-                tracing::warn!(%error, "what this worker has on loan waits for the database");
+                self.trouble.note(&error);
             }
         }
     }
 
-    /// Starts steps that were taken together. The history of a task is folded once for all of its steps.
+    /// Starts steps that were taken together.
     async fn start_all(&mut self, taken: Vec<Taken>, resolved: &Resolved) {
-        let mut shown: HashMap<(TaskNo, u32), Shown> = HashMap::new();
-        let mut outcomes = Vec::new();
-        for taken in taken {
-            let step = taken.attempt.step;
-            let place = (taken.attempt.task(), step.step());
-            if !shown.contains_key(&place) {
-                match self.show(&taken, resolved).await {
-                    Some(known) => drop(shown.insert(place, known)),
-                    None => {
-                        self.hand_back(taken.attempt.task(), step).await;
-                        continue;
-                    }
-                }
+        let groups = self.groups(taken, resolved).await;
+        let read = async { shown::read(&mut self.shared.store.reader().await?, &groups).await };
+        let histories = match read.await {
+            Ok(histories) => histories,
+            Err(error) => {
+                // They are on loan here, and nothing runs.
+                self.loans_unknown = true;
+                self.trouble.note(&error);
+                return;
             }
-            let Some(known) = shown.get(&place) else { continue };
-            if step.undoes().is_some() && known.body.plan.handler(step).is_none() {
-                outcomes.extend(self.not_compensated(taken).await);
-            } else {
-                self.start(taken, known).await;
+        };
+        let mut outcomes = Vec::new();
+        for group in groups {
+            let Some(task) = group.taken.first().map(|taken| taken.attempt.task()) else { continue };
+            let known = match histories.get(&task) {
+                Some(history) => Shown::of(&group, history),
+                None => Shown::of(&group, &History::default()),
+            };
+            let known = Arc::new(known);
+            for taken in group.taken {
+                let step = taken.attempt.step;
+                if step.undoes().is_some() && known.body.plan.handler(step).is_none() {
+                    outcomes.extend(self.not_compensated(taken, &known).await);
+                } else {
+                    self.start(taken, &known).await;
+                }
             }
         }
         self.record(outcomes).await;
     }
 
-    /// What the handlers of a task's steps see of it, and where it stands.
-    async fn show(&self, taken: &Taken, resolved: &Resolved) -> Option<Shown> {
-        let task = &taken.task;
-        let compiled = self.shared.plans.get(task.template).await.ok()?;
-        let compiled = self.shared.plans.bound(compiled, taken.attempt.step.step(), &resolved.handler);
-        let progress = task.history.replay(compiled.rules().clone());
-        let results = results_of(&compiled, &progress, &task.history);
-        let facts =
-            facts_of(task.uuid, task.correlation_id, &compiled, task.context.clone(), task.created_at);
-        let cancel = CancellationToken::new();
-        let body = TaskBody { facts, plan: compiled, results, stop: cancel.child_token(), cancel };
-        Some(Shown { body, progress: Arc::new(progress) })
+    /// The steps of each task, with the rules they follow here; what follows none is handed back.
+    async fn groups(&mut self, taken: Vec<Taken>, resolved: &Resolved) -> Vec<Group> {
+        let mut by_task: HashMap<TaskNo, Vec<Group>> = HashMap::new();
+        for taken in taken {
+            let (task, step) = (taken.attempt.task(), taken.attempt.step);
+            let groups = by_task.entry(task).or_default();
+            let place = StepNo::of(step.step());
+            let follows = |group: &&mut Group| group.compiled.key(place) == Some(resolved.handler.key());
+            if let Some(group) = groups.iter_mut().find(follows) {
+                group.taken.push(taken);
+                continue;
+            }
+            let Ok(compiled) = self.around.plans.get(taken.task.template).await else {
+                self.hand_back(task, step).await;
+                continue;
+            };
+            let compiled = self.around.plans.bound(compiled, step.step(), &resolved.handler);
+            groups.push(Group { task: taken.task.clone(), compiled, taken: vec![taken] });
+        }
+        by_task.into_values().flatten().collect()
     }
 
-    async fn start(&mut self, taken: Taken, known: &Shown) {
+    async fn start(&mut self, taken: Taken, known: &Arc<Shown>) {
         let attempt = taken.attempt;
         let (task, step) = (attempt.task(), attempt.step);
-        let Shown { body, progress } = known;
+        let Shown { body, progress, .. } = &**known;
         let cancel = CancellationToken::new();
         let stop = cancel.child_token();
         let (facts, plan, results) = (body.facts.clone(), body.plan.clone(), body.results.clone());
         let own = TaskBody { facts, plan, results, cancel: cancel.clone(), stop: stop.clone() };
         let call = task_loop::Call::of(progress, attempt);
-        let Some(mut call) = prepare_call(&self.shared, &own, call, false) else {
+        let Some(mut call) = self.calls.prepare(&own, call, false) else {
             return self.hand_back(task, step).await;
         };
         // What is on its way to its permit must not look like room for more.
         call.permit = call.permit.taken();
         self.loans += 1;
         let loan = self.loans;
-        let (compiled, progress) = (own.plan, progress.clone());
-        let borrowed = Borrowed { taken, compiled, progress, loan, cancel, stop };
+        let borrowed = Borrowed { owner: taken.owner, known: known.clone(), loan, cancel, stop };
         if let Some(former) = self.borrowed.insert((task, step), borrowed) {
             // Lent anew since: what the earlier loan comes to is refused.
             former.cancel.cancel();
@@ -263,8 +296,8 @@ impl Borrower {
 
     /// What came of a compensation that nobody has written: nothing had to be done. One that somebody has begun
     /// exists elsewhere, and is left to them.
-    async fn not_compensated(&mut self, taken: Taken) -> Option<Outcome> {
-        let Taken { attempt, owner, task } = taken;
+    async fn not_compensated(&mut self, taken: Taken, known: &Shown) -> Option<Outcome> {
+        let Taken { attempt, owner, .. } = taken;
         if attempt.number > 1 {
             self.hand_back(attempt.task(), attempt.step).await;
             return None;
@@ -276,7 +309,7 @@ impl Borrower {
             step: attempt.step,
             attempt: attempt.number,
             started_at: now,
-            finished_at: task.after_all(now),
+            finished_at: known.after_all(now),
             result: Ok(Json::null()),
         })
     }
@@ -288,8 +321,8 @@ impl Borrower {
             outcomes.extend(self.outcome(loan, ended).await);
         }
         self.record(outcomes).await;
-        if self.shared.permits.free() > 0 {
-            self.shared.offered.notify_one();
+        if self.calls.permits.free() > 0 {
+            self.around.offers.changed();
         }
     }
 
@@ -298,27 +331,27 @@ impl Borrower {
         let attempt = ended.attempt;
         let (task, step) = (attempt.task(), attempt.step);
         if self.borrowed.get(&(task, step)).is_none_or(|borrowed| borrowed.loan != loan) {
-            self.shared.counters.late.fetch_add(1, Ordering::Relaxed);
+            self.around.counters.late.fetch_add(1, Ordering::Relaxed);
             tracing::debug!(task = task.0, "late outcome refused: the step is on loan anew");
             return None;
         }
-        let Borrowed { taken, compiled, progress, .. } = self.borrowed.remove(&(task, step))?;
+        let Borrowed { owner, known, .. } = self.borrowed.remove(&(task, step))?;
         let Some(outcome) = ended.outcome else {
             self.hand_back(task, step).await;
             return None;
         };
-        let checked = outcome.and_then(|result| compiled.rules().checked(step, result));
+        let checked = outcome.and_then(|result| known.progress.rules().checked(step, result));
         let result = checked.map_err(|error| {
-            let retry_at = retry_at(&progress, attempt, &error, ended.finished_at);
+            let retry_at = retry_at(&known.progress, attempt, &error, ended.finished_at);
             (error, retry_at)
         });
         Some(Outcome {
             lease: attempt.lease,
-            owner: taken.owner,
+            owner,
             step,
             attempt: attempt.number,
             started_at: ended.started_at,
-            finished_at: taken.task.after_all(ended.finished_at),
+            finished_at: known.after_all(ended.finished_at),
             result,
         })
     }
@@ -335,8 +368,7 @@ impl Borrower {
             match (part, recorded.await) {
                 (_, Ok(written)) => self.tell(part, &written),
                 (_, Err(error)) if error.is_transient() => {
-                    tracing::warn!(%error, "the results of borrowed steps wait for the database");
-                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    self.trouble.wait(&error).await;
                     parts.push(part);
                 }
                 ([outcome], Err(error)) => {
@@ -355,13 +387,13 @@ impl Borrower {
     fn tell(&self, outcomes: &[Outcome], written: &[bool]) {
         for (outcome, written) in outcomes.iter().zip(written) {
             if !written {
-                self.shared.counters.late.fetch_add(1, Ordering::Relaxed);
+                self.around.counters.late.fetch_add(1, Ordering::Relaxed);
                 tracing::debug!(task = outcome.lease.task.0, "late outcome refused: the loan was lost");
                 continue;
             }
-            self.shared.announcer.tell(News::Returned(outcome.owner.0));
+            self.around.notifier.notify(Notification::Returned(outcome.owner.0));
             if outcome.owner == self.shared.worker() {
-                self.shared.returned.notify_one();
+                self.around.loans.something_returned();
             }
         }
     }
@@ -373,7 +405,7 @@ impl Borrower {
         };
         if let Err(error) = handed_back.await {
             self.loans_unknown = true;
-            tracing::warn!(%error, "a borrowed step could not be handed back yet");
+            self.trouble.note(&error);
         }
     }
 }

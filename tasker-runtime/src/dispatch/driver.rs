@@ -5,25 +5,30 @@
 //! has tasks and a connection of its own, so there is nothing to lock.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{Arc, atomic::Ordering},
 };
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{
-    announce::News,
     backoff::Backoff,
     body::{self, TaskBody},
     call::Came,
-    engine::{Counters, Shared},
+    claims::Claims,
+    command_loop::Commands,
+    counters::Counters,
+    loans::Loans,
     message::{Message, TaskLoops},
-    prepare::prepare_call,
-    watch::Update,
+    notify::{Notification, Notifier},
+    offers::Offers,
+    prepare::Calls,
+    shared::Shared,
+    watch::{Update, Watchers},
 };
 use crate::{
     model::{
-        Attempt, Batch, Exceptions, Fact, Failed, Lease, Offer, Timestamp,
+        Attempt, Batch, Exceptions, Fact, Failed, Lease, Offer, TaskNo, Timestamp,
         task_loop::{
             self, CommandAnswer, CommandWrite, Left, LoanReturned, Next, Round, TaskLoop, Unrunnable,
             Withdrawal, Written,
@@ -31,7 +36,9 @@ use crate::{
     },
     orchestration::{
         claim::{self, Claimed},
-        commands, record, share,
+        commands,
+        plans::CompiledTemplates,
+        record, share,
     },
     store::{self, Session},
 };
@@ -39,9 +46,24 @@ use crate::{
 /// At most this much is folded before it is written.
 pub(crate) const BATCH: usize = 1000;
 
+/// What drivers need of their process.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    pub calls: Calls,
+    pub plans: Arc<CompiledTemplates>,
+    pub claims: Arc<Claims>,
+    pub commands: Arc<Commands>,
+    pub loans: Arc<Loans>,
+    pub offers: Arc<Offers>,
+    pub notifier: Notifier,
+    pub watchers: Watchers,
+    pub counters: Arc<Counters>,
+}
+
 /// One task loop and what it is driven with.
 pub(crate) struct Driver {
     shared: Arc<Shared>,
+    around: Surroundings,
     session: Session,
     /// Where the attempts it starts report to.
     loops: TaskLoops,
@@ -51,10 +73,12 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn new(shared: Arc<Shared>, loops: TaskLoops) -> Self {
+    pub(crate) fn new(around: Surroundings, loops: TaskLoops) -> Self {
+        let shared = around.calls.shared.clone();
         Self {
             session: shared.store.session(),
             shared,
+            around,
             loops,
             tasks: TaskLoop::default(),
             writing: Backoff::new("results wait for the database"),
@@ -80,7 +104,7 @@ impl Driver {
             let exceptions = self.write(&batch).await;
             let next = self.tasks.recorded(batch, &exceptions, self.now());
             self.go_on(next).await;
-            self.shared.look_at_offers();
+            self.around.offers.permits_freed();
             if self.tasks.is_drained() {
                 break;
             }
@@ -125,7 +149,7 @@ impl Driver {
             task_loop::Message::Drain => self.tasks.bodies().for_each(|body| body.stop.cancel()),
             task_loop::Message::GiveBack => self.tasks.bodies().for_each(|body| body.cancel.cancel()),
             task_loop::Message::AttemptEnded(ended) if self.tasks.body(ended.attempt.lease).is_none() => {
-                self.shared.counters.late.fetch_add(1, Ordering::Relaxed);
+                self.around.counters.late.fetch_add(1, Ordering::Relaxed);
                 tracing::debug!(
                     task = ended.attempt.task().0,
                     "late outcome refused: the task is no longer held here"
@@ -141,7 +165,7 @@ impl Driver {
         match returned {
             LoanReturned::Done(entry) => {
                 body.results.complete(entry.step, entry.result.clone());
-                self.shared.watchers.tell(body.facts.id, || Update::Completed {
+                self.around.watchers.tell(body.facts.id, || Update::Completed {
                     step: entry.step,
                     attempt: entry.attempt,
                     took: entry.finished_at.since(entry.started_at),
@@ -168,14 +192,22 @@ impl Driver {
         }
         let Attempt { step, number: attempt, .. } = attempt;
         let failed = || Update::Failed { step, attempt, retry_at, error: error.clone() };
-        self.shared.watchers.tell(body.facts.id, failed);
+        self.around.watchers.tell(body.facts.id, failed);
     }
 
     async fn claimed(&mut self, claimed: Claimed) {
-        let message = match self.shared.plans.get(claimed.template).await {
+        let plan = match self.around.plans.get(claimed.template).await {
+            Ok(plan) => match claimed.history.unknown_step(plan.rules()) {
+                None => Ok(plan),
+                Some(step) => {
+                    Err(format!("its journal has step {}, and its template has no such step", step.code()))
+                }
+            },
+            Err(problem) => Err(problem.to_string()),
+        };
+        let message = match plan {
             Ok(plan) => task_loop::Message::Claimed(body::read_back(claimed, plan)),
-            Err(problem) => {
-                let cause = problem.to_string();
+            Err(cause) => {
                 tracing::warn!(task = %claimed.uuid, %cause, "task cannot run here");
                 let Claimed { lease, uuid: id, .. } = claimed;
                 task_loop::Message::Unrunnable(Unrunnable { lease, id, cause })
@@ -230,10 +262,10 @@ impl Driver {
             store::Result::Ok(())
         };
         if let Err(error) = let_go.await {
-            self.shared.leases_unknown();
+            self.around.claims.leases_unknown();
             self.other.note(&error);
         }
-        self.shared.hint_all();
+        self.around.claims.any_queue_may_have_work();
     }
 
     /// Says of tasks that are set aside why, before they are.
@@ -262,7 +294,7 @@ impl Driver {
                     break;
                 }
                 Ok(()) => {
-                    self.shared.returned.notify_one();
+                    self.around.loans.something_returned();
                     break;
                 }
             }
@@ -293,7 +325,7 @@ impl Driver {
 
     /// Counts what was recorded, and what came too late to be.
     fn count(&self, batch: &Batch, exceptions: &Exceptions) {
-        let Counters { writes, results, failures, late, .. } = &self.shared.counters;
+        let Counters { writes, results, failures, late, .. } = &*self.around.counters;
         let came_late = |attempt: Attempt| exceptions.lost.contains(&attempt.task());
         let late_results = batch.done.iter().filter(|done| came_late(done.attempt)).count();
         let late_failures = batch.failed.iter().filter(|failed| came_late(failed.attempt)).count();
@@ -306,15 +338,20 @@ impl Driver {
     /// What was written is durable: the steps below see it, those who watch are told, and what became ready
     /// starts.
     async fn go_on(&mut self, next: Next<TaskBody>) {
+        // Of tasks that end with this very write somebody may watch the last steps as well.
+        let watched = next.left.iter().filter(|_| !self.around.watchers.is_empty());
+        let leaving: HashMap<TaskNo, &TaskBody> =
+            watched.filter_map(|left| Some((left.task, left.body.as_ref()?))).collect();
+        let body_of = |lease: Lease| self.tasks.body(lease).or_else(|| leaving.get(&lease.task).copied());
         for done in next.done {
-            let Some(body) = self.tasks.body(done.attempt.lease) else { continue };
+            let Some(body) = body_of(done.attempt.lease) else { continue };
             let took = done.finished_at.since(done.started_at);
             let (Attempt { step, number: attempt, .. }, result) = (done.attempt, done.result);
             body.results.complete(step, result.clone());
-            self.shared.watchers.tell(body.facts.id, || Update::Completed { step, attempt, took, result });
+            self.around.watchers.tell(body.facts.id, || Update::Completed { step, attempt, took, result });
         }
         for Failed { attempt, retry_at, error, .. } in &next.failed {
-            if let Some(body) = self.tasks.body(attempt.lease) {
+            if let Some(body) = body_of(attempt.lease) {
                 self.note_failed(body, *attempt, *retry_at, error);
             }
         }
@@ -339,10 +376,10 @@ impl Driver {
             return;
         }
         if let Err(error) = record::end_many(&mut self.session, self.shared.worker(), ends).await {
-            self.shared.leases_unknown();
+            self.around.claims.leases_unknown();
             self.other.note(&error);
         }
-        self.shared.hint_all();
+        self.around.claims.any_queue_may_have_work();
     }
 
     async fn note_moved_on(&mut self, leases: &[Lease]) {
@@ -357,28 +394,27 @@ impl Driver {
 
     /// A task is held here no more.
     fn left(&self, left: Left<TaskBody>) {
-        self.shared.make_room();
+        self.around.claims.task_left();
         if left.followed {
             // What was asked has come about and is to be asked no more.
-            self.shared.asked.notify_one();
+            self.around.commands.pending();
         }
         if let Some(body) = &left.body {
             body.cancel.cancel();
             if let Some(at) = left.run_at.filter(|at| *at < Timestamp::NEVER) {
-                self.shared.hint_at(body.plan.template.namespace(), at);
+                self.around.claims.queue_has_work_at(body.plan.template.namespace(), at);
             }
         }
-        if let Some(state) = left.state {
-            self.shared.watchers.tell(left.id, || Update::Left { state });
-        }
+        let update = || left.state.map_or(Update::Lost, |state| Update::Left { state });
+        self.around.watchers.tell(left.id, update);
     }
 
     fn start(&self, call: task_loop::Call) {
         let Some(body) = self.tasks.body(call.attempt.lease) else { return };
         let (attempt, loops) = (call.attempt, self.loops.clone());
         let Attempt { step, number, .. } = attempt;
-        self.shared.watchers.tell(body.facts.id, || Update::Started { step, attempt: number });
-        let Some(call) = prepare_call(&self.shared, body, call, attempt.step.undoes().is_none()) else {
+        self.around.watchers.tell(body.facts.id, || Update::Started { step, attempt: number });
+        let Some(call) = self.around.calls.prepare(body, call, attempt.step.undoes().is_none()) else {
             // It is offered instead to those who can.
             return loops.send(attempt.task(), task_loop::Message::Overflow(attempt));
         };
@@ -403,10 +439,10 @@ impl Driver {
             return self.tasks.offers_refused(&offers);
         }
         for offer in &offers {
-            self.shared.lent.add(offer.attempt);
+            self.around.loans.add(offer.attempt);
         }
-        self.shared.announcer.tell(News::Offer);
-        self.shared.offered.notify_one();
+        self.around.notifier.notify(Notification::Offer);
+        self.around.offers.changed();
     }
 
     fn now(&self) -> Timestamp {

@@ -1,45 +1,38 @@
-//! The running engine: its parts, started and stopped together.
+//! The running engine: its loops, started and stopped together.
 
-use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use tokio::{
-    sync::{
-        Notify,
-        mpsc::{UnboundedSender, unbounded_channel},
-    },
-    task::{AbortHandle, JoinHandle},
-};
-use tokio_util::sync::CancellationToken;
+use tokio::task::{AbortHandle, JoinHandle};
+use uuid::Uuid;
 
 use super::{
-    alive,
-    announce::{Announcer, News},
-    borrow::Borrower,
-    driver::Driver,
-    file_changes, lend, listen,
+    borrow::{self, Borrower},
+    claimer::Claimer,
+    claims::{Claims, Room},
+    command_loop::{CommandLoop, Commands},
+    counters::Counters,
+    driver::{self, Driver},
+    file_changes,
+    heartbeat::{Heartbeat, Identity, Workers},
+    lend,
+    listen::Listening,
     loans::Loans,
     message::TaskLoops,
+    notify::{Notification, Notifier},
+    offers::Offers,
     permits::Permits,
+    polling::Polling,
+    prepare::Calls,
     running::Running,
     settings::Settings,
-    take::{Hint, Take},
+    shared::Shared,
     watch::Watchers,
 };
 use crate::{
     clock::Clock,
     handler::States,
-    model::{Served, Timestamp, WorkerId, task_loop::Message},
-    orchestration::{
-        claim::Claimed,
-        plans::CompiledTemplates,
-        recover::{self, About},
-    },
+    model::{Served, task_loop::Message},
+    orchestration::{activity, plans::CompiledTemplates, recover},
     registry::Registry,
     store::{self, Store, presence::Presence},
 };
@@ -47,135 +40,8 @@ use crate::{
 /// How long a database may take to answer one that stops.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// What an engine has done since it started.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub claims: AtomicU64,
-    pub writes: AtomicU64,
-    pub results: AtomicU64,
-    pub failures: AtomicU64,
-    /// Outcomes that came after their lease was lost.
-    pub late: AtomicU64,
-}
-
-/// What the engine's loops share.
-pub(crate) struct Shared {
-    pub store: Store,
-    pub clock: Clock,
-    pub settings: Settings,
-    pub states: Arc<States>,
-    pub plans: Arc<CompiledTemplates>,
-    pub watchers: Watchers,
-    pub counters: Counters,
-    pub permits: Arc<Permits>,
-    /// The handlers that run now.
-    pub running: Arc<Running>,
-    /// This worker's number; it changes when others took the process for dead.
-    pub worker: AtomicI64,
-    pub name: String,
-    /// The queues of the templates known here, as far as they are served.
-    pub queues: Vec<String>,
-    pub served: Served,
-    /// Tasks held, those on their way to a hold loop included.
-    pub held: AtomicUsize,
-    /// Says that a task was let go.
-    pub room: Notify,
-    /// The database did not answer something that gives this worker tasks or takes them away: it may hold
-    /// some that no hold loop knows of.
-    pub unsure: AtomicBool,
-    /// Tells other processes.
-    pub announcer: Announcer,
-    /// This process's sign of life, under its number as a worker.
-    presence: Mutex<Presence>,
-    /// Says that a worker came or went.
-    pub met: Notify,
-    /// The steps this process has lent.
-    pub lent: Loans,
-    /// Says that other processes offer steps.
-    pub offered: Notify,
-    /// There may be offers that this process had no room for.
-    pub passed_over: AtomicBool,
-    /// Says that a lent step came back.
-    pub returned: Notify,
-    /// Says that an operator asked something of a task.
-    pub asked: Notify,
-    pub stopping: CancellationToken,
-    /// Set after `stopping`, once nothing is held or on loan here any more.
-    pub over: CancellationToken,
-    hints: UnboundedSender<Hint>,
-}
-
-impl Shared {
-    pub(crate) fn worker(&self) -> WorkerId {
-        WorkerId(self.worker.load(Ordering::Acquire))
-    }
-
-    /// What this process says of itself.
-    pub(crate) fn about(&self) -> About<'_> {
-        let handlers = self.plans.registry().current().keys();
-        About { name: &self.name, handlers, queues: self.served.names() }
-    }
-
-    /// Notes that a task is held here no more, or will not come: there is room for another.
-    pub(crate) fn make_room(&self) {
-        self.held.fetch_sub(1, Ordering::Relaxed);
-        self.room.notify_one();
-    }
-
-    /// Has offers looked at again, if there is room now: those passed over for want of it, and this process's
-    /// own that nobody has taken.
-    pub(crate) fn look_at_offers(&self) {
-        let any = self.passed_over.load(Ordering::SeqCst) || !self.lent.is_empty();
-        if any && self.permits.free() > 0 {
-            self.offered.notify_one();
-        }
-    }
-
-    /// Goes on with the handlers that came: others are told of them, and what waits for them is looked at.
-    pub(crate) async fn gain(&self, registry: &Registry) -> store::Result<()> {
-        self.permits.add(registry);
-        let mut connection = self.store.writer().await?;
-        recover::set_handlers(&mut connection, self.worker(), &registry.keys()).await?;
-        self.offered.notify_one();
-        Ok(())
-    }
-
-    /// Goes on under a new number.
-    pub(crate) fn become_worker(&self, worker: WorkerId) {
-        let presence = Presence::show(&self.store, worker);
-        *self.presence.lock().unwrap_or_else(PoisonError::into_inner) = presence;
-        self.worker.store(worker.0, Ordering::Release);
-    }
-
-    /// Says that `queue` has work, which matters where it is served.
-    pub(crate) fn hint(&self, queue: &str) {
-        if self.served.has(queue) {
-            let _ = self.hints.send(Hint::Now(queue.to_owned()));
-        }
-    }
-
-    /// Says that `queue` has work that is due at `time`.
-    pub(crate) fn hint_at(&self, queue: &str, time: Timestamp) {
-        if self.served.has(queue) {
-            let _ = self.hints.send(Hint::At(queue.to_owned(), time));
-        }
-    }
-
-    /// Says that the store may have given this worker tasks, or kept some for it, without its knowing.
-    pub(crate) fn leases_unknown(&self) {
-        self.unsure.store(true, Ordering::Relaxed);
-    }
-
-    /// Says that any queue may have work.
-    pub(crate) fn hint_all(&self) {
-        for queue in &self.queues {
-            self.hint(queue);
-        }
-    }
-}
-
 /// What an engine is started from.
-pub(crate) struct Parts {
+pub(crate) struct EngineConfig {
     pub store: Store,
     pub states: Arc<States>,
     pub plans: Arc<CompiledTemplates>,
@@ -183,110 +49,170 @@ pub(crate) struct Parts {
     pub served: Served,
     pub settings: Settings,
     pub clock: Clock,
-    pub announcer: Announcer,
+    pub notifier: Notifier,
     /// Who looks on from the first moment.
     pub watchers: Watchers,
 }
 
 /// A running engine.
 pub(crate) struct Engine {
-    pub shared: Arc<Shared>,
+    shared: Arc<Shared>,
+    claims: Arc<Claims>,
+    commands: Arc<Commands>,
+    offers: Arc<Offers>,
+    calls: Calls,
+    watchers: Watchers,
+    counters: Arc<Counters>,
+    notifier: Notifier,
     task_loops: TaskLoops,
-    hold_loops: Vec<JoinHandle<()>>,
-    take_loop: JoinHandle<()>,
-    /// Loops that end when the engine is told to stop.
-    loops: Vec<JoinHandle<()>>,
-    /// Loops that end once nothing is held or on loan any more.
-    last_loops: Vec<JoinHandle<()>>,
+    loops: Loops,
+}
+
+/// What runs, by when it ends.
+struct Loops {
+    claimer: JoinHandle<()>,
+    drivers: Vec<JoinHandle<()>>,
+    /// End when the engine is told to stop.
+    first: Vec<JoinHandle<()>>,
+    /// End once nothing is held or on loan any more.
+    last: Vec<JoinHandle<()>>,
 }
 
 impl Engine {
     /// Registers this process as a worker and starts its loops.
-    pub(crate) async fn start(parts: Parts) -> store::Result<Self> {
-        let Parts { store, states, plans, queues, served, settings, clock, announcer, watchers } = parts;
-        let name = format!("{}@{}", std::process::id(), host());
-        let registry = plans.registry().current();
-        let permits = Arc::new(Permits::new(settings.concurrency, &registry));
+    pub(crate) async fn start(config: EngineConfig) -> store::Result<Self> {
+        let EngineConfig { store, states, plans, queues, served, settings, clock, notifier, watchers } =
+            config;
+        let identity = Identity::new(plans.clone(), served.names());
         let worker = {
             let mut connection = store.writer().await?;
             recover::take_back_expired(&mut connection, clock.now()).await?;
             drop(connection);
             recover::take_back_gone(&store, clock.now()).await?;
             let mut connection = store.writer().await?;
-            let about = About { name: &name, handlers: registry.keys(), queues: served.names() };
-            recover::register(&mut connection, &about, clock.now(), settings.lease).await?
+            recover::register(&mut connection, &identity.about(), clock.now(), settings.lease).await?
         };
-        let (hints, hinted) = unbounded_channel();
-        let shared = Arc::new(Shared {
-            permits,
-            running: Arc::default(),
-            worker: AtomicI64::new(worker.0),
-            held: AtomicUsize::new(0),
-            room: Notify::new(),
-            unsure: AtomicBool::new(false),
-            announcer,
-            presence: Mutex::new(Presence::show(&store, worker)),
-            met: Notify::new(),
-            lent: Loans::default(),
-            offered: Notify::new(),
-            passed_over: AtomicBool::new(false),
-            returned: Notify::new(),
-            asked: Notify::new(),
-            stopping: CancellationToken::new(),
-            over: CancellationToken::new(),
-            watchers,
-            counters: Counters::default(),
-            store,
-            clock,
-            settings,
-            states,
-            plans,
-            name,
-            queues,
-            served,
-            hints,
-        });
-        shared.announcer.tell(News::Company);
+        let presence = Presence::show(&store, worker);
+        notifier.notify(Notification::Workers);
+
+        let shared = Arc::new(Shared::new(store, clock, settings, worker));
+        let polling = Polling::new(shared.settings.wake, shared.store.is_postgres());
+        let permits = Arc::new(Permits::new(shared.settings.concurrency, &plans.registry().current()));
+        let (claims, hints) = Claims::new(shared.settings.window, queues, served.clone());
+        let (commands, workers, loans): (Arc<Commands>, Arc<Workers>, Arc<Loans>) = Default::default();
+        let offers = Arc::new(Offers::new(loans.clone(), permits.clone()));
+        let (counters, running): (Arc<Counters>, Arc<Running>) = Default::default();
+        let calls =
+            Calls { shared: shared.clone(), states, permits: permits.clone(), running: running.clone() };
+
         let (task_loops, receivers) = TaskLoops::new(shared.settings.holds);
-        let drive = |receiver| tokio::spawn(Driver::new(shared.clone(), task_loops.clone()).run(receiver));
-        let hold_loops = receivers.into_iter().map(drive).collect();
-        let take_loop = tokio::spawn(Take::new(shared.clone(), task_loops.clone(), hinted).run());
-        let last_loops = vec![
-            tokio::spawn(alive::run(shared.clone(), task_loops.clone())),
-            tokio::spawn(lend::run(shared.clone(), task_loops.clone())),
-            tokio::spawn(file_changes::run(shared.clone())),
+        let around = driver::Surroundings {
+            calls: calls.clone(),
+            plans: plans.clone(),
+            claims: claims.clone(),
+            commands: commands.clone(),
+            loans: loans.clone(),
+            offers: offers.clone(),
+            notifier: notifier.clone(),
+            watchers: watchers.clone(),
+            counters: counters.clone(),
+        };
+        let drive = |receiver| tokio::spawn(Driver::new(around.clone(), task_loops.clone()).run(receiver));
+        let drivers = receivers.into_iter().map(drive).collect();
+        let seen = (counters.clone(), polling.clone());
+        let claimer = Claimer::new(shared.clone(), claims.clone(), hints, seen, task_loops.clone());
+        let heartbeat = Heartbeat {
+            shared: shared.clone(),
+            identity,
+            workers: workers.clone(),
+            claims: claims.clone(),
+            permits: permits.clone(),
+            running,
+            notifier: notifier.clone(),
+            loops: task_loops.clone(),
+            presence,
+        };
+        let command_loop = CommandLoop {
+            shared: shared.clone(),
+            commands: commands.clone(),
+            polling: polling.clone(),
+            plans: plans.clone(),
+            claims: claims.clone(),
+            loops: task_loops.clone(),
+        };
+        let borrower = borrow::Surroundings {
+            polling: polling.clone(),
+            plans,
+            served,
+            offers: offers.clone(),
+            loans: loans.clone(),
+            notifier: notifier.clone(),
+            counters: counters.clone(),
+        };
+        let borrower = Borrower::new(calls.clone(), borrower);
+        let last = vec![
+            tokio::spawn(heartbeat.run()),
+            tokio::spawn(lend::run(shared.clone(), loans.clone(), task_loops.clone())),
+            tokio::spawn(file_changes::run(shared.clone(), loans.clone(), offers.clone(), permits)),
         ];
-        let mut loops = vec![
-            tokio::spawn(alive::run_commands(shared.clone(), task_loops.clone())),
-            tokio::spawn(Borrower::new(shared.clone()).run()),
-        ];
+        let mut first = vec![tokio::spawn(command_loop.run()), tokio::spawn(borrower.run())];
         if shared.settings.wake.listens() && shared.store.is_postgres() {
-            loops.push(tokio::spawn(listen::run(shared.clone())));
+            let (claims, commands, offers) = (claims.clone(), commands.clone(), offers.clone());
+            let listening =
+                Listening { shared: shared.clone(), polling, claims, commands, offers, loans, workers };
+            first.push(tokio::spawn(listening.run()));
         }
-        Ok(Self { shared, task_loops, hold_loops, take_loop, loops, last_loops })
+        let loops = Loops { claimer: tokio::spawn(claimer.run()), drivers, first, last };
+        Ok(Self { shared, claims, commands, offers, calls, watchers, counters, notifier, task_loops, loops })
+    }
+
+    /// Who watches what in this process.
+    pub(crate) fn watchers(&self) -> &Watchers {
+        &self.watchers
+    }
+
+    /// What was done here since the start.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// What runs here of the task.
+    pub(crate) fn running_of(&self, task: Uuid) -> Vec<activity::Running> {
+        self.calls.running.of(task)
+    }
+
+    /// Says that `queue` has work.
+    pub(crate) fn queue_has_work(&self, queue: &str) {
+        self.claims.queue_has_work(queue);
+    }
+
+    /// Says that an operator asked something of a task.
+    pub(crate) fn command_pending(&self) {
+        self.commands.pending();
+    }
+
+    /// Goes on with the handlers that came: others are told of them, and what waits for them is looked at.
+    pub(crate) async fn gain(&self, registry: &Registry) -> store::Result<()> {
+        self.calls.permits.add(registry);
+        let mut connection = self.shared.store.writer().await?;
+        recover::set_handlers(&mut connection, self.shared.worker(), &registry.keys()).await?;
+        self.offers.changed();
+        Ok(())
     }
 
     /// Reserves room for one task of this queue, to be handed over; `None` when there is none.
     pub(crate) fn reserve(&self, queue: &str) -> Option<Room> {
-        let Shared { held, settings, stopping, served, .. } = &*self.shared;
-        let room = |held| (held < settings.window).then_some(held + 1);
-        let reserved = served.has(queue)
-            && !stopping.is_cancelled()
-            && held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok();
-        reserved.then(|| Room {
-            shared: self.shared.clone(),
-            task_loops: self.task_loops.clone(),
-            taken: false,
-        })
+        Room::reserve(&self.shared, &self.claims, &self.task_loops, queue)
     }
 
-    /// Stops: takes nothing more, lets what runs come to an end for as long as the settings say, gives
-    /// the rest back for others to take at once. A database that does not answer is waited for ten seconds
+    /// Stops: claims nothing more, lets what runs come to an end for as long as the settings say, gives
+    /// the rest back for others to claim at once. A database that does not answer is waited for ten seconds
     /// longer; then everything is dropped, and the lease runs out.
     pub(crate) async fn stop(self) -> store::Result<()> {
         let shared = self.shared.clone();
-        let all = self.hold_loops.iter().chain(&self.loops).chain(&self.last_loops);
-        let all: Vec<_> = all.chain([&self.take_loop]).map(JoinHandle::abort_handle).collect();
+        let Loops { claimer, drivers, first, last } = &self.loops;
+        let all = drivers.iter().chain(first).chain(last).chain([claimer]);
+        let all: Vec<_> = all.map(JoinHandle::abort_handle).collect();
         tokio::select! {
             stopped = self.give_everything_back() => stopped,
             () = shared.clock.sleep(shared.settings.drain + ANSWER) => {
@@ -297,13 +223,14 @@ impl Engine {
     }
 
     async fn give_everything_back(self) -> store::Result<()> {
-        let Self { shared, task_loops, hold_loops, take_loop, loops, last_loops } = self;
+        let Self { shared, claims, notifier, task_loops, loops, .. } = self;
+        let Loops { claimer, drivers, first, last } = loops;
         shared.stopping.cancel();
         // The loops end by themselves; a panic in one of them was reported where it happened.
-        let _ = take_loop.await;
+        let _ = claimer.await;
         task_loops.all(|| Message::Drain);
         let drained = async {
-            for part in hold_loops.into_iter().chain(loops) {
+            for part in drivers.into_iter().chain(first) {
                 let _ = part.await;
             }
         };
@@ -313,52 +240,17 @@ impl Engine {
             drained.await;
         }
         shared.over.cancel();
-        for part in last_loops {
+        for part in last {
             let _ = part.await;
         }
-        for queue in &shared.queues {
-            shared.announcer.tell(News::Queue(queue.clone()));
+        for queue in claims.queues() {
+            notifier.notify(Notification::Queue(queue.clone()));
         }
-        shared.announcer.flush().await;
+        notifier.flush().await;
         let mut connection = shared.store.writer().await?;
         // What slipped in between is freed as well.
         recover::take_back(&mut connection, shared.worker(), shared.clock.now()).await?;
-        shared.announcer.tell(News::Company);
+        notifier.notify(Notification::Workers);
         Ok(())
     }
-}
-
-/// Room for one task that this worker holds from the moment it is added.
-pub(crate) struct Room {
-    shared: Arc<Shared>,
-    task_loops: TaskLoops,
-    taken: bool,
-}
-
-impl Room {
-    /// The worker that is to hold the task.
-    pub(crate) fn worker(&self) -> WorkerId {
-        self.shared.worker()
-    }
-
-    /// Hands over the task, which this worker holds.
-    pub(crate) fn take(mut self, task: Claimed) {
-        self.taken = true;
-        self.task_loops.claimed(vec![task]);
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        if !self.taken {
-            // The task may have been added all the same, and be held by this worker then.
-            self.shared.unsure.store(true, Ordering::Relaxed);
-            self.shared.make_room();
-        }
-    }
-}
-
-fn host() -> String {
-    std::fs::read_to_string("/etc/hostname")
-        .map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
 }

@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::engine::Shared;
+use super::{loans::Loans, offers::Offers, permits::Permits, shared::Shared};
 
 /// How long others wait at most.
 const LOOK: Duration = Duration::from_millis(10);
@@ -16,7 +16,7 @@ const ALONE: Duration = Duration::from_millis(200);
 const AWAY: Duration = Duration::from_secs(1);
 
 /// Looks for what others write until nothing is held or on loan any more.
-pub(crate) async fn run(shared: Arc<Shared>) {
+pub(crate) async fn run(shared: Arc<Shared>, loans: Arc<Loans>, offers: Arc<Offers>, permits: Arc<Permits>) {
     let Some(mut changes) = shared.store.changes() else { return };
     let mut pause = LOOK;
     loop {
@@ -24,17 +24,17 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             () = shared.over.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
-        let lent = !shared.lent.is_empty();
-        if !lent && !shared.permits.has_other_workers() {
+        let lent = !loans.is_empty();
+        if !lent && !permits.has_other_workers() {
             pause = ALONE;
             continue;
         }
         pause = LOOK;
         match changes.any().await {
             Ok(true) => {
-                shared.offered.notify_one();
+                offers.changed();
                 if lent {
-                    shared.returned.notify_one();
+                    loans.something_returned();
                 }
             }
             Ok(false) => {}

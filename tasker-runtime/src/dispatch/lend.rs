@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{engine::Shared, message::TaskLoops};
+use super::{backoff::Backoff, loans::Loans, message::TaskLoops, shared::Shared};
 use crate::{
     model::{
         Attempt,
@@ -26,18 +26,19 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// Brings home lent steps until nothing is held any more. While the engine stops, what others run for it may
 /// come to its end; what nobody has taken comes home at once.
-pub(crate) async fn run(shared: Arc<Shared>, loops: TaskLoops) {
+pub(crate) async fn run(shared: Arc<Shared>, loans: Arc<Loans>, loops: TaskLoops) {
+    let mut trouble = Backoff::new("lent steps wait for the database");
     let mut stopping = false;
     loop {
         tokio::select! {
             () = shared.over.cancelled() => return,
             () = shared.stopping.cancelled(), if !stopping => stopping = true,
-            () = shared.returned.notified() => {}
+            () = loans.returned() => {}
             // What was offered at the last moment may be noted only now.
-            () = tokio::time::sleep(LOOK), if stopping || !shared.lent.is_empty() => {}
+            () = tokio::time::sleep(LOOK), if stopping || !loans.is_empty() => {}
             () = shared.clock.sleep(shared.settings.poll) => {}
         }
-        if shared.lent.is_empty() {
+        if loans.is_empty() {
             continue;
         }
         let begun = Instant::now();
@@ -45,19 +46,19 @@ pub(crate) async fn run(shared: Arc<Shared>, loops: TaskLoops) {
             if stopping {
                 share::withdraw(&mut shared.store.writer().await?, shared.worker()).await?;
             }
-            bring_home(&shared, &loops).await
+            bring_home(&shared, &loans, &loops).await
         };
         if let Err(error) = brought.await {
-            tracing::warn!(%error, "lent steps wait for the database");
+            trouble.note(&error);
         }
         // Each look reads everything that is still out: many thousands of steps are looked at less often.
         tokio::time::sleep((begun.elapsed() * 3).min(LOOK)).await;
     }
 }
 
-async fn bring_home(shared: &Shared, loops: &TaskLoops) -> Result<()> {
+async fn bring_home(shared: &Shared, loans: &Loans, loops: &TaskLoops) -> Result<()> {
     // In this order: what is lent from now on may be missing among the offers, and is not back for that.
-    let mut returned = shared.lent.all();
+    let mut returned = loans.all();
     let out = share::lent(&shared.store, shared.worker()).await?;
     returned.retain(|attempt| !out.contains(&(attempt.task(), attempt.step)));
     if returned.is_empty() {
@@ -67,7 +68,7 @@ async fn bring_home(shared: &Shared, loops: &TaskLoops) -> Result<()> {
     let mut entries = journal::results(&mut shared.store.reader().await?, &steps).await?;
     let mut failures = journal::failures(&mut shared.store.reader().await?, &steps).await?;
     for attempt in returned {
-        shared.lent.end(&attempt);
+        loans.end(&attempt);
         let Attempt { lease, step, number } = attempt;
         let place = (lease.task, step);
         let failed = |failure: &Failure| failure.attempt == number;

@@ -1,61 +1,79 @@
-//! Hears what other processes announce and passes it on inside this one.
+//! Hears what other processes tell and passes it on inside this one.
 
 use std::{sync::Arc, time::Duration};
 
-use super::{announce::News, engine::Shared};
-use crate::store::Listener;
+use super::{
+    backoff::Backoff, claims::Claims, command_loop::Commands, heartbeat::Workers, loans::Loans,
+    notify::Notification, offers::Offers, polling::Polling, shared::Shared,
+};
+use crate::store::{Listener, Result};
 
 /// A connection that said nothing for this long is asked whether it lives.
 const SILENCE: Duration = Duration::from_secs(10);
-/// The pause before the next try after a connection was lost.
-const RETRY: Duration = Duration::from_millis(500);
 
-/// Listens until the engine stops; a connection that is lost is replaced, and everything looked at anew.
-pub(crate) async fn run(shared: Arc<Shared>) {
-    loop {
-        tokio::select! {
-            () = shared.stopping.cancelled() => return,
-            lost = listen(&shared) => {
-                if let Err(error) = lost {
-                    tracing::warn!(%error, "no news from other processes; looking at the usual times until they come again");
-                }
+/// The loop that listens.
+pub(crate) struct Listening {
+    pub shared: Arc<Shared>,
+    pub polling: Polling,
+    pub claims: Arc<Claims>,
+    pub commands: Arc<Commands>,
+    pub offers: Arc<Offers>,
+    pub loans: Arc<Loans>,
+    pub workers: Arc<Workers>,
+}
+
+impl Listening {
+    /// Listens until the engine stops; a connection that is lost is replaced, and everything looked at anew.
+    pub(crate) async fn run(self) {
+        let mut trouble = Backoff::new(
+            "nothing is heard of other processes; looking at the usual times until they are heard again",
+        );
+        loop {
+            let lost = tokio::select! {
+                () = self.shared.stopping.cancelled() => return,
+                lost = self.listen(&mut trouble) => lost,
+            };
+            self.polling.set_listening(false);
+            let Err(error) = lost else { return };
+            tokio::select! {
+                () = self.shared.stopping.cancelled() => return,
+                () = trouble.wait(&error) => {}
             }
         }
-        tokio::select! {
-            () = shared.stopping.cancelled() => return,
-            () = tokio::time::sleep(RETRY) => {}
+    }
+
+    async fn listen(&self, trouble: &mut Backoff) -> Result<()> {
+        let Some(mut listener) = Listener::open(&self.shared.store).await? else { return Ok(()) };
+        trouble.reset();
+        self.polling.set_listening(true);
+        // What was told before now was not heard.
+        self.claims.any_queue_may_have_work();
+        self.commands.pending();
+        self.offers.changed();
+        self.loans.something_returned();
+        self.workers.changed();
+        loop {
+            match tokio::time::timeout(SILENCE, listener.next()).await {
+                Ok(text) => {
+                    text?.lines().filter_map(Notification::from_text).for_each(|news| self.hear(news));
+                }
+                Err(_) => listener.check().await?,
+            }
         }
     }
-}
 
-async fn listen(shared: &Shared) -> crate::store::Result<()> {
-    let Some(mut listener) = Listener::open(&shared.store).await? else {
-        shared.stopping.cancelled().await;
-        return Ok(());
-    };
-    // What was announced before now was not heard.
-    shared.hint_all();
-    for news in [&shared.asked, &shared.offered, &shared.returned, &shared.met] {
-        news.notify_one();
-    }
-    loop {
-        match tokio::time::timeout(SILENCE, listener.next()).await {
-            Ok(text) => hear(shared, &text?),
-            Err(_) => listener.check().await?,
-        }
-    }
-}
-
-fn hear(shared: &Shared, text: &str) {
-    for news in text.lines().filter_map(News::from_text) {
+    fn hear(&self, news: Notification) {
         match news {
-            News::Queue(queue) if shared.queues.contains(&queue) => shared.hint(&queue),
-            News::Queue(_) => {}
-            News::Command => shared.asked.notify_one(),
-            News::Offer => shared.offered.notify_one(),
-            News::Returned(worker) if worker == shared.worker().0 => shared.returned.notify_one(),
-            News::Returned(_) => {}
-            News::Company => shared.met.notify_one(),
+            Notification::Queue(queue) if self.claims.queues().contains(&queue) => {
+                self.claims.queue_has_work(&queue);
+            }
+            Notification::Returned(worker) if worker == self.shared.worker().0 => {
+                self.loans.something_returned();
+            }
+            Notification::Queue(_) | Notification::Returned(_) => {}
+            Notification::Command => self.commands.pending(),
+            Notification::Offer => self.offers.changed(),
+            Notification::Workers => self.workers.changed(),
         }
     }
 }

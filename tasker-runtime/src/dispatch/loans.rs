@@ -5,12 +5,18 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use tokio::sync::Notify;
+
 use crate::model::{Attempt, StepNo, TaskNo};
 
 /// The attempts this process has lent. What comes back of an earlier attempt, or of a task that was held under
 /// another lease, is none of them.
 #[derive(Debug, Default)]
-pub(crate) struct Loans(Mutex<HashMap<(TaskNo, StepNo), Attempt>>);
+pub(crate) struct Loans {
+    lent: Mutex<HashMap<(TaskNo, StepNo), Attempt>>,
+    /// Wakes the one loop that brings home what came back.
+    returned: Notify,
+}
 
 impl Loans {
     /// Notes an attempt whose offer is written.
@@ -32,12 +38,22 @@ impl Loans {
         }
     }
 
+    /// Says that one of them may have come back.
+    pub(crate) fn something_returned(&self) {
+        self.returned.notify_one();
+    }
+
+    /// Waits until something may have come back since this was last waited for.
+    pub(super) async fn returned(&self) {
+        self.returned.notified().await;
+    }
+
     /// Whether nothing is lent.
     pub(crate) fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<(TaskNo, StepNo), Attempt>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,31 +1,61 @@
-//! What happens in memory: tasks are held, their steps are called, results go to the recorder.
+//! What happens in memory: tasks are held, their steps are called, results are recorded.
 //!
-//! [`take`] brings tasks from the queue to one of the task loops, each driven by a [`driver`]. A task loop alone
-//! knows the progress of its tasks ([`task_loop`](crate::model::task_loop) decides, the driver writes and calls):
-//! the steps that are ready start ([`call`], once they have a permit: [`permits`]), what they return is gathered
-//! and recorded together, and what that made ready starts. What waits too long is lent
-//! to other processes ([`lend`]), which run it as their own ([`borrow`]). [`alive`] keeps the leases. A crash at any point loses
-//! memory only: everything here is read back from the journal by whoever takes the task next.
+//! A process is a handful of loops, each in a file of its own, which [`engine`] starts and stops together:
+//!
+//! | loop | what it does |
+//! |---|---|
+//! | [`claimer`] | claims tasks from the queues, as many as there is room for |
+//! | [`driver`] | drives a [`task_loop`](crate::model::task_loop), which alone knows the progress of its tasks: writes what it says together, starts what it calls |
+//! | [`borrow`], [`lend`] | run steps that other processes offer; bring home what others ran for this one |
+//! | [`heartbeat`] | keeps the leases of this process, frees the tasks of those that are gone |
+//! | [`command_loop`] | hands on what operators ask |
+//! | [`listen`], [`file_changes`] | hear of what other processes make |
+//! | [`notify`] | tells other processes |
+//!
+//! The ground they stand on: [`shared`] is what all of them use, [`settings`], [`message`] the way to the task
+//! loops, [`backoff`] how they wait for a database. What others may say to a loop is a small handle with a verb
+//! for each ([`claims`], [`offers`], [`loans`], [`command_loop::Commands`], [`heartbeat::Workers`]); how the loop
+//! wakes up is its own business. An attempt is made ready by [`prepare`] and run by [`call`], once it has a
+//! permit ([`permits`]).
+//!
+//! A crash at any point loses memory only: everything here is read back from the journal by whoever claims the
+//! task next.
 
-pub(crate) mod alive;
-pub(crate) mod announce;
-pub(crate) mod backoff;
-pub(crate) mod batch;
-pub(crate) mod body;
-mod borrow;
-pub(crate) mod call;
-pub(crate) mod driver;
-pub(crate) mod engine;
-mod file_changes;
-mod lend;
-pub(crate) mod listen;
-pub(crate) mod loans;
+// The ground.
+mod backoff;
+mod counters;
 pub(crate) mod message;
-pub(crate) mod permits;
-mod prepare;
-pub(crate) mod running;
+mod polling;
 pub(crate) mod settings;
-pub(crate) mod take;
+mod shared;
+
+// What others say to a loop.
+mod claims;
+mod loans;
+mod offers;
+
+// An attempt.
+mod batch;
+mod body;
+mod call;
+mod permits;
+mod prepare;
+mod running;
+
+// The loops.
+mod borrow;
+mod claimer;
+mod command_loop;
+pub(crate) mod driver;
+mod file_changes;
+mod heartbeat;
+mod lend;
+mod listen;
+pub(crate) mod notify;
+pub(crate) mod submitter;
 pub(crate) mod watch;
+
+// The roof.
+pub(crate) mod engine;
 
 pub(crate) use engine::Engine;

@@ -49,6 +49,10 @@ pub trait StepFn: Sized + Send + Sync + 'static {
     const ENTRY: Entry = Entry::at(&Annotated::<Self>(PhantomData), Self::PLACE, type_name::<Self>);
     /// What it returns when all is well.
     type Output: 'static;
+    /// What it reads the context as; [`super::param::NoContext`] where it does not.
+    type Context;
+    /// The positions of its batches; [`super::plan::AnyPosition`] where they are not known.
+    type Position;
 
     /// Takes the parameters and calls it.
     fn call(step: &TaskSequenceStep) -> Call<'_>;

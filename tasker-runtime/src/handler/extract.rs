@@ -31,7 +31,7 @@ use crate::model::StepError;
 /// # });
 /// ```
 ///
-/// A handler whose state is missing stops the start of the program.
+/// A handler whose state is missing stops the start of the program; as `Option<State<T>>` it may be missing.
 #[derive(Debug)]
 pub struct State<T>(pub Arc<T>);
 
@@ -59,6 +59,11 @@ impl<T> Deref for State<T> {
 
 impl<T: Send + Sync + 'static> FromStep for State<T> {
     const NEEDS: &'static [Need] = &[Need::State(TypeFacts::of::<T>())];
+    const OPTIONAL_NEEDS: &'static [Need] = &[];
+
+    fn from_step_if_there(step: &TaskSequenceStep) -> Result<Option<Self>, StepError> {
+        Ok(step.parts().states.get().map(Self))
+    }
 
     fn from_step(step: &TaskSequenceStep) -> Result<Self, StepError> {
         step.parts().states.get().map(Self).ok_or_else(|| {

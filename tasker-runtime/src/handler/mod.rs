@@ -15,11 +15,13 @@ mod endpoint;
 mod explain;
 mod extract;
 mod field;
+pub(crate) mod hidden;
 #[cfg(feature = "http")]
 pub mod http;
 pub(crate) mod param;
 pub(crate) mod plan;
 mod registration;
+mod result_ext;
 pub(crate) mod returned;
 mod spec;
 pub(crate) mod spelling;
@@ -46,6 +48,7 @@ pub use plan::{BatchPlan, Slice};
 #[doc(hidden)]
 pub use registration::Entry;
 pub use registration::{Linked, Registration};
+pub use result_ext::{OptionExt, ResultExt};
 #[doc(hidden)]
 pub use returned::{StepFailure, StepOutput};
 pub use spec::{Compensated, HandlerSpec, Role};

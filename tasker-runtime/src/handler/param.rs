@@ -235,6 +235,36 @@ impl<T: FromStep> Kind<T> {
     pub const YES: bool = true;
 }
 
+/// What a handler reads the context as: the first parameter that is no extractor.
+pub trait Pick<const EXTRACTOR: bool, T, Rest> {
+    /// `T`, or what follows where that is an extractor.
+    type Out;
+}
+
+impl<T, Rest> Pick<false, T, Rest> for () {
+    type Out = T;
+}
+
+impl<T, Rest> Pick<true, T, Rest> for () {
+    type Out = Rest;
+}
+
+/// Stands for the context where a handler does not read it.
+#[derive(Debug)]
+pub struct NoContext;
+
+/// Whether one of these is the context as a whole.
+pub(crate) const fn reads(needs: &[Need]) -> bool {
+    let mut at = 0;
+    while at < needs.len() {
+        if matches!(needs[at], Need::Context) {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
 /// The answer no, where a type has no answer of its own.
 pub trait Fallback {
     /// It is not.

@@ -1,5 +1,6 @@
 //! Plans: how an analyzer cuts work into batches.
 
+use std::marker::PhantomData;
 use std::ops::Range;
 
 use serde::de::DeserializeOwned;
@@ -37,14 +38,35 @@ const MOST: u64 = StepNo::MAX_INSTANCES as u64;
 /// ```
 ///
 /// A step after it may read it with `#[depends_on(cut)]`.
+///
+/// `C` is the type of the positions, which the worker takes as `Cursor<C>`: whole numbers where nothing else
+/// is said. A plan of `&str` or `String` is for a `Cursor<String>`, and one of `u64` for a cursor of any whole
+/// numbers.
+///
+/// ```
+/// use tasker_runtime::prelude::*;
+///
+/// #[step_handler]
+/// #[batch_worker]
+/// async fn count_names(names: Cursor<String>) -> String {
+///     format!("{} to {}", names.start, names.end)
+/// }
+///
+/// #[step_handler]
+/// #[batch_analyzer(worker = count_names)]
+/// async fn cut_names() -> BatchPlan<&'static str> {
+///     BatchPlan::cursors(["a".."m", "m".."zz"])
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
-pub struct BatchPlan {
+pub struct BatchPlan<C = u64> {
     cut: Cut,
     max_batches: Option<u64>,
     reason: Option<String>,
     data: Option<Json>,
     /// Why data or a cursor cannot be written.
     problem: Option<String>,
+    positions: PhantomData<fn() -> C>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -55,15 +77,25 @@ enum Cut {
 }
 
 impl BatchPlan {
-    fn new(cut: Cut) -> Self {
-        Self { cut, max_batches: None, reason: None, data: None, problem: None }
-    }
-
     /// `total` items in batches of `batch_size`; the last has the rest. The template's `batch_size` goes
     /// before this one.
     #[must_use]
     pub fn of_size(total: u64, batch_size: u64) -> Self {
         Self::new(Cut::OfSize { total, batch_size })
+    }
+
+    /// `total` items in `workers` batches whose sizes differ by one at most; fewer where there are fewer
+    /// items.
+    #[must_use]
+    pub fn into_workers(total: u64, workers: u64) -> Self {
+        Self::new(Cut::IntoWorkers { total, workers })
+    }
+}
+
+impl<C> BatchPlan<C> {
+    fn new(cut: Cut) -> Self {
+        let positions = PhantomData;
+        Self { cut, max_batches: None, reason: None, data: None, problem: None, positions }
     }
 
     /// At most so many batches: past that they grow, and no item is dropped.
@@ -73,16 +105,9 @@ impl BatchPlan {
         self
     }
 
-    /// `total` items in `workers` batches whose sizes differ by one at most; fewer where there are fewer
-    /// items.
-    #[must_use]
-    pub fn into_workers(total: u64, workers: u64) -> Self {
-        Self::new(Cut::IntoWorkers { total, workers })
-    }
-
     /// A batch for each slice: `from..to`, or a [`Slice`] that says how many items it has. Positions are
     /// whatever serializes: numbers, text, points in time, structs.
-    pub fn cursors<S: Into<Slice>>(slices: impl IntoIterator<Item = S>) -> Self {
+    pub fn cursors<S: Into<Slice<C>>>(slices: impl IntoIterator<Item = S>) -> Self {
         let mut plan = Self::new(Cut::Cursors(Vec::new()));
         let slices: Result<Vec<CursorConfig>, String> =
             slices.into_iter().map(|slice| slice.into().0).collect();
@@ -251,60 +276,108 @@ fn too_many(count: u64) -> StepError {
 /// # Ok::<(), StepError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Slice(Result<CursorConfig, String>);
+pub struct Slice<C = u64>(Result<CursorConfig, String>, PhantomData<fn() -> C>);
 
-impl Slice {
+impl<C> Slice<C> {
     /// From `start` to before `end`.
-    pub fn new<T: Serialize>(start: T, end: T) -> Self {
+    pub fn new(start: C, end: C) -> Self
+    where
+        C: Serialize,
+    {
         // A tree has `null` for a float that is not a number, so the text is asked first.
-        let value = |position: &T| {
+        let value = |position: &C| {
             let text = Json::of(position).and_then(|_| serde_json::to_value(position));
             text.map_err(|error| error.to_string())
         };
-        Self(value(&start).and_then(|start| Ok(CursorConfig { start, end: value(&end)?, items: None })))
+        let slice =
+            value(&start).and_then(|start| Ok(CursorConfig { start, end: value(&end)?, items: None }));
+        Self(slice, PhantomData)
     }
 
     /// The same slice, of which it is known how many items it has.
     #[must_use]
     pub fn items(self, items: u64) -> Self {
-        Self(self.0.map(|slice| CursorConfig { items: Some(items), ..slice }))
+        Self(self.0.map(|slice| CursorConfig { items: Some(items), ..slice }), PhantomData)
     }
 }
 
-impl<T: Serialize> From<Range<T>> for Slice {
-    fn from(range: Range<T>) -> Self {
+impl<C: Serialize> From<Range<C>> for Slice<C> {
+    fn from(range: Range<C>) -> Self {
         Self::new(range.start, range.end)
     }
 }
 
-impl From<CursorConfig> for Slice {
+impl<C> From<CursorConfig> for Slice<C> {
     fn from(cursor: CursorConfig) -> Self {
-        Self(Ok(cursor))
+        Self(Ok(cursor), PhantomData)
     }
 }
 
-impl<'de> Deserialize<'de> for BatchPlan {
+impl<'de, C> Deserialize<'de> for BatchPlan<C> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let BatchOutcome { batches, reason, data } = BatchOutcome::deserialize(from)?;
         Ok(Self { reason, data, ..Self::new(Cut::Cursors(batches)) })
     }
 }
 
-/// What a handler with `#[batch_analyzer]` returns when all is well.
+/// What a handler with `#[batch_analyzer]` returns when all is well, where its worker takes slices of `P`.
 #[diagnostic::on_unimplemented(
     message = "a handler with `#[batch_analyzer]` returns `BatchPlan`, not `{Self}`",
     label = "not a `BatchPlan`",
     note = "return `BatchPlan::of_size(total, batch_size)` or `BatchPlan::none(\"reason\")`, or remove `#[batch_analyzer]`"
 )]
-pub trait IsPlan {
-    /// The plan.
-    fn plan(self) -> BatchPlan;
+pub trait IsPlan<P> {
+    /// The result of the step.
+    ///
+    /// # Errors
+    /// Where the plan is impossible.
+    fn write_plan(self, step: &TaskSequenceStep) -> Result<Json, StepError>;
 }
 
-impl IsPlan for BatchPlan {
-    fn plan(self) -> BatchPlan {
-        self
+impl<C, P: PositionIn<C>> IsPlan<P> for BatchPlan<C> {
+    fn write_plan(self, step: &TaskSequenceStep) -> Result<Json, StepError> {
+        self.write(step)
     }
+}
+
+/// Positions that a worker can read where a plan has those of type `C`.
+#[diagnostic::on_unimplemented(
+    message = "the worker of this analyzer takes `Cursor<{Self}>`, and the plan cuts slices of `{C}`",
+    label = "slices of `{C}`",
+    note = "return `BatchPlan<{Self}>`, or let the worker take `Cursor<{C}>`"
+)]
+pub trait PositionIn<C> {}
+
+#[diagnostic::do_not_recommend]
+impl<C> PositionIn<C> for C {}
+
+/// The positions of a worker that does not name them, and of what is no worker.
+#[derive(Debug)]
+pub struct AnyPosition;
+
+#[diagnostic::do_not_recommend]
+impl<C: Serialize> PositionIn<C> for AnyPosition {}
+
+#[diagnostic::do_not_recommend]
+impl PositionIn<&'static str> for String {}
+
+macro_rules! whole_numbers {
+    ($($number:ty),*) => {$(
+        #[diagnostic::do_not_recommend]
+        impl PositionIn<u64> for $number {}
+    )*};
+}
+
+whole_numbers!(u8, u16, u32, u128, usize, i8, i16, i32, i64, i128, isize);
+
+/// The positions of a cursor.
+pub trait Positions {
+    /// Their type.
+    type Position;
+}
+
+impl<T> Positions for super::Cursor<T> {
+    type Position = T;
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What an annotated function returns, whatever its form.
 
+use std::any::TypeId;
 use std::convert::Infallible;
 use std::error::Error;
 use std::marker::PhantomData;
@@ -76,11 +77,11 @@ impl<T> StepReturn<Plain> for T {
 ///
 /// # Errors
 /// The failure of the handler, or that its result does not serialize.
-pub fn step_result<How, R, Into>(returned: R) -> Result<Json, StepError>
+pub fn step_result<How, const OWN: bool, R, Into>(returned: R) -> Result<Json, StepError>
 where
     R: StepReturn<How>,
     R::Output: StepOutput,
-    R::Error: StepFailure<Into>,
+    R::Error: StepFailure<OWN, Into>,
 {
     match returned.split() {
         Ok(output) => output.write(),
@@ -92,26 +93,52 @@ where
 ///
 /// # Errors
 /// The failure of the handler, or that its decision does not serialize.
-pub fn decision_result<How, R, Into>(step: &TaskSequenceStep, returned: R) -> Result<Json, StepError>
+pub fn decision_result<How, const OWN: bool, R, Into>(
+    step: &TaskSequenceStep,
+    returned: R,
+) -> Result<Json, StepError>
 where
     R: StepReturn<How>,
     R::Output: IsDecision,
-    R::Error: StepFailure<Into>,
+    R::Error: StepFailure<OWN, Into>,
 {
     returned.split().map_err(StepFailure::into_step_error)?.decision().write(step)
 }
 
-/// The end of a call with `#[batch_analyzer]`.
+/// The end of a call with `#[batch_analyzer(worker = S)]`.
 ///
 /// # Errors
 /// The failure of the handler, or that its plan is impossible.
-pub fn plan_result<How, R, Into>(step: &TaskSequenceStep, returned: R) -> Result<Json, StepError>
+pub fn plan_result<How, const OWN: bool, R, Into, S>(
+    step: &TaskSequenceStep,
+    returned: R,
+) -> Result<Json, StepError>
 where
     R: StepReturn<How>,
-    R::Output: IsPlan,
-    R::Error: StepFailure<Into>,
+    S: StepFn,
+    R::Output: IsPlan<S::Position>,
+    R::Error: StepFailure<OWN, Into>,
 {
-    returned.split().map_err(StepFailure::into_step_error)?.plan().write(step)
+    returned.split().map_err(StepFailure::into_step_error)?.write_plan(step)
+}
+
+/// The failure of a handler with `errors = "permanent"`: what says nothing of another attempt gets none.
+///
+/// # Errors
+/// The failure, if there is one.
+pub fn permanent(result: Result<Json, StepError>) -> Result<Json, StepError> {
+    result.map_err(|error| {
+        match error.is_retryable() && error.code() == CODE && error.retry_after().is_none() {
+            true => {
+                let permanent = StepError::permanent(CODE, error.message());
+                match error.context() {
+                    Some(context) => permanent.with_context(context),
+                    None => permanent,
+                }
+            }
+            false => error,
+        }
+    })
 }
 
 /// Refuses a batch worker that does not take its batch.
@@ -157,13 +184,29 @@ impl<T: Serialize> StepOutput for T {
     }
 }
 
-/// What a handler may fail with; `How` is the way it becomes a [`StepError`].
+/// Whether a `Result` has an error that says for itself how a step fails; [`Fallback`] answers for all that
+/// have not.
+#[derive(Debug)]
+pub struct OwnError<R>(PhantomData<R>);
+
+impl<T, E: Into<StepError>> OwnError<Result<T, E>> {
+    /// It does.
+    pub const YES: bool = true;
+}
+
+impl<R> Fallback for OwnError<R> {}
+
+/// The code of failures that have none of their own.
+const CODE: &str = "HANDLER_ERROR";
+
+/// What a handler may fail with: what converts into [`StepError`], where `OWN` is true, and else whatever
+/// converts into a boxed error. `How` tells the two boxes apart.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the error of a step: it does not convert into `StepError`",
     label = "neither a `StepError` nor a `std::error::Error`",
     note = "implement `std::error::Error` for `{Self}` (retryable; `#[derive(StepError)]` says more), or return `StepError` and convert with `.map_err(..)`; any error at all is `Box<dyn std::error::Error + Send + Sync>`"
 )]
-pub trait StepFailure<How = ByInto> {
+pub trait StepFailure<const OWN: bool = true, How = ByInto> {
     /// The failure.
     fn into_step_error(self) -> StepError;
 }
@@ -171,44 +214,59 @@ pub trait StepFailure<How = ByInto> {
 /// By `Into`.
 #[derive(Debug)]
 pub struct ByInto;
-/// As text, which says nothing about another attempt and therefore asks for none.
-#[derive(Debug)]
-pub struct ByText;
-/// As any error.
+/// As any error that may be shared.
 #[derive(Debug)]
 pub struct ByBox;
+/// As any other error.
+#[derive(Debug)]
+pub struct ByLocalBox;
 
 #[diagnostic::do_not_recommend]
-impl<E: Into<StepError>> StepFailure<ByInto> for E {
+impl<E: Into<StepError>> StepFailure<true, ByInto> for E {
     fn into_step_error(self) -> StepError {
         self.into()
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl StepFailure<ByText> for String {
+impl<E: Into<Box<dyn Error + Send + Sync>> + 'static> StepFailure<false, ByBox> for E {
     fn into_step_error(self) -> StepError {
-        StepError::permanent("HANDLER_ERROR", self)
+        // Text says nothing about another attempt and therefore asks for none.
+        let is_text = [TypeId::of::<String>(), TypeId::of::<&str>()].contains(&TypeId::of::<E>());
+        let error = self.into();
+        if is_text { StepError::permanent(CODE, error.to_string()) } else { of_any(&*error) }
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl StepFailure<ByText> for &str {
+impl StepFailure<false, ByLocalBox> for Box<dyn Error + Send> {
     fn into_step_error(self) -> StepError {
-        StepError::permanent("HANDLER_ERROR", self)
+        of_any(&*self)
     }
 }
 
-#[diagnostic::do_not_recommend]
-impl StepFailure<ByBox> for Box<dyn Error + Send + Sync> {
-    fn into_step_error(self) -> StepError {
-        StepError::retryable("HANDLER_ERROR", chain(&*self))
-    }
+/// An error nothing is known of: the world may recover. Its causes go along where it has any.
+fn of_any(error: &(dyn Error + 'static)) -> StepError {
+    said(error, CODE, true)
 }
 
-#[diagnostic::do_not_recommend]
-impl StepFailure<ByBox> for Box<dyn Error + Send> {
-    fn into_step_error(self) -> StepError {
-        StepError::retryable("HANDLER_ERROR", chain(&*self))
+/// What goes along with an error that has causes.
+#[derive(Serialize)]
+struct Causes {
+    chain: Vec<String>,
+}
+
+/// The texts of an error and of what caused it, from the outside in.
+pub(super) fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
+    std::iter::successors(Some(error), |&error| error.source()).map(ToString::to_string).collect()
+}
+
+/// The failure that `error` is in the words of the handler: its code, whether another attempt makes sense.
+pub(super) fn said(error: &(dyn Error + 'static), code: &'static str, retryable: bool) -> StepError {
+    let text = chain(error);
+    let failure = if retryable { StepError::retryable(code, text) } else { StepError::permanent(code, text) };
+    match causes(error) {
+        causes if causes.len() > 1 => failure.with_context(Causes { chain: causes }),
+        _ => failure,
     }
 }

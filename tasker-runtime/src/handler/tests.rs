@@ -265,6 +265,105 @@ fn output_that_is_no_json_is_a_permanent_failure() {
 }
 
 #[test]
+fn state_that_may_be_missing_is_an_option() {
+    #[step_handler(name = "handler_tests.maybe")]
+    async fn maybe(none: Option<State<u8>>, attempt: Option<Attempt>) -> (bool, Option<u32>) {
+        (none.is_some(), attempt.map(|attempt| attempt.number))
+    }
+
+    let handler = <maybe as StepFn>::ENTRY;
+    assert!(handler.handler().spec().needs.is_empty());
+    assert_eq!(call(handler.handler(), parts("{}", vec![])).unwrap().as_str(), "[false,2]");
+}
+
+#[test]
+fn number_that_json_cannot_express_fails_the_step_that_returns_it() {
+    #[step_handler(name = "handler_tests.rates")]
+    async fn rates() -> Vec<Option<f64>> {
+        vec![Some(1.5), Some(f64::NAN)]
+    }
+
+    let error = call(<rates as StepFn>::ENTRY.handler(), parts("{}", vec![])).unwrap_err();
+    assert_eq!((error.code(), error.is_retryable()), ("INVALID_OUTPUT", false));
+    assert!(error.message().contains("at `1`: NaN is not a number"), "{error}");
+}
+
+#[test]
+fn whole_numbers_of_any_size_are_kept_digit_for_digit() {
+    #[step_handler(name = "handler_tests.large")]
+    async fn large(#[depends_on("pay")] before: u128) -> u128 {
+        before + 1
+    }
+
+    let pay = complete("340282366920938463463374607431768211454");
+    let result = call(<large as StepFn>::ENTRY.handler(), parts("{}", vec![complete("0"), pay])).unwrap();
+    assert_eq!(result.as_str(), u128::MAX.to_string());
+}
+
+#[test]
+fn error_in_a_field_of_the_result_fails_the_step() {
+    #[derive(Serialize)]
+    struct Report {
+        parts: Vec<Result<u8, String>>,
+    }
+
+    #[step_handler(name = "handler_tests.hidden")]
+    async fn hidden(parts: Vec<u8>) -> Report {
+        Report {
+            parts: parts.into_iter().map(|n| if n == 0 { Err("zero".to_owned()) } else { Ok(n) }).collect(),
+        }
+    }
+
+    let handler = <hidden as StepFn>::ENTRY.handler();
+    assert_eq!(call(handler, parts("[1]", vec![])).unwrap().as_str(), r#"{"parts":[{"Ok":1}]}"#);
+    let error = call(handler, parts("[1,0]", vec![])).unwrap_err();
+    assert_eq!((error.code(), error.is_retryable()), ("INVALID_OUTPUT", false));
+    assert!(error.message().contains("at `parts.1`: a `Result` inside the result is an error"), "{error}");
+}
+
+#[test]
+fn errors_of_any_kind_fail_a_step_and_keep_their_causes() {
+    /// As `anyhow::Error`, which is no error itself.
+    struct Anything(Box<dyn std::error::Error + Send + Sync>);
+
+    impl From<Anything> for Box<dyn std::error::Error + Send + Sync> {
+        fn from(anything: Anything) -> Self {
+            anything.0
+        }
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the disk is full")]
+    struct Full(#[source] std::num::ParseIntError);
+
+    fn full() -> Anything {
+        Anything(Box::new(Full("x".parse::<u8>().unwrap_err())))
+    }
+
+    #[step_handler(name = "handler_tests.anything")]
+    async fn anything() -> Result<(), Anything> {
+        Err(full())
+    }
+
+    #[step_handler(name = "handler_tests.for_good", errors = "permanent")]
+    async fn for_good(kind: u8) -> Result<(), StepError> {
+        match kind {
+            0 => Err(Full("x".parse::<u8>().unwrap_err()))?,
+            _ => Err(StepError::retryable("DOWN", "later")),
+        }
+    }
+
+    let error = call(<anything as StepFn>::ENTRY.handler(), parts("{}", vec![])).unwrap_err();
+    assert!(error.is_retryable());
+    assert_eq!(error.message(), "the disk is full: invalid digit found in string");
+    let causes = serde_json::json!({"chain": ["the disk is full", "invalid digit found in string"]});
+    assert_eq!(error.context(), Some(&causes));
+    let handler = <for_good as StepFn>::ENTRY.handler();
+    assert!(!call(handler, parts("0", vec![])).unwrap_err().is_retryable());
+    assert!(call(handler, parts("1", vec![])).unwrap_err().is_retryable());
+}
+
+#[test]
 fn step_gives_the_results_of_all_its_ancestors_and_of_no_other() {
     let step = TaskSequenceStep::new(parts("{}", vec![complete(r#"{"total":1}"#), complete("2")]));
     assert_eq!(step.ancestors().collect::<Vec<_>>(), ["validate", "pay"]);

@@ -89,9 +89,28 @@ pub trait FromStep: Sized {
     /// is made of others repeats theirs.
     const NEEDS: &'static [Need] = &[];
 
+    /// What must be there for an `Option` of it: the same, unless it may be missing.
+    const OPTIONAL_NEEDS: &'static [Need] = Self::NEEDS;
+
     /// Takes the value.
     ///
     /// # Errors
     /// Why it could not be taken; the attempt fails with it and the handler is not called.
     fn from_step(step: &TaskSequenceStep) -> Result<Self, StepError>;
+
+    /// Takes the value for a parameter that is an `Option`; `None` where it may be missing and is.
+    ///
+    /// # Errors
+    /// As [`from_step`](Self::from_step).
+    fn from_step_if_there(step: &TaskSequenceStep) -> Result<Option<Self>, StepError> {
+        Self::from_step(step).map(Some)
+    }
+}
+
+impl<T: FromStep> FromStep for Option<T> {
+    const NEEDS: &'static [Need] = T::OPTIONAL_NEEDS;
+
+    fn from_step(step: &TaskSequenceStep) -> Result<Self, StepError> {
+        T::from_step_if_there(step)
+    }
 }

@@ -14,7 +14,8 @@ use std::collections::HashSet;
 use super::storable;
 use crate::{
     model::{
-        Attempt, Batch, Done, End, Fact, Failed, Json, Kind, Lease, StepNo, TaskNo, Timestamp, WorkerId,
+        Attempt, Batch, Done, End, Fact, Failed, Json, Kind, Lease, StepError, StepNo, TaskNo, TaskState,
+        Timestamp, WorkerId,
     },
     store::{Column, Connection, Error, Result, Rows, Value, sql, values},
 };
@@ -81,6 +82,23 @@ impl From<&Failed> for Entry {
     }
 }
 
+impl Entry {
+    /// What is recorded instead of a result that is larger than one may be.
+    pub(super) fn too_large(self, problem: &Error) -> Self {
+        let error = storable::error(&StepError::permanent("RESULT_TOO_LARGE", problem.to_string()));
+        Self { content: Content::Failure { error, retry_at: None }, ..self }
+    }
+
+    fn bytes(&self) -> usize {
+        match &self.content {
+            Content::Result(_, json) | Content::Failure { error: json, .. } => json.as_str().len(),
+        }
+    }
+}
+
+/// So many bytes are written at once, unless one entry has more.
+const MAX_BYTES: usize = 16 << 20;
+
 /// What became of entries.
 #[derive(Debug, Default)]
 pub(super) struct Appended {
@@ -96,9 +114,16 @@ pub(super) async fn at_once(connection: &mut Connection, worker: WorkerId, batch
     if batch.done.is_empty() && batch.ends.is_empty() {
         return Ok(true);
     }
+    debug_assert!(batch.ends.iter().all(may_follow_a_hold), "{:?}", batch.ends);
     let (done, ends) = (done_rows(&batch.done), end_rows(&batch.ends));
     let counts = connection.counts(&sql::RECORD, values![&done, &ends, worker.0]).await?;
     Ok(counts == [batch.done.len() as u64, batch.ends.len() as u64])
+}
+
+/// Whether a task that is held can come to this: it is in progress then, or being rolled back.
+fn may_follow_a_hold(end: &End) -> bool {
+    let state = |from: TaskState| from == end.state || from.next().contains(&end.state);
+    state(TaskState::InProgress) || state(TaskState::Compensating)
 }
 
 /// Appends `entries`. What the database cannot hold is halved until it stands alone, and is then recorded in a
@@ -110,6 +135,11 @@ pub(super) async fn append(connection: &mut Connection, right: Right, entries: &
     let mut appended = Appended::default();
     let mut parts = vec![entries];
     while let Some(part) = parts.pop() {
+        if part.len() > 1 && part.iter().map(Entry::bytes).sum::<usize>() > MAX_BYTES {
+            let (first, rest) = part.split_at(part.len() / 2);
+            parts.extend([rest, first]);
+            continue;
+        }
         match (part, write(connection, right, part).await) {
             (_, Ok(covered)) => appended.covered.extend(covered),
             (_, Err(error)) if error.is_transient() => return Err(error),
@@ -212,18 +242,21 @@ pub(super) async fn decide(
     Ok(())
 }
 
-/// The first three columns of every entry, and the fourth.
-fn keys<'a>(attempts: impl Iterator<Item = &'a Attempt> + Clone) -> Vec<Column> {
+/// As high as results count their attempts; the failed ones are counted further.
+const MAX_NOTED_ATTEMPT: u32 = i16::MAX as u32;
+
+/// The first four columns of every entry, with attempts up to `most`.
+fn keys<'a>(attempts: impl Iterator<Item = &'a Attempt> + Clone, most: u32) -> Vec<Column> {
     vec![
         Column::Int(attempts.clone().map(|a| a.lease.task.0).collect()),
         Column::Int(attempts.clone().map(|a| a.lease.epoch).collect()),
         Column::Int(attempts.clone().map(|a| i64::from(a.step.code())).collect()),
-        Column::Int(attempts.map(|a| i64::from(a.number)).collect()),
+        Column::Int(attempts.map(|a| i64::from(a.number.min(most))).collect()),
     ]
 }
 
 fn done_rows(done: &[Done]) -> Rows {
-    let mut columns = keys(done.iter().map(|d| &d.attempt));
+    let mut columns = keys(done.iter().map(|d| &d.attempt), MAX_NOTED_ATTEMPT);
     columns.extend([
         Column::Int(done.iter().map(|d| d.started_at.as_micros()).collect()),
         Column::Int(done.iter().map(|d| d.finished_at.as_micros()).collect()),
@@ -239,7 +272,7 @@ fn result_rows(entries: &[Entry]) -> Rows {
             Content::Failure { .. } => None,
         })
     };
-    let mut columns = keys(results().map(|(entry, ..)| &entry.attempt).collect::<Vec<_>>().into_iter());
+    let mut columns = keys(results().map(|(entry, ..)| &entry.attempt), MAX_NOTED_ATTEMPT);
     columns.extend([
         Column::Int(results().map(|(_, kind, _)| kind as i64).collect()),
         Column::Int(results().map(|(entry, ..)| entry.started_at.as_micros()).collect()),
@@ -256,7 +289,7 @@ fn failure_rows(entries: &[Entry]) -> Rows {
             Content::Result(..) => None,
         })
     };
-    let mut columns = keys(failures().map(|(entry, ..)| &entry.attempt).collect::<Vec<_>>().into_iter());
+    let mut columns = keys(failures().map(|(entry, ..)| &entry.attempt), i32::MAX as u32);
     columns.extend([
         Column::Int(failures().map(|(entry, ..)| entry.started_at.as_micros()).collect()),
         Column::Int(failures().map(|(entry, ..)| entry.finished_at.as_micros()).collect()),

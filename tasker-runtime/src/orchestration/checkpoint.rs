@@ -4,7 +4,7 @@
 use crate::{
     handler::Saved,
     model::{Json, Lease, StepNo, TaskNo, Timestamp, WorkerId},
-    store::{Connection, Result, sql, values},
+    store::{Connection, Error, Result, sql, values},
 };
 
 /// What was saved last for an instance.
@@ -16,9 +16,10 @@ pub(crate) async fn load(
     let row = connection.fetch_first(&sql::LOAD_CHECKPOINT, values![task.0, i64::from(no.code())]).await?;
     let Some(row) = row else { return Ok(None) };
     Ok(Some(Saved {
-        cursor: Json::stored(row.text(0)?),
-        items: u64::try_from(row.int(1)?).unwrap_or_default(),
-        partial: Json::stored(row.text(2)?),
+        cursor: row.json(0, "checkpoints.cursor")?,
+        items: u64::try_from(row.int(1)?)
+            .map_err(|_| Error::corrupt("checkpoints.items", "a number", "is out of range"))?,
+        partial: row.json(2, "checkpoints.partial")?,
     }))
 }
 

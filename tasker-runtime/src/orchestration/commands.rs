@@ -11,7 +11,11 @@ use uuid::Uuid;
 
 use self::left::note_refusal;
 pub(crate) use self::left::{Answered, Waiting, answer, forget, record, refuse, waiting};
-use super::{append, journal, share};
+use super::{
+    append,
+    journal::{self, History},
+    share,
+};
 use crate::{
     model::{Command, CommandError, Fact, Lease, Progress, Rules, TaskNo, TaskState, Timestamp},
     store::{self, Connection, Result, sql, values},
@@ -68,7 +72,7 @@ async fn lock(connection: &mut Connection, uuid: Uuid) -> Result<Option<Locked>>
         task: TaskNo(row.int(0)?),
         epoch: row.int(4)?,
         template: row.int(1)?,
-        state: row.state(2, "runs.state").map_err(|error| error.of_task(uuid))?,
+        state: row.state(2, 3).map_err(|error| error.of_task(uuid))?,
         held: row.maybe_int(3)?.is_some(),
         cause: row.maybe_text(5)?.map(str::to_owned),
     }))
@@ -151,7 +155,15 @@ async fn follow(
     if *command == Command::GiveUp && (locked.held || locked.state != TaskState::BlockedByFailures) {
         return Err(CommandError::NotBlocked(locked.state).into());
     }
-    let history = journal::read(connection, &[locked.task]).await?.remove(&locked.task).unwrap_or_default();
+    let history = match journal::of(connection, locked.task).await {
+        // To end it, nobody need know how far it came.
+        Err(store::Error::Corrupt { .. }) if *command == Command::Cancel => History::default(),
+        history => history?,
+    };
+    if let Some(step) = history.unknown_step(&known.rules).filter(|_| *command != Command::Cancel) {
+        let problem = "is not a step of its template";
+        return Err(store::Error::corrupt("the journal", step.code(), problem).of_task(locked.task.0).into());
+    }
     let mut progress = history.replay(known.rules);
     if *command == Command::Resume {
         let taken_back = take_back(connection, locked.task, &Command::Pause).await?;
@@ -218,13 +230,16 @@ async fn take_up(
     command: &Command,
     now: Timestamp,
 ) -> std::result::Result<Asked, Refused> {
-    let history = journal::read(connection, &[locked.task]).await?.remove(&locked.task).unwrap_or_default();
+    let history = journal::of(connection, locked.task).await?;
     let facts = match command.facts(&history.replay(rules)) {
         Err(CommandError::NothingFailed) => return Err(CommandError::Over(locked.state).into()),
         facts => facts?,
     };
     append::decide(connection, None, locked.lease(), &facts, now).await?;
-    connection.execute(&sql::REOPEN_RUN, values![locked.task.0, now.as_micros()]).await?;
+    let code = |state: TaskState| i64::from(state.code());
+    let (again, over) = (code(TaskState::Pending), code(TaskState::Complete));
+    let values = values![locked.task.0, now.as_micros(), again, over];
+    connection.execute(&sql::REOPEN_RUN, values).await?;
     Ok(Asked::Done(TaskState::Pending))
 }
 

@@ -78,8 +78,8 @@ impl CompiledTemplate {
         Self { template, routes, epoch, handlers, compensators, results }
     }
 
-    /// The same template, with `handler` for the step `no` whatever the template writes: for a step that
-    /// another process resolved. `None` where that is its handler already.
+    /// The same template, with `handler` for the step `no` and all that call what it calls: another process
+    /// resolved what the template writes. `None` where that is its handler already.
     pub(crate) fn bound(
         &self,
         no: u32,
@@ -87,15 +87,18 @@ impl CompiledTemplate {
         registry: &Registry,
         defaults: Defaults,
     ) -> Option<Self> {
-        let place = no as usize;
-        if self.handlers.get(place)?.as_ref().is_some_and(|known| known.key() == handler.key()) {
+        if self.key(StepNo::of(no)) == Some(handler.key()) {
             return None;
         }
         let compensator = registry.compensator_of(handler);
         let mut rules = Rules::clone(self.rules());
-        rules.steps[place] = rule(&self.template, no, (Some(handler), compensator), defaults);
         let (mut handlers, mut compensators) = (self.handlers.clone(), self.compensators.clone());
-        (handlers[place], compensators[place]) = (Some(handler.clone()), compensator.cloned());
+        let callable = &self.template.step(no)?.handler.callable;
+        let steps = (0..).zip(self.template.steps()).filter(|(_, step)| step.handler.callable == *callable);
+        for (no, place) in steps.map(|(no, _)| (no, no as usize)) {
+            rules.steps[place] = rule(&self.template, no, (Some(handler), compensator), defaults);
+            (handlers[place], compensators[place]) = (Some(handler.clone()), compensator.cloned());
+        }
         let routes = Arc::new(Routes { rules: Arc::new(rules), steps: self.routes.steps.clone() });
         let (template, results, epoch) = (self.template.clone(), self.results.clone(), self.epoch);
         Some(Self { template, routes, epoch, handlers, compensators, results })

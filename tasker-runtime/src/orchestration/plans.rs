@@ -77,7 +77,7 @@ impl CompiledTemplates {
         Ok(self.add(number, Arc::new(template)))
     }
 
-    /// The template with `handler` for the step `no`, which another process resolved.
+    /// The template with `handler` for the step `no`, as another process resolved what it calls.
     pub(crate) fn bound(
         &self,
         compiled: Arc<CompiledTemplate>,

@@ -12,7 +12,7 @@ use std::{
 use super::append::{self, Entry, Right};
 pub(crate) use crate::model::{Batch, End, Exceptions, Failed};
 use crate::{
-    model::{Lease, TaskNo, Timestamp, WorkerId},
+    model::{Lease, TaskNo, TaskState, Timestamp, WorkerId},
     store::{Column, Connection, Result, Rows, Session, sql, values},
 };
 
@@ -27,11 +27,43 @@ pub(crate) async fn record(session: &mut Session, worker: WorkerId, batch: &Batc
         .run(async |connection| {
             let mut exceptions = Exceptions::default();
             record_failures(connection, worker, batch, &mut exceptions).await?;
-            record_results(connection, worker, batch, &mut exceptions).await?;
+            if batch.done.iter().any(|done| connection.check_size("result", &done.result).is_err()) {
+                let rest = refuse_large(connection, worker, batch, &mut exceptions).await?;
+                record_results(connection, worker, &rest, &mut exceptions).await?;
+            } else {
+                record_results(connection, worker, batch, &mut exceptions).await?;
+            }
             Ok(exceptions)
         })
         .await
 }
+
+/// Fails the steps whose results are too large, and returns the rest of the batch, without what it says about
+/// the ends of their tasks: these are read again.
+async fn refuse_large(
+    connection: &mut Connection,
+    worker: WorkerId,
+    batch: &Batch,
+    exceptions: &mut Exceptions,
+) -> Result<Batch> {
+    let mut rest = batch.clone();
+    let mut refused = Vec::new();
+    rest.done.retain(|done| match connection.check_size("result", &done.result) {
+        Ok(()) => true,
+        Err(problem) => {
+            refused.push(Entry::from(done).too_large(&problem));
+            false
+        }
+    });
+    append::append(connection, Right::of(worker), &refused).await?;
+    let tasks: HashSet<TaskNo> = refused.iter().map(|entry| entry.attempt.task()).collect();
+    rest.ends.retain(|end| !tasks.contains(&end.lease.task));
+    exceptions.stale.extend(tasks);
+    Ok(rest)
+}
+
+/// So many bytes of results are written at once, unless those of one task are more.
+const MAX_BATCH_BYTES: usize = 16 << 20;
 
 /// Failures first: in a batch that ends a task, its end comes after what led to it.
 async fn record_failures(
@@ -61,6 +93,13 @@ async fn record_results(
 ) -> Result<()> {
     let mut parts = vec![Cow::Borrowed(batch)];
     while let Some(part) = parts.pop() {
+        let bytes: usize = part.done.iter().map(|done| done.result.as_str().len()).sum();
+        if bytes > MAX_BATCH_BYTES
+            && let Some((first, rest)) = part.halve()
+        {
+            parts.extend([Cow::Owned(rest), Cow::Owned(first)]);
+            continue;
+        }
         match append::at_once(connection, worker, &part).await {
             Ok(true) => {}
             Ok(false) => find_lost(connection, worker, &part, exceptions).await?,
@@ -134,9 +173,34 @@ pub(crate) async fn set_aside(
     now: Timestamp,
     reason: &str,
 ) -> Result<()> {
+    session.run(async |connection| quarantine(connection, worker, leases, now, reason).await).await
+}
+
+async fn quarantine(
+    connection: &mut Connection,
+    worker: WorkerId,
+    leases: &[Lease],
+    now: Timestamp,
+    reason: &str,
+) -> Result<()> {
     let rows = lease_rows(leases.iter().copied());
     let values = values![&rows, worker.0, now.as_micros(), reason, Some("null")];
-    session.run(async |connection| connection.execute(&sql::QUARANTINE, values).await.map(drop)).await
+    connection.execute(&sql::QUARANTINE, values).await.map(drop)
+}
+
+/// Sets a held task aside that cannot be read, until an operator ends it or somebody mends its rows.
+pub(super) async fn set_aside_unreadable(
+    connection: &mut Connection,
+    worker: WorkerId,
+    lease: Lease,
+    now: Timestamp,
+    problem: &str,
+) -> Result<()> {
+    tracing::error!(task = lease.task.0, problem, "a task cannot be read and is set aside");
+    quarantine(connection, worker, &[lease], now, problem).await?;
+    let (state, run_at) = (TaskState::BlockedByFailures, Some(Timestamp::NEVER));
+    let end = End { lease, state, run_at, finished_at: None, cause: Some(problem.to_owned()) };
+    append::at_once(connection, worker, &Batch { ends: vec![end], ..Batch::default() }).await.map(drop)
 }
 
 fn lease_rows(leases: impl Iterator<Item = Lease> + Clone) -> Rows {

@@ -6,14 +6,13 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
-    time::Duration,
 };
 
 use uuid::Uuid;
 
 use super::{
     append::{self, Content, Entry, Right},
-    journal::{self, History, Kind},
+    journal::Kind,
     storable,
 };
 pub(crate) use crate::model::Offer;
@@ -21,7 +20,7 @@ use crate::{
     model::{
         Attempt, Json, Lease, StepError, StepNo, Target, TaskNo, Timestamp, WorkerId, task_loop::Withdrawal,
     },
-    store::{Column, Connection, Result, Row, Rows, Session, Store, sql, values},
+    store::{Column, Connection, Error, Result, Row, Rows, Session, Store, sql, values},
 };
 
 /// What a process has to know of an offer to say whether it can run it. Offers that are alike are found under
@@ -63,7 +62,7 @@ pub(crate) struct Taken {
     pub task: Arc<TakenTask>,
 }
 
-/// The task of steps that were taken together, with everything they need.
+/// What never changes about the task of steps that were taken together.
 #[derive(Debug)]
 pub(crate) struct TakenTask {
     pub uuid: Uuid,
@@ -71,17 +70,6 @@ pub(crate) struct TakenTask {
     pub correlation_id: Uuid,
     pub created_at: Timestamp,
     pub context: Json,
-    pub history: History,
-    /// When the last of its steps finished.
-    latest: Timestamp,
-}
-
-impl TakenTask {
-    /// When a borrowed step finished, if it did at `at` by this process's clock: after all that it may have
-    /// used, whatever the clocks of others say.
-    pub(crate) fn after_all(&self, at: Timestamp) -> Timestamp {
-        at.max(self.latest + Duration::from_micros(1))
-    }
 }
 
 /// What came of a lent step.
@@ -139,39 +127,67 @@ pub(crate) async fn take(
     let tasks = taken_tasks(connection, &tasks.into_iter().collect::<Vec<_>>()).await?;
     let mut taken = Vec::with_capacity(rows.len());
     for row in &rows {
-        let (no, step) = step_of(row)?;
-        let Some(task) = tasks.get(&no).cloned() else { continue };
-        let lease = Lease { task: no, epoch: row.int(3)? };
-        let number = u32::try_from(row.int(2)?).unwrap_or(1);
-        let (attempt, owner) = (Attempt { lease, step, number }, WorkerId(row.int(4)?));
-        taken.push(Taken { attempt, owner, task });
+        let no = TaskNo(row.int(0)?);
+        match (attempt_of(row), tasks.get(&no)) {
+            (Ok(attempt), Some(Ok(task))) => {
+                taken.push(Taken { attempt, owner: WorkerId(row.int(4)?), task: task.clone() });
+            }
+            (Ok(attempt), Some(Err(problem))) => {
+                fail_unreadable(connection, worker, attempt, problem).await?;
+            }
+            (Err(problem), _) => {
+                tracing::error!(task = no.0, %problem, "an offer cannot be read and is dropped");
+                drop_of(connection, &[no]).await?;
+            }
+            (Ok(_), None) => {}
+        }
     }
     Ok(taken)
 }
 
+fn attempt_of(row: &Row) -> Result<Attempt> {
+    let lease = Lease { task: TaskNo(row.int(0)?), epoch: row.int(3)? };
+    let (step, number) = (row.step(1, "offers.step")?, row.count(2, "offers.attempt")?);
+    Ok(Attempt { lease, step, number })
+}
+
+/// Fails an attempt that was taken and cannot be run, because something of its task cannot be read.
+async fn fail_unreadable(
+    connection: &mut Connection,
+    worker: WorkerId,
+    attempt: Attempt,
+    problem: &Error,
+) -> Result<()> {
+    tracing::error!(task = attempt.task().0, %problem, "a lent step cannot be run: its task cannot be read");
+    let error = storable::error(&StepError::permanent("UNREADABLE_TASK", problem.to_string()));
+    let content = Content::Failure { error, retry_at: None };
+    let at = Timestamp::default();
+    let entry = Entry { attempt, started_at: at, finished_at: at, content };
+    append::append(connection, Right::of(worker), &[entry]).await.map(drop)
+}
+
+/// The tasks of steps that were taken, each with its own error where it cannot be read.
 async fn taken_tasks(
     connection: &mut Connection,
     tasks: &[TaskNo],
-) -> Result<HashMap<TaskNo, Arc<TakenTask>>> {
-    let mut histories = journal::read(connection, tasks).await?;
+) -> Result<HashMap<TaskNo, Result<Arc<TakenTask>>>> {
     let numbers: Vec<i64> = tasks.iter().map(|task| task.0).collect();
     let mut read = HashMap::with_capacity(tasks.len());
     for row in connection.fetch(&sql::TASK_DATA, values![numbers]).await? {
         let task = TaskNo(row.int(0)?);
-        let history = histories.remove(&task).unwrap_or_default();
-        let latest = history.entries.iter().map(|entry| entry.finished_at).max().unwrap_or_default();
-        let taken = TakenTask {
-            uuid: row.uuid(1)?,
-            template: row.int(2)?,
-            correlation_id: row.uuid(3)?,
-            created_at: Timestamp::from_micros(row.int(4)?),
-            context: Json::stored(row.text(5)?),
-            history,
-            latest,
-        };
-        read.insert(task, Arc::new(taken));
+        read.insert(task, taken_task(&row).map(Arc::new).map_err(|problem| problem.of_task(task.0)));
     }
     Ok(read)
+}
+
+fn taken_task(row: &Row) -> Result<TakenTask> {
+    Ok(TakenTask {
+        uuid: row.uuid(1)?,
+        template: row.int(2)?,
+        correlation_id: row.uuid(3)?,
+        created_at: Timestamp::from_micros(row.int(4)?),
+        context: row.json(5, "tasks.context")?,
+    })
 }
 
 /// Records what came of lent steps, together, and says of each whether it was: where the loan was lost,
@@ -184,7 +200,14 @@ pub(crate) async fn give_back(
     worker: WorkerId,
     outcomes: &[Outcome],
 ) -> Result<Vec<bool>> {
-    let entries: Vec<Entry> = outcomes.iter().map(Outcome::entry).collect();
+    let checked = |outcome: &Outcome| match &outcome.result {
+        Ok(result) => match connection.check_size("result", result) {
+            Ok(()) => outcome.entry(),
+            Err(problem) => outcome.entry().too_large(&problem),
+        },
+        Err(_) => outcome.entry(),
+    };
+    let entries: Vec<Entry> = outcomes.iter().map(checked).collect();
     let appended = append::append(connection, Right::of(worker), &entries).await?;
     Ok(outcomes.iter().map(|o| appended.covered.contains(&(o.lease.task, o.step))).collect())
 }
@@ -224,7 +247,7 @@ pub(crate) async fn borrowed(connection: &mut Connection, worker: WorkerId) -> R
 }
 
 fn step_of(row: &Row) -> Result<(TaskNo, StepNo)> {
-    Ok((TaskNo(row.int(0)?), StepNo::from_code(i32::try_from(row.int(1)?).unwrap_or_default())))
+    Ok((TaskNo(row.int(0)?), row.step(1, "offers.step")?))
 }
 
 /// Takes back what `worker` offers and nobody has taken.
@@ -266,7 +289,7 @@ pub(crate) async fn offered_of(connection: &mut Connection, task: TaskNo) -> Res
     rows.iter()
         .map(|row| {
             Ok(OnOffer {
-                step: StepNo::from_code(i32::try_from(row.int(0)?).unwrap_or_default()),
+                step: row.step(0, "offers.step")?,
                 handler: row.text(1)?.to_owned(),
                 since: Timestamp::from_micros(row.int(2)?),
                 taken: row.maybe_int(3)?.is_some(),

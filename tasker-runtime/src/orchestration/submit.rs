@@ -1,10 +1,16 @@
 //! Adds tasks. Once this returns they are durable: a crash afterwards loses none of them.
+//!
+//! Tasks with an idempotency key go by statements of their own, because a key that another transaction is about
+//! to use has to be waited for.
+
+use std::collections::{BTreeSet, HashMap};
 
 use uuid::Uuid;
 
 use crate::{
     model::{Json, TaskNo, Timestamp, WorkerId},
-    store::{CallerTransaction, Column, Connection, Result, Rows, Value, sql, values},
+    store::{CallerTransaction, Column, Connection, Error, Result, Row, Rows, Value, sql, values},
+    template::Template,
 };
 
 /// A task to be added.
@@ -24,63 +30,243 @@ pub(crate) struct NewTask {
     pub queue: String,
 }
 
-/// What a key was used for before.
+/// An idempotency key, which belongs to a template, and the digest of the input it is used with.
 #[derive(Clone, Debug)]
-pub(crate) struct Used {
-    pub task: Uuid,
-    pub same_input: bool,
+pub(crate) struct Key {
+    pub namespace: String,
+    pub template: String,
+    pub key: String,
+    pub digest: String,
 }
 
-/// An idempotency key, which belongs to a template.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Key<'a> {
-    pub namespace: &'a str,
-    pub template: &'a str,
-    pub key: &'a str,
-}
-
-/// Adds `task` unless `key` was used before; of many who try at once, one adds.
-pub(crate) async fn submit_once(
-    connection: &mut Connection,
-    task: &NewTask,
-    key: Key<'_>,
-) -> Result<Option<Used>> {
-    connection.transaction(async |connection| submit_keyed(connection, task, key).await).await
-}
-
-async fn submit_keyed(connection: &mut Connection, task: &NewTask, key: Key<'_>) -> Result<Option<Used>> {
-    let Key { namespace, template, key } = key;
-    let digest = super::templates::digest(&task.context.canonical());
-    let values = values![namespace, template, key, task.uuid, &*digest, task.created_at.as_micros()];
-    if connection.execute(&sql::ADD_KEY, values).await? == 1 {
-        let rows = rows(std::slice::from_ref(task));
-        connection.fetch(&sql::SUBMIT_IN, &[Value::Rows(&rows), Value::MaybeInt(None)]).await?;
-        return Ok(None);
+impl Key {
+    pub(crate) fn new(template: &Template, key: String, context: &Json) -> Self {
+        Self {
+            namespace: template.namespace().to_owned(),
+            template: template.name().to_owned(),
+            key,
+            digest: super::templates::digest(&context.canonical()),
+        }
     }
-    let used = connection.fetch_first(&sql::FIND_KEY, values![namespace, template, key]).await?;
-    used.map(|row| Ok(Used { task: row.uuid(0)?, same_input: row.text(1)? == digest })).transpose()
+
+    fn name(&self) -> (&str, &str, &str) {
+        (&self.namespace, &self.template, &self.key)
+    }
 }
 
-/// Adds `tasks` in a transaction of the caller's own: they are there when, and only when, it commits.
-pub(crate) async fn submit_in(transaction: &mut CallerTransaction<'_>, tasks: &[NewTask]) -> Result<()> {
-    let rows = rows(tasks);
-    transaction.run(&sql::SUBMIT_IN, &[Value::Rows(&rows), Value::MaybeInt(None)]).await
+/// A task to be added, and the key that makes adding it idempotent.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub task: NewTask,
+    pub key: Option<Key>,
 }
 
-/// Adds `tasks`, all or none. With a `holder`, that worker holds them from the start, under epoch 1.
+/// What a request came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Added {
+    /// It is a task now, and with `held` the worker's that was named.
+    New { task: TaskNo, held: bool },
+    /// Its key was used before.
+    Used { task: Uuid, same_input: bool },
+}
+
+/// Who holds tasks from the moment they are added, under epoch 1.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Holder<'a> {
+    pub worker: WorkerId,
+    /// Of each task, whether it is held.
+    pub holds: &'a [bool],
+}
+
+/// How long one who adds tasks waits for another transaction that is about to use one of their keys.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Patience {
+    /// Then it is refused, and nothing is written: others wait for the same commit.
+    Short,
+    /// Until that transaction ends.
+    Endless,
+}
+
+/// Adds tasks without keys, all or none.
 pub(crate) async fn submit(
     connection: &mut Connection,
-    tasks: &[NewTask],
-    holder: Option<WorkerId>,
-) -> Result<Vec<TaskNo>> {
-    let rows = rows(tasks);
-    let values = [Value::Rows(&rows), Value::MaybeInt(holder.map(|worker| worker.0))];
-    let added = connection.script(&sql::SUBMIT, &values).await?;
-    added.iter().map(|row| row.int(0).map(TaskNo)).collect()
+    tasks: &[&NewTask],
+    holder: Option<Holder<'_>>,
+) -> Result<Vec<Added>> {
+    let rows = rows(tasks, holder);
+    let rows = connection.script(&sql::SUBMIT, &[Value::Rows(&rows), worker(holder)]).await?;
+    let mut added = Vec::with_capacity(tasks.len());
+    for row in &rows {
+        added.push(new(row, 1)?);
+    }
+    Ok(added)
 }
 
-fn rows(tasks: &[NewTask]) -> Rows {
-    Rows::new(vec![
+/// Adds the tasks whose keys were not used before; of many who try at once, one adds.
+pub(crate) async fn submit_keyed(
+    connection: &mut Connection,
+    requests: &[(&NewTask, &Key)],
+    holder: Option<Holder<'_>>,
+    patience: Patience,
+) -> Result<Vec<Added>> {
+    let rows = keyed_rows(requests, holder);
+    let values = [Value::Rows(&rows), worker(holder), Value::Text(patience.limit())];
+    let added = connection.script(&sql::SUBMIT_KEYED, &values).await?;
+    with_used(connection, requests, &added).await
+}
+
+/// Adds tasks with and without keys, all or none: where a key was used before with another input, the answer
+/// says so and nothing is added.
+pub(crate) async fn submit_all(
+    connection: &mut Connection,
+    requests: &[Request],
+    holder: Option<Holder<'_>>,
+) -> Result<Vec<Added>> {
+    if requests.iter().all(|request| request.key.is_none()) {
+        let tasks: Vec<&NewTask> = requests.iter().map(|request| &request.task).collect();
+        return submit(connection, &tasks, holder).await;
+    }
+    connection.begin().await?;
+    let added = submit_mixed(connection, requests, holder).await;
+    let refused = |added: &Added| matches!(added, Added::Used { same_input: false, .. });
+    match added {
+        Ok(added) if !added.iter().any(refused) => connection.commit().await.map(|()| added),
+        added => {
+            connection.roll_back().await;
+            added
+        }
+    }
+}
+
+async fn submit_mixed(
+    connection: &mut Connection,
+    requests: &[Request],
+    holder: Option<Holder<'_>>,
+) -> Result<Vec<Added>> {
+    let (mut plain, mut keyed) = ((Vec::new(), Vec::new(), Vec::new()), (Vec::new(), Vec::new(), Vec::new()));
+    for (place, Request { task, key }) in requests.iter().enumerate() {
+        let holds = holder.is_some_and(|holder| holder.holds.get(place).copied().unwrap_or(false));
+        match key {
+            None => {
+                plain.0.push(place);
+                plain.1.push(task);
+                plain.2.push(holds);
+            }
+            Some(key) => {
+                keyed.0.push(place);
+                keyed.1.push((task, key));
+                keyed.2.push(holds);
+            }
+        }
+    }
+    let holder = |holds| holder.map(|holder| Holder { worker: holder.worker, holds });
+    let mut places: Vec<(usize, Added)> = Vec::with_capacity(requests.len());
+    if !plain.0.is_empty() {
+        let holder = holder(&*plain.2);
+        let rows = rows(&plain.1, holder);
+        let rows = connection.fetch(&sql::SUBMIT_IN, &[Value::Rows(&rows), worker(holder)]).await?;
+        for (place, row) in plain.0.into_iter().zip(&rows) {
+            places.push((place, new(row, 1)?));
+        }
+    }
+    let holder = holder(&*keyed.2);
+    let rows = keyed_rows(&keyed.1, holder);
+    let values = [Value::Rows(&rows), worker(holder), Value::Text(Patience::Endless.limit())];
+    let added = connection.fetch(&sql::SUBMIT_KEYED_IN, &values).await?;
+    let added = with_used(connection, &keyed.1, &added).await?;
+    places.extend(keyed.0.into_iter().zip(added));
+    places.sort_unstable_by_key(|(place, _)| *place);
+    Ok(places.into_iter().map(|(_, added)| added).collect())
+}
+
+/// Adds a task in a transaction of the caller's own: it is there when, and only when, that commits.
+pub(crate) async fn submit_in(
+    transaction: &mut CallerTransaction<'_>,
+    Request { task, key }: &Request,
+) -> Result<Option<Added>> {
+    if let Some(key) = key {
+        let (namespace, template, name) = key.name();
+        let created = task.created_at.as_micros();
+        let values = values![namespace, template, name, task.uuid, &*key.digest, created];
+        if transaction.fetch(&sql::ADD_KEY, values).await?.is_empty() {
+            let row = transaction.fetch(&sql::FIND_KEY, values![namespace, template, name]).await?;
+            let Some(row) = row.first() else { return Err(vanished(key)) };
+            return Ok(Some(Added::Used { task: row.uuid(0)?, same_input: row.text(1)? == key.digest }));
+        }
+    }
+    let rows = rows(&[task], None);
+    transaction.fetch(&sql::SUBMIT_IN, &[Value::Rows(&rows), Value::MaybeInt(None)]).await?;
+    Ok(None)
+}
+
+impl Patience {
+    /// Whether it has an end.
+    pub(crate) const fn is_short(self) -> bool {
+        matches!(self, Self::Short)
+    }
+
+    /// As PostgreSQL takes it.
+    const fn limit(self) -> &'static str {
+        match self {
+            Self::Short => "100ms",
+            Self::Endless => "0",
+        }
+    }
+}
+
+/// What was added, and of the others what their keys were used for.
+async fn with_used(
+    connection: &mut Connection,
+    requests: &[(&NewTask, &Key)],
+    rows: &[Row],
+) -> Result<Vec<Added>> {
+    let mut added: Vec<Option<Added>> = vec![None; requests.len()];
+    for row in rows {
+        let place = usize::try_from(row.int(0)?).ok().and_then(|place| added.get_mut(place));
+        *place
+            .ok_or_else(|| Error::Corrupt { what: "a task was added that nobody asked for".to_owned() })? =
+            Some(new(row, 1)?);
+    }
+    let missing = requests.iter().zip(&added).filter(|(_, added)| added.is_none());
+    let missing: BTreeSet<_> = missing.map(|((_, key), _)| key.name()).collect();
+    let mut used = HashMap::new();
+    if !missing.is_empty() {
+        let column = |of: fn(&(&str, &str, &str)) -> String| Column::Text(missing.iter().map(of).collect());
+        let names = Rows::new(vec![
+            column(|key| key.0.to_owned()),
+            column(|key| key.1.to_owned()),
+            column(|key| key.2.to_owned()),
+        ]);
+        for row in connection.fetch(&sql::FIND_KEYS, &[Value::Rows(&names)]).await? {
+            let name = (row.text(0)?.to_owned(), row.text(1)?.to_owned(), row.text(2)?.to_owned());
+            used.insert(name, (row.uuid(3)?, row.text(4)?.to_owned()));
+        }
+    }
+    let found = |key: &Key| {
+        let name = (key.namespace.clone(), key.template.clone(), key.key.clone());
+        let (task, digest) = used.get(&name).ok_or_else(|| vanished(key))?;
+        Ok(Added::Used { task: *task, same_input: *digest == key.digest })
+    };
+    requests.iter().zip(added).map(|((_, key), added)| added.map_or_else(|| found(key), Ok)).collect()
+}
+
+/// A key was used a moment ago and is not there any more.
+fn vanished(key: &Key) -> Error {
+    Error::Corrupt { what: format!("the idempotency key `{}` was removed while it was looked up", key.key) }
+}
+
+/// A task that was added, whose number stands in this column and whether it is held in the next.
+fn new(row: &Row, column: usize) -> Result<Added> {
+    Ok(Added::New { task: TaskNo(row.int(column)?), held: row.int(column + 1)? != 0 })
+}
+
+fn worker(holder: Option<Holder<'_>>) -> Value<'static> {
+    Value::MaybeInt(holder.map(|holder| holder.worker.0))
+}
+
+fn columns(tasks: &[&NewTask], holder: Option<Holder<'_>>) -> Vec<Column> {
+    let holds = |place: usize| holder.is_some_and(|holder| holder.holds.get(place).copied().unwrap_or(false));
+    vec![
         Column::Uuid(tasks.iter().map(|t| t.uuid).collect()),
         Column::Uuid(tasks.iter().map(|t| t.correlation_id).collect()),
         Column::Int(tasks.iter().map(|t| t.template).collect()),
@@ -92,5 +278,24 @@ fn rows(tasks: &[NewTask]) -> Rows {
         Column::Int(tasks.iter().map(|t| t.run_at.as_micros()).collect()),
         Column::Int(tasks.iter().map(|t| i64::from(t.priority)).collect()),
         Column::Text(tasks.iter().map(|t| t.queue.clone()).collect()),
-    ])
+        Column::Int((0..tasks.len()).map(|place| i64::from(holds(place))).collect()),
+    ]
+}
+
+fn rows(tasks: &[&NewTask], holder: Option<Holder<'_>>) -> Rows {
+    Rows::new(columns(tasks, holder))
+}
+
+fn keyed_rows(requests: &[(&NewTask, &Key)], holder: Option<Holder<'_>>) -> Rows {
+    let tasks: Vec<&NewTask> = requests.iter().map(|(task, _)| *task).collect();
+    let mut columns = columns(&tasks, holder);
+    let text =
+        |of: fn(&Key) -> &String| Column::Text(requests.iter().map(|(_, key)| of(key).clone()).collect());
+    columns.extend([
+        text(|key| &key.namespace),
+        text(|key| &key.template),
+        text(|key| &key.key),
+        text(|key| &key.digest),
+    ]);
+    Rows::new(columns)
 }

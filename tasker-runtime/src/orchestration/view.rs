@@ -1,10 +1,15 @@
 //! Reads tasks for people.
 
+use std::collections::HashMap;
+
 use uuid::Uuid;
 
-use super::journal::{self, History};
+use super::{
+    journal::{self, History},
+    share::OnOffer,
+};
 use crate::{
-    model::{Json, TaskNo, TaskState, Timestamp},
+    model::{Json, StepNo, TaskNo, TaskState, Timestamp, WorkerId},
     store::{Connection, Result, Row, sql, values},
 };
 
@@ -20,6 +25,8 @@ pub(crate) struct StoredTask {
     pub state: TaskState,
     pub run_at: Timestamp,
     pub finished_at: Option<Timestamp>,
+    /// Who holds it, or did when it ended.
+    pub owner: Option<i64>,
     pub cause: Option<String>,
     pub queue: String,
     pub priority: i64,
@@ -41,13 +48,18 @@ pub(crate) struct TaskLine {
     pub namespace: String,
     pub name: String,
     pub version: String,
+    pub queue: String,
+    pub priority: i64,
+    pub correlation_id: Uuid,
+    /// Who holds it, or did when it ended.
+    pub owner: Option<i64>,
 }
 
 /// The task and everything recorded about it.
 pub(crate) async fn find(connection: &mut Connection, uuid: Uuid) -> Result<Option<(StoredTask, History)>> {
     let Some(row) = connection.fetch_first(&sql::FIND_TASK, values![uuid]).await? else { return Ok(None) };
     let task = stored(&row)?;
-    let history = journal::read(connection, &[task.task]).await?.remove(&task.task).unwrap_or_default();
+    let history = journal::of(connection, task.task).await?;
     Ok(Some((task, history)))
 }
 
@@ -55,6 +67,21 @@ pub(crate) async fn find(connection: &mut Connection, uuid: Uuid) -> Result<Opti
 pub(crate) async fn template(connection: &mut Connection, uuid: Uuid) -> Result<Option<i64>> {
     let row = connection.fetch_first(&sql::FIND_TASK, values![uuid]).await?;
     row.map(|row| row.int(2)).transpose()
+}
+
+/// The queue of a task; `None` when there is no such task.
+pub(crate) async fn queue(connection: &mut Connection, uuid: Uuid) -> Result<Option<String>> {
+    let row = connection.fetch_first(&sql::FIND_TASK, values![uuid]).await?;
+    row.map(|row| row.text(12).map(str::to_owned)).transpose()
+}
+
+/// Which worker made the last attempt at each step of `task` that was attempted.
+pub(crate) async fn workers(connection: &mut Connection, task: TaskNo) -> Result<HashMap<StepNo, WorkerId>> {
+    let mut workers = HashMap::new();
+    for row in connection.fetch(&sql::STEP_WORKERS, values![task.0]).await? {
+        workers.insert(row.step(0, "steps.step")?, WorkerId(row.int(2)?));
+    }
+    Ok(workers)
 }
 
 /// A task that was set aside.
@@ -84,45 +111,137 @@ pub(crate) async fn dead_letters(connection: &mut Connection, limit: usize) -> R
         .collect()
 }
 
-/// The state of a task; `None` when there is no such task.
-pub(crate) async fn state(connection: &mut Connection, uuid: Uuid) -> Result<Option<TaskState>> {
-    let row = connection.fetch_first(&sql::TASK_STATE, values![uuid]).await?;
-    row.map(|row| task_state(&row, 0)).transpose()
+/// Where a task stands, and what came of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    /// The number of the template the task started with.
+    pub template: i64,
+    pub state: TaskState,
+    pub cause: Option<String>,
+    /// Of the steps that were asked about, those that have results; empty until the task is complete.
+    pub results: Vec<(StepNo, Json)>,
 }
 
-/// At most `limit` tasks before the task `before`, newest first.
+/// Where a task stands and, once it is complete, the results of `steps`; `None` when there is no such task.
+pub(crate) async fn standing(
+    connection: &mut Connection,
+    uuid: Uuid,
+    steps: &[StepNo],
+) -> Result<Option<Standing>> {
+    let steps: Vec<i64> = steps.iter().map(|step| i64::from(step.code())).collect();
+    let complete = i64::from(TaskState::Complete.code());
+    let rows = connection.fetch(&sql::OUTCOME, values![uuid, steps, complete]).await?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    let mut standing = Standing {
+        template: first.int(0)?,
+        state: first.state(1, 5)?,
+        cause: first.maybe_text(2)?.map(str::to_owned),
+        results: Vec::with_capacity(rows.len()),
+    };
+    for row in &rows {
+        if row.maybe_int(3)?.is_some() {
+            standing.results.push((row.step(3, "steps.step")?, row.json(4, "steps.result")?));
+        }
+    }
+    Ok(Some(standing))
+}
+
+/// Which tasks are wanted; where nothing is said, all are.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    pub state: Option<TaskState>,
+    pub namespace: Option<String>,
+    pub template: Option<String>,
+    pub since: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+    pub correlation_id: Option<Uuid>,
+}
+
+/// At most `limit` of those that are wanted among the `window` tasks before the task `before`, newest first.
 pub(crate) async fn list(
     connection: &mut Connection,
-    state: Option<TaskState>,
-    namespace: Option<&str>,
-    before: Option<TaskNo>,
+    wanted: &Wanted,
+    before: TaskNo,
+    window: i64,
     limit: usize,
 ) -> Result<Vec<TaskLine>> {
-    let state = state.map(|state| i64::from(state.code()));
-    let before = before.map_or(i64::MAX, |task| task.0);
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = connection.fetch(&sql::LIST_TASKS, values![state, namespace, before, limit]).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(TaskLine {
-                task: TaskNo(row.int(0)?),
-                uuid: row.uuid(1)?,
-                created_at: Timestamp::from_micros(row.int(2)?),
-                state: task_state(row, 3)?,
-                run_at: Timestamp::from_micros(row.int(4)?),
-                finished_at: row.maybe_int(5)?.map(Timestamp::from_micros),
-                cause: row.maybe_text(6)?.map(str::to_owned),
-                namespace: row.text(7)?.to_owned(),
-                name: row.text(8)?.to_owned(),
-                version: row.text(9)?.to_owned(),
-            })
-        })
-        .collect()
+    let correlation_id = wanted.correlation_id.map(|id| id.to_string());
+    let phases = wanted.state.map(TaskState::phases);
+    let code = |state: TaskState| i64::from(state.code());
+    let values = values![
+        before.0,
+        window,
+        phases.map(|(from, ..)| code(from)),
+        wanted.namespace.as_deref(),
+        wanted.template.as_deref(),
+        wanted.since.map(Timestamp::as_micros),
+        wanted.until.map(Timestamp::as_micros),
+        correlation_id.as_deref(),
+        i64::try_from(limit).unwrap_or(i64::MAX),
+        phases.map(|(_, to, _)| code(to)),
+        phases.and_then(|(.., held)| held.map(i64::from))
+    ];
+    let rows = connection.fetch(&sql::LIST_TASKS, values).await?;
+    rows.iter().map(line).collect()
 }
 
-fn task_state(row: &Row, column: usize) -> Result<TaskState> {
-    let code = i16::try_from(row.int(column)?).unwrap_or(-1);
-    Ok(TaskState::from_code(code).unwrap_or(TaskState::Error))
+/// The last of the `window` tasks before the task `before`; `None` when there is none.
+pub(crate) async fn edge(connection: &mut Connection, before: TaskNo, window: i64) -> Result<Option<TaskNo>> {
+    let row = connection.fetch_first(&sql::LIST_EDGE, values![before.0, window]).await?;
+    Ok(row.map_or(Ok(None), |row| row.maybe_int(0))?.map(TaskNo))
+}
+
+/// The task that was submitted with this idempotency key.
+pub(crate) async fn of_key(
+    connection: &mut Connection,
+    namespace: &str,
+    template: &str,
+    key: &str,
+) -> Result<Option<TaskNo>> {
+    let used = connection.fetch_first(&sql::FIND_KEY, values![namespace, template, key]).await?;
+    let Some(used) = used else { return Ok(None) };
+    let task = connection.fetch_first(&sql::TASK_NUMBER, values![used.uuid(0)?]).await?;
+    task.map(|row| row.int(0).map(TaskNo)).transpose()
+}
+
+/// What is on offer of `tasks`, with one question for all.
+pub(crate) async fn offers_of(
+    connection: &mut Connection,
+    tasks: &[TaskNo],
+) -> Result<HashMap<TaskNo, Vec<OnOffer>>> {
+    let mut offers: HashMap<TaskNo, Vec<OnOffer>> = HashMap::new();
+    if tasks.is_empty() {
+        return Ok(offers);
+    }
+    let numbers: Vec<i64> = tasks.iter().map(|task| task.0).collect();
+    for row in connection.fetch(&sql::OFFERS_OF, values![numbers]).await? {
+        offers.entry(TaskNo(row.int(0)?)).or_default().push(OnOffer {
+            step: row.step(1, "offers.step")?,
+            handler: row.text(2)?.to_owned(),
+            since: Timestamp::from_micros(row.int(3)?),
+            taken: row.maybe_int(4)?.is_some(),
+        });
+    }
+    Ok(offers)
+}
+
+fn line(row: &Row) -> Result<TaskLine> {
+    Ok(TaskLine {
+        task: TaskNo(row.int(0)?),
+        uuid: row.uuid(1)?,
+        created_at: Timestamp::from_micros(row.int(2)?),
+        state: row.state(3, 13)?,
+        run_at: Timestamp::from_micros(row.int(4)?),
+        finished_at: row.maybe_int(5)?.map(Timestamp::from_micros),
+        cause: row.maybe_text(6)?.map(str::to_owned),
+        namespace: row.text(7)?.to_owned(),
+        name: row.text(8)?.to_owned(),
+        version: row.text(9)?.to_owned(),
+        queue: row.text(10)?.to_owned(),
+        priority: row.int(11)?,
+        correlation_id: row.uuid(12)?,
+        owner: row.maybe_int(13)?,
+    })
 }
 
 fn stored(row: &Row) -> Result<StoredTask> {
@@ -132,10 +251,11 @@ fn stored(row: &Row) -> Result<StoredTask> {
         template: row.int(2)?,
         correlation_id: row.uuid(3)?,
         created_at: Timestamp::from_micros(row.int(4)?),
-        context: Json::stored(row.text(5)?),
-        state: task_state(row, 6)?,
+        context: row.json(5, "tasks.context")?,
+        state: row.state(6, 8)?,
         run_at: Timestamp::from_micros(row.int(7)?),
         finished_at: row.maybe_int(10)?.map(Timestamp::from_micros),
+        owner: row.maybe_int(8)?,
         cause: row.maybe_text(11)?.map(str::to_owned),
         queue: row.text(12)?.to_owned(),
         priority: row.int(13)?,

@@ -7,6 +7,7 @@
 use super::compile::{Listed, Message, NOBODY, equal};
 use crate::handler::Need;
 use crate::handler::annotated::StepFn;
+use crate::handler::param::reads;
 
 /// A name that may stand for a handler.
 #[diagnostic::on_unimplemented(
@@ -57,6 +58,20 @@ pub struct Wanted {
     pub found: Option<Listed>,
     /// The handler that is called as the step is, where the names are similar, or one of a list.
     pub near: Option<Listed>,
+}
+
+/// Which steps read the context as a whole.
+#[must_use]
+pub const fn readers<const N: usize>(steps: &[Wanted; N]) -> [bool; N] {
+    let mut readers = [false; N];
+    let mut at = 0;
+    while at < N {
+        if let Some(handler) = &steps[at].found {
+            readers[at] = reads(handler.needs);
+        }
+        at += 1;
+    }
+    readers
 }
 
 /// Refuses a template whose handlers are missing or read what their step does not wait for.

@@ -83,11 +83,12 @@ pub const fn check_workflow<const N: usize, const SLOTS: usize>(workflow: &str, 
 }
 
 /// From the hash of a name to the number of the step, where two meet the next free place.
-struct Names<const SLOTS: usize> {
+#[derive(Clone, Copy)]
+pub(super) struct Names<const SLOTS: usize> {
     slots: [usize; SLOTS],
 }
 
-const fn index_names<const N: usize, const SLOTS: usize>(
+pub(super) const fn index_names<const N: usize, const SLOTS: usize>(
     workflow: &str,
     steps: &[Listed; N],
     text: &mut Message,
@@ -105,13 +106,30 @@ const fn index_names<const N: usize, const SLOTS: usize>(
         } else {
             problem(workflow, text).push("step `").push(name).push("` is listed twice: remove one");
         }
+        if !is_step_name(name) {
+            problem(workflow, text).push("no step can be called `").push(name);
+            text.push("`: call the handler by letters, digits, `_`, `.` and `-`");
+        }
         step += 1;
     }
     names
 }
 
+/// Whether a step may have this name. What else a name must not be is refused where it is given.
+const fn is_step_name(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        if !(bytes[at].is_ascii_alphanumeric() || matches!(bytes[at], b'_' | b'.' | b'-')) {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
 impl<const SLOTS: usize> Names<SLOTS> {
-    const fn number<const N: usize>(&self, steps: &[Listed; N], name: &str) -> usize {
+    pub(super) const fn number<const N: usize>(&self, steps: &[Listed; N], name: &str) -> usize {
         let mut slot = hash(name) & (SLOTS - 1);
         while self.slots[slot] != NOBODY {
             if equal(steps[self.slots[slot]].name, name) {
@@ -157,7 +175,7 @@ const fn find_missing<const N: usize, const SLOTS: usize>(
 }
 
 /// Whether any step has others wait for it.
-const fn is_releasing<const N: usize>(steps: &[Listed; N]) -> bool {
+pub(super) const fn is_releasing<const N: usize>(steps: &[Listed; N]) -> bool {
     let mut step = 0;
     while step < N {
         if !steps[step].releases().is_empty() {
@@ -170,7 +188,7 @@ const fn is_releasing<const N: usize>(steps: &[Listed; N]) -> bool {
 
 /// The step that `step` waits for by its edge number `edge`: what it reads, then every other step, which
 /// it may be a route or the worker of.
-const fn above<const N: usize, const SLOTS: usize>(
+pub(super) const fn above<const N: usize, const SLOTS: usize>(
     steps: &[Listed; N],
     names: &Names<SLOTS>,
     step: usize,
@@ -249,7 +267,7 @@ const fn tell_cycle<const N: usize>(
 }
 
 /// Begins the next problem.
-const fn problem<'t>(workflow: &str, text: &'t mut Message) -> &'t mut Message {
+pub(super) const fn problem<'t>(workflow: &str, text: &'t mut Message) -> &'t mut Message {
     if !text.is_empty() {
         text.push("\n");
     }

@@ -53,26 +53,35 @@ impl LiveRegistry {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::*;
-    use crate::handlers;
-    use crate::prelude::*;
+    use async_trait::async_trait;
 
-    #[step_handler]
-    async fn live_first() -> u8 {
-        1
+    use super::*;
+    use crate::handler::{StepHandler, TaskSequenceStep};
+    use crate::model::{Json, StepError};
+
+    struct Named(&'static str);
+
+    #[async_trait]
+    impl StepHandler for Named {
+        fn name(&self) -> &str {
+            self.0
+        }
+
+        async fn call(&self, step: &TaskSequenceStep) -> Result<Json, StepError> {
+            step.output(self.0)
+        }
     }
 
-    #[step_handler]
-    async fn live_second() -> u8 {
-        2
+    fn handler(name: &'static str) -> [Registration; 1] {
+        [Registration::of(Arc::new(Named(name)))]
     }
 
     #[test]
     fn handler_that_comes_later_begins_an_epoch() {
-        let live = LiveRegistry::new(Registry::of(handlers![live_first]));
+        let live = LiveRegistry::new(Registry::of(handler("live_first")));
         let before = live.epoch();
         assert!(live.current().find("shop", "live_second").is_err());
-        live.add(handlers![live_second], |_| Ok::<_, ()>(())).unwrap();
+        live.add(handler("live_second"), |_| Ok::<_, ()>(())).unwrap();
         assert!(live.current().find("shop", "live_second").is_ok());
         assert!(live.current().find("shop", "live_first").is_ok(), "what was there stays");
         assert!(live.epoch() > before);
@@ -81,9 +90,9 @@ mod tests {
 
     #[test]
     fn handlers_that_do_not_fit_are_not_added() {
-        let live = LiveRegistry::new(Registry::of(handlers![live_first]));
+        let live = LiveRegistry::new(Registry::of(handler("live_first")));
         let before = live.epoch();
-        assert_eq!(live.add(handlers![live_second], |_| Err("no")).unwrap_err(), "no");
+        assert_eq!(live.add(handler("live_second"), |_| Err("no")).unwrap_err(), "no");
         assert_eq!(live.epoch(), before);
         assert!(live.current().find("shop", "live_second").is_err());
     }

@@ -6,18 +6,24 @@
 //! registry then, under the next epoch.
 
 pub(crate) mod bind;
+pub(crate) mod catalog;
 mod check;
 mod compensation;
 pub(crate) mod compile;
+pub(crate) mod ends;
 mod find;
 mod kinds;
 mod live;
+pub(crate) mod typed;
+pub(crate) mod unreadable_files;
 pub(crate) mod workflow;
 
 pub use crate::handler::Registration;
+pub use catalog::{Catalog, UnknownTemplate, read_templates};
 pub use check::{Checked, Problem, Warning};
 pub use find::NotFound;
 pub(crate) use live::LiveRegistry;
+pub use typed::{Answer, AnyContext, AnyOutput, Typed, WorkflowType};
 pub use workflow::Workflow;
 
 use std::collections::{BTreeMap, HashMap};

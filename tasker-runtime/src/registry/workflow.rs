@@ -10,7 +10,7 @@ use crate::model::HandlerKey;
 
 /// A workflow that is part of the program, as `workflow!` and `template!` make it.
 ///
-/// The name of the workflow is a constant of this type:
+/// The name of the workflow is a type of its own, whose only value leads here:
 ///
 /// ```
 /// use tasker_runtime::prelude::*;
@@ -40,7 +40,7 @@ enum Source {
     /// `workflow!`.
     Steps { steps: &'static [Listed], settings: Settings },
     /// `template!`: the path of the file, and what it says.
-    Yaml { path: &'static str, text: &'static str },
+    Yaml { namespace: &'static str, path: &'static str, text: &'static str },
 }
 
 /// What `workflow!` says besides the steps.
@@ -109,19 +109,29 @@ impl Workflow {
     #[doc(hidden)]
     #[must_use]
     pub const fn of_yaml(
-        name: &'static str,
+        (namespace, name): (&'static str, &'static str),
         path: &'static str,
         text: &'static str,
         file: &'static str,
         line: u32,
     ) -> Self {
-        Self { name, source: Source::Yaml { path, text }, file, line }
+        Self { name, source: Source::Yaml { namespace, path, text }, file, line }
     }
 
     /// The name, without the namespace.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// Namespace and name, as tasks are submitted to it: `shop/checkout`.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        let namespace = match self.source {
+            Source::Steps { settings, .. } => settings.namespace.unwrap_or("default"),
+            Source::Yaml { namespace, .. } => namespace,
+        };
+        format!("{namespace}/{}", self.name)
     }
 
     /// The template, as it is outside of every environment.
@@ -139,7 +149,7 @@ impl Workflow {
     pub fn parse(&self, options: &Options<'_>) -> Result<Parsed, Report> {
         match self.source {
             Source::Steps { steps, settings } => self.builder(steps, settings).build_with(options),
-            Source::Yaml { path, text } => Template::parse(path, text, options),
+            Source::Yaml { path, text, .. } => Template::parse(path, text, options),
         }
     }
 

@@ -4,9 +4,10 @@ use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection, pool::PoolConnectio
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
-    Error, Result, Row, Statement, Value,
+    Error, MAX_PAYLOAD_BYTES, Result, Row, Statement, Value,
     db::{bind_postgres, bind_sqlite, postgres_rows, sqlite_rows},
 };
+use crate::model::Json;
 
 /// A connection to run statements on, one at a time. Dropped in the middle of a transaction, as when nobody
 /// waits for its end any more, it leaves none behind.
@@ -16,6 +17,8 @@ pub(crate) struct Connection {
     open: bool,
     /// Something failed that another connection may not.
     broken: bool,
+    /// How large contexts and results may be.
+    max_payload_bytes: usize,
 }
 
 /// What a connection goes by.
@@ -58,17 +61,29 @@ impl Drop for Connection {
 
 impl Connection {
     pub(super) fn new(link: Link) -> Self {
-        Self { link, open: false, broken: false }
+        Self { link, open: false, broken: false, max_payload_bytes: MAX_PAYLOAD_BYTES }
     }
 
     /// The writer, once nothing is open on it.
     pub(super) async fn writer(mut writer: OwnedMutexGuard<Writer>) -> Self {
         let left_open = std::mem::take(&mut writer.open);
-        let mut connection = Self { link: Link::Writer(writer), open: left_open, broken: false };
+        let mut connection = Self::new(Link::Writer(writer));
+        connection.open = left_open;
         if left_open {
             connection.roll_back().await;
         }
         connection
+    }
+
+    /// The same, for contexts and results of at most `most` bytes.
+    pub(super) fn limited(mut self, most: usize) -> Self {
+        self.max_payload_bytes = most;
+        self
+    }
+
+    /// Refuses what is larger than contexts and results may be.
+    pub(crate) fn check_size(&self, what: &'static str, payload: &Json) -> Result<()> {
+        Error::check_size(what, payload, self.max_payload_bytes)
     }
 
     /// Whether it is one of its user's own that may be used again.

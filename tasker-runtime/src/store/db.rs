@@ -5,7 +5,10 @@
 //! script is a few statements in a transaction. Everything above this file knows neither sqlx nor which
 //! database it talks to.
 
-use std::sync::OnceLock;
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicU64, Ordering},
+};
 
 use sqlx::{
     Column as _, Row as _, Sqlite, SqliteConnection, TypeInfo, ValueRef,
@@ -89,9 +92,23 @@ macro_rules! values {
 }
 pub(crate) use values;
 
+/// Statements that this process has sent to any database.
+static SENT: AtomicU64 = AtomicU64::new(0);
+
+/// How many statements this process has sent to databases since it started.
+pub(crate) fn statements_sent() -> u64 {
+    SENT.load(Ordering::Relaxed)
+}
+
+/// Counts a statement that is about to be sent.
+pub(super) fn note_statement() {
+    SENT.fetch_add(1, Ordering::Relaxed);
+}
+
 type PgQuery = sqlx::query::Query<'static, Postgres, PgArguments>;
 
 pub(super) fn bind_postgres(sql: &'static str, values: &[Value<'_>]) -> PgQuery {
+    note_statement();
     let mut query = sqlx::query(sql);
     for value in values {
         query = match value {
@@ -111,6 +128,7 @@ pub(super) fn bind_postgres(sql: &'static str, values: &[Value<'_>]) -> PgQuery 
 type SqliteQuery = sqlx::query::Query<'static, Sqlite, sqlx::sqlite::SqliteArguments>;
 
 pub(super) fn bind_sqlite(sql: &'static str, values: &[Value<'_>]) -> SqliteQuery {
+    note_statement();
     let json = |json: serde_json::Result<String>| json.unwrap_or_default();
     let mut query = sqlx::query(sql);
     for value in values {
@@ -155,11 +173,11 @@ pub enum CallerTransaction<'a> {
 }
 
 impl CallerTransaction<'_> {
-    /// Runs a statement in the caller's transaction.
-    pub(crate) async fn run(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<()> {
+    /// Runs a statement in the caller's transaction and returns its rows.
+    pub(crate) async fn fetch(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<Vec<Row>> {
         match self {
-            Self::Postgres(connection) => postgres_rows(connection, sql, values).await.map(drop),
-            Self::Sqlite(connection) => sqlite_rows(connection, sql, values).await.map(drop),
+            Self::Postgres(connection) => postgres_rows(connection, sql, values).await,
+            Self::Sqlite(connection) => sqlite_rows(connection, sql, values).await,
         }
     }
 }
@@ -218,11 +236,12 @@ impl Row {
         u32::try_from(count).map_err(|_| Error::corrupt(place, count, "is out of range"))
     }
 
-    /// The state of a task.
-    pub(crate) fn state(&self, column: usize, place: &'static str) -> Result<TaskState> {
-        let code = self.int(column)?;
+    /// The state of a task, whose phase and whose holder stand in these columns.
+    pub(crate) fn state(&self, phase: usize, owner: usize) -> Result<TaskState> {
+        let code = self.int(phase)?;
         let state = i16::try_from(code).ok().and_then(TaskState::from_code);
-        state.ok_or_else(|| Error::corrupt(place, code, "is not a state of tasks"))
+        let state = state.ok_or_else(|| Error::corrupt("runs.state", code, "is not a state of tasks"))?;
+        Ok(state.shown(self.maybe_int(owner)?.is_some()))
     }
 
     /// A JSON document. PostgreSQL takes nothing else into its column.

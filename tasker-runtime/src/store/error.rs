@@ -3,6 +3,7 @@
 use sqlx::migrate::MigrateError;
 
 use super::db::Statement;
+use crate::model::Json;
 
 /// What the store returns.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -58,6 +59,19 @@ pub enum Error {
         /// What the database said.
         source: sqlx::Error,
     },
+    /// A context or a result is larger than these may be.
+    #[error(
+        "the {what} has {bytes} bytes, at most {most} are kept (`limits.max_payload_bytes`): keep it elsewhere \
+         and pass on where it is"
+    )]
+    TooLarge {
+        /// What it is.
+        what: &'static str,
+        /// Its size.
+        bytes: usize,
+        /// The largest size that is kept.
+        most: usize,
+    },
     /// What is stored does not fit together.
     #[error("{what}")]
     Corrupt {
@@ -79,6 +93,21 @@ impl Error {
         }
         let purpose = sql.postgres().lines().next().unwrap_or_default().trim_start_matches("-- ");
         Self::Statement { purpose, source }
+    }
+
+    /// Whether a lock was not free in the time that was given for it.
+    pub(crate) fn is_lock_timeout(&self) -> bool {
+        matches!(self, Self::Statement { source, .. } if code(source).as_deref() == Some("55P03"))
+    }
+
+    /// The same once more, for each of several callers whose statements failed together.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            other if other.is_transient() => {
+                Self::Unreachable { source: sqlx::Error::Io(std::io::Error::other(why_at_all(other))) }
+            }
+            other => Self::Corrupt { what: other.to_string() },
+        }
     }
 
     /// The database did not answer in time.
@@ -103,9 +132,16 @@ impl Error {
     /// The same error, of this task.
     pub(crate) fn of_task(self, task: impl std::fmt::Display) -> Self {
         match self {
-            Self::Corrupt { what } => Self::Corrupt { what: format!("{what} (task {task})") },
+            Self::Corrupt { what } if !what.contains(" (task ") => {
+                Self::Corrupt { what: format!("{what} (task {task})") }
+            }
             other => other,
         }
+    }
+
+    pub(super) fn check_size(what: &'static str, payload: &Json, most: usize) -> Result<()> {
+        let bytes = payload.as_str().len();
+        if bytes > most { Err(Self::TooLarge { what, bytes, most }) } else { Ok(()) }
     }
 
     pub(super) fn row(source: sqlx::Error) -> Self {
@@ -193,6 +229,11 @@ impl Error {
             _ => false,
         }
     }
+}
+
+/// What the driver said, where it said anything.
+fn why_at_all(error: &Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// What went wrong, and what to do where a right is missing.

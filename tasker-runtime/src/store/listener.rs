@@ -44,6 +44,7 @@ impl Listener {
 
     /// Asks whether the connection lives: one that was cut on the way says nothing by itself.
     pub(crate) async fn check(&mut self) -> Result<()> {
+        super::db::note_statement();
         match tokio::time::timeout(PATIENCE, self.0.execute("select 1")).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(source)) => Err(Error::Unreachable { source }),

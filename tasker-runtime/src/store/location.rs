@@ -12,9 +12,19 @@ use sqlx::{postgres::PgConnectOptions, sqlite::SqliteConnectOptions};
 use super::{Error, Result};
 use crate::config::redact;
 
-/// A database, and how to get to it.
+/// A database, and how to get to it. Displayed, it is the URL without its password.
+///
+/// ```
+/// use tasker_runtime::store::Location;
+///
+/// let location = Location::of("postgres://ada:secret@host/db")?;
+/// assert!(!location.to_string().contains("secret"));
+/// assert!(Location::of("sqlite::memory:")?.is_in_memory());
+/// assert!(Location::of("mysql://host/db").is_err());
+/// # Ok::<(), tasker_runtime::store::Error>(())
+/// ```
 #[derive(Clone)]
-pub(crate) struct Location {
+pub struct Location {
     /// The URL, with the path of a file made absolute. It may hold a password.
     url: String,
     pub(super) target: Target,
@@ -33,7 +43,7 @@ impl Location {
     ///
     /// # Errors
     /// When the URL names no database, with what is wrong and without its password.
-    pub(crate) fn of(written: &str) -> Result<Self> {
+    pub fn of(written: &str) -> Result<Self> {
         let url = written.trim();
         let refused = |problem: String| Error::Url { url: shown(url), problem };
         if url.chars().any(char::is_control) {
@@ -50,12 +60,14 @@ impl Location {
     }
 
     /// The URL to open it by. It may hold a password.
-    pub(crate) fn url(&self) -> &str {
+    #[must_use]
+    pub fn url(&self) -> &str {
         &self.url
     }
 
     /// Whether it ends with its process.
-    pub(crate) fn is_in_memory(&self) -> bool {
+    #[must_use]
+    pub fn is_in_memory(&self) -> bool {
         matches!(self.target, Target::Sqlite(_, None))
     }
 }
@@ -129,7 +141,11 @@ fn postgres(rest: &str) -> std::result::Result<PgConnectOptions, String> {
         return Err(ENCODE.to_owned());
     }
     if !unknown.is_empty() {
-        tracing::warn!("these parameters of the database URL are ignored: {}", unknown.join(", "));
+        // A URL is read several times, and again at each try to reach a database that is away.
+        static TOLD: std::sync::Once = std::sync::Once::new();
+        TOLD.call_once(|| {
+            tracing::warn!("these parameters of the database URL are ignored: {}", unknown.join(", "));
+        });
     }
     let question = if known.is_empty() { "" } else { "?" };
     PgConnectOptions::from_str(&format!("postgres://{place}{question}{}", known.join("&"))).map_err(|error| {
@@ -220,7 +236,7 @@ const CANTOPEN: i32 = 14;
 const NOT_A_DATABASE: i32 = 26;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
 

@@ -59,12 +59,12 @@ pub(super) async fn run(store: &Store) -> Result<()> {
     done.map_err(|source| Error::Migration { source })
 }
 
-fn for_postgres() -> Vec<Migration> {
-    migrations!("postgres": 1 "tables", 2 "step_states", 3 "answers", 4 "offer_targets")
+pub(super) fn for_postgres() -> Vec<Migration> {
+    migrations!("postgres": 1 "tables", 2 "step_states", 3 "answers", 4 "offer_targets", 5 "phases")
 }
 
-fn for_sqlite() -> Vec<Migration> {
-    migrations!("sqlite": 1 "tables", 2 "step_states", 3 "answers", 4 "offer_targets")
+pub(super) fn for_sqlite() -> Vec<Migration> {
+    migrations!("sqlite": 1 "tables", 2 "step_states", 3 "answers", 4 "offer_targets", 5 "phases")
 }
 
 /// Whether every migration was applied as it stands here; then nothing is locked and no right to create

@@ -21,6 +21,9 @@ mod rows;
 pub(crate) mod sql;
 #[cfg(feature = "test-unfenced")]
 mod unfenced;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod upgrade;
 
 use std::{
     sync::Arc,
@@ -33,14 +36,14 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::model::Timestamp;
+use crate::model::{Json, Timestamp};
 pub(crate) use connection::Connection;
 use connection::Link;
 pub use db::CallerTransaction;
-pub(crate) use db::{Row, Statement, Value, values};
+pub(crate) use db::{Row, Statement, Value, statements_sent, values};
 pub use error::{Error, Result};
 pub(crate) use listener::Listener;
-pub(crate) use location::Location;
+pub use location::Location;
 use location::Target;
 pub(crate) use rows::{Column, Rows};
 
@@ -48,6 +51,7 @@ pub(crate) use rows::{Column, Rows};
 #[derive(Clone)]
 pub struct Store {
     backend: Backend,
+    max_payload_bytes: usize,
 }
 
 #[derive(Clone)]
@@ -74,11 +78,16 @@ pub struct Options {
     pub full_sync: bool,
     /// Whether to create or update the tables.
     pub migrate: bool,
+    /// How large the context of a task and the result of a step may be, in bytes.
+    pub max_payload_bytes: usize,
 }
+
+/// How large contexts and results may be unless somebody says otherwise, in bytes.
+pub const MAX_PAYLOAD_BYTES: usize = 1 << 20;
 
 impl Default for Options {
     fn default() -> Self {
-        Self { pool_size: 8, full_sync: true, migrate: true }
+        Self { pool_size: 8, full_sync: true, migrate: true, max_payload_bytes: MAX_PAYLOAD_BYTES }
     }
 }
 
@@ -108,6 +117,10 @@ impl Store {
             .max_connections(options.pool_size.max(1))
             .acquire_timeout(PATIENCE)
             .test_before_acquire(false)
+            .after_connect(|connection, _| {
+                // Who looks at tasks goes by index too, whatever the statistics say.
+                Box::pin(async move { connection.execute(PINNED_PLANS).await.map(drop) })
+            })
             .before_acquire(|connection, meta| {
                 Box::pin(async move {
                     // One that was just used lives; asking it each time would double every short call.
@@ -118,7 +131,8 @@ impl Store {
                 })
             })
             .connect_lazy_with(connect.clone());
-        Self { backend: Backend::Postgres { pool, options: Box::new(connect) } }
+        let max_payload_bytes = options.max_payload_bytes;
+        Self { backend: Backend::Postgres { pool, options: Box::new(connect) }, max_payload_bytes }
     }
 
     async fn open_sqlite(
@@ -146,28 +160,36 @@ impl Store {
             .is_some()
             .then(|| SqlitePoolOptions::new().max_connections(options.pool_size.clamp(1, 4)))
             .map(|pool| pool.test_before_acquire(false).connect_lazy_with(connect));
-        Ok(Self { backend: Backend::Sqlite { writer, readers, path } })
+        let max_payload_bytes = options.max_payload_bytes;
+        Ok(Self { backend: Backend::Sqlite { writer, readers, path }, max_payload_bytes })
+    }
+
+    /// Refuses what is larger than contexts and results may be.
+    pub(crate) fn check_size(&self, what: &'static str, payload: &Json) -> Result<()> {
+        Error::check_size(what, payload, self.max_payload_bytes)
     }
 
     /// A connection to read from.
     pub(crate) async fn reader(&self) -> Result<Connection> {
         match &self.backend {
-            Backend::Sqlite { readers: Some(readers), .. } => Ok(Connection::new(Link::Reader(
-                readers.acquire().await.map_err(|source| Error::Unreachable { source })?,
-            ))),
+            Backend::Sqlite { readers: Some(readers), .. } => {
+                let reader = readers.acquire().await.map_err(|source| Error::Unreachable { source })?;
+                Ok(Connection::new(Link::Reader(reader)))
+            }
             _ => self.writer().await,
         }
     }
 
     /// A connection to write to.
     pub(crate) async fn writer(&self) -> Result<Connection> {
-        match &self.backend {
+        let connection = match &self.backend {
             Backend::Postgres { pool, .. } => {
                 let pooled = pool.acquire().await.map_err(|source| Error::Unreachable { source })?;
-                Ok(Connection::new(Link::Pooled(pooled)))
+                Connection::new(Link::Pooled(pooled))
             }
-            Backend::Sqlite { writer, .. } => Ok(Connection::writer(writer.clone().lock_owned().await).await),
-        }
+            Backend::Sqlite { writer, .. } => Connection::writer(writer.clone().lock_owned().await).await,
+        };
+        Ok(connection.limited(self.max_payload_bytes))
     }
 
     /// A connection of the caller's own, for one who writes all the time.
@@ -232,9 +254,10 @@ pub(crate) struct Session {
 }
 
 /// Plans that hold for every size of every table: lookups by index, joined row by row. Left to its
-/// statistics, PostgreSQL turns claim and record to hash joins over whole tables now and then.
+/// statistics, PostgreSQL turns claim and record to hash joins over whole tables now and then, and spends a second
+/// on compiling a claim that takes a millisecond.
 const PINNED_PLANS: &str = "set plan_cache_mode = force_generic_plan; set enable_hashjoin = off; \
-                            set enable_mergejoin = off; set enable_seqscan = off";
+                            set enable_mergejoin = off; set enable_seqscan = off; set jit = off";
 
 impl Session {
     /// Does `work` on the connection, which is kept for the next time unless it is to blame for an error.
@@ -256,7 +279,7 @@ impl Session {
         let Backend::Postgres { options, .. } = &self.store.backend else { return self.store.writer().await };
         let mut connection = connect(options).await?;
         connection.execute(PINNED_PLANS).await.map_err(|source| Error::Unreachable { source })?;
-        Ok(Connection::new(Link::Postgres(Box::new(connection))))
+        Ok(Connection::new(Link::Postgres(Box::new(connection))).limited(self.store.max_payload_bytes))
     }
 
     /// Keeps a connection that works for the next use. SQLite's writer goes back to the others.

@@ -15,7 +15,8 @@ struct Case {
 }
 
 /// The tables that grow with the work.
-const LARGE: [&str; 4] = ["tasks", "runs", "steps", "attempts"];
+const LARGE: [&str; 8] =
+    ["tasks", "runs", "steps", "attempts", "idempotency_keys", "checkpoints", "audit", "offers"];
 
 /// What makes a statement wait for all of its rows.
 const GATHERING: &[&str] = &["Hash Join", "Merge Join", "Bitmap Heap Scan", "Sort"];
@@ -33,6 +34,7 @@ fn hot() -> Vec<Case> {
     vec![
         case("claim", &sql::CLAIM, "'test', 1, 1, 500", &["runs_queue", "runs_pkey", "tasks_pkey"]),
         case("next_due", &sql::NEXT_DUE, "'test', 1", &["runs_queue"]),
+        case("due", &sql::DUE, "array['test', 'other']", &["runs_queue"]),
         case("record", &sql::RECORD, record, RUNS),
         case("append", &sql::APPEND, append, &["runs_pkey", "offers_pkey"]),
         case("held", &sql::HELD, "ints, ints, 1", RUNS),
@@ -40,14 +42,40 @@ fn hot() -> Vec<Case> {
     ]
 }
 
-/// What connections of the pool run, whose plans nobody pins.
+/// What connections of the pool run: for those who submit, wait, look and operate.
 fn pooled() -> Vec<Case> {
-    let case =
-        |name, statement, values: &str, indexes| Case { name, statement, values: values.to_owned(), indexes };
+    const UUID: &str = "'0198c1c0-5b7e-7a31-9c2d-1f4e6a8b0c3d'";
+    let case = |name, statement, values: &str, indexes| {
+        let values = values.replace("uuid", UUID).replace("ints", "array[1, 2]");
+        Case { name, statement, values, indexes }
+    };
     vec![
         case("heartbeat", &sql::HEARTBEAT, "1, 1, 1, null", &[]),
         case("commands", &sql::COMMANDS, "1", &["runs_pkey"]),
-        case("take_back", &sql::TAKE_BACK, "1, 1", &["runs_owner"]),
+        case("take_back", &sql::TAKE_BACK, "1, 1", &["runs_held"]),
+        case("held_by", &sql::HELD_BY, "1", &["runs_held"]),
+        case("outcome", &sql::OUTCOME, "uuid, ints, 10", &["tasks_uuid_key", "runs_pkey", "steps_pkey"]),
+        case("find_task", &sql::FIND_TASK, "uuid", &["tasks_uuid_key", "runs_pkey"]),
+        case("lock_run", &sql::LOCK_RUN, "uuid", &["tasks_uuid_key", "runs_pkey"]),
+        case(
+            "list_tasks",
+            &sql::LIST_TASKS,
+            "1, 1, null, null, null, null, null, null, 1, null, null",
+            &["tasks_pkey", "runs_pkey"],
+        ),
+        case("list_edge", &sql::LIST_EDGE, "1, 1", &["tasks_pkey"]),
+        case("task_number", &sql::TASK_NUMBER, "uuid", &["tasks_uuid_key"]),
+        case("offers_of", &sql::OFFERS_OF, "ints", &["offers_pkey"]),
+        case("journal", &sql::JOURNAL, "ints", &["steps_pkey"]),
+        case("failures", &sql::FAILURES, "ints", &["attempts_pkey"]),
+        case("step_workers", &sql::STEP_WORKERS, "1", &["steps_pkey", "attempts_pkey"]),
+        case("task_data", &sql::TASK_DATA, "ints", &["tasks_pkey"]),
+        case("load_checkpoint", &sql::LOAD_CHECKPOINT, "1, 1", &["checkpoints_pkey"]),
+        case("task_offers", &sql::TASK_OFFERS, "1", &["offers_pkey"]),
+        case("answer", &sql::ANSWER, "1", &["audit_pkey"]),
+        case("dead_letters", &sql::DEAD_LETTERS, "1", &["tasks_pkey"]),
+        case("find_key", &sql::FIND_KEY, "'a', 'b', 'c'", &["idempotency_keys_pkey"]),
+        case("find_keys", &sql::FIND_KEYS, "array['a'], array['b'], array['c']", &["idempotency_keys_pkey"]),
         case("step_results", &sql::STEP_RESULTS, "array[1, 2], array[0, 0]", &["steps_pkey"]),
         case("step_failures", &sql::STEP_FAILURES, "array[1, 2], array[0, 0]", &["attempts_pkey"]),
     ]
@@ -111,7 +139,7 @@ const HUNDRED_THOUSAND_TASKS: &str = "
     insert into tasker.tasks (uuid, template_id, correlation_id, created_at, context)
     select md5(n::text)::uuid, 1, md5(n::text)::uuid, n, '{}' from generate_series(1, 100000) n;
     insert into tasker.runs (task_id, run_at, queue, owner, finished_at, state)
-    select n, n, 'test', case when n % 2 = 0 then n / 2 % 50 end, case when n % 2 = 0 then n end, n % 2
+    select n, n, 'test', case when n % 2 = 0 then n / 2 % 50 end, case when n % 2 = 0 then n end, case when n % 2 = 0 then 10 else 0 end
     from generate_series(1, 100000) n;
     insert into tasker.steps (task_id, started_at, finished_at, worker, step, attempt, result)
     select n, n, n, 1, 0, 1, '1' from generate_series(2, 100000, 2) n;";
@@ -124,10 +152,17 @@ async fn hot_statements_go_by_index_whatever_the_statistics_say() {
     let (mut own, mut pooled_one) = (session.open().await.unwrap(), store.writer().await.unwrap());
     let (hot, pooled) = (hot(), pooled());
     // The statistics are to be as old as the test says.
-    for table in ["tasks", "runs", "steps", "attempts", "workers"] {
+    for table in LARGE.iter().chain(&["workers", "templates"]) {
         run(&mut own, format!("alter table tasker.{table} set (autovacuum_enabled = off)")).await;
     }
-    go_by_index(&mut own, &hot, GATHERING, "no statistics, no rows").await;
+    let none = "no statistics, no rows";
+    go_by_index(&mut own, &hot, GATHERING, none).await;
+    go_by_index(&mut pooled_one, &pooled, &[], none).await;
+    run(&mut own, HUNDRED_THOUSAND_TASKS).await;
+    let unknown = "no statistics, many rows";
+    go_by_index(&mut own, &hot, GATHERING, unknown).await;
+    go_by_index(&mut pooled_one, &pooled, &[], unknown).await;
+    run(&mut own, "truncate tasker.tasks, tasker.runs, tasker.steps").await;
     run(&mut own, "analyze").await;
     run(&mut own, HUNDRED_THOUSAND_TASKS).await;
     let stale = "statistics from before the rows";
@@ -141,15 +176,51 @@ async fn hot_statements_go_by_index_whatever_the_statistics_say() {
 }
 
 #[tokio::test]
-async fn sessions_of_the_engine_pin_their_plans() {
+async fn every_connection_pins_its_plans() {
+    let database = fresh_postgres().await;
+    let store = Store::open(&database.url, Options::default()).await.unwrap();
+    for mut connection in [store.session().open().await.unwrap(), store.reader().await.unwrap()] {
+        for setting in ["plan_cache_mode", "enable_hashjoin", "enable_mergejoin", "enable_seqscan", "jit"] {
+            assert!(PINNED_PLANS.contains(setting));
+            let rows = run(&mut connection, format!("show {setting}")).await;
+            let value: String = sqlx::Row::get_unchecked(&rows[0], 0);
+            let meant = if setting == "plan_cache_mode" { "force_generic_plan" } else { "off" };
+            assert_eq!(value, meant, "{setting}");
+        }
+    }
+}
+
+/// Of each hundred thousand tasks: delayed for long, paused, blocked, and over, by worker 1.
+const NOTHING_DUE: &str = "
+    insert into tasker.runs (task_id, run_at, queue, owner, finished_at, state)
+    select n, case when n % 4 = 0 then 4000000000000000 + n else 9223372036854775807 end, 'test',
+        case when n % 4 = 3 then 1 end, case when n % 4 = 3 then n end, (array[0, 5, 3, 10])[n % 4 + 1]
+    from generate_series(1, 100000) n;
+    insert into tasker.workers (name, started_at, seen_at, expires_at, handlers)
+    values ('one', 1, 1, 1, '[]'), ('two', 1, 1, 1, '[]')";
+
+#[tokio::test]
+async fn what_is_not_due_costs_a_look_at_the_queue_nothing() {
     let database = fresh_postgres().await;
     let store = Store::open(&database.url, Options::default()).await.unwrap();
     let mut connection = store.session().open().await.unwrap();
-    for setting in ["plan_cache_mode", "enable_hashjoin", "enable_mergejoin", "enable_seqscan"] {
-        assert!(PINNED_PLANS.contains(setting));
-        let rows = run(&mut connection, format!("show {setting}")).await;
-        let value: String = sqlx::Row::get_unchecked(&rows[0], 0);
-        let meant = if setting == "plan_cache_mode" { "force_generic_plan" } else { "off" };
-        assert_eq!(value, meant, "{setting}");
+    run(&mut connection, NOTHING_DUE).await;
+    run(&mut connection, "vacuum analyze tasker.runs").await;
+    let looks = [
+        ("claim", &sql::CLAIM, "'test', 1700000000000000, 2, 500"),
+        ("next_due", &sql::NEXT_DUE, "'test', 1700000000000000"),
+        ("take_back", &sql::TAKE_BACK, "1, 1"),
+        ("held_by", &sql::HELD_BY, "1"),
+    ];
+    for (name, statement, values) in looks {
+        run(&mut connection, format!("prepare looked_at as {}", statement.postgres())).await;
+        let explain = format!("explain (analyze, buffers, format json) execute looked_at ({values})");
+        let rows = run(&mut connection, explain).await;
+        run(&mut connection, "deallocate looked_at").await;
+        let text: String = sqlx::Row::get_unchecked(&rows[0], 0);
+        let plan = &serde_json::from_str::<Value>(&text).unwrap()[0]["Plan"];
+        let pages =
+            plan["Shared Hit Blocks"].as_u64().unwrap() + plan["Shared Read Blocks"].as_u64().unwrap();
+        assert!(pages < 50, "{name} reads {pages} pages: {plan:#}");
     }
 }

@@ -42,6 +42,10 @@ pub(crate) static RECORD_IN: Statement = text!(twin "record");
 statements! {
     SUBMIT_IN = twin "submit";
     SUBMIT = whole "submit";
+    SUBMIT_KEYED = whole "submit_keyed";
+    SUBMIT_KEYED_IN = twin "submit_keyed";
+    FIND_KEYS = twin "find_keys";
+    OUTCOME = twin "outcome";
     ADD_KEY = shared "add_key";
     FIND_KEY = shared "find_key";
     LOCK_RUN = twin "lock_run";
@@ -59,6 +63,8 @@ statements! {
     REFUSE = shared "refuse";
     CLAIM = twin "claim";
     NEXT_DUE = shared "next_due";
+    DUE = twin "due";
+    STEP_WORKERS = shared "step_workers";
     HELD_BY = shared "held_by";
     LET_GO = shared "let_go";
     BORROWED = shared "borrowed";
@@ -87,6 +93,9 @@ statements! {
     STOP_WORKER = shared "stop_worker";
     FIND_TASK = shared "find_task";
     LIST_TASKS = shared "list_tasks";
+    LIST_EDGE = shared "list_edge";
+    TASK_NUMBER = shared "task_number";
+    OFFERS_OF = twin "offers_of";
     FLOOR_DROP = shared "floor_drop";
     FLOOR_CREATE = twin "floor_create";
     FLOOR_APPEND = twin "floor_append";
@@ -110,5 +119,4 @@ statements! {
     DEAD_LETTERS = shared "dead_letters";
     NOW = twin "now";
     VERSION = twin "version";
-    TASK_STATE = shared "task_state";
 }

@@ -64,7 +64,7 @@ impl Check {
             None => usual(),
         };
         let checked = self.builder.config(&config).template_directory(directory).check();
-        for warning in checked.map_err(|error| Misfit(said(&error.to_string())))? {
+        for warning in checked.map_err(|error| Misfit(said(&error.to_string())))?.warnings() {
             eprintln!("warning: {warning}");
         }
         Ok(())

@@ -164,7 +164,7 @@ pub use check::{Check, Misfit};
 pub use outcome::{Given, StepOutcome};
 pub use running::{Finished, Running};
 pub use step::{StepRun, run_handler, run_step};
-pub use workflow::{Flow, RunError, WorkflowRun, run};
+pub use workflow::{Flow, RunError, Tested, WorkflowRun, run};
 
 /// When the clock of a test starts: 2023-11-14 22:13:20 UTC.
 pub const START: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);

@@ -108,7 +108,7 @@ impl Given for Decision {
     }
 }
 
-impl Given for BatchPlan {
+impl<C> Given for BatchPlan<C> {
     fn given(&self) -> Result<Upstream, StepError> {
         complete(&self.outcome()?)
     }

@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use super::{RunError, START};
 use crate::{
-    api::{AskError, StepReport, TaskReport, Tasker, Update, WaitError, Watch, rest::Rest},
+    api::{OperateError, StepReport, TaskReport, Tasker, Update, WaitError, Watch, idle::Idle},
     clock::Clock,
     handler::{Readable, StepFn},
-    model::{Command, StepError, StepNo, StepState, TaskState, Timestamp},
+    model::{Command, Json, StepError, StepNo, StepState, TaskState, Timestamp},
 };
 
 /// A workflow whose time the test moves.
@@ -84,8 +84,8 @@ impl Running {
     ///
     /// # Errors
     /// When it does not fit the state of the task.
-    pub async fn ask(&self, command: &Command) -> Result<(), AskError> {
-        self.tasker.ask(self.task(), command).await.map(drop)
+    pub async fn operate(&self, command: &Command) -> Result<(), OperateError> {
+        self.tasker.operate(self.task(), command).await.map(drop)
     }
 
     /// Waits for an attempt at this step to begin, unless one has since the last wait.
@@ -103,7 +103,7 @@ impl Running {
                 }
                 Ok(Some(_)) => {}
                 Ok(None) | Err(_) => {
-                    if self.look().await? != Rest::Working || waited.elapsed() > PATIENCE {
+                    if self.look().await? != Idle::Working || waited.elapsed() > PATIENCE {
                         let state = self.report().await?.state;
                         return Err(RunError::NotBegun { step: step.to_owned(), state });
                     }
@@ -147,8 +147,8 @@ impl Running {
         Ok(Finished { took: self.clock.now().since(START), report })
     }
 
-    async fn look(&self) -> Result<Rest, RunError> {
-        Ok(self.tasker.rest(self.task()).await?.ok_or(WaitError::UnknownTask(self.task()))?)
+    async fn look(&self) -> Result<Idle, RunError> {
+        Ok(self.tasker.idle(self.task()).await?.ok_or(WaitError::UnknownTask(self.task()))?)
     }
 
     /// Waits until the task rests: until this moment, or for good.
@@ -159,12 +159,12 @@ impl Running {
                 heard = Instant::now();
             }
             match self.look().await? {
-                Rest::Over => return Ok(None),
-                Rest::Until(at) => return Ok(Some(at)),
-                Rest::Working if heard.elapsed() > PATIENCE => {
+                Idle::Over => return Ok(None),
+                Idle::Until(at) => return Ok(Some(at)),
+                Idle::Working if heard.elapsed() > PATIENCE => {
                     return Err(RunError::Stuck { running: self.report().await?.open() });
                 }
-                Rest::Working => {}
+                Idle::Working => {}
             }
             if self.hear().await {
                 heard = Instant::now();
@@ -175,12 +175,16 @@ impl Running {
     /// Waits for the next thing that changes the task, for a while.
     async fn hear(&mut self) -> bool {
         let changes = async {
-            while let Some(update) = self.watch.next().await {
-                if !matches!(update, Update::Started { .. }) {
-                    return;
+            let mut gone = false;
+            loop {
+                match self.watch.next().await {
+                    Some(Update::Started { .. }) => gone = false,
+                    Some(_) => return,
+                    // It left; asked again, the watch waits for it to come back, unless it is over.
+                    None if !gone => gone = true,
+                    None => std::future::pending().await,
                 }
             }
-            std::future::pending::<()>().await;
         };
         tokio::time::timeout(LOOK, changes).await.is_ok()
     }
@@ -200,11 +204,11 @@ impl Finished {
     /// # Errors
     /// When the task is not complete, or its result has another shape.
     pub fn result<T: DeserializeOwned>(&self) -> Result<T, WaitError> {
-        let TaskReport { task_id: task, state, cause, result, .. } = &self.report;
+        let TaskReport { task_id: task, state, cause, result_text, .. } = &self.report;
         if *state != TaskState::Complete {
             return Err(WaitError::Unsuccessful { task: *task, state: *state, cause: cause.clone() });
         }
-        T::deserialize(result).map_err(|source| WaitError::Form { task: *task, source })
+        result_text.parse().map_err(|source| WaitError::Form { task: *task, source })
     }
 
     /// What the step of the handler `S` returned, where it has the handler's name.
@@ -228,9 +232,10 @@ impl Finished {
             // What it returned is what its batches returned, in their order.
             Some(_) => {
                 let done = parts().filter(|part| part.state.has_result());
-                S::Output::read_value(&done.map(|part| part.result.clone()).collect())
+                let texts: Vec<&str> = done.map(|part| part.result_text.as_str()).collect();
+                S::Output::read(&Json::stored(&format!("[{}]", texts.join(","))))
             }
-            None => S::Output::read_value(&step.result),
+            None => S::Output::read(&step.result_text),
         };
         read.map_err(|error| StepError::permanent("NO_RESULT", format!("step `{}`: {error}", S::NAME)))
     }

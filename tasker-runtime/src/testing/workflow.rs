@@ -2,15 +2,16 @@
 
 use std::{future::IntoFuture, path::PathBuf, pin::Pin};
 
-use serde::Serialize;
-
 use super::{Finished, Running, faults::Faults};
 use crate::{
     api::{Catalog, StartError, Submission, SubmitError, Tasker, WaitError},
     clock::Clock,
     handler::StepFn,
     model::{Json, StepError, TaskState},
-    registry::{Registration, Registry, Workflow},
+    registry::{
+        AnyContext, AnyOutput, Registration, Registry, Workflow, WorkflowType,
+        typed::{ContextOf, Runs},
+    },
     store,
     template::Template,
 };
@@ -44,10 +45,14 @@ use crate::{
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn run<T: Serialize + ?Sized>(workflow: impl Into<Flow>, context: &T) -> WorkflowRun {
+pub fn run<W, C, WC, WO>(workflow: W, context: &C) -> WorkflowRun
+where
+    W: Tested<WC, WO>,
+    C: ?Sized + ContextOf<W, WC>,
+{
     WorkflowRun {
-        flow: workflow.into(),
-        context: Json::of(context),
+        flow: workflow.flow(),
+        context: context.to_json(),
         handlers: None,
         faulty: Vec::new(),
         faults: Faults::default(),
@@ -112,7 +117,7 @@ impl WorkflowRun {
         // Of two with one name and place the first counts.
         let registry = Registry::of(self.faulty.into_iter().chain(linked));
         let clock = Clock::manual(super::START);
-        let name = crate::api::catalog::full_name(&template);
+        let name = crate::registry::catalog::full_name(&template);
         let mut builder = self.builder.database("sqlite::memory:").clock(clock.clone()).registry(registry);
         builder = builder.state(self.faults).template(template);
         let tasker = builder.start().await?;
@@ -166,21 +171,40 @@ impl Flow {
     }
 }
 
-impl From<Workflow> for Flow {
-    fn from(workflow: Workflow) -> Self {
-        Self(Source::Linked(workflow))
+/// What [`run`] can run: a workflow whose steps read the context as a `C` and which comes to an `O`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a workflow",
+    label = "neither a workflow, a `Template`, nor the name of one",
+    note = "name what `workflow!(name = [..])` or `template!(name = \"..\")` makes"
+)]
+pub trait Tested<C, O> {
+    /// The workflow.
+    #[doc(hidden)]
+    fn flow(self) -> Flow;
+}
+
+#[diagnostic::do_not_recommend]
+impl<W: WorkflowType + Runs<C, O>, C, O> Tested<C, O> for W {
+    fn flow(self) -> Flow {
+        Flow(Source::Linked(W::WORKFLOW))
     }
 }
 
-impl From<Template> for Flow {
-    fn from(template: Template) -> Self {
-        Self(Source::Written(Box::new(template)))
+impl Tested<AnyContext, AnyOutput> for Workflow {
+    fn flow(self) -> Flow {
+        Flow(Source::Linked(self))
     }
 }
 
-impl From<&str> for Flow {
-    fn from(name: &str) -> Self {
-        Self(Source::Named(name.to_owned()))
+impl Tested<AnyContext, AnyOutput> for Template {
+    fn flow(self) -> Flow {
+        Flow(Source::Written(Box::new(self)))
+    }
+}
+
+impl Tested<AnyContext, AnyOutput> for &str {
+    fn flow(self) -> Flow {
+        Flow(Source::Named(self.to_owned()))
     }
 }
 

@@ -99,7 +99,7 @@ async fn answer_of_a_server_decides() {
         let [by_attributes, now, later] = handlers![check_credit, pay_now, pay_later];
         let tasker = Tasker::builder()
             .database(&database.url)
-            .registry(Registry::of([by_attributes, now, later, by_hand]))
+            .registry(Registry::of([by_attributes, now, later, by_hand.clone()]))
             .template(template("check_credit"))
             .template(template("check_by_hand"))
             .state(client(&format!("[api.credit]\nbase_url = '{}'", server.url())))

@@ -1,7 +1,7 @@
 //! Attribute and configuration together, and what is said about secrets.
 
 use serde_json::{Value, json};
-use support::fresh_sqlite;
+use support::{fresh_sqlite, world::settled};
 use tasker_runtime::{
     StepError, Tasker,
     api::{StartError, Submission},
@@ -71,7 +71,7 @@ async fn call(handler: Registration, client: ApiClient) -> Result<Value, StepErr
         .state(client);
     let tasker = tasker.start().await.unwrap();
     let task = tasker.submit(Submission::to("test/one")).await.unwrap();
-    let report = tasker.wait(task).await.unwrap();
+    let report = settled(&tasker, task).await;
     tasker.stop().await.unwrap();
     let step = report.steps.into_iter().next().unwrap();
     step.error.map_or(Ok(step.result), Err)

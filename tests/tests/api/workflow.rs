@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use support::databases;
+use support::{databases, world::settled};
 use tasker_runtime::{
     StepError, Tasker,
     api::{StepReport, Submission},
@@ -184,7 +184,7 @@ async fn key_stays_over_attempts_while_each_attempt_has_its_place_in_the_trace()
         let correlation = Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
         let submission = Submission::to("test/pay").context(&json!({ "cents": 5 })).unwrap();
         let task = tasker.submit(submission.correlation_id(correlation)).await.unwrap();
-        let report = tasker.wait(task).await.unwrap();
+        let report = settled(&tasker, task).await;
         assert_eq!(report.state, TaskState::Complete, "{database}: {report:?}");
 
         let seen = server.seen();
@@ -212,7 +212,7 @@ async fn refusal_of_the_server_fails_the_task_with_its_answer() {
         let tasker = start(&database.url, &server, Clock::system()).await;
         let submission = Submission::to("test/pay").context(&json!({ "cents": 5 })).unwrap();
         let task = tasker.submit(submission).await.unwrap();
-        let report = tasker.wait(task).await.unwrap();
+        let report = settled(&tasker, task).await;
         let error = report.steps.iter().find_map(|step| step.error.as_ref()).unwrap();
         assert_eq!(error.code(), "HTTP_CLIENT_ERROR", "{database}");
         assert_eq!(error.context().unwrap()["body"]["reason"], "no money", "{database}");

@@ -9,7 +9,7 @@ use std::{
 
 use handlers as _;
 use serde::{Deserialize, Serialize};
-use support::TestDatabase;
+use support::{TestDatabase, world::settled};
 use tasker_runtime::{
     Tasker,
     api::{Builder, Submission, TaskReport},
@@ -66,7 +66,7 @@ impl World {
     pub(crate) async fn run(&self, template: &str, context: &impl Serialize) -> TaskReport {
         let submission = Submission::to(template).context(context).unwrap();
         let task = self.tasker.submit(submission).await.unwrap();
-        self.tasker.wait(task).await.unwrap()
+        settled(&self.tasker, task).await
     }
 }
 

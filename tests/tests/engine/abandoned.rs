@@ -71,8 +71,8 @@ async fn abandoned_command_is_followed_or_not_and_is_in_nobodys_way() {
         for polls in 1.. {
             let later = Submission::to("test/asked").delay(Duration::from_secs(3600));
             let task = office.submit(later).await.unwrap();
-            let abandoned = abandon(office.ask(task, &Command::Cancel), polls).await;
-            let _ = office.ask(task, &Command::Cancel).await;
+            let abandoned = abandon(office.operate(task, &Command::Cancel), polls).await;
+            let _ = office.operate(task, &Command::Cancel).await;
             if !abandoned {
                 break;
             }

@@ -118,10 +118,10 @@ async fn route_that_is_none_fails_the_decision_and_an_operator_can_give_the_righ
                 step: "choose".to_owned(),
                 result: Json::of(&route(&["nowhere"])).unwrap(),
             };
-            assert!(tasker.ask(task, &refused).await.unwrap_err().to_string().contains("nowhere"));
+            assert!(tasker.operate(task, &refused).await.unwrap_err().to_string().contains("nowhere"));
             let resolve =
                 Command::Resolve { step: "choose".to_owned(), result: Json::of(&route(&["right"])).unwrap() };
-            tasker.ask(task, &resolve).await.unwrap();
+            tasker.operate(task, &resolve).await.unwrap();
             let report = settled(&tasker, task).await;
             assert_eq!(report.state, TaskState::Complete, "{}", world.database);
             assert_eq!(names(&report, StepState::Skipped), ["left", "left_end", "near"]);

@@ -324,7 +324,7 @@ async fn rollback_waits_for_the_process_that_has_the_handler_and_says_so() {
         // Only the field knows that nothing compensates `d`, which finished last.
         let report = eventually("the cause", waits).await;
         assert_eq!(report.state, TaskState::Compensating, "{}", world.database);
-        assert!(report.cause.unwrap().starts_with("step `undo d` waits since "), "{}", world.database);
+        assert!(report.cause.unwrap().contains("step `undo d` waits since "), "{}", world.database);
         let field = process(&world, "", field(), &field_work()).await;
         let over = || async {
             world.clock.advance(Duration::from_millis(200));
@@ -390,7 +390,7 @@ async fn pause_and_cancel_take_back_what_nobody_has_taken() {
                 }
             };
             tokio::select! {
-                answer = holder.ask(task, &command) => drop(answer.unwrap()),
+                answer = holder.operate(task, &command) => drop(answer.unwrap()),
                 () = passing => {}
             }
             in_state(&holder, task, state).await;

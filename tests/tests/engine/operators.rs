@@ -62,18 +62,18 @@ pub(crate) async fn step_in_state(tasker: &Tasker, task: Uuid, name: &str, state
 }
 
 pub(crate) async fn refusal(tasker: &Tasker, task: Uuid, command: Command) -> String {
-    tasker.ask(task, &command).await.unwrap_err().to_string()
+    tasker.operate(task, &command).await.unwrap_err().to_string()
 }
 
 #[tokio::test]
 async fn retried_step_gets_a_new_round_of_attempts() {
     for world in worlds().await {
         let (tasker, task) = blocked(&world, &broken()).await;
-        tasker.ask(task, &retry(&[])).await.unwrap();
+        tasker.operate(task, &retry(&[])).await.unwrap();
         world.stage.wait_for("bad", 2).await;
         assert_eq!(settled(&tasker, task).await.state, TaskState::BlockedByFailures, "{}", world.database);
         world.stage.on("bad", |step| async move { Ok(json!(step.attempt())) });
-        tasker.ask(task, &retry(&["bad"])).await.unwrap();
+        tasker.operate(task, &retry(&["bad"])).await.unwrap();
         let report = in_state(&tasker, task, TaskState::Complete).await;
         let bad = report.step("bad").unwrap();
         assert_eq!((&bad.result, bad.attempts, &bad.error), (&json!(3), 3, &None), "{}", world.database);
@@ -87,7 +87,7 @@ async fn retry_of_one_failed_step_leaves_the_others() {
     for world in worlds().await {
         world.stage.on("worse", |_| async { Err(StepError::permanent("NO", "never")) });
         let (tasker, task) = blocked(&world, &template).await;
-        tasker.ask(task, &retry(&["worse"])).await.unwrap();
+        tasker.operate(task, &retry(&["worse"])).await.unwrap();
         world.stage.wait_for("worse", 2).await;
         assert_eq!(settled(&tasker, task).await.state, TaskState::BlockedByFailures, "{}", world.database);
         assert_eq!(world.stage.times("bad").len(), 1, "{}", world.database);
@@ -99,7 +99,7 @@ async fn result_given_by_hand_is_what_the_steps_below_see() {
     for world in worlds().await {
         world.stage.on("after", |step| async move { Ok(json!(step.result::<Value>("bad")?)) });
         let (tasker, task) = blocked(&world, &broken()).await;
-        tasker.ask(task, &resolve("bad", json!({"by": "hand"}))).await.unwrap();
+        tasker.operate(task, &resolve("bad", json!({"by": "hand"}))).await.unwrap();
         let report = in_state(&tasker, task, TaskState::Complete).await;
         let bad = report.step("bad").unwrap();
         assert_eq!(
@@ -117,7 +117,7 @@ async fn result_given_by_hand_is_what_the_steps_below_see() {
 async fn skipped_step_and_what_needs_it_are_left_out() {
     for world in worlds().await {
         let (tasker, task) = blocked(&world, &broken()).await;
-        tasker.ask(task, &skip("bad")).await.unwrap();
+        tasker.operate(task, &skip("bad")).await.unwrap();
         let report = in_state(&tasker, task, TaskState::Complete).await;
         let states: Vec<_> = report.steps.iter().map(|step| step.state).collect();
         assert_eq!(
@@ -140,9 +140,9 @@ async fn task_whose_last_open_step_is_settled_is_over_at_once_with_nobody_to_tak
                 tasker.stop().await.unwrap();
                 let office = world.connect(&template).await;
                 if pause {
-                    office.ask(task, &Command::Pause).await.unwrap();
+                    office.operate(task, &Command::Pause).await.unwrap();
                 }
-                office.ask(task, &command).await.unwrap();
+                office.operate(task, &command).await.unwrap();
                 let report = office.show(task).await.unwrap().unwrap();
                 assert_eq!(report.state, TaskState::Complete, "{}: {command:?}", world.database);
                 assert_eq!((&report.result, &report.cause), (&result, &None), "{}", world.database);
@@ -161,12 +161,12 @@ async fn task_that_stays_blocked_says_so_at_once_with_nobody_to_take_it() {
         let (tasker, task) = blocked(&world, &template).await;
         tasker.stop().await.unwrap();
         let office = world.connect(&template).await;
-        office.ask(task, &resolve("bad", json!(1))).await.unwrap();
+        office.operate(task, &resolve("bad", json!(1))).await.unwrap();
         let report = office.show(task).await.unwrap().unwrap();
         assert_eq!(report.state, TaskState::BlockedByFailures, "{}", world.database);
         assert_eq!(report.cause.as_deref(), Some("failed for good: worse"), "{}", world.database);
-        office.ask(task, &Command::Pause).await.unwrap();
-        office.ask(task, &Command::Resume).await.unwrap();
+        office.operate(task, &Command::Pause).await.unwrap();
+        office.operate(task, &Command::Resume).await.unwrap();
         let report = office.show(task).await.unwrap().unwrap();
         assert_eq!(report.state, TaskState::BlockedByFailures, "{}: after a pause", world.database);
     }
@@ -188,7 +188,7 @@ async fn task_that_fails_by_its_template_does_so_at_once_when_its_last_hope_is_s
         in_state(&tasker, task, TaskState::Waiting).await;
         tasker.stop().await.unwrap();
         let office = world.connect(&template).await;
-        office.ask(task, &skip("slow")).await.unwrap();
+        office.operate(task, &skip("slow")).await.unwrap();
         let report = office.show(task).await.unwrap().unwrap();
         assert_eq!(report.state, TaskState::Error, "{}", world.database);
         assert_eq!(report.cause.as_deref(), Some("failed for good: bad"), "{}", world.database);
@@ -202,7 +202,7 @@ async fn blocked_task_that_is_given_up_is_an_error_at_once_for_the_same_reason()
         let (tasker, task) = blocked(&world, &broken()).await;
         let cause = tasker.show(task).await.unwrap().unwrap().cause;
         assert!(cause.is_some(), "{}", world.database);
-        tasker.ask(task, &Command::GiveUp).await.unwrap();
+        tasker.operate(task, &Command::GiveUp).await.unwrap();
         let report = tasker.show(task).await.unwrap().unwrap();
         assert_eq!((report.state, report.cause), (TaskState::Error, cause), "{}", world.database);
         assert_eq!(report.finished_at, Some(world.clock.now()), "{}", world.database);
@@ -223,9 +223,9 @@ async fn only_a_blocked_task_can_be_given_up() {
             format!("the task is {state}, not blocked_by_failures: cancel it instead of giving it up")
         };
         assert_eq!(refusal(&office, task, Command::GiveUp).await, no("pending"), "{}", world.database);
-        office.ask(task, &Command::Pause).await.unwrap();
+        office.operate(task, &Command::Pause).await.unwrap();
         assert_eq!(refusal(&office, task, Command::GiveUp).await, no("paused"), "{}", world.database);
-        office.ask(task, &Command::Resume).await.unwrap();
+        office.operate(task, &Command::Resume).await.unwrap();
         let tasker = world.start(&template).await;
         world.stage.wait_for("a", 1).await;
         assert_eq!(refusal(&office, task, Command::GiveUp).await, no("in_progress"), "{}", world.database);
@@ -238,7 +238,7 @@ async fn only_a_blocked_task_can_be_given_up() {
 async fn cancelled_task_is_over_at_once() {
     for world in worlds().await {
         let (tasker, task) = blocked(&world, &broken()).await;
-        tasker.ask(task, &Command::Cancel).await.unwrap();
+        tasker.operate(task, &Command::Cancel).await.unwrap();
         let report = tasker.show(task).await.unwrap().unwrap();
         assert_eq!(report.state, TaskState::Cancelled, "{}", world.database);
         assert_eq!(report.finished_at, Some(world.clock.now()), "{}", world.database);
@@ -252,13 +252,13 @@ async fn paused_task_does_not_start_until_it_is_resumed() {
     for world in worlds().await {
         let office = world.connect(&template).await;
         let task = office.submit(Submission::to("test/rest")).await.unwrap();
-        office.ask(task, &Command::Pause).await.unwrap();
+        office.operate(task, &Command::Pause).await.unwrap();
         let tasker = world.start(&template).await;
         let other: Value = tasker.run("test/rest", &()).await.unwrap();
         assert_eq!(other, json!("a"), "{}", world.database);
         let report = office.show(task).await.unwrap().unwrap();
         assert_eq!((report.state, world.stage.calls().len()), (TaskState::Paused, 1), "{}", world.database);
-        tasker.ask(task, &Command::Resume).await.unwrap();
+        tasker.operate(task, &Command::Resume).await.unwrap();
         assert_eq!(
             in_state(&tasker, task, TaskState::Complete).await.result,
             json!("a"),
@@ -272,11 +272,11 @@ async fn paused_task_does_not_start_until_it_is_resumed() {
 async fn what_is_done_to_a_paused_task_does_not_wake_it() {
     for world in worlds().await {
         let (tasker, task) = blocked(&world, &broken()).await;
-        tasker.ask(task, &Command::Pause).await.unwrap();
-        tasker.ask(task, &resolve("bad", json!(1))).await.unwrap();
+        tasker.operate(task, &Command::Pause).await.unwrap();
+        tasker.operate(task, &resolve("bad", json!(1))).await.unwrap();
         assert_eq!(tasker.show(task).await.unwrap().unwrap().state, TaskState::Paused, "{}", world.database);
         assert_eq!(world.stage.times("after").len(), 0, "{}", world.database);
-        tasker.ask(task, &Command::Resume).await.unwrap();
+        tasker.operate(task, &Command::Resume).await.unwrap();
         in_state(&tasker, task, TaskState::Complete).await;
         assert_eq!(world.stage.times("after").len(), 1, "{}", world.database);
     }
@@ -309,7 +309,7 @@ async fn commands_that_do_not_fit_are_refused_with_the_reason() {
         for (command, reason) in cases {
             assert_eq!(refusal(&tasker, task, command).await, reason, "{}", world.database);
         }
-        tasker.ask(task, &resolve("bad", json!(1))).await.unwrap();
+        tasker.operate(task, &resolve("bad", json!(1))).await.unwrap();
         in_state(&tasker, task, TaskState::Complete).await;
         for command in [retry(&[]), skip("bad"), Command::Cancel, Command::Pause, Command::Resume] {
             let reason = refusal(&tasker, task, command).await;
@@ -334,9 +334,9 @@ async fn audit_says_what_was_done_and_leaves_out_what_was_refused() {
     for world in worlds().await {
         let (tasker, task) = blocked(&world, &broken()).await;
         refusal(&tasker, task, retry(&["nothing"])).await;
-        tasker.ask(task, &Command::Pause).await.unwrap();
-        tasker.ask(task, &resolve("bad", json!(7))).await.unwrap();
-        tasker.ask(task, &Command::Resume).await.unwrap();
+        tasker.operate(task, &Command::Pause).await.unwrap();
+        tasker.operate(task, &resolve("bad", json!(7))).await.unwrap();
+        tasker.operate(task, &Command::Resume).await.unwrap();
         let sql =
             "select action, cast(detail as text), cast(created_at as text) from tasker.audit order by id";
         let now = world.clock.now().as_micros().to_string();
@@ -365,7 +365,7 @@ async fn task_that_waits_for_a_far_retry_can_be_resolved_and_goes_on_at_once() {
         let tasker = world.start(&template).await;
         let task = tasker.submit(Submission::to("test/patient")).await.unwrap();
         in_state(&tasker, task, TaskState::Waiting).await;
-        tasker.ask(task, &resolve("bad", json!(1))).await.unwrap();
+        tasker.operate(task, &resolve("bad", json!(1))).await.unwrap();
         assert_eq!(
             in_state(&tasker, task, TaskState::Complete).await.result,
             json!("after"),
@@ -382,9 +382,57 @@ async fn one_connection_is_enough_to_ask_something_of_a_task_whose_template_is_n
     for world in worlds().await {
         let knowing = world.connect(&template).await;
         let task = knowing.submit(Submission::to("test/one")).await.unwrap();
-        let options = store::Options { pool_size: 1, full_sync: false, migrate: true };
+        let options = store::Options { pool_size: 1, full_sync: false, ..store::Options::default() };
         let office = world.builder(&[]).store_options(options).connect().await.unwrap();
-        office.ask(task, &Command::Cancel).await.unwrap();
+        office.operate(task, &Command::Cancel).await.unwrap();
         in_state(&office, task, TaskState::Cancelled).await;
+    }
+}
+
+#[tokio::test]
+async fn commands_stand_in_the_audit_trail_under_the_name_of_whoever_gave_them() {
+    for world in worlds().await {
+        let (tasker, task) = blocked(&world, &broken()).await;
+        tasker.as_actor("ada").operate(task, &Command::Pause).await.unwrap();
+        tasker.operate(task, &Command::Resume).await.unwrap();
+        let office = world.builder(&[]).template(broken()).actor("the night shift").connect().await.unwrap();
+        office.operate(task, &Command::Cancel).await.unwrap();
+        let actors = world.column("select actor from tasker.audit order by id").await;
+        assert_eq!(actors[0], "ada", "{}", world.database);
+        assert_eq!((&actors[1], &*actors[2]), (&tasker.actor().to_owned(), "the night shift"));
+        // A test is a program as well: its name is that of its file.
+        assert!(actors[1].starts_with("engine-"), "{}: {actors:?}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn report_says_when_where_and_for_whom() {
+    for world in worlds().await {
+        let (tasker, failed) = blocked(&world, &broken()).await;
+        let order = Submission::to("test/broken").priority(3).correlation_id(Uuid::from_u128(7));
+        let task = tasker.submit(order.delay(Duration::from_secs(60))).await.unwrap();
+        let value = serde_json::to_value(tasker.show(task).await.unwrap().unwrap()).unwrap();
+        let created = json!(world.clock.now().to_string());
+        for (field, expected) in [
+            ("created_at", created.clone()),
+            ("started_at", Value::Null),
+            ("finished_at", Value::Null),
+            ("due_at", json!((world.clock.now() + Duration::from_secs(60)).to_string())),
+            ("queue", json!("test")),
+            ("priority", json!(3)),
+            ("correlation_id", json!(Uuid::from_u128(7))),
+            ("worker", Value::Null),
+        ] {
+            assert_eq!(value[field], expected, "{}: {field}: {value:#}", world.database);
+        }
+        let report = tasker.show(failed).await.unwrap().unwrap();
+        assert_eq!(report.started_at, Some(world.clock.now()), "{}", world.database);
+        let value = serde_json::to_value(&report).unwrap();
+        let bad = value["steps"].as_array().unwrap().iter().find(|step| step["name"] == "bad").unwrap();
+        assert_eq!(
+            (&bad["attempts"], &bad["max_attempts"], &bad["worker"]),
+            (&json!(1), &json!(1), &json!(1))
+        );
+        assert!(bad.get("retry_at").is_some(), "{}: {bad:#}", world.database);
     }
 }

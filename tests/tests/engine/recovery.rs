@@ -232,7 +232,7 @@ async fn task_that_keeps_killing_its_holders_is_set_aside_and_an_operator_can_ta
 
         gate.add_permits(1);
         let retry = tasker_runtime::model::Command::Retry { steps: Vec::new() };
-        tasker.ask(task, &retry).await.unwrap();
+        tasker.operate(task, &retry).await.unwrap();
         assert_eq!(letters().await, Vec::<String>::new(), "{}: it is taken up", world.database);
         assert_eq!(settled(&tasker, task).await.state, TaskState::Complete, "{}", world.database);
         assert_eq!(world.stage.times("a").len(), 1, "{}", world.database);

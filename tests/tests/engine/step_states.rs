@@ -75,7 +75,7 @@ async fn view_says_of_a_task_that_goes_on_what_its_rows_can_tell() {
         let shown = world.column(good).await.remove(0).replace(' ', "T");
         assert_eq!(shown[..19], started[..19], "{}", world.database);
 
-        tasker.ask(task, &Command::Cancel).await.unwrap();
+        tasker.operate(task, &Command::Cancel).await.unwrap();
         settled(&tasker, task).await;
         let over = [
             "good complete 1",
@@ -117,8 +117,8 @@ async fn view_of_a_complete_task_has_batches_and_what_was_skipped_or_done_by_han
         let tasker = world.start(&template).await;
         let task = tasker.submit(Submission::to("test/whole")).await.unwrap();
         assert_eq!(settled(&tasker, task).await.state, TaskState::BlockedByFailures, "{}", world.database);
-        tasker.ask(task, &resolve("one", json!(1))).await.unwrap();
-        tasker.ask(task, &skip("two")).await.unwrap();
+        tasker.operate(task, &resolve("one", json!(1))).await.unwrap();
+        tasker.operate(task, &skip("two")).await.unwrap();
         assert_eq!(settled(&tasker, task).await.state, TaskState::Complete, "{}", world.database);
         let wanted = [
             "plan complete 1",

@@ -83,7 +83,11 @@ fn number(mut steps: Vec<Draft>) -> Rules {
             parallelism: *parallelism,
             strategy: *strategy,
         }),
-        compensation: undone.then(|| Compensation { retry: Retry::default(), timeout: None }),
+        compensation: undone.then(|| Compensation {
+            elsewhere: false,
+            retry: Retry::default(),
+            timeout: None,
+        }),
     };
     Rules { steps: steps.iter().enumerate().map(rule).collect(), on_failure: OnFailure::Block }
 }

@@ -29,6 +29,8 @@ pub(super) struct Report {
     /// Results it recorded for tasks it held.
     pub results: u64,
     pub failures: u64,
+    /// Statements it sent to the database.
+    pub statements: u64,
     pub resident_mib: Option<f64>,
     pub peak_mib: Option<f64>,
 }
@@ -39,6 +41,7 @@ impl Report {
             calls: workflows::calls(),
             results: stats.results,
             failures: stats.failures,
+            statements: stats.statements,
             resident_mib: machine::resident_mib(),
             peak_mib: machine::peak_mib(),
         }

@@ -99,7 +99,8 @@ fn calls(children: &mut [Child]) -> Result<Vec<u64>, Failure> {
 async fn task(tasker: &Tasker, fan_out: FanOut) -> Result<TaskReport, Failure> {
     let submission = workflows::submission(&fan_out.name());
     let id: Uuid = tasker.submit(submission).await.map_err(Failure::run)?;
-    let report = tasker.wait(id).await.map_err(Failure::run)?;
+    tasker.wait(id).await.map_err(Failure::run)?;
+    let report = tasker.show(id).await?.ok_or_else(|| Failure::run("a fan-out is gone"))?;
     if report.state != TaskState::Complete {
         return Err(Failure::run(format!("a fan-out is {}", report.state)));
     }

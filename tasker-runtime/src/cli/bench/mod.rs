@@ -7,10 +7,12 @@ mod backlog;
 mod child;
 mod fan_out;
 mod floor;
+mod idle;
 mod instances;
 mod latency;
 mod machine;
 mod memory;
+mod online;
 mod processes;
 mod report;
 mod scratch;
@@ -73,6 +75,16 @@ struct Sizes {
     #[arg(long, value_name = "COUNT", value_delimiter = ',', default_values_t = [2, 4],
         value_parser = value_parser!(u32).range(2..=16))]
     processes: Vec<u32>,
+    /// How many callers submit a task and wait for it at once, one measurement for each number
+    #[arg(long, value_name = "COUNT", value_delimiter = ',', default_values_t = [1, 8, 64, 512],
+        value_parser = value_parser!(u32).range(1..=10_000))]
+    callers: Vec<u32>,
+    /// How long each number of callers is measured
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 3_000, value_parser = value_parser!(u64).range(1..=600_000))]
+    online: u64,
+    /// How long a process with nothing to do is looked at
+    #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = value_parser!(u64).range(1..=3_600))]
+    idle: u64,
 }
 
 /// What can be measured by itself.
@@ -84,6 +96,8 @@ enum Part {
     Submit,
     /// A backlog drained by one process, with and without submissions meanwhile, and the floor
     Backlog,
+    /// Callers who each submit one task and wait for it
+    Online,
     /// A backlog drained by several processes (PostgreSQL)
     Processes,
     /// One step, many that need it, one that needs them all
@@ -92,6 +106,8 @@ enum Part {
     Instances,
     /// Resident memory of a process that runs an engine
     Memory,
+    /// What a process with nothing to do asks the database
+    Idle,
 }
 
 impl Part {
@@ -100,10 +116,12 @@ impl Part {
             Self::Latency => "latency",
             Self::Submit => "submit",
             Self::Backlog => "backlog",
+            Self::Online => "online",
             Self::Processes => "processes",
             Self::FanOut => "fan-out",
             Self::Instances => "instances",
             Self::Memory => "memory",
+            Self::Idle => "idle",
         }
     }
 }
@@ -148,10 +166,12 @@ impl Run {
             Part::Latency => latency::measure(self).await,
             Part::Submit => submit::measure(self).await,
             Part::Backlog => backlog::measure(self).await,
+            Part::Online => online::measure(self).await,
             Part::Processes => processes::measure(self).await,
             Part::FanOut => fan_out::measure(self).await,
             Part::Instances => instances::measure(self).await,
             Part::Memory => memory::measure(self).await,
+            Part::Idle => idle::measure(self).await,
         }
     }
 }

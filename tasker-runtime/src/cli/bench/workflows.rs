@@ -20,6 +20,9 @@ use crate::{
 pub(super) const NAMESPACE: &str = "bench";
 /// How many steps a linear or diamond task has.
 pub(super) const STEPS: u64 = 4;
+/// The workflow of callers who wait, and how many steps its tasks have.
+pub(super) const ONLINE: &str = "online";
+pub(super) const ONLINE_STEPS: u64 = 3;
 /// How long each part of a slow fan-out takes.
 const SLOW: Duration = Duration::from_millis(50);
 
@@ -103,6 +106,11 @@ fn linear() -> Option<Template> {
     template("linear", steps)
 }
 
+fn online() -> Option<Template> {
+    let steps = [nothing("one"), nothing("two").after(["one"]), nothing("three").after(["two"])];
+    template(ONLINE, steps)
+}
+
 fn diamond() -> Option<Template> {
     let steps = [
         nothing("start"),
@@ -154,13 +162,23 @@ pub(super) fn builder(store: Store, fan_out: Option<FanOut>) -> Builder {
         Registration::new(&Wait, file!(), line!(), module_path!()),
         Registration::new(&Cut, file!(), line!(), module_path!()),
     ]);
-    let templates = [linear(), diamond(), batches(), fan_out.and_then(FanOut::template)];
+    let templates = [linear(), online(), diamond(), batches(), fan_out.and_then(FanOut::template)];
     templates.into_iter().flatten().fold(Tasker::builder().store(store).registry(registry), Builder::template)
+}
+
+/// Namespace and name of this workflow.
+pub(super) fn name(workflow: &str) -> String {
+    format!("{NAMESPACE}/{workflow}")
+}
+
+/// The context of every task that is measured.
+pub(super) fn context() -> serde_json::Value {
+    Json::stored(CONTEXT).to_value()
 }
 
 /// A task of this workflow.
 pub(super) fn submission(workflow: &str) -> Submission {
-    Submission::to(format!("{NAMESPACE}/{workflow}")).json(Json::stored(CONTEXT))
+    Submission::to(name(workflow)).json(Json::stored(CONTEXT))
 }
 
 /// A task of `count` batch instances.

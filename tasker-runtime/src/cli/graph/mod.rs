@@ -7,6 +7,7 @@ mod tree;
 use clap::{Args, ValueEnum};
 
 use super::{Context, Done, Form, inspect, output};
+use crate::api::Discovered;
 use picture::Picture;
 pub(crate) use tree::{Branch, branches, title};
 
@@ -36,15 +37,16 @@ impl Graph {
         let form = context.global.output;
         let (report, template, picture) = match self.what.parse() {
             Ok(task) => {
-                let tasker = context.visiting()?.kept_only().connect().await?;
+                let tasker = context.visiting()?.without_templates().connect().await?;
                 let found = tasker.show_with_template(task).await?;
                 let (report, template) = found.ok_or_else(|| inspect::unknown_task(task))?;
                 let picture = Picture::new(&template, Some(&report), &tasker.registry());
                 (Some(report), template, picture)
             }
             Err(_) => {
-                let (registry, templates) = context.without_database().wanting(&self.what).templates()?;
-                let template = templates.find(&self.what).map_err(super::run::unknown_template)?.clone();
+                let discovered = context.without_database().only(&self.what).discover()?;
+                let Discovered { registry, catalog, .. } = discovered;
+                let template = catalog.find(&self.what).map_err(super::run::unknown_template)?.clone();
                 let picture = Picture::new(&template, None, &registry);
                 (None, template, picture)
             }

@@ -181,6 +181,7 @@ mod tests {
             name: name.to_owned(),
             state,
             attempts: 1,
+            result_text: crate::model::Json::null(),
             result,
             batches: None,
             batch_of: batch_of.map(str::to_owned),
@@ -189,6 +190,7 @@ mod tests {
             finished_at: None,
             retry_at: None,
             max_attempts: 1,
+            worker: None,
         }
     }
 
@@ -200,16 +202,19 @@ mod tests {
             version: "1.0.0".to_owned(),
             state: TaskState::Compensated,
             result: Value::Null,
+            result_text: crate::model::Json::null(),
             steps,
             compensations,
             cause: None,
             created_at: Timestamp::default(),
+            started_at: None,
             finished_at: None,
             next_at: None,
             context: Value::Null,
             queue: String::new(),
             priority: 0,
             correlation_id: Uuid::nil(),
+            worker: None,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Writes what a program starts from: a package, a handler, a template. Nothing that is there is changed.
+//! Writes what a program starts from: a package, a handler, a template. Existing files are never changed.
 
 mod names;
 
@@ -11,9 +11,9 @@ use std::{
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::{Done, Failure, Form, output};
+use super::{Done, Failure, Form, output, printable::printable};
 
-/// What a handler is besides a function.
+/// The kind of a handler.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Kind {
     /// From input to output
@@ -21,16 +21,16 @@ enum Kind {
     Step,
     /// Chooses among the steps after it
     Decision,
-    /// Cuts work into batches, with their worker and what gathers them
+    /// Splits work into batches, with their worker and the step that gathers the results
     Batch,
     /// Calls an HTTP API
     Api,
 }
 
-/// Write a package of your own: a workflow of three steps, and tests of it
+/// Create a package: a workflow of three steps, with tests
 #[derive(Debug, Args)]
 pub(crate) struct Project {
-    /// The directory to write to, which must be empty or not there; the package gets its name
+    /// The directory to create, or an empty one; the package is named after it
     directory: PathBuf,
     /// Depend on the runtime in this directory instead of the published one
     #[arg(long, value_name = "PATH")]
@@ -42,10 +42,10 @@ pub(crate) struct Project {
 pub(crate) struct Handler {
     /// The name of the function and the step, such as charge_card
     name: String,
-    /// What it is besides a function
+    /// What kind of handler it is
     #[arg(long, value_name = "KIND", default_value = "step")]
     kind: Kind,
-    /// Write to this new file instead
+    /// Write to this new file instead of standard output
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
 }
@@ -55,7 +55,7 @@ pub(crate) struct Handler {
 pub(crate) struct Template {
     /// The name of the workflow, and of its one step
     name: String,
-    /// Write to this new file instead
+    /// Write to this new file instead of standard output
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
 }
@@ -113,7 +113,11 @@ impl Project {
             output::print(&written.directory.join(file).display().to_string())?;
         }
         let input = r#"'{"item": "book", "cents": 1250}'"#;
-        output::say!("{} cd {}", output::dim("next:"), in_shell(&written.directory.to_string_lossy()));
+        output::say!(
+            "{} cd {}",
+            output::dim("next:"),
+            printable(&in_shell(&written.directory.to_string_lossy()))
+        );
         for command in ["cargo build", "cargo test", &format!("cargo run -- run checkout --input {input}")] {
             output::say!("{} {command}", output::dim("next:"));
         }
@@ -133,10 +137,7 @@ impl Handler {
         put(&text.replace("new_handler", &self.name), self.write.as_deref())?;
         if let Some(module) = self.write.as_deref().and_then(Path::file_stem) {
             let module = module.to_string_lossy();
-            output::say!(
-                "{} `mod {module};` in src/main.rs makes it part of the program",
-                output::dim("next:")
-            );
+            output::say!("{} add `mod {};` to src/main.rs", output::dim("next:"), printable(&module));
         }
         Ok(())
     }
@@ -166,7 +167,7 @@ fn is_free(directory: &Path) -> Done {
         Ok(mut entries) => match entries.next() {
             None => Ok(()),
             Some(_) => Err(Failure::usage(format!(
-                "{} is not empty: name a directory that is not there yet",
+                "{} is not empty: name a directory that does not exist yet",
                 directory.display()
             ))),
         },
@@ -208,7 +209,7 @@ fn write_new(file: &Path, text: &str) -> Done {
 fn unwritten(path: &Path, error: &std::io::Error) -> Failure {
     let path = path.display();
     match error.kind() {
-        ErrorKind::AlreadyExists => Failure::usage(format!("{path} is there already: name another file")),
+        ErrorKind::AlreadyExists => Failure::usage(format!("{path} exists already: name another file")),
         _ => Failure::run(format!("{path} cannot be written: {error}")),
     }
 }

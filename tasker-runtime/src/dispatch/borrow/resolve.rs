@@ -78,29 +78,43 @@ fn resolve(registry: &Registry, served: &Served, target: &str) -> Option<Resolve
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use async_trait::async_trait;
+
     use super::*;
-    use crate::{handlers, prelude::*};
+    use crate::{
+        handler::{HandlerSpec, StepHandler, TaskSequenceStep},
+        model::{Json, StepError},
+    };
 
-    #[step_handler(namespace = "resolve_mint", queue = "press")]
-    async fn coin() -> u8 {
-        1
+    struct Named(&'static str, HandlerSpec);
+
+    #[async_trait]
+    impl StepHandler for Named {
+        fn name(&self) -> &str {
+            self.0
+        }
+
+        async fn call(&self, step: &TaskSequenceStep) -> Result<Json, StepError> {
+            step.output(self.0)
+        }
+
+        fn spec(&self) -> HandlerSpec {
+            self.1.clone()
+        }
     }
 
-    #[step_handler(name = "coin")]
-    async fn any_coin() -> u8 {
-        2
-    }
-
-    #[step_handler]
-    #[compensates(any_coin)]
-    async fn melt(#[depends_on(any_coin)] _coin: u8) -> u8 {
-        0
+    /// `resolve_mint.coin` of the press, `coin`, and what compensates that.
+    fn registry() -> Registry {
+        let spec = HandlerSpec::new;
+        let of = |name, spec| Registration::of(Arc::new(Named(name, spec)));
+        let mint = of("coin", spec().namespace("resolve_mint").queue("press"));
+        Registry::of([mint, of("coin", spec()), of("melt", spec().compensates("coin"))])
     }
 
     fn key(served: &Served, target: &str) -> Option<String> {
         let aliases = [("old.coin".to_owned(), "coin".to_owned())].into();
-        let registry = Registry::of(handlers![coin, any_coin, melt]).with_aliases(aliases);
-        resolve(&registry, served, target).map(|resolved| resolved.handler.key().to_string())
+        resolve(&registry().with_aliases(aliases), served, target)
+            .map(|resolved| resolved.handler.key().to_string())
     }
 
     #[test]
@@ -135,8 +149,7 @@ mod tests {
 
     #[test]
     fn compensation_has_the_permits_of_what_compensates() {
-        let registry = Registry::of(handlers![coin, any_coin, melt]);
-        let permit = |target| resolve(&registry, &Served::default(), target).unwrap().permit;
+        let permit = |target| resolve(&registry(), &Served::default(), target).unwrap().permit;
         assert_eq!(permit(r#"["coin",null,"q",true]"#).unwrap(), "melt");
         assert_eq!(permit(r#"["coin","resolve_mint",null,true]"#), None, "nothing compensates it");
     }

@@ -169,7 +169,7 @@ fn read(row: &Row) -> Result<Waiting> {
             Error::corrupt("commands.command", text, format!("is no command: {problem}"))
         })?,
         held: row.maybe_int(3)?.is_some(),
-        over: row.maybe_int(4)?.map(|_| row.state(6, "runs.state")).transpose()?,
+        over: row.maybe_int(4)?.map(|_| row.state(6, 3)).transpose()?,
         uuid: row.uuid(5)?,
         audit: row.maybe_int(7)?,
         epoch: row.int(8)?,

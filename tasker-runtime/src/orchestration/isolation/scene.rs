@@ -9,10 +9,11 @@ use super::super::{
     append,
     claim::{self, Claimed},
     commands::{self, Asked, Known, Refused, Waiting},
+    journal::History,
     record::{self, Batch, End, Exceptions, Failed},
     recover::{self, About},
     share::{self, Offer},
-    submit::{self, NewTask},
+    submit::{self, Added, Holder, NewTask},
     view,
 };
 use crate::{
@@ -26,24 +27,12 @@ use crate::{
 
 pub(super) const T0: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 pub(super) const LEASE: Duration = Duration::from_secs(15);
+const STEPS: &str =
+    r#"{"steps": [{"name": "first", "type": "standard"}, {"name": "second", "type": "standard"}]}"#;
 const FIRST: StepNo = StepNo::of(0);
 
 fn about(name: &str) -> About<'_> {
     About { name, handlers: Vec::new(), queues: None }
-}
-
-fn new_task() -> NewTask {
-    NewTask {
-        uuid: Uuid::now_v7(),
-        correlation_id: Uuid::now_v7(),
-        template: 1,
-        context: Json::null(),
-        tags: None,
-        created_at: T0,
-        run_at: T0,
-        priority: 0,
-        queue: "test".to_owned(),
-    }
 }
 
 /// One task of two steps, and two workers.
@@ -61,10 +50,10 @@ impl Scene {
         let options = Options { full_sync: false, ..Options::default() };
         let store = Store::open(&database.url, options).await.unwrap();
         let mut connection = store.writer().await.unwrap();
-        let template = values!["test", "pair", "1.0.0", "digest", "{}", 1];
+        let template = values!["test", "pair", "1.0.0", "digest", STEPS, 1];
         connection.execute(&sql::PUT_TEMPLATE, template).await.unwrap();
-        let task = new_task();
-        submit::submit(&mut connection, std::slice::from_ref(&task), None).await.unwrap();
+        let task = task_of(Uuid::now_v7());
+        submit::submit(&mut connection, &[&task], None).await.unwrap();
         let one = recover::register(&mut connection, &about("one"), T0, LEASE).await.unwrap();
         let two = recover::register(&mut connection, &about("two"), T0 + LEASE, LEASE).await.unwrap();
         drop(connection);
@@ -118,8 +107,12 @@ impl Scene {
     /// A further task that `worker` is to hold from the start.
     pub(super) async fn submit_held_by(&self, worker: WorkerId) -> TaskNo {
         let mut connection = self.store.writer().await.unwrap();
-        let tasks = [new_task()];
-        submit::submit(&mut connection, &tasks, Some(worker)).await.unwrap()[0]
+        let holder = Holder { worker, holds: &[true] };
+        let task = task_of(Uuid::now_v7());
+        match submit::submit(&mut connection, &[&task], Some(holder)).await.unwrap()[..] {
+            [Added::New { task, .. }] => task,
+            ref other => panic!("one new task, not {other:?}"),
+        }
     }
 
     pub(super) async fn ask(&self, command: &Command) -> Result<Option<Asked>, Refused> {
@@ -144,7 +137,7 @@ impl Scene {
 
     pub(super) async fn state(&self) -> TaskState {
         let mut connection = self.store.writer().await.unwrap();
-        view::state(&mut connection, self.task).await.unwrap().unwrap()
+        view::standing(&mut connection, self.task, &[]).await.unwrap().unwrap().state
     }
 
     pub(super) async fn is_held(&self) -> bool {
@@ -153,11 +146,44 @@ impl Scene {
         row.maybe_int(8).unwrap().is_some()
     }
 
+    /// Everything recorded of the task.
+    pub(super) async fn history(&self) -> History {
+        let mut connection = self.store.writer().await.unwrap();
+        view::find(&mut connection, self.task).await.unwrap().unwrap().1
+    }
+
+    /// How many attempts of the task failed.
+    pub(super) async fn failures(&self) -> usize {
+        self.history().await.failures.len()
+    }
+
+    /// Another task, which waits in the same queue.
+    pub(super) async fn add_task(&self) -> Uuid {
+        let uuid = Uuid::now_v7();
+        let mut connection = self.store.writer().await.unwrap();
+        submit::submit(&mut connection, &[&task_of(uuid)], None).await.unwrap();
+        uuid
+    }
+
     /// The recorded results, by step.
     pub(super) async fn journal(&self) -> Vec<String> {
         let mut connection = self.store.writer().await.unwrap();
         let (_, history) = view::find(&mut connection, self.task).await.unwrap().unwrap();
         history.entries.iter().map(|entry| entry.result.as_str().to_owned()).collect()
+    }
+}
+
+fn task_of(uuid: Uuid) -> NewTask {
+    NewTask {
+        uuid,
+        correlation_id: Uuid::now_v7(),
+        template: 1,
+        context: Json::null(),
+        tags: None,
+        created_at: T0,
+        run_at: T0,
+        priority: 0,
+        queue: "test".to_owned(),
     }
 }
 

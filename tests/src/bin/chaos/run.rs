@@ -125,8 +125,8 @@ async fn settle(chaos: &Chaos, tasker: &Tasker) -> Outcome<u32> {
     while moved.elapsed() < STUCK {
         chaos.fleet().replace_ended()?;
         for task in chaos.database.set_aside().await.unwrap_or_default() {
-            tasker.ask(task, &Command::Pause).await?;
-            tasker.ask(task, &Command::Resume).await?;
+            tasker.operate(task, &Command::Pause).await?;
+            tasker.operate(task, &Command::Resume).await?;
             freed += 1;
         }
         match chaos.database.unfinished().await {

@@ -1,56 +1,74 @@
-//! The loop that takes tasks from the queues, as many as there is room for.
+//! The loop that claims tasks from the queues, as many as there is room for.
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
 };
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::{engine::Shared, message::TaskLoops};
+use super::{
+    backoff::Backoff,
+    claims::{Claims, Hint},
+    counters::Counters,
+    message::TaskLoops,
+    polling::Polling,
+    shared::Shared,
+};
 use crate::{
-    config::Wake,
     model::{Timestamp, task_loop::Message},
-    orchestration::claim::{self, Claimed},
+    orchestration::claim::{self, ClaimSize, Claimed},
     store::Session,
 };
 
-/// What the loop is told of a queue.
-#[derive(Debug)]
-pub(crate) enum Hint {
-    /// It has tasks that are due.
-    Now(String),
-    /// It has a task that is due at this time.
-    At(String, Timestamp),
-}
-
-/// Takes tasks until the engine stops.
-pub(crate) struct Take {
+/// Claims tasks until the engine stops.
+pub(crate) struct Claimer {
     shared: Arc<Shared>,
+    claims: Arc<Claims>,
+    counters: Arc<Counters>,
+    polling: Polling,
     session: Session,
     loops: TaskLoops,
     /// Queues somebody says have work.
     hints: UnboundedReceiver<Hint>,
     /// When queues have tasks that are due next, as far as was seen at the last look.
     due: BTreeMap<String, Timestamp>,
+    size: ClaimSize,
+    trouble: Backoff,
 }
 
-impl Take {
-    pub(crate) fn new(shared: Arc<Shared>, loops: TaskLoops, hints: UnboundedReceiver<Hint>) -> Self {
-        Self { session: shared.store.session(), shared, loops, hints, due: BTreeMap::new() }
+impl Claimer {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        claims: Arc<Claims>,
+        hints: UnboundedReceiver<Hint>,
+        (counters, polling): (Arc<Counters>, Polling),
+        loops: TaskLoops,
+    ) -> Self {
+        Self {
+            session: shared.store.session(),
+            shared,
+            claims,
+            counters,
+            polling,
+            loops,
+            hints,
+            due: BTreeMap::new(),
+            size: ClaimSize::default(),
+            trouble: Backoff::new("tasks could not be claimed; trying again at the next poll"),
+        }
     }
 
     pub(crate) async fn run(mut self) {
         let stopping = self.shared.stopping.clone();
-        let mut queues = self.shared.queues.clone();
+        let mut queues = self.claims.queues().to_vec();
         let mut poll = self.next_poll();
         while !stopping.is_cancelled() {
-            if self.shared.unsure.swap(false, Ordering::Relaxed) && self.look_after().await.is_err() {
-                // Taking will not do either, and says why.
-                self.shared.unsure.store(true, Ordering::Relaxed);
+            if self.claims.take_leases_unknown() && self.look_after().await.is_err() {
+                // Claiming will not do either, and says why.
+                self.claims.leases_unknown();
             }
-            let more = self.take_from(&queues).await;
+            let more = self.claim_from(&queues).await;
             if !more.is_empty() {
                 queues = more;
                 self.room().await;
@@ -67,7 +85,7 @@ impl Take {
                     let now = self.shared.clock.now();
                     if now >= poll {
                         poll = self.next_poll();
-                        self.shared.queues.clone()
+                        self.look_at_queues(now).await
                     } else {
                         self.due_at(now)
                     }
@@ -76,9 +94,26 @@ impl Take {
         }
     }
 
+    /// Finds out, with one question for all queues, when each has a task that is due; returns those that have one
+    /// at `now`.
+    async fn look_at_queues(&mut self, now: Timestamp) -> Vec<String> {
+        let due = async {
+            let mut connection = self.session.open().await?;
+            let due = claim::due(&mut connection, self.claims.queues()).await?;
+            self.session.keep(connection);
+            crate::store::Result::Ok(due)
+        };
+        match due.await {
+            Ok(due) => self.due = due,
+            Err(error) => self.trouble.note(&error),
+        }
+        self.counters.claims.fetch_add(self.claims.queues().len() as u64, Ordering::Relaxed);
+        self.due_at(now)
+    }
+
     /// When every queue is looked at, whatever is known of them.
     fn next_poll(&self) -> Timestamp {
-        self.shared.clock.now() + pause(&self.shared)
+        self.shared.clock.now() + self.polling.spread(self.shared.settings.poll)
     }
 
     /// The queues that have tasks that are due at `now`.
@@ -105,25 +140,21 @@ impl Take {
 
     /// Waits until there is room for a good part of a batch.
     async fn room(&self) {
-        let Shared { settings, held, room, stopping, .. } = &*self.shared;
-        while settings.window.saturating_sub(held.load(Ordering::Relaxed))
-            < settings.claim.min(settings.window / 2).max(1)
-        {
+        let Shared { settings, stopping, .. } = &*self.shared;
+        while self.claims.free() < settings.claim.min(settings.window / 2).max(1) {
             tokio::select! {
                 () = stopping.cancelled() => return,
-                () = room.notified() => {}
+                () = self.claims.room() => {}
             }
         }
     }
 
-    /// Takes what there is room for; returns the queues that may have more.
-    async fn take_from(&mut self, queues: &[String]) -> Vec<String> {
+    /// Claims what there is room for; returns the queues that may have more.
+    async fn claim_from(&mut self, queues: &[String]) -> Vec<String> {
         let mut more = Vec::new();
         for queue in queues {
             self.due.remove(queue);
-            let settings = &self.shared.settings;
-            let room = settings.window.saturating_sub(self.shared.held.load(Ordering::Relaxed));
-            let limit = room.min(settings.claim);
+            let limit = self.size.within(self.claims.free().min(self.shared.settings.claim));
             if limit == 0 {
                 more.push(queue.clone());
                 continue;
@@ -132,18 +163,19 @@ impl Take {
             match self.claim(queue, now, limit).await {
                 Ok(tasks) => {
                     let all = tasks.len() < limit;
+                    self.size.learn(&tasks);
                     self.hand_over(tasks);
                     if all {
                         self.look_ahead(queue, now).await;
                     } else {
                         more.push(queue.clone());
                     }
-                    self.shared.counters.claims.fetch_add(1, Ordering::Relaxed);
+                    self.counters.claims.fetch_add(1, Ordering::Relaxed);
                 }
                 Err(error) => {
-                    // They may be taken all the same.
-                    self.shared.unsure.store(true, Ordering::Relaxed);
-                    tracing::warn!(%error, queue, "could not take tasks; trying again at the next poll");
+                    // They may be claimed all the same.
+                    self.claims.leases_unknown();
+                    self.trouble.note(&error);
                 }
             }
         }
@@ -176,7 +208,7 @@ impl Take {
         Ok(tasks)
     }
 
-    /// Has the hold loops look after everything this worker holds. What was taken before is on its way to
+    /// Has the task loops look after everything this worker holds. What was claimed before is on its way to
     /// them already.
     async fn look_after(&mut self) -> crate::store::Result<()> {
         let mut connection = self.session.open().await?;
@@ -189,13 +221,7 @@ impl Take {
     }
 
     fn hand_over(&self, tasks: Vec<Claimed>) {
-        self.shared.held.fetch_add(tasks.len(), Ordering::Relaxed);
+        self.claims.tasks_came(tasks.len());
         self.loops.claimed(tasks);
     }
-}
-
-/// The pause before the next look, spread by a fifth so that processes do not look in step.
-pub(super) fn pause(shared: &Shared) -> Duration {
-    let told = shared.settings.wake == Wake::EventDrivenOnly && shared.store.is_postgres();
-    (shared.settings.poll * if told { 10 } else { 1 }).mul_f64(0.8 + 0.4 * fastrand::f64())
 }

@@ -5,10 +5,9 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use jsonschema::Validator;
 use serde_json::Value;
 
-use super::broken::Broken;
+use super::{NotFound, Registration, Registry, Workflow, unreadable_files::UnreadableFile};
 use crate::{
     model::Json,
-    registry::{NotFound, Registration, Registry, Workflow},
     template::{self, HandlerRef, Options, Template, UnknownHandler},
 };
 
@@ -16,6 +15,10 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     by_name: BTreeMap<(String, String), Known>,
+    /// The content and the place of every version, by full name and version.
+    seen: BTreeMap<String, (String, String)>,
+    /// Versions with two contents, each in one line.
+    conflicts: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -48,30 +51,33 @@ impl Catalog {
     /// directory that does not exist has none. With a registry, handlers must be linked.
     #[must_use]
     pub fn load(directory: Option<&Path>, registry: Option<&Registry>) -> (Self, Vec<String>) {
-        let (catalog, broken) = Self::read(directory, registry);
-        (catalog, broken.into_iter().map(|file| file.report).collect())
+        let (catalog, unreadable) = Self::read(directory, registry);
+        (catalog, unreadable.into_iter().map(|file| file.report).collect())
     }
 
     /// As [`load`](Self::load), with the files that have mistakes.
-    pub(crate) fn read(directory: Option<&Path>, registry: Option<&Registry>) -> (Self, Vec<Broken>) {
-        let (mut catalog, mut broken) = (Self::default(), Vec::new());
+    pub(crate) fn read(directory: Option<&Path>, registry: Option<&Registry>) -> (Self, Vec<UnreadableFile>) {
+        let (mut catalog, mut unreadable) = (Self::default(), Vec::new());
         if let Some(directory) = directory.filter(|directory| directory.exists()) {
-            for file in read_with(registry, |options| template::load_tree(directory, options)) {
+            for file in read_templates(registry, |options| template::load_tree(directory, options)) {
                 match file.result {
-                    Ok(parsed) => catalog.add(parsed.template),
-                    Err(report) => broken.push(Broken { report: report.to_string(), path: file.path }),
+                    Ok(parsed) => catalog.add_from(parsed.template, &file.path.display().to_string()),
+                    Err(report) => {
+                        unreadable.push(UnreadableFile { report: report.to_string(), path: file.path });
+                    }
                 }
             }
         }
-        (catalog, broken)
+        (catalog, unreadable)
     }
 
     /// Adds the workflows that are written in code and linked; returns the reports of those with mistakes.
-    pub(crate) fn add_linked(&mut self) -> Vec<String> {
+    #[must_use = "a workflow with mistakes is missing from the catalog"]
+    pub fn add_linked(&mut self) -> Vec<String> {
         let mut reports = Vec::new();
         for workflow in Workflow::discover() {
             match workflow.template() {
-                Ok(template) => self.add(template),
+                Ok(template) => self.add_from(template, &workflow.place()),
                 Err(report) => reports.push(report.to_string()),
             }
         }
@@ -80,6 +86,23 @@ impl Catalog {
 
     /// Adds a template, unless a newer version is there.
     pub fn add(&mut self, template: Template) {
+        self.add_from(template, "a template that the program builds");
+    }
+
+    /// Adds a template that is written at `place`. The same content may come twice, two contents of one
+    /// version are a conflict.
+    fn add_from(&mut self, template: Template, place: &str) {
+        let version = format!("{} {}", full_name(&template), template.version());
+        let content = template.to_canonical();
+        match self.seen.get(&version) {
+            Some((known, _)) if *known == content => {}
+            Some((_, first)) => self.conflicts.push(format!(
+                "two workflows are called {version}: {first} and {place}; rename one, or give it another version"
+            )),
+            None => {
+                self.seen.insert(version, (content, place.to_owned()));
+            }
+        }
         let key = (template.namespace().to_owned(), template.name().to_owned());
         if self.by_name.get(&key).is_some_and(|known| known.template.version() > template.version()) {
             return;
@@ -93,6 +116,11 @@ impl Catalog {
     /// The templates, by namespace and name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Template>> {
         self.by_name.values().map(|known| &known.template)
+    }
+
+    /// Names and versions that two different workflows have, each in one line with both places.
+    pub(crate) fn conflicts(&self) -> &[String] {
+        &self.conflicts
     }
 
     /// Leaves out a template.
@@ -160,9 +188,17 @@ impl Known {
     }
 }
 
-/// Reads template files: schemas are compiled, `TASKER_ENV` chooses the environment, and with a registry
-/// handlers must be there.
-pub(crate) fn read_with<T>(registry: Option<&Registry>, read: impl FnOnce(&Options<'_>) -> T) -> T {
+/// Reads template files as [`Catalog::load`] does: schemas are compiled, `TASKER_ENV` chooses the environment, and
+/// with a registry handlers must be linked. `read` gets the options for the functions of
+/// [`template`](crate::template).
+///
+/// ```
+/// use tasker_runtime::{registry, template};
+///
+/// let loaded = registry::read_templates(None, |options| template::load_tree("no/such/directory".as_ref(), options));
+/// assert!(loaded.is_empty());
+/// ```
+pub fn read_templates<T>(registry: Option<&Registry>, read: impl FnOnce(&Options<'_>) -> T) -> T {
     let schemas =
         |schema: &Value| jsonschema::validator_for(schema).map(drop).map_err(|error| error.to_string());
     let handlers = |handler: &HandlerRef| registry.map_or(Ok(()), |registry| linked(registry, handler));

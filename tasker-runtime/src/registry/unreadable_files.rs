@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 /// A template file with mistakes.
 #[derive(Clone, Debug)]
-pub(crate) struct Broken {
+pub(crate) struct UnreadableFile {
     pub path: PathBuf,
     /// What is wrong with it, for people.
     pub report: String,
 }
 
-impl Broken {
+impl UnreadableFile {
     /// Whether the file may be about the template `wanted`: it says so, or what it is about cannot be told.
     pub(crate) fn may_be(&self, wanted: &str) -> bool {
         read(&self.path).is_none_or(|text| mentions(&text, wanted))

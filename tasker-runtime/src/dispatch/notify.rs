@@ -1,4 +1,4 @@
-//! Tells other processes that there is work, so that they need not wait for their next look.
+//! Tells other processes what this one makes, so that they need not wait for their next look.
 //!
 //! Never in the transaction that makes the work: PostgreSQL lets such commits wait for one another. What
 //! was announced within 20 ms goes out as one notification, on a connection of its own. Losing one costs
@@ -16,9 +16,9 @@ use crate::{
     store::{Session, Store},
 };
 
-/// News for other processes.
+/// What other processes are told.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum News {
+pub(crate) enum Notification {
     /// This queue has tasks that are due.
     Queue(String),
     /// An operator asked something of a task that is held.
@@ -28,17 +28,17 @@ pub(crate) enum News {
     /// A step this worker lent came back.
     Returned(i64),
     /// A worker came or went.
-    Company,
+    Workers,
 }
 
-impl News {
+impl Notification {
     pub(crate) fn to_text(&self) -> String {
         match self {
             Self::Queue(queue) => format!("queue {queue}"),
             Self::Command => "command".to_owned(),
             Self::Offer => "offer".to_owned(),
             Self::Returned(worker) => format!("returned {worker}"),
-            Self::Company => "company".to_owned(),
+            Self::Workers => "workers".to_owned(),
         }
     }
 
@@ -48,25 +48,25 @@ impl News {
             Some(("returned", worker)) => worker.parse().ok().map(Self::Returned),
             None if text == "command" => Some(Self::Command),
             None if text == "offer" => Some(Self::Offer),
-            None if text == "company" => Some(Self::Company),
+            None if text == "workers" => Some(Self::Workers),
             _ => None,
         }
     }
 }
 
 enum Order {
-    Tell(News),
+    Send(Notification),
     Flush(oneshot::Sender<()>),
 }
 
-/// Takes news for other processes. Without a database that carries them, they are dropped.
+/// Takes what other processes are to be told. Without a database that carries them, they are dropped.
 #[derive(Clone, Debug)]
-pub(crate) struct Announcer(Option<UnboundedSender<Order>>);
+pub(crate) struct Notifier(Option<UnboundedSender<Order>>);
 
 /// At least this long lies between two notifications.
 const PAUSE: Duration = Duration::from_millis(20);
 
-impl Announcer {
+impl Notifier {
     /// One that tells others, when the database carries news and `wanted` says so.
     pub(crate) fn start(store: &Store, wanted: bool) -> Self {
         if !wanted || !store.is_postgres() {
@@ -77,10 +77,10 @@ impl Announcer {
         Self(Some(sender))
     }
 
-    pub(crate) fn tell(&self, news: News) {
+    pub(crate) fn notify(&self, news: Notification) {
         if let Some(sender) = &self.0 {
             // Without a receiver the runtime is ending.
-            let _ = sender.send(Order::Tell(news));
+            let _ = sender.send(Order::Send(news));
         }
     }
 
@@ -100,11 +100,11 @@ async fn run(mut session: Session, mut orders: UnboundedReceiver<Order>) {
         let (mut news, mut waiting) = (BTreeSet::new(), Vec::new());
         for order in arrived.drain(..) {
             match order {
-                Order::Tell(item) => drop(news.insert(item)),
+                Order::Send(item) => drop(news.insert(item)),
                 Order::Flush(done) => waiting.push(done),
             }
         }
-        let texts: Vec<String> = news.iter().map(News::to_text).collect();
+        let texts: Vec<String> = news.iter().map(Notification::to_text).collect();
         if !texts.is_empty()
             && let Err(error) = wake::notify(&mut session, texts).await
         {

@@ -11,7 +11,7 @@ use crate::{
 
 /// What a task does as long as nobody interferes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rest {
+pub(crate) enum Idle {
     /// Something runs or is about to.
     Working,
     /// Nothing happens before this time.
@@ -22,21 +22,21 @@ pub(crate) enum Rest {
 
 impl Tasker {
     /// What a task does now; `None` when there is no such task.
-    pub(crate) async fn rest(&self, task: Uuid) -> Result<Option<Rest>> {
+    pub(crate) async fn idle(&self, task: Uuid) -> Result<Option<Idle>> {
         let mut connection = self.inner.store.reader().await?;
         let Some((task, history)) = view::find(&mut connection, task).await? else { return Ok(None) };
         drop(connection);
         if task.state.is_final() || matches!(task.state, TaskState::BlockedByFailures | TaskState::Paused) {
-            return Ok(Some(Rest::Over));
+            return Ok(Some(Idle::Over));
         }
         let now = self.inner.clock.now();
         if matches!(task.state, TaskState::Pending | TaskState::Waiting) && task.run_at > now {
-            return Ok(Some(Rest::Until(task.run_at)));
+            return Ok(Some(Idle::Until(task.run_at)));
         }
         let rules = self.inner.plans.known(task.template).await?.rules;
         Ok(Some(match history.replay(rules).verdict() {
-            Verdict::Waiting(at) if at > now => Rest::Until(at),
-            _ => Rest::Working,
+            Verdict::Waiting(at) if at > now => Idle::Until(at),
+            _ => Idle::Working,
         }))
     }
 }

@@ -1,0 +1,147 @@
+//! What operators want done to tasks, and what comes of it.
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use uuid::Uuid;
+
+use super::{OperateError, Tasker};
+use crate::{
+    dispatch::notify::Notification,
+    model::Command,
+    orchestration::{
+        commands::{self, Answered, Asked, Refused},
+        view,
+    },
+};
+
+/// What came of a command that was not refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandOutcome {
+    /// It is followed.
+    Followed,
+    /// It is on record and not yet followed: the process that holds the task has not seen to it so far, or, for
+    /// a pause, first lets what runs come to an end. It stays on record until it is followed or refused.
+    Pending,
+}
+
+/// How long a command waits for the holder of its task, which looks for commands once a second.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How often it is looked whether the holder has answered.
+const LOOK: Duration = Duration::from_millis(50);
+
+impl Tasker {
+    /// The same Tasker, on whose commands `actor` stands in the audit trail: a person, or the program that acts
+    /// for one. Without this it is the name of the program, or what [`Builder::actor`](super::Builder::actor)
+    /// says.
+    ///
+    /// ```
+    /// # use tasker_runtime::{Tasker, api::{CommandOutcome, Submission}, model::{Command, TaskState}, prelude::*};
+    /// #[step_handler]
+    /// async fn pay(cents: u64) -> u64 {
+    ///     cents
+    /// }
+    ///
+    /// workflow!(paying = [pay]);
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # std::env::set_current_dir(std::env::temp_dir())?;
+    /// let tasker = Tasker::builder().database("sqlite::memory:").connect().await?;
+    /// let task = tasker.submit(Submission::to("paying").context(&5)?).await?;
+    /// let ada = tasker.as_actor("ada");
+    /// assert_eq!(ada.operate(task, &Command::Cancel).await?, CommandOutcome::Followed);
+    /// assert_eq!(ada.wait(task).await?.state, TaskState::Cancelled);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn as_actor(&self, actor: impl Into<Arc<str>>) -> Self {
+        Self { inner: self.inner.clone(), actor: actor.into() }
+    }
+
+    /// Who gives the commands of this handle.
+    #[must_use]
+    pub fn actor(&self) -> &str {
+        &self.actor
+    }
+
+    /// Does something to a task: at once where nobody holds it, through its holder otherwise, which is waited
+    /// for for three seconds at most.
+    ///
+    /// # Errors
+    /// When there is no such task, the command does not fit its state, or the database does not answer.
+    pub async fn operate(&self, task: Uuid, command: &Command) -> Result<CommandOutcome, OperateError> {
+        self.operate_within(task, command, PATIENCE).await
+    }
+
+    /// As [`operate`](Self::operate), with another limit to the wait for the holder. A pause is not waited for.
+    ///
+    /// # Errors
+    /// As [`operate`](Self::operate).
+    pub async fn operate_within(
+        &self,
+        task: Uuid,
+        command: &Command,
+        patience: Duration,
+    ) -> Result<CommandOutcome, OperateError> {
+        let template = view::template(&mut self.inner.store.reader().await?, task).await?;
+        // Known before a connection is held: to read it with another one, all may be waiting for each other.
+        self.inner.plans.kept(template.ok_or(OperateError::UnknownTask(task))?).await?;
+        let mut connection = self.inner.store.writer().await?;
+        let known = |template| self.inner.plans.known(template);
+        let (actor, now) = (Some(&*self.actor), self.inner.clock.now());
+        let asked = commands::ask(&mut connection, task, command, actor, now, known).await;
+        drop(connection);
+        match asked {
+            Ok(None) => Err(OperateError::UnknownTask(task)),
+            Ok(Some(Asked::Passed(line))) => {
+                self.tell_of_command();
+                match line.filter(|_| *command != Command::Pause) {
+                    Some(line) => self.answer(line, patience).await,
+                    None => Ok(CommandOutcome::Pending),
+                }
+            }
+            Ok(Some(Asked::Done(_))) => {
+                let queue = async { view::queue(&mut self.inner.store.reader().await?, task).await };
+                // It is done: who cannot be told finds it with the next poll.
+                if let Ok(Some(queue)) = queue.await {
+                    self.say_due(&queue);
+                }
+                Ok(CommandOutcome::Followed)
+            }
+            Err(Refused::Command(problem)) => Err(OperateError::Refused(problem)),
+            Err(Refused::Store(error)) => Err(OperateError::Store(error)),
+        }
+    }
+
+    /// Waits for what the holder makes of the command in this line of the audit trail.
+    async fn answer(&self, line: i64, patience: Duration) -> Result<CommandOutcome, OperateError> {
+        let mut limit = pin!(self.inner.clock.sleep(patience));
+        loop {
+            let mut connection = self.inner.store.reader().await?;
+            let answered = commands::answer(&mut connection, line).await?;
+            drop(connection);
+            match answered {
+                Answered::Followed => return Ok(CommandOutcome::Followed),
+                Answered::Refused(reason) => return Err(OperateError::RefusedByHolder { reason }),
+                Answered::NotYet => {}
+            }
+            tokio::select! {
+                biased;
+                () = &mut limit => return Ok(CommandOutcome::Pending),
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            // It may have changed hands since.
+            self.tell_of_command();
+        }
+    }
+
+    /// Says here and elsewhere that a command waits.
+    fn tell_of_command(&self) {
+        self.inner.notifier.notify(Notification::Command);
+        if let Some(engine) = &self.inner.engine {
+            engine.command_pending();
+        }
+    }
+}

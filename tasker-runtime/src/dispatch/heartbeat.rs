@@ -1,0 +1,181 @@
+//! Keeps this process's leases alive and looks for those of processes that are gone.
+//!
+//! Recovery is the expiry of leases and nothing else, by whichever process looks next. A crash here lets the
+//! leases of this process run out.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::{
+    backoff::Backoff,
+    claims::Claims,
+    message::TaskLoops,
+    notify::{Notification, Notifier},
+    permits::Permits,
+    running::Running,
+    shared::Shared,
+};
+use crate::{
+    model::{Timestamp, WorkerId, task_loop::Message},
+    orchestration::{
+        plans::CompiledTemplates,
+        recover::{self, About},
+    },
+    store::{Result, presence::Presence},
+};
+
+/// Tells the heartbeat of a process that a worker came or went.
+#[derive(Debug, Default)]
+pub(crate) struct Workers(Notify);
+
+impl Workers {
+    pub(crate) fn changed(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// What a process says of itself.
+pub(crate) struct Identity {
+    name: String,
+    plans: Arc<CompiledTemplates>,
+    queues: Option<Vec<String>>,
+}
+
+impl Identity {
+    /// Of a process that works for these queues; `None`: for all there are.
+    pub(super) fn new(plans: Arc<CompiledTemplates>, queues: Option<Vec<String>>) -> Self {
+        Self { name: format!("{}@{}", std::process::id(), host()), plans, queues }
+    }
+
+    pub(super) fn about(&self) -> About<'_> {
+        let handlers = self.plans.registry().current().keys();
+        About { name: &self.name, handlers, queues: self.queues.clone() }
+    }
+}
+
+fn host() -> String {
+    std::fs::read_to_string("/etc/hostname")
+        .map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
+}
+
+/// The heartbeat of a process.
+pub(crate) struct Heartbeat {
+    pub shared: Arc<Shared>,
+    pub identity: Identity,
+    pub workers: Arc<Workers>,
+    pub claims: Arc<Claims>,
+    pub permits: Arc<Permits>,
+    pub running: Arc<Running>,
+    pub notifier: Notifier,
+    pub loops: TaskLoops,
+    /// This process's sign of life, under its number as a worker.
+    pub presence: Presence,
+}
+
+/// What others know of what runs here.
+struct Told {
+    activity: String,
+    /// When they were told.
+    at: Timestamp,
+}
+
+impl Heartbeat {
+    /// Beats until nothing is held or on loan any more, at a third of the lease.
+    pub(crate) async fn run(mut self) {
+        let shared = self.shared.clone();
+        let period = shared.settings.lease / 3;
+        let mut trouble = Backoff::new("the lease could not be renewed");
+        let mut told = self.nothing_told();
+        // The first beat only looks around: who else is there?
+        let mut next = shared.clock.now() + period;
+        if let Err(error) = self.beat(&mut told).await {
+            trouble.note(&error);
+        }
+        loop {
+            tokio::select! {
+                () = shared.over.cancelled() => break,
+                () = self.workers.0.notified() => {
+                    if let Err(error) = self.look_around().await {
+                        tracing::debug!(%error, "the next beat sees who else is there");
+                    }
+                    continue;
+                }
+                () = shared.clock.sleep_until(next) => {}
+            }
+            // Counted from the beginning: one that takes long makes the next one no later.
+            next = shared.clock.now() + period;
+            match self.beat(&mut told).await {
+                Ok(true) => trouble.reset(),
+                Ok(false) => {
+                    self.replace_worker().await;
+                    told = self.nothing_told();
+                }
+                Err(error) => trouble.note(&error),
+            }
+        }
+    }
+
+    /// A new worker: nothing is known of it.
+    fn nothing_told(&self) -> Told {
+        Told { activity: "[]".to_owned(), at: self.shared.clock.now() }
+    }
+
+    async fn beat(&self, told: &mut Told) -> Result<bool> {
+        let shared = &self.shared;
+        let asked = shared.clock.now();
+        match shared.store.now().await? {
+            Some(time) => shared.clock.follow(time, asked),
+            None => shared.clock.follow_machine(),
+        }
+        let mut connection = shared.store.writer().await?;
+        let now = shared.clock.now();
+        let news = self.running.news(told.at, &told.activity);
+        let (worker, lease) = (shared.worker(), shared.settings.lease);
+        let alive = recover::heartbeat(&mut connection, worker, now, lease, news.as_deref()).await?;
+        told.activity = news.unwrap_or_else(|| std::mem::take(&mut told.activity));
+        told.at = now;
+        drop(connection);
+        let mut freed = recover::take_back_gone(&shared.store, now).await?;
+        // The common case, in which nobody is gone, costs one question.
+        if self.look_around().await? {
+            freed += recover::take_back_expired(&mut shared.store.writer().await?, now).await?;
+            self.look_around().await?;
+        }
+        if freed > 0 {
+            tracing::info!(tasks = freed, "freed the tasks of a process that is gone");
+            self.claims.any_queue_may_have_work();
+        }
+        Ok(alive)
+    }
+
+    /// Notes how many other workers there are to lend steps to. True: the lease of one has run out.
+    async fn look_around(&self) -> Result<bool> {
+        let shared = &self.shared;
+        let workers = recover::live(&mut shared.store.reader().await?).await?;
+        self.permits.set_other_workers(workers.iter().filter(|other| other.id != shared.worker()).count());
+        let now = shared.clock.now();
+        Ok(workers.iter().any(|worker| worker.expires_at < now))
+    }
+
+    /// This process was taken for dead: others have its tasks. It forgets them and goes on as a new worker.
+    async fn replace_worker(&mut self) {
+        tracing::warn!("this worker was given up by others; it starts anew and drops what it held");
+        self.loops.all(|| Message::Forget);
+        match register(&self.shared, &self.identity).await {
+            Ok(worker) => {
+                self.presence = Presence::show(&self.shared.store, worker);
+                self.shared.become_worker(worker);
+                // What it held before is as free as that of any other.
+                self.claims.any_queue_may_have_work();
+                self.notifier.notify(Notification::Workers);
+            }
+            Err(error) => tracing::error!(%error, "could not register anew"),
+        }
+    }
+}
+
+async fn register(shared: &Shared, identity: &Identity) -> Result<WorkerId> {
+    let mut connection = shared.store.writer().await?;
+    recover::register(&mut connection, &identity.about(), shared.clock.now(), shared.settings.lease).await
+}

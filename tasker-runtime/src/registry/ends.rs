@@ -1,0 +1,199 @@
+//! What a workflow is started with and what it comes to, worked out while the program of a user is compiled.
+
+use super::compile::{Listed, Message, NOBODY, Names, above, index_names, is_releasing, problem};
+use crate::handler::param::reads;
+use crate::handler::{Capability, Need};
+
+/// The first step that reads the context, of those that `known` does not say; `N`: none does.
+#[must_use]
+pub const fn reader<const N: usize>(steps: &[Listed; N], known: &[[bool; 2]; N]) -> usize {
+    let mut readers = [false; N];
+    let mut at = 0;
+    while at < N {
+        readers[at] = reads(steps[at].needs);
+        at += 1;
+    }
+    reader_of(&readers, known)
+}
+
+/// The same of steps of which it is known whether they read the context.
+#[must_use]
+pub const fn reader_of<const N: usize>(readers: &[bool; N], known: &[[bool; 2]; N]) -> usize {
+    let mut at = 0;
+    while at < N {
+        if readers[at] && !known[at][READS] {
+            return at;
+        }
+        at += 1;
+    }
+    N
+}
+
+/// Of a step, whether it reads the context as a type.
+const READS: usize = 0;
+/// Of a step, whether it returns that type.
+const RETURNS: usize = 1;
+
+/// Refuses a workflow one of whose steps reads from the context what another one returns, which is nearly
+/// always a parameter without `#[depends_on]`.
+///
+/// That is meant where the type is the one of the context: where the step that returns it, or one before
+/// that, reads the context as the same type, or where the workflow says so itself.
+///
+/// # Panics
+/// When the workflow is refused, which is while the program is compiled.
+#[track_caller]
+pub const fn check_marked<const N: usize, const SLOTS: usize>(
+    workflow: &str,
+    steps: &[Listed; N],
+    of_type: &[[bool; 2]; N],
+) {
+    let mut text = Message::new();
+    let mut names = None;
+    let mut returning = 0;
+    while returning < N {
+        if of_type[returning][RETURNS] {
+            let index = match names {
+                Some(index) => index,
+                None => index_names::<N, SLOTS>(workflow, steps, &mut Message::new()),
+            };
+            names = Some(index);
+            find_unmarked(workflow, steps, &index, of_type, returning, &mut text);
+        }
+        returning += 1;
+    }
+    if !text.is_empty() {
+        text.panic();
+    }
+}
+
+const fn find_unmarked<const N: usize, const SLOTS: usize>(
+    workflow: &str,
+    steps: &[Listed; N],
+    names: &Names<SLOTS>,
+    of_type: &[[bool; 2]; N],
+    returning: usize,
+    text: &mut Message,
+) {
+    let before = before(steps, names, returning);
+    let mut at = 0;
+    while at < N {
+        if before[at] && reads(steps[at].needs) && of_type[at][READS] {
+            return;
+        }
+        at += 1;
+    }
+    let mut at = 0;
+    while at < N {
+        if reads(steps[at].needs) && of_type[at][READS] {
+            let name = steps[returning].name;
+            problem(workflow, text).push("`").push(steps[at].name);
+            text.push("` reads from the context what `").push(name).push("` returns: mark the parameter ");
+            text.push("with `#[depends_on(").push(name).push(")]`, or say `input = ..` where the context ");
+            text.push("is of that type");
+        }
+        at += 1;
+    }
+}
+
+/// The step itself and those it waits for, directly or not.
+const fn before<const N: usize, const SLOTS: usize>(
+    steps: &[Listed; N],
+    names: &Names<SLOTS>,
+    step: usize,
+) -> [bool; N] {
+    let others = if is_releasing(steps) { N } else { 0 };
+    let mut seen = [false; N];
+    let mut open = [0; N];
+    (open[0], seen[step]) = (step, true);
+    let mut left = 1;
+    while left > 0 {
+        left -= 1;
+        let below = open[left];
+        let edges = steps[below].needs.len() + others;
+        let mut edge = 0;
+        while edge < edges {
+            let above = above(steps, names, below, edge);
+            if above != NOBODY && !seen[above] {
+                (seen[above], open[left]) = (true, above);
+                left += 1;
+            }
+            edge += 1;
+        }
+    }
+    seen
+}
+
+/// The step whose result is that of the workflow: the only one that nothing depends on, unless a decision may
+/// skip it; `N`: there is no such step.
+#[must_use]
+pub const fn last<const N: usize, const SLOTS: usize>(steps: &[Listed; N]) -> usize {
+    let names = index_names::<N, SLOTS>("", steps, &mut Message::new());
+    let mut has_next = [false; N];
+    let mut step = 0;
+    while step < N {
+        let needs = steps[step].needs;
+        let mut at = 0;
+        while at < needs.len() {
+            if let Need::Step { name, .. } = needs[at] {
+                let above = names.number(steps, name);
+                if above != NOBODY {
+                    has_next[above] = true;
+                }
+            }
+            at += 1;
+        }
+        has_next[step] |= !steps[step].releases().is_empty();
+        step += 1;
+    }
+    let (mut last, mut count) = (N, 0);
+    let mut step = 0;
+    while step < N {
+        if !has_next[step] {
+            (last, count) = (step, count + 1);
+        }
+        step += 1;
+    }
+    if count == 1 && !may_be_skipped(steps, &names, last) { last } else { N }
+}
+
+/// Whether a step, or one that it cannot do without, is a route of a decision.
+const fn may_be_skipped<const N: usize, const SLOTS: usize>(
+    steps: &[Listed; N],
+    names: &Names<SLOTS>,
+    step: usize,
+) -> bool {
+    if !is_releasing(steps) {
+        return false;
+    }
+    let mut seen = [false; N];
+    let mut open = [0; N];
+    (open[0], seen[step]) = (step, true);
+    let mut left = 1;
+    while left > 0 {
+        left -= 1;
+        let step = open[left];
+        let mut other = 0;
+        while other < N {
+            if matches!(steps[other].capability, Capability::Decision(_))
+                && steps[step].is_released_by(&steps[other])
+            {
+                return true;
+            }
+            other += 1;
+        }
+        let needs = steps[step].needs;
+        let mut at = 0;
+        while at < needs.len() {
+            if let Need::Step { name, optional: false, .. } = needs[at] {
+                let above = names.number(steps, name);
+                if above != NOBODY && !seen[above] {
+                    (seen[above], open[left]) = (true, above);
+                    left += 1;
+                }
+            }
+            at += 1;
+        }
+    }
+    false
+}
