@@ -159,7 +159,7 @@ fn params(handler: &Handler) -> Option<TokenStream> {
                 is.set_span(ty.span().resolved_at(Span::call_site()));
                 let extractor = quote_spanned!(ty.span()=> { #import __tasker::Kind::<#ty>::YES });
                 asked = quote!(const #is: __tasker::bool = #extractor;);
-                quote_spanned!(ty.span()=> __tasker::Parameter::<#ty>::#by_type::<#is>())
+                quote_spanned!(ty.span()=> __tasker::Parameter::<#ty>::#by_type::<{ #is }>())
             }
             Source::Output(path) => {
                 // In parentheses it can only be a type, and a function is refused in plain words.
