@@ -27,7 +27,7 @@ pub(crate) fn read(
         let key = key_of(meta.path());
         if !known.contains(&key.as_str()) {
             let instead = elsewhere(&key)
-                .or_else(|| synonym(owner, &key).filter(|_| words::near(&key, known).is_none()))
+                .or_else(|| synonym(owner, &key))
                 .unwrap_or_else(|| words::instead(&key, known));
             let message = format!("{owner} has no option `{key}`: {instead}");
             errors.at(meta.path(), message);

@@ -20,3 +20,6 @@ async fn iron(Json(rows): Json<Vec<u64>>) -> usize {
 }
 
 fn main() {}
+
+/// As web frameworks have it.
+struct Json<T>(T);

@@ -118,6 +118,6 @@ async fn boxed_error() -> Result<u8, Box<dyn std::error::Error + Send + Sync>> {
 
 fn main() {
     let names = handlers![validate, ChargeStep, BillStep, ship, nothing, text_error, parse_error, boxed_error]
-        .map(|entry| entry.key());
+        .map(|entry| entry.key().to_string());
     assert_eq!(names, ["validate", "shop.charge", "bill", "ship", "nothing", "text_error", "parse_error", "boxed_error"]);
 }

@@ -93,6 +93,6 @@ fn routes(handler: &impl DecisionCapable) -> &'static [&'static str] {
 fn main() {
     assert_eq!(routes(&choose {}), ["approve", "reject"]);
     assert_eq!(work {}.create_cursor_configs(10, 3).map(|cursors| cursors.len()).ok(), Some(3));
-    let names = handlers![ApproveStep, choose, cut, work, work_by_step, gather].map(|entry| entry.key());
+    let names = handlers![ApproveStep, choose, cut, work, work_by_step, gather].map(|entry| entry.key().to_string());
     assert_eq!(names, ["approve", "choose", "cut", "work", "work_by_step", "gather"]);
 }

@@ -2,7 +2,7 @@
 #![deny(warnings, missing_docs, unused, clippy::pedantic)]
 
 use tasker_runtime::prelude::*;
-use tasker_runtime::registry::{Registration, Registry, Workflow};
+use tasker_runtime::registry::{Registry, Workflow};
 
 mod steps {
     use tasker_runtime::prelude::*;
@@ -48,6 +48,6 @@ fn main() {
 
     let names: Vec<_> = Workflow::discover().iter().map(Workflow::name).collect();
     assert_eq!(names, ["checkout", "plain"]);
-    let keys: Vec<_> = Registry::discover().handlers().iter().map(Registration::key).collect();
+    let keys: Vec<_> = Registry::discover().handlers().iter().map(|handler| handler.key().to_string()).collect();
     assert_eq!(keys, ["ship", "shop.collect", "validate"]);
 }

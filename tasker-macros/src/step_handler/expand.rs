@@ -155,11 +155,10 @@ fn params(handler: &Handler) -> Option<TokenStream> {
                 );
                 // Where the type stands, as what is wrong with it is said of all this.
                 let by_type = Ident::new(by_type, ty.span());
-                let mut is = is_extractor_name(index);
-                is.set_span(ty.span().resolved_at(Span::call_site()));
+                let is = is_extractor_name(index, ty);
                 let extractor = quote_spanned!(ty.span()=> { #import __tasker::Kind::<#ty>::YES });
-                asked = quote!(const #is: __tasker::bool = #extractor;);
-                quote_spanned!(ty.span()=> __tasker::Parameter::<#ty>::#by_type::<#is>())
+                asked = quote_spanned!(ty.span()=> const #is: __tasker::bool = #extractor;);
+                quote_spanned!(ty.span()=> __tasker::Parameter::<#ty>::#by_type::<{ #is }>())
             }
             Source::Output(path) => {
                 // In parentheses it can only be a type, and a function is refused in plain words.
@@ -180,7 +179,8 @@ fn params(handler: &Handler) -> Option<TokenStream> {
             }
             Source::Field(path) => quote_spanned!(ty.span()=> __tasker::Parameter::<#ty>::input(#path)),
         };
-        Some(quote!(#asked const #name: __tasker::Parameter<#ty> = #by;))
+        let constant = quote_spanned!(ty.span()=> const #name: __tasker::Parameter<#ty> = #by;);
+        Some(quote!(#asked #constant))
     });
     (!handler.params.is_empty()).then(|| constants.collect())
 }
@@ -190,8 +190,8 @@ fn is_extractor(ty: &Type) -> bool {
     is_one_of(ty, &["State", "Config"]) && has_arguments(ty)
 }
 
-fn is_extractor_name(index: usize) -> Ident {
-    format_ident!("EXTRACTS_{}", index + 1)
+fn is_extractor_name(index: usize, ty: &Type) -> Ident {
+    format_ident!("EXTRACTS_{}", index + 1, span = ty.span())
 }
 
 /// What the context is read as: the first parameter that only its type explains and that is no extractor.
@@ -202,7 +202,7 @@ fn context(handler: &Handler) -> TokenStream {
         .enumerate()
         .filter(|(_, param)| matches!(param.source, Source::Type) && !is_extractor(&param.ty));
     by_type.rev().fold(quote!(__tasker::NoContext), |rest, (index, Param { ty, .. })| {
-        let is = is_extractor_name(index);
+        let is = is_extractor_name(index, ty);
         quote!(<() as __tasker::Pick<#is, #ty, #rest>>::Out)
     })
 }

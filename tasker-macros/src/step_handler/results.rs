@@ -110,7 +110,8 @@ pub(super) fn check(handler: &Handler, errors: &mut Errors) {
                     }
                     _ => format!("return `Result<_, {error}>` and let the error out with `?`"),
                 };
-                (format!("a `{name}`"), form)
+                let article = if name.starts_with(['A', 'E', 'I', 'O', 'U']) { "an" } else { "a" };
+                (format!("{article} `{name}`"), form)
             }
             Type::Tuple(tuple) => {
                 let parts = tuple.elems.iter().map(ungrouped);

@@ -22,6 +22,14 @@ pub struct Compensates {
     pub output: Option<TypeFacts>,
 }
 
+impl Compensates {
+    /// The handler registered as `key`, its name after its namespace if it has one.
+    #[must_use]
+    pub const fn key(key: &'static str) -> Self {
+        Self { namespace: None, name: key, output: None }
+    }
+}
+
 /// A handler that undoes what another one did.
 ///
 /// `#[compensates(charge)]` beside `#[step_handler]` implements it. It runs when a task is rolled back,
