@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use proptest::prelude::*;
 use tasker_runtime::{
     model::{
-        Command, CommandError, Compensation, Event, Json, Progress, Retry, Rule, Rules, StepNo, StepState,
+        Command, CommandError, Compensation, Event, Json, Progress, Retry, Rule, Rules, StepIndex, StepState,
         TaskState, Timestamp, Verdict,
     },
     template::{OnFailure, StepKind},
@@ -53,12 +53,12 @@ fn workflows() -> impl Strategy<Value = Rules> {
 /// What the store keeps: one result for each step, failures, and which of them were reopened.
 #[derive(Clone, Debug, Default)]
 struct Journal {
-    entries: BTreeMap<StepNo, (Event, Timestamp)>,
-    failures: Vec<(StepNo, Option<Timestamp>, bool)>,
+    entries: BTreeMap<StepIndex, (Event, Timestamp)>,
+    failures: Vec<(StepIndex, Option<Timestamp>, bool)>,
 }
 
 impl Journal {
-    fn record(&mut self, no: StepNo, event: &Event, at: Timestamp) {
+    fn record(&mut self, no: StepIndex, event: &Event, at: Timestamp) {
         match event {
             Event::Failed { retry_at } => self.failures.push((no, *retry_at, false)),
             Event::Reopened => {
@@ -95,12 +95,12 @@ impl Journal {
     }
 
     /// The compensations that follow from the definition, in their order.
-    fn expected(&self, rules: &Rules) -> Vec<StepNo> {
+    fn expected(&self, rules: &Rules) -> Vec<StepIndex> {
         let finished = self.entries.iter().filter(|(no, (event, _))| {
             let has_result = matches!(event, Event::Completed { .. } | Event::Resolved { .. });
             has_result && no.undoes().is_none() && rules.steps[no.step() as usize].compensation.is_some()
         });
-        let mut finished: Vec<(Timestamp, StepNo)> = finished.map(|(no, (_, at))| (*at, *no)).collect();
+        let mut finished: Vec<(Timestamp, StepIndex)> = finished.map(|(no, (_, at))| (*at, *no)).collect();
         finished.sort_unstable();
         finished.into_iter().rev().map(|(_, no)| no.compensation()).collect()
     }
@@ -109,10 +109,10 @@ impl Journal {
 /// Everything about a progress that another process must see as well; it knows not what runs.
 fn picture(
     progress: &Progress,
-) -> (Vec<(StepNo, StepState, u32, u32)>, Vec<(StepNo, StepState, u32, u32)>, TaskState) {
+) -> (Vec<(StepIndex, StepState, u32, u32)>, Vec<(StepIndex, StepState, u32, u32)>, TaskState) {
     let mut woken = progress.clone();
     woken.wake(Timestamp::NEVER);
-    let row = |(no, slot): (StepNo, &tasker_runtime::model::Slot)| {
+    let row = |(no, slot): (StepIndex, &tasker_runtime::model::Slot)| {
         let state = match slot.state() {
             StepState::InProgress | StepState::Ready => StepState::Pending,
             state => state,
@@ -140,9 +140,9 @@ fn by_operator(dice: u16) -> Event {
 }
 
 /// One that failed for good or waits, if there is any, as far as an operator may move it on.
-fn stuck(progress: &Progress) -> Option<(StepNo, StepState)> {
+fn stuck(progress: &Progress) -> Option<(StepIndex, StepState)> {
     let is_stuck = |state| matches!(state, StepState::Error | StepState::WaitingForRetry);
-    let state = |(no, slot): (StepNo, &tasker_runtime::model::Slot)| (no, slot.state());
+    let state = |(no, slot): (StepIndex, &tasker_runtime::model::Slot)| (no, slot.state());
     if progress.rolling_back() {
         return progress.undos().map(state).find(|(_, state)| is_stuck(*state));
     }
@@ -160,15 +160,15 @@ proptest! {
         let rules = Arc::new(rules);
         let mut progress = Progress::new(rules.clone());
         let mut journal = Journal::default();
-        let mut running: Vec<StepNo> = Vec::new();
+        let mut running: Vec<StepIndex> = Vec::new();
         let mut now = Timestamp::from_micros(1_000_000);
-        let mut undone: Vec<StepNo> = Vec::new();
+        let mut undone: Vec<StepIndex> = Vec::new();
         for &throw in &dice {
             now = now + Duration::from_micros(u64::from(throw % 2));
             running.extend(progress.take_ready());
             prop_assert_eq!(picture(&journal.replay(&rules)), picture(&progress));
             let rolling_back = progress.rolling_back();
-            let (steps, undos): (Vec<StepNo>, Vec<StepNo>) = running.iter().copied().partition(|no: &StepNo| no.undoes().is_none());
+            let (steps, undos): (Vec<StepIndex>, Vec<StepIndex>) = running.iter().copied().partition(|no: &StepIndex| no.undoes().is_none());
             prop_assert!(steps.is_empty() || undos.is_empty(), "steps and compensations at once");
             prop_assert!(undos.len() <= 1, "compensations at once: {:?}", undos);
             prop_assert_eq!(progress.undos().map(|(no, _)| no).collect::<Vec<_>>(),

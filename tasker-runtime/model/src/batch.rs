@@ -7,7 +7,7 @@
 
 use tasker_template::FailureStrategy;
 
-use super::{Progress, Slot, StepNo, StepState};
+use super::{Progress, Slot, StepIndex, StepState};
 
 /// The instances of one batch worker.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +62,7 @@ impl Batch {
 
 impl Progress {
     /// Whether a failure in its batch keeps this instance from being tried again.
-    pub(super) fn is_stopped(&self, no: StepNo) -> bool {
+    pub(super) fn is_stopped(&self, no: StepIndex) -> bool {
         no.index().is_some()
             && self.batches.get(&no.step()).is_some_and(|batch| batch.stopped)
             && self.slot(no).is_some_and(|slot| !slot.reopened)
@@ -80,7 +80,7 @@ impl Progress {
             batch.next = 0;
             self.stop_or_go_on(worker, stopped);
         }
-        let no = StepNo::of(worker);
+        let no = StepIndex::of(worker);
         let state = self.steps[worker as usize].state;
         if !matches!(state, StepState::InProgress | StepState::Error) {
             // Not released yet, or settled by an operator.
@@ -111,7 +111,7 @@ impl Progress {
             (batch.find(|slot| slot.state == Cancelled), Pending)
         };
         for index in found {
-            let no = StepNo::instance(worker, index);
+            let no = StepIndex::instance(worker, index);
             let waits = !stop && self.slot(no).is_some_and(Slot::is_due_again);
             self.move_to(no, if waits { WaitingForRetry } else { to });
         }
@@ -125,13 +125,13 @@ impl Progress {
                 return;
             }
             let Some(index) = batch.next() else { return };
-            self.make_ready(StepNo::instance(worker, index));
+            self.make_ready(StepIndex::instance(worker, index));
         }
     }
 
     /// An operator reopened a failed instance: it runs as soon as there is room.
     pub(super) fn reopen_instance(&mut self, worker: u32, index: u32) {
-        self.move_to(StepNo::instance(worker, index), StepState::Pending);
+        self.move_to(StepIndex::instance(worker, index), StepState::Pending);
         if let Some(batch) = self.batches.get_mut(&worker) {
             batch.next = batch.next.min(index);
         }

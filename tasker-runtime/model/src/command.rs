@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tasker_template::FailureStrategy;
 
-use super::{Event, Json, Progress, StepNo, StepState, TaskState, Verdict};
+use super::{Event, Json, Progress, StepIndex, StepState, TaskState, Verdict};
 
 /// What an operator asks of a task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,17 +52,17 @@ pub enum Command {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fact {
     /// The failed step gets a new round of attempts.
-    Reopened(StepNo),
+    Reopened(StepIndex),
     /// The step has this result.
-    Resolved(StepNo, Json),
+    Resolved(StepIndex, Json),
     /// The step is left out.
-    Skipped(StepNo),
+    Skipped(StepIndex),
 }
 
 impl Fact {
     /// What happens to which step.
     #[must_use]
-    pub fn event(&self) -> (StepNo, Event) {
+    pub fn event(&self) -> (StepIndex, Event) {
         match self {
             Self::Reopened(no) => (*no, Event::Reopened),
             Self::Resolved(no, result) => (*no, Event::Resolved { result: result.clone() }),
@@ -189,7 +189,7 @@ impl Command {
     }
 }
 
-fn find(progress: &Progress, step: &str, verb: &'static str) -> Result<(StepNo, StepState), CommandError> {
+fn find(progress: &Progress, step: &str, verb: &'static str) -> Result<(StepIndex, StepState), CommandError> {
     let found = progress.rules().number(step).and_then(|no| Some((no, progress.slot(no)?.state())));
     if found.is_some_and(|(no, _)| no.undoes().is_none()) && progress.rolling_back() {
         return Err(CommandError::RollingBack { step: step.to_owned(), verb });
@@ -203,17 +203,17 @@ fn find(progress: &Progress, step: &str, verb: &'static str) -> Result<(StepNo, 
     })
 }
 
-fn is_worker(progress: &Progress, no: StepNo) -> bool {
+fn is_worker(progress: &Progress, no: StepIndex) -> bool {
     let step = no.index().is_none() && no.undoes().is_none();
     step && progress.rules().steps[no.step() as usize].batch.is_some()
 }
 
 /// Whether an instance may still change: the steps after its batch have not run, or, where it is only to
 /// be tried again, its batch is isolated from them and the task complete. Other steps always may.
-fn open_batch(progress: &Progress, no: StepNo, again: bool) -> bool {
+fn open_batch(progress: &Progress, no: StepIndex, again: bool) -> bool {
     let rule = &progress.rules().steps[no.step() as usize];
     let (Some(_), None, Some(batch)) = (no.index(), no.undoes(), &rule.batch) else { return true };
-    match progress.slot(StepNo::of(no.step())).map(super::Slot::state) {
+    match progress.slot(StepIndex::of(no.step())).map(super::Slot::state) {
         Some(StepState::Complete) => {
             again && batch.strategy == FailureStrategy::Isolate && progress.verdict() == Verdict::Complete
         }
@@ -244,7 +244,7 @@ fn retried(progress: &Progress, step: &str) -> Result<Vec<Fact>, CommandError> {
     }
 }
 
-fn open(progress: &Progress, step: &str, verb: &'static str) -> Result<StepNo, CommandError> {
+fn open(progress: &Progress, step: &str, verb: &'static str) -> Result<StepIndex, CommandError> {
     match find(progress, step, verb)? {
         (no, _) if !open_batch(progress, no, false) => {
             Err(CommandError::BatchOver { step: step.to_owned(), verb })

@@ -1,6 +1,6 @@
 //! The numbers the engine knows tasks, workers and attempts by.
 
-use super::StepNo;
+use super::StepIndex;
 
 /// A task's number in its database. People and other systems know it by its UUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,7 +26,7 @@ pub struct Attempt {
     /// The lease.
     pub lease: Lease,
     /// The step.
-    pub step: StepNo,
+    pub step: StepIndex,
     /// Counts the attempts of the step from 1.
     pub number: u32,
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Event, Json, Progress, Rules, StepError, StepNo, Timestamp};
+use super::{Event, Json, Progress, Rules, StepError, StepIndex, Timestamp};
 
 /// How a step came to its result. The numbers are what the store keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum Kind {
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// The step.
-    pub step: StepNo,
+    pub step: StepIndex,
     /// How it came to its result.
     pub kind: Kind,
     /// The attempt that gave it, from 1.
@@ -36,7 +36,7 @@ pub struct Entry {
 #[derive(Clone, Debug)]
 pub struct Failure {
     /// The step.
-    pub step: StepNo,
+    pub step: StepIndex,
     /// The attempt, from 1.
     pub attempt: u32,
     /// When it began.
@@ -64,7 +64,7 @@ impl History {
     /// A recorded step that a template with these rules does not have, if there is one: its task must not go on
     /// as if nothing of it were recorded.
     #[must_use]
-    pub fn unknown_step(&self, rules: &Rules) -> Option<StepNo> {
+    pub fn unknown_step(&self, rules: &Rules) -> Option<StepIndex> {
         let recorded = self.entries.iter().map(|entry| entry.step);
         let mut recorded = recorded.chain(self.failures.iter().map(|failure| failure.step));
         recorded.find(|step| match rules.steps.get(step.step() as usize) {
@@ -79,7 +79,7 @@ impl History {
         let mut progress = Progress::new(rules);
         // Steps, batch instances, compensations.
         for turn in 0..3 {
-            let of_this_turn = |step: StepNo| match step.undoes() {
+            let of_this_turn = |step: StepIndex| match step.undoes() {
                 Some(_) => turn == 2,
                 None => turn == i32::from(step.index().is_some()),
             };

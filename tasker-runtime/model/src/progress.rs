@@ -21,7 +21,9 @@ use tasker_template::{OnFailure, StepKind};
 
 pub use self::decided::Moved;
 use self::rollback::Rollback;
-use super::{Json, Rules, StepNo, StepState, Timestamp, batch::Batch, outcome::OutcomeError, rules::Effect};
+use super::{
+    Json, Rules, StepIndex, StepState, Timestamp, batch::Batch, outcome::OutcomeError, rules::Effect,
+};
 
 /// Something that was recorded about a step.
 #[derive(Clone, Debug)]
@@ -134,9 +136,9 @@ pub struct Progress {
     /// Routes of completed decisions.
     routes: BTreeMap<u32, Vec<u32>>,
     /// What became ready; some of it may have gone on since.
-    fresh: Vec<StepNo>,
+    fresh: Vec<StepIndex>,
     /// What waits for a retry, the next first.
-    waits: BTreeSet<(Timestamp, StepNo)>,
+    waits: BTreeSet<(Timestamp, StepIndex)>,
     /// Settled steps whose dependents have not been told.
     settled: Vec<u32>,
     /// Steps that were skipped since this was last asked.
@@ -192,7 +194,7 @@ impl Progress {
 
     /// What is known of a step; `None` when there is no such step or instance (yet).
     #[must_use]
-    pub fn slot(&self, no: StepNo) -> Option<&Slot> {
+    pub fn slot(&self, no: StepIndex) -> Option<&Slot> {
         if let Some(of) = no.undoes() {
             return self.rollback.as_ref()?.slot(of);
         }
@@ -203,17 +205,17 @@ impl Progress {
     }
 
     /// Every step in the order of the template, the instances of a batch after their worker.
-    pub fn slots(&self) -> impl Iterator<Item = (StepNo, &Slot)> {
+    pub fn slots(&self) -> impl Iterator<Item = (StepIndex, &Slot)> {
         (0u32..).zip(&self.steps).flat_map(|(step, slot)| {
             let instances = self.batches.get(&step).map(|batch| &*batch.instances).unwrap_or_default();
-            let numbered = (0u32..).zip(instances).map(move |(i, slot)| (StepNo::instance(step, i), slot));
-            std::iter::once((StepNo::of(step), slot)).chain(numbered)
+            let numbered = (0u32..).zip(instances).map(move |(i, slot)| (StepIndex::instance(step, i), slot));
+            std::iter::once((StepIndex::of(step), slot)).chain(numbered)
         })
     }
 
     /// The steps, or the compensation, that became ready since this was last asked. They count as running
     /// from now on.
-    pub fn take_ready(&mut self) -> Vec<StepNo> {
+    pub fn take_ready(&mut self) -> Vec<StepIndex> {
         if self.rolling_back() {
             return self.take_undo();
         }
@@ -234,7 +236,7 @@ impl Progress {
     }
 
     /// Takes back steps that were taken to run and did not: they are ready again.
-    pub fn put_back(&mut self, no: StepNo) {
+    pub fn put_back(&mut self, no: StepIndex) {
         if no.undoes().is_some() {
             return self.put_back_undo();
         }
@@ -271,11 +273,11 @@ impl Progress {
     ///
     /// # Errors
     /// When the result of a decision or an analyzer cannot be followed; the step has failed then.
-    pub fn apply(&mut self, no: StepNo, event: &Event) -> Result<(), OutcomeError> {
+    pub fn apply(&mut self, no: StepIndex, event: &Event) -> Result<(), OutcomeError> {
         self.apply_at(no, event, Timestamp::default())
     }
 
-    fn apply_to_step(&mut self, no: StepNo, event: &Event) -> Result<(), OutcomeError> {
+    fn apply_to_step(&mut self, no: StepIndex, event: &Event) -> Result<(), OutcomeError> {
         let Some(slot) = self.slot(no) else { return Ok(()) };
         let settled = match slot.state {
             StepState::Complete | StepState::ResolvedManually | StepState::Skipped => true,
@@ -332,7 +334,7 @@ impl Progress {
         }
     }
 
-    fn attempt_failed(&mut self, no: StepNo, retry_at: Option<Timestamp>) {
+    fn attempt_failed(&mut self, no: StepIndex, retry_at: Option<Timestamp>) {
         self.lead_to(no, StepState::InProgress);
         self.slot_mut(no, |slot| {
             slot.attempts += 1;
@@ -349,7 +351,7 @@ impl Progress {
         }
     }
 
-    fn fail(&mut self, no: StepNo) {
+    fn fail(&mut self, no: StepIndex) {
         self.lead_to(no, StepState::InProgress);
         self.move_to(no, StepState::Error);
         if no.index().is_some() {
@@ -357,7 +359,7 @@ impl Progress {
         }
     }
 
-    fn reopen(&mut self, no: StepNo) {
+    fn reopen(&mut self, no: StepIndex) {
         self.slot_mut(no, |slot| {
             slot.spent = 0;
             slot.reopened = true;
@@ -371,7 +373,7 @@ impl Progress {
     }
 
     /// A step is complete, resolved or skipped.
-    pub(super) fn settle(&mut self, no: StepNo, state: StepState) {
+    pub(super) fn settle(&mut self, no: StepIndex, state: StepState) {
         self.move_to(no, state);
         if no.index().is_some() {
             return self.instance_changed(no.step());
@@ -382,7 +384,7 @@ impl Progress {
         self.settled.push(no.step());
     }
 
-    pub(super) fn make_ready(&mut self, no: StepNo) {
+    pub(super) fn make_ready(&mut self, no: StepIndex) {
         self.move_to(no, StepState::Ready);
         self.fresh.push(no);
     }
@@ -395,7 +397,7 @@ impl Progress {
             StepKind::DeferredConvergence => slot.taken > 0,
             _ => slot.taken as usize == rule.dependencies.len(),
         };
-        let no = StepNo::of(step);
+        let no = StepIndex::of(step);
         if !runs {
             self.settle(no, StepState::Skipped);
         } else if rule.batch.is_none() {
@@ -431,11 +433,11 @@ impl Progress {
     }
 
     /// Whether it is a batch worker, whose instances run and not it itself.
-    fn is_worker(&self, no: StepNo) -> bool {
+    fn is_worker(&self, no: StepIndex) -> bool {
         no.index().is_none() && self.rules.steps[no.step() as usize].batch.is_some()
     }
 
-    fn slot_mut<T>(&mut self, no: StepNo, change: impl FnOnce(&mut Slot) -> T) -> Option<T> {
+    fn slot_mut<T>(&mut self, no: StepIndex, change: impl FnOnce(&mut Slot) -> T) -> Option<T> {
         let slot = match no.index() {
             None => self.steps.get_mut(no.step() as usize),
             Some(index) => {

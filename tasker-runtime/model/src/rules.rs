@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tasker_template::{FailureStrategy, OnFailure, StepKind};
 
 use super::{
-    Json, Retry, StepError, StepNo,
+    Json, Retry, StepError, StepIndex,
     outcome::{BatchOutcome, DecisionOutcome, OutcomeError},
 };
 
@@ -80,7 +80,7 @@ impl Rules {
     /// The name of a step: the template's, with `_001` and so on for a batch instance, and `undo ` before
     /// it for a compensation.
     #[must_use]
-    pub fn name(&self, no: StepNo) -> Arc<str> {
+    pub fn name(&self, no: StepIndex) -> Arc<str> {
         if let Some(undone) = no.undoes() {
             return format!("{UNDO}{}", self.name(undone)).into();
         }
@@ -93,18 +93,18 @@ impl Rules {
 
     /// The number of the step of this name, batch instances and compensations included.
     #[must_use]
-    pub fn number(&self, name: &str) -> Option<StepNo> {
+    pub fn number(&self, name: &str) -> Option<StepIndex> {
         if let Some(undone) = name.strip_prefix(UNDO) {
-            return self.number(undone).filter(|no| no.undoes().is_none()).map(StepNo::compensation);
+            return self.number(undone).filter(|no| no.undoes().is_none()).map(StepIndex::compensation);
         }
         let place = |name: &str| self.steps.iter().position(|step| &*step.name == name);
         if let Some(step) = place(name) {
-            return Some(StepNo::of(u32::try_from(step).ok()?));
+            return Some(StepIndex::of(u32::try_from(step).ok()?));
         }
         let (worker, index) = name.rsplit_once('_')?;
         let step = place(worker).filter(|&step| self.steps[step].batch.is_some())?;
         let index = index.parse::<u32>().ok().filter(|&index| index > 0)?;
-        Some(StepNo::instance(u32::try_from(step).ok()?, index - 1))
+        Some(StepIndex::instance(u32::try_from(step).ok()?, index - 1))
     }
 
     /// The worker that runs the batches of the analyzer `step`.
@@ -119,7 +119,7 @@ impl Rules {
     ///
     /// # Errors
     /// When a decision or an analyzer returned what cannot be followed; nothing can be released then.
-    pub fn effect(&self, no: StepNo, result: &Json) -> Result<Effect, OutcomeError> {
+    pub fn effect(&self, no: StepIndex, result: &Json) -> Result<Effect, OutcomeError> {
         let rule = &self.steps[no.step() as usize];
         match rule.kind {
             // What a compensation returns is for people.
@@ -140,7 +140,7 @@ impl Rules {
     ///
     /// # Errors
     /// As [`effect`](Self::effect), as the failure for good that it is for the step.
-    pub fn checked(&self, no: StepNo, result: Json) -> Result<Json, StepError> {
+    pub fn checked(&self, no: StepIndex, result: Json) -> Result<Json, StepError> {
         match self.effect(no, &result) {
             Ok(_) => Ok(result),
             Err(problem) => Err(StepError::permanent("INVALID_OUTCOME", problem.to_string())),
@@ -175,7 +175,7 @@ impl Rules {
 
     /// The retry policy of a step or a compensation.
     #[must_use]
-    pub fn retry(&self, no: StepNo) -> Retry {
+    pub fn retry(&self, no: StepIndex) -> Retry {
         let rule = &self.steps[no.step() as usize];
         match (no.undoes(), rule.compensation) {
             (Some(_), compensation) => compensation.map_or_else(Retry::default, |how| how.retry),
@@ -185,7 +185,7 @@ impl Rules {
 
     /// How long one attempt at a step or a compensation may take.
     #[must_use]
-    pub fn timeout(&self, no: StepNo) -> Option<Duration> {
+    pub fn timeout(&self, no: StepIndex) -> Option<Duration> {
         let rule = &self.steps[no.step() as usize];
         match (no.undoes(), rule.compensation) {
             (Some(_), compensation) => compensation.and_then(|how| how.timeout),
@@ -196,7 +196,7 @@ impl Rules {
     /// Whether attempt `attempt` of step `no`, `spent` attempts after the step was last started anew,
     /// is followed by another, and after what delay. `seed` decides the jitter.
     #[must_use]
-    pub fn retry_after(&self, no: StepNo, spent: u32, error: &StepError, seed: u64) -> Option<Duration> {
+    pub fn retry_after(&self, no: StepIndex, spent: u32, error: &StepError, seed: u64) -> Option<Duration> {
         if !error.is_retryable() {
             return None;
         }
@@ -222,10 +222,10 @@ fn batches(rule: &Rule, result: &Json) -> Result<u32, OutcomeError> {
         return Err(OutcomeError::Cursor { step: step(), batch, problem });
     }
     match u32::try_from(outcome.batches.len()) {
-        Ok(count) if count <= StepNo::MAX_INSTANCES => Ok(count),
+        Ok(count) if count <= StepIndex::MAX_INSTANCES => Ok(count),
         _ => {
             let asked = outcome.batches.len();
-            Err(OutcomeError::TooManyBatches { step: step(), asked, most: StepNo::MAX_INSTANCES })
+            Err(OutcomeError::TooManyBatches { step: step(), asked, most: StepIndex::MAX_INSTANCES })
         }
     }
 }

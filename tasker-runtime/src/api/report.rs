@@ -7,7 +7,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    model::{Json, Progress, Slot, StepNo, StepState, TaskState, Timestamp, Verdict, WorkerId},
+    model::{Json, Progress, Slot, StepIndex, StepState, TaskState, Timestamp, Verdict, WorkerId},
     orchestration::{
         activity::Running,
         compiled::CompiledTemplate,
@@ -247,19 +247,19 @@ impl TaskReport {
         task: StoredTask,
         history: &History,
         plan: &CompiledTemplate,
-        (on_offer, workers): (&[OnOffer], &HashMap<StepNo, WorkerId>),
+        (on_offer, workers): (&[OnOffer], &HashMap<StepIndex, WorkerId>),
         now: Timestamp,
     ) -> Self {
         let progress = history.replay(plan.rules().clone());
         let over = task.state.is_final();
-        let report = |no: StepNo, slot: &Slot| {
+        let report = |no: StepIndex, slot: &Slot| {
             let worker = workers.get(&no).map(|worker| worker.0).filter(|worker| *worker != 0);
             StepReport { worker, ..step(&progress, no, slot, history, over) }
         };
         let mut steps: Vec<StepReport> = progress.slots().map(|(no, slot)| report(no, slot)).collect();
         count_batches(&progress, &mut steps);
         // Whether a step is compensated whose handler is not here is not known before somebody has begun.
-        let known = |(no, slot): &(StepNo, &Slot)| {
+        let known = |(no, slot): &(StepIndex, &Slot)| {
             let how = progress.rules().steps[no.step() as usize].compensation;
             !how.is_some_and(|how| how.elsewhere)
                 || slot.state() != StepState::Pending
@@ -357,7 +357,7 @@ fn waits_for_worker(plan: &CompiledTemplate, on_offer: &[OnOffer]) -> Option<Str
     (!lines.is_empty()).then(|| lines.join("; "))
 }
 
-fn step(progress: &Progress, no: StepNo, slot: &Slot, history: &History, over: bool) -> StepReport {
+fn step(progress: &Progress, no: StepIndex, slot: &Slot, history: &History, over: bool) -> StepReport {
     // Both are read in the order of the steps.
     let found = history.entries.binary_search_by_key(&no, |entry| entry.step).ok();
     let entry: Option<&Entry> = found.and_then(|at| history.entries.get(at));
@@ -376,7 +376,7 @@ fn step(progress: &Progress, no: StepNo, slot: &Slot, history: &History, over: b
         },
         attempts: slot.failed_attempts() + u32::from(slot.state() == StepState::Complete && entry.is_some()),
         batches: None,
-        batch_of: no.index().map(|_| progress.rules().name(StepNo::of(no.step())).to_string()),
+        batch_of: no.index().map(|_| progress.rules().name(StepIndex::of(no.step())).to_string()),
         result: result_text.to_value(),
         result_text,
         error: failure.filter(|_| finished.is_none()).map(|failure| failure.error.clone()),

@@ -12,7 +12,7 @@ use crate::{
     clock::Clock,
     dispatch::{Engine, notify::Notifier, submitter::Submitter},
     handler::States,
-    model::{StepNo, TaskState},
+    model::{StepIndex, TaskState},
     orchestration::{activity, plans::CompiledTemplates, recover, share, view},
     registry::{Registration, Registry},
     store::{self, Store},
@@ -227,7 +227,7 @@ impl Tasker {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn step_name(&self, template: &str, no: StepNo) -> Option<Arc<str>> {
+    pub async fn step_name(&self, template: &str, no: StepIndex) -> Option<Arc<str>> {
         let known = self.inner.catalog.known(template).ok()?;
         Some(self.inner.plans.get(known.number).await.ok()?.rules().name(no))
     }

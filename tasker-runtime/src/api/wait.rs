@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{Tasker, WaitError};
 use crate::{
     dispatch::watch::{Ending, Progressed, Update, Updates},
-    model::{Json, StepNo, TaskState},
+    model::{Json, StepIndex, TaskState},
     orchestration::view,
     template::{StepKind, Template},
 };
@@ -133,7 +133,7 @@ const LOOK_AT_OWN: Duration = Duration::from_secs(2);
 /// The steps whose results make the result of a task.
 pub(super) struct Leaves {
     template: Arc<Template>,
-    pub steps: Arc<[StepNo]>,
+    pub steps: Arc<[StepIndex]>,
     /// Its results cannot be told from those steps alone.
     has_batches: bool,
 }
@@ -141,7 +141,7 @@ pub(super) struct Leaves {
 impl Leaves {
     pub(super) fn of(template: &Arc<Template>) -> Self {
         let has_batches = template.steps().iter().any(|step| step.kind == StepKind::BatchWorker);
-        let steps = template.leaves().iter().map(|&leaf| StepNo::of(leaf));
+        let steps = template.leaves().iter().map(|&leaf| StepIndex::of(leaf));
         let steps = if has_batches { Arc::default() } else { steps.collect() };
         Self { template: template.clone(), steps, has_batches }
     }
@@ -201,7 +201,7 @@ impl Tasker {
     }
 
     /// Looks out for the end of a task in this process.
-    pub(super) fn ending(&self, task: Uuid, steps: Arc<[StepNo]>, held: bool) -> Option<Ending> {
+    pub(super) fn ending(&self, task: Uuid, steps: Arc<[StepIndex]>, held: bool) -> Option<Ending> {
         let engine = self.inner.engine.as_ref()?;
         Some(engine.watchers().wait(task, steps, held))
     }
@@ -265,7 +265,7 @@ impl Tasker {
     ) -> Result<Option<TaskOutcome>, WaitError> {
         self.inner.looks.fetch_add(1, Ordering::Relaxed);
         let wanted = known.as_ref().map(|leaves| leaves.steps.clone()).unwrap_or_default();
-        let read = async |steps: &[StepNo]| {
+        let read = async |steps: &[StepIndex]| {
             let mut connection = self.inner.store.reader().await?;
             view::standing(&mut connection, task, steps).await?.ok_or(WaitError::UnknownTask(task))
         };

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     api::{StepReport, TaskReport, Update},
-    model::{StepNo, StepState},
+    model::{StepIndex, StepState},
     template::Template,
 };
 
@@ -204,7 +204,7 @@ impl Live {
         output::say!("{} {}{}", report.task_id, output::task_state(report.state), took.unwrap_or_default());
     }
 
-    fn name(&self, no: StepNo) -> String {
+    fn name(&self, no: StepIndex) -> String {
         let undo = if no.undoes().is_some() { UNDO } else { "" };
         let name = self.template.step(no.step()).map_or("", |step| &step.name);
         let instance = no.index().map(|index| format!("_{:03}", index + 1)).unwrap_or_default();

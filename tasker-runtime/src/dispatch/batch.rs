@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::shared::Shared;
 use crate::{
     handler::{BatchPart, Instance, Progressing, Saved},
-    model::{BatchOutcome, Json, Lease, Rules, StepError, StepNo, WorkerId},
+    model::{BatchOutcome, Json, Lease, Rules, StepError, StepIndex, WorkerId},
     orchestration::checkpoint,
     store,
 };
@@ -91,7 +91,7 @@ pub(crate) fn part_of(
     shared: &Arc<Shared>,
     batches: &[BatchResults],
     lease: Lease,
-    (no, attempt): (StepNo, u32),
+    (no, attempt): (StepIndex, u32),
     over: &CancellationToken,
 ) -> Option<BatchPart> {
     let index = no.index()?;
@@ -107,7 +107,7 @@ struct Kept {
     /// As whom this process got the step: what it is later has no right to it.
     worker: WorkerId,
     lease: Lease,
-    no: StepNo,
+    no: StepIndex,
     attempt: u32,
     /// Nobody wants the result any more. The step may have been lent to this very process again, whose right
     /// to save is then not that of this attempt.

@@ -8,7 +8,9 @@ use uuid::Uuid;
 use super::batch::{self, BatchResults};
 use crate::{
     handler::{Instance, Results, TaskData, Upstream},
-    model::{Fact, Json, Progress, Rules, StepError, StepNo, StepState, Timestamp, task_loop::ClaimedTask},
+    model::{
+        Fact, Json, Progress, Rules, StepError, StepIndex, StepState, Timestamp, task_loop::ClaimedTask,
+    },
     orchestration::{
         claim::Claimed,
         compiled::CompiledTemplate,
@@ -90,7 +92,7 @@ impl TaskResults {
     }
 
     /// The step has this result. A second one is the same, read again.
-    pub(crate) fn complete(&self, no: StepNo, result: Json) {
+    pub(crate) fn complete(&self, no: StepIndex, result: Json) {
         // What a compensation returns is nobody's input.
         if no.undoes().is_some() {
             return;
@@ -103,7 +105,7 @@ impl TaskResults {
     }
 
     /// The step failed for good. Only the failure of a batch may be read by others.
-    pub(crate) fn failed(&self, no: StepNo, error: &StepError) {
+    pub(crate) fn failed(&self, no: StepIndex, error: &StepError) {
         if let Some(index) = no.index().filter(|_| no.undoes().is_none()) {
             self.ended(no, index, Instance::Failed(error.clone()));
         }
@@ -118,7 +120,7 @@ impl TaskResults {
         }
     }
 
-    fn left_out(&self, no: StepNo) {
+    fn left_out(&self, no: StepIndex) {
         match no.index() {
             _ if no.undoes().is_some() => {}
             Some(index) => self.ended(no, index, batch::left_out()),
@@ -126,7 +128,7 @@ impl TaskResults {
         }
     }
 
-    fn ended(&self, no: StepNo, index: u32, instance: Instance) {
+    fn ended(&self, no: StepIndex, index: u32, instance: Instance) {
         if let Some(batch) = self.batches.iter().find(|batch| batch.worker == no.step()) {
             batch.ended(index, instance);
         }

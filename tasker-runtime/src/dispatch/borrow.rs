@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{
     model::{
-        Json, Served, StepNo, TaskNo, WorkerId,
+        Json, Served, StepIndex, TaskNo, WorkerId,
         task_loop::{self, AttemptEnded, retry_at},
     },
     orchestration::{
@@ -82,7 +82,7 @@ pub(crate) struct Borrower {
     done: UnboundedReceiver<(u64, AttemptEnded)>,
     /// As whom this process has its loans.
     worker: WorkerId,
-    borrowed: HashMap<(TaskNo, StepNo), Borrowed>,
+    borrowed: HashMap<(TaskNo, StepIndex), Borrowed>,
     /// How many steps were borrowed so far.
     loans: u64,
     /// The database did not answer something that gives this worker steps or takes them away: it may have
@@ -251,7 +251,7 @@ impl Borrower {
         for taken in taken {
             let (task, step) = (taken.attempt.task(), taken.attempt.step);
             let groups = by_task.entry(task).or_default();
-            let place = StepNo::of(step.step());
+            let place = StepIndex::of(step.step());
             let follows = |group: &&mut Group| group.compiled.key(place) == Some(resolved.handler.key());
             if let Some(group) = groups.iter_mut().find(follows) {
                 group.taken.push(taken);
@@ -404,7 +404,7 @@ impl Borrower {
         }
     }
 
-    async fn hand_back(&mut self, task: TaskNo, step: StepNo) {
+    async fn hand_back(&mut self, task: TaskNo, step: StepIndex) {
         let handed_back = async {
             let mut connection = self.shared.store.writer().await?;
             share::hand_back(&mut connection, self.worker, task, step).await

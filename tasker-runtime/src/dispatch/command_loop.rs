@@ -63,7 +63,7 @@ impl CommandLoop {
     async fn pass_on(&self) -> Result<()> {
         let shared = &self.shared;
         let mut connection = shared.store.reader().await?;
-        let pending = commands::waiting(&mut connection, shared.worker().0).await?;
+        let pending = commands::stored(&mut connection, shared.worker().0).await?;
         drop(connection);
         for command in pending {
             if command.held && command.over.is_none() {

@@ -7,13 +7,13 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::model::{Attempt, StepNo, TaskNo};
+use crate::model::{Attempt, StepIndex, TaskNo};
 
 /// The attempts this process has lent. What comes back of an earlier attempt, or of a task that was held under
 /// another lease, is none of them.
 #[derive(Debug, Default)]
 pub(crate) struct Loans {
-    lent: Mutex<HashMap<(TaskNo, StepNo), Attempt>>,
+    lent: Mutex<HashMap<(TaskNo, StepIndex), Attempt>>,
     /// Wakes the one loop that brings home what came back.
     returned: Notify,
 }
@@ -53,7 +53,7 @@ impl Loans {
         self.lock().is_empty()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(TaskNo, StepNo), Attempt>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(TaskNo, StepIndex), Attempt>> {
         self.lent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use uuid::Uuid;
 
-use crate::model::{Json, StepError, StepNo, TaskState, Timestamp};
+use crate::model::{Json, StepError, StepIndex, TaskState, Timestamp};
 
 /// Something that happened to a watched task.
 #[derive(Clone, Debug)]
@@ -20,14 +20,14 @@ pub enum Update {
     /// An attempt began.
     Started {
         /// The step.
-        step: StepNo,
+        step: StepIndex,
         /// The attempt, from 1.
         attempt: u32,
     },
     /// The step is complete.
     Completed {
         /// The step.
-        step: StepNo,
+        step: StepIndex,
         /// The attempt, from 1.
         attempt: u32,
         /// How long the attempt took.
@@ -38,7 +38,7 @@ pub enum Update {
     /// An attempt failed.
     Failed {
         /// The step.
-        step: StepNo,
+        step: StepIndex,
         /// The attempt, from 1.
         attempt: u32,
         /// When the next attempt may start; `None`: there is none.
@@ -112,7 +112,7 @@ impl Watcher {
 #[derive(Debug)]
 struct Waiter {
     /// The steps whose results are wanted.
-    steps: Arc<[StepNo]>,
+    steps: Arc<[StepIndex]>,
     results: Vec<Option<Json>>,
     /// It is known to whoever waits that this process holds the task.
     held: bool,
@@ -195,7 +195,7 @@ impl Updates {
 
 impl Ending {
     /// From now on the results of these steps are wanted.
-    pub(crate) fn want(&self, steps: &Arc<[StepNo]>) {
+    pub(crate) fn want(&self, steps: &Arc<[StepIndex]>) {
         self.change(|waiter| {
             (waiter.steps, waiter.results) = (steps.clone(), vec![None; steps.len()]);
         });
@@ -255,7 +255,7 @@ impl Watchers {
 
     /// The end of `task`, when it comes about in this process, with the results of `steps`. With `held` it is
     /// known that this process holds the task, or is about to.
-    pub(crate) fn wait(&self, task: Uuid, steps: Arc<[StepNo]>, held: bool) -> Ending {
+    pub(crate) fn wait(&self, task: Uuid, steps: Arc<[StepIndex]>, held: bool) -> Ending {
         let (sender, receiver) = unbounded_channel();
         let waiter = Waiter { results: vec![None; steps.len()], steps, held, sender };
         Ending { receiver, watching: self.enter(task, Watcher::End(waiter)) }
@@ -297,7 +297,7 @@ mod tests {
 
     fn completed(step: u32, result: &str) -> impl FnOnce() -> Update {
         let result = Json::stored(result);
-        move || Update::Completed { step: StepNo::of(step), attempt: 1, took: Duration::ZERO, result }
+        move || Update::Completed { step: StepIndex::of(step), attempt: 1, took: Duration::ZERO, result }
     }
 
     #[test]
@@ -337,7 +337,7 @@ mod tests {
     async fn one_who_waits_is_woken_by_the_hold_and_the_end_and_gets_the_wanted_results() {
         let (watchers, task) = (Watchers::default(), Uuid::nil());
         let mut ending = watchers.wait(task, Arc::new([]), true);
-        let wanted: Arc<[StepNo]> = Arc::new([StepNo::of(2), StepNo::of(1)]);
+        let wanted: Arc<[StepIndex]> = Arc::new([StepIndex::of(2), StepIndex::of(1)]);
         ending.want(&wanted);
         watchers.tell(task, completed(0, "0"));
         watchers.tell(task, completed(1, "1"));

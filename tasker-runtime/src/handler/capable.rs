@@ -192,7 +192,7 @@ pub trait BatchableCapable {
 }
 
 fn written<T: Serialize>(outcome: &T) -> Result<Json, StepError> {
-    Json::of(outcome).map_err(|error| super::explain::output(&error))
+    Json::of(outcome).map_err(|error| super::input_error::output(&error))
 }
 
 /// A tree as text, which every tree has.

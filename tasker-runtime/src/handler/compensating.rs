@@ -5,9 +5,9 @@ use std::marker::PhantomData;
 use serde::de::DeserializeOwned;
 
 use super::annotated::StepFn;
+use super::const_message::Text;
 use super::param::Fallback;
-use super::text::Text;
-use super::{TaskSequenceStep, TypeFacts, explain};
+use super::{TaskSequenceStep, TypeFacts, input_error};
 use crate::model::StepError;
 
 /// The handler that another one undoes.
@@ -96,8 +96,8 @@ pub trait Compensating: Send + Sync + 'static {
         Self: Sized,
     {
         let name = step.definition().map_or("", |undone| &undone.name);
-        let Some(result) = &step.parts().undoes else { return Err(explain::nothing_to_undo(step)) };
-        result.parse().map_err(|error| explain::result(name, result, &error))
+        let Some(result) = &step.parts().undoes else { return Err(input_error::nothing_to_undo(step)) };
+        result.parse().map_err(|error| input_error::result(name, result, &error))
     }
 }
 

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::annotated::StepFn;
-use super::{Capability, TaskSequenceStep, spelling};
+use super::{Capability, TaskSequenceStep, callable};
 use crate::model::{DecisionOutcome, Json, StepError};
 
 /// What a handler with `#[decision]` returns: the steps that are taken, of those that depend on it
@@ -122,7 +122,7 @@ fn step_of(step: &TaskSequenceStep, route: &str) -> Option<String> {
     if below().any(|below| *below.name == *route) {
         return None;
     }
-    let mut calls = below().filter(|below| spelling::calls(&below.handler.callable, route));
+    let mut calls = below().filter(|below| callable::calls(&below.handler.callable, route));
     let only = calls.next()?;
     calls.next().is_none().then(|| only.name.to_string())
 }

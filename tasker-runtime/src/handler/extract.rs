@@ -11,7 +11,7 @@ use tasker_template::Template;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use uuid::Uuid;
 
-use super::{FromStep, Need, Readable, TaskSequenceStep, TypeFacts, explain};
+use super::{FromStep, Need, Readable, TaskSequenceStep, TypeFacts, input_error};
 use crate::model::StepError;
 
 /// What the program gave to all its handlers, shared.
@@ -91,7 +91,7 @@ impl<T> Deref for Config<T> {
 
 impl<T: Readable> Config<T> {
     fn read(config: &Value) -> Result<T, StepError> {
-        T::read_value(config).map_err(|error| explain::config(&error))
+        T::read_value(config).map_err(|error| input_error::config(&error))
     }
 }
 

@@ -6,7 +6,7 @@ use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 
-use super::explain;
+use super::input_error;
 use crate::model::{Json, StepError};
 
 /// Reads the value at `path`: names and, for arrays, indices, with dots between. An `Option` is `None`
@@ -20,12 +20,12 @@ pub(super) fn read<T: DeserializeOwned>(json: &Json, path: &'static str) -> Resu
         if let Some(end) = reason.rfind(" at line ") {
             reason.truncate(end);
         }
-        return Err(explain::input(path, &reason, false));
+        return Err(input_error::input(path, &reason, false));
     }
     match found {
         Some(value) => Ok(value),
         // Only a type that stands for absence too reads as one.
-        None => T::deserialize(Absent).map_err(|_| explain::input(path, "there is no such field", true)),
+        None => T::deserialize(Absent).map_err(|_| input_error::input(path, "there is no such field", true)),
     }
 }
 

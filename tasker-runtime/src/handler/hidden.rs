@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::marker::PhantomData;
 
+use super::const_message::Text;
 use super::param::Fallback;
-use super::text::Text;
 
 /// Whether a type holds errors; [`Fallback`] answers for all of which that is not known.
 #[derive(Debug)]

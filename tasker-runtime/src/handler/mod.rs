@@ -7,27 +7,27 @@
 
 pub(crate) mod annotated;
 mod batch;
+pub(crate) mod callable;
 mod capable;
 pub(crate) mod compensating;
+pub(crate) mod const_message;
 pub(crate) mod decision;
 mod declared;
 mod endpoint;
-mod explain;
 mod extract;
 mod field;
 pub(crate) mod hidden;
 #[cfg(feature = "http")]
 pub mod http;
+mod input_error;
 pub(crate) mod param;
 pub(crate) mod plan;
 mod registration;
 mod result_ext;
 pub(crate) mod returned;
 mod spec;
-pub(crate) mod spelling;
 mod states;
 mod step;
-pub(crate) mod text;
 mod traits;
 pub(crate) mod wiring;
 

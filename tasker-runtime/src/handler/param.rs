@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::annotated::StepFn;
 use super::batch::{self, Batches};
-use super::text::Text;
-use super::{Capability, FromStep, Need, TaskSequenceStep, TypeFacts, Upstream, explain, field, wiring};
+use super::const_message::Text;
+use super::{Capability, FromStep, Need, TaskSequenceStep, TypeFacts, Upstream, field, input_error, wiring};
 use crate::model::{Json, StepError};
 
 /// One parameter: what it needs and how it is read.
@@ -479,14 +479,14 @@ impl<T: Readable> UndoneOf<Batches<T>> for T {
 }
 
 fn undone_result<T: UndoneOf<U>, U>(step: &TaskSequenceStep, name: &'static str) -> Result<T, StepError> {
-    let json = upstream(step, name, true)?.ok_or_else(|| explain::not_taken(step, name))?;
-    T::read(&json).map_err(|error| explain::result(name, &json, &error))
+    let json = upstream(step, name, true)?.ok_or_else(|| input_error::not_taken(step, name))?;
+    T::read(&json).map_err(|error| input_error::result(name, &json, &error))
 }
 
 fn exact<T: OutputOf<U>, U: Readable>(step: &TaskSequenceStep, name: &'static str) -> Result<T, StepError> {
     match upstream(step, name, true)? {
-        Some(json) => U::read(&json).map(T::some).map_err(|error| explain::result(name, &json, &error)),
-        None => T::none().ok_or_else(|| explain::not_taken(step, name)),
+        Some(json) => U::read(&json).map(T::some).map_err(|error| input_error::result(name, &json, &error)),
+        None => T::none().ok_or_else(|| input_error::not_taken(step, name)),
     }
 }
 
@@ -494,8 +494,8 @@ fn loose<T: Readable, const GATHERS: bool>(
     step: &TaskSequenceStep,
     name: &'static str,
 ) -> Result<T, StepError> {
-    let json = upstream(step, name, GATHERS)?.ok_or_else(|| explain::not_taken(step, name))?;
-    T::read(&json).map_err(|error| explain::result(name, &json, &error))
+    let json = upstream(step, name, GATHERS)?.ok_or_else(|| input_error::not_taken(step, name))?;
+    T::read(&json).map_err(|error| input_error::result(name, &json, &error))
 }
 
 fn loose_or_null<T: Readable, const GATHERS: bool>(
@@ -503,7 +503,7 @@ fn loose_or_null<T: Readable, const GATHERS: bool>(
     name: &'static str,
 ) -> Result<T, StepError> {
     let json = upstream(step, name, GATHERS)?.unwrap_or_else(Json::null);
-    T::read(&json).map_err(|error| explain::result(name, &json, &error))
+    T::read(&json).map_err(|error| input_error::result(name, &json, &error))
 }
 
 /// The result of the step that `name` means here, of batches with or without their failures; `None` where
@@ -515,11 +515,11 @@ fn upstream(step: &TaskSequenceStep, name: &str, failures: bool) -> Result<Optio
         return Ok(Some(result.clone()));
     }
     let found = wiring::find(&parts.task.template, parts.step, name);
-    match parts.results.of(found.map_err(|_| explain::no_ancestor(step, name))?) {
+    match parts.results.of(found.map_err(|_| input_error::no_ancestor(step, name))?) {
         Upstream::Complete(json) => Ok(Some(json)),
         Upstream::Instances(instances) if failures => Ok(Some(batch::all_of(&instances))),
         Upstream::Instances(instances) => Ok(Some(batch::results_of(&instances))),
         Upstream::NotTaken => Ok(None),
-        Upstream::Pending => Err(explain::pending(step, name)),
+        Upstream::Pending => Err(input_error::pending(step, name)),
     }
 }

@@ -8,10 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::TaskSequenceStep;
 use super::decision::{data, unwritten};
-use crate::model::{BatchOutcome, CursorConfig, Json, StepError, StepNo};
+use crate::model::{BatchOutcome, CursorConfig, Json, StepError, StepIndex};
 
 /// The most batches one analyzer may make.
-const MOST: u64 = StepNo::MAX_INSTANCES as u64;
+const MOST: u64 = StepIndex::MAX_INSTANCES as u64;
 
 /// What a handler with `#[batch_analyzer]` returns: the batches that its worker runs for.
 ///

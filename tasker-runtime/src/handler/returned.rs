@@ -8,11 +8,11 @@ use std::marker::PhantomData;
 use serde::Serialize;
 
 use super::annotated::StepFn;
+use super::const_message::Text;
 use super::decision::IsDecision;
 use super::param::{Fallback, batch_need};
 use super::plan::IsPlan;
-use super::text::Text;
-use super::{Capability, Need, TaskSequenceStep, explain};
+use super::{Capability, Need, TaskSequenceStep, input_error};
 use crate::model::{Json, StepError, chain};
 
 /// Whether a type is a `Result`, under whatever name; [`Fallback`] answers for all that are not.
@@ -180,7 +180,7 @@ pub trait StepOutput {
 #[diagnostic::do_not_recommend]
 impl<T: Serialize> StepOutput for T {
     fn write(&self) -> Result<Json, StepError> {
-        Json::output(self).map_err(|error| explain::output(&error))
+        Json::output(self).map_err(|error| input_error::output(&error))
     }
 }
 

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::batch::{self, BatchPart, Batches, Instance};
-use super::{Endpoint, States, explain};
+use super::{Endpoint, States, input_error};
 use crate::model::{Json, StepError};
 
 /// What never changes about a task.
@@ -181,7 +181,7 @@ impl TaskSequenceStep {
     /// A permanent one that names the field, where the context does not have the shape of `T`.
     pub fn context<T: DeserializeOwned>(&self) -> Result<T, StepError> {
         let context = self.context_json();
-        context.parse().map_err(|error| explain::context(context, &error))
+        context.parse().map_err(|error| input_error::context(context, &error))
     }
 
     /// The result of the step called `name`, which this one depends on directly or not, as a `T`.
@@ -191,8 +191,8 @@ impl TaskSequenceStep {
     /// or where its result does not have the shape of `T`. A compensation reads the step that it undoes as
     /// well.
     pub fn result<T: DeserializeOwned>(&self, name: &str) -> Result<T, StepError> {
-        let json = self.result_json(name)?.ok_or_else(|| explain::not_taken(self, name))?;
-        json.parse().map_err(|error| explain::result(name, &json, &error))
+        let json = self.result_json(name)?.ok_or_else(|| input_error::not_taken(self, name))?;
+        json.parse().map_err(|error| input_error::result(name, &json, &error))
     }
 
     /// The result of the step called `name`, as text; `None` where it was not taken. For a batch worker
@@ -209,7 +209,7 @@ impl TaskSequenceStep {
             Upstream::Complete(json) => Ok(Some(json)),
             Upstream::Instances(instances) => Ok(Some(batch::results_of(&instances))),
             Upstream::NotTaken => Ok(None),
-            Upstream::Pending => Err(explain::pending(self, name)),
+            Upstream::Pending => Err(input_error::pending(self, name)),
         }
     }
 
@@ -222,17 +222,17 @@ impl TaskSequenceStep {
         let json = match self.upstream(name)? {
             Upstream::Complete(json) => json,
             Upstream::Instances(instances) => batch::all_of(&instances),
-            Upstream::NotTaken => return Err(explain::not_taken(self, name)),
-            Upstream::Pending => return Err(explain::pending(self, name)),
+            Upstream::NotTaken => return Err(input_error::not_taken(self, name)),
+            Upstream::Pending => return Err(input_error::pending(self, name)),
         };
-        json.parse().map_err(|error| explain::result(name, &json, &error))
+        json.parse().map_err(|error| input_error::result(name, &json, &error))
     }
 
     fn upstream(&self, name: &str) -> Result<Upstream, StepError> {
         let number = self.template().number_of(name);
         match number.filter(|&number| self.template().is_ancestor(self.0.step, number)) {
             Some(number) => Ok(self.0.results.of(number)),
-            None => Err(explain::no_ancestor(self, name)),
+            None => Err(input_error::no_ancestor(self, name)),
         }
     }
 
@@ -257,7 +257,7 @@ impl TaskSequenceStep {
     /// # Errors
     /// A permanent one, where `value` does not serialize.
     pub fn output<T: Serialize + ?Sized>(&self, value: &T) -> Result<Json, StepError> {
-        Json::output(value).map_err(|error| explain::output(&error))
+        Json::output(value).map_err(|error| input_error::output(&error))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use tasker_template::Template;
 
-use super::spelling;
+use super::callable;
 
 /// Why no step could be found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(crate) enum Unwired {
 pub(crate) fn is(template: &Template, step: u32, name: &str) -> bool {
     template
         .step(step)
-        .is_some_and(|step| *step.name == *name || spelling::calls(&step.handler.callable, name))
+        .is_some_and(|step| *step.name == *name || callable::calls(&step.handler.callable, name))
 }
 
 /// The number of the step that `step` means by `name`, one it depends on directly or not.
@@ -34,7 +34,7 @@ pub(crate) fn find(template: &Template, step: u32, name: &str) -> Result<u32, Un
         _ => {}
     }
     let calls = |number: &u32| {
-        template.step(*number).is_some_and(|step| spelling::calls(&step.handler.callable, name))
+        template.step(*number).is_some_and(|step| callable::calls(&step.handler.callable, name))
     };
     let mut before: Vec<u32> = template.graph().ancestors(step).into_iter().filter(calls).collect();
     match (before.pop(), before.is_empty()) {

@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use super::storable;
 use crate::{
     model::{
-        Attempt, Batch, Done, End, Fact, Failed, Json, Kind, Lease, StepError, StepNo, TaskNo, TaskState,
+        Attempt, Batch, Done, End, Fact, Failed, Json, Kind, Lease, StepError, StepIndex, TaskNo, TaskState,
         Timestamp, WorkerId,
     },
     store::{Column, Connection, Error, Result, Rows, Value, sql, values},
@@ -103,7 +103,7 @@ const MAX_BYTES: usize = 16 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Appended {
     /// The steps whose entries the fence let through.
-    pub covered: HashSet<(TaskNo, StepNo)>,
+    pub covered: HashSet<(TaskNo, StepIndex)>,
     /// Tasks of which something else is recorded than what came in.
     pub altered: HashSet<TaskNo>,
 }
@@ -187,7 +187,7 @@ async fn write(
     connection: &mut Connection,
     right: Right,
     entries: &[Entry],
-) -> Result<Vec<(TaskNo, StepNo)>> {
+) -> Result<Vec<(TaskNo, StepIndex)>> {
     if entries.is_empty() {
         return Ok(Vec::new());
     }

@@ -3,7 +3,7 @@
 
 use crate::{
     handler::Saved,
-    model::{Json, Lease, StepNo, TaskNo, Timestamp, WorkerId},
+    model::{Json, Lease, StepIndex, TaskNo, Timestamp, WorkerId},
     store::{Connection, Error, Result, sql, values},
 };
 
@@ -11,7 +11,7 @@ use crate::{
 pub(crate) async fn load(
     connection: &mut Connection,
     task: TaskNo,
-    no: StepNo,
+    no: StepIndex,
 ) -> Result<Option<Saved<Json, Json>>> {
     let row = connection.fetch_first(&sql::LOAD_CHECKPOINT, values![task.0, i64::from(no.code())]).await?;
     let Some(row) = row else { return Ok(None) };
@@ -29,7 +29,7 @@ pub(crate) async fn save(
     connection: &mut Connection,
     worker: WorkerId,
     lease: Lease,
-    (no, attempt): (StepNo, u32),
+    (no, attempt): (StepIndex, u32),
     saved: &Saved<Json, Json>,
     now: Timestamp,
 ) -> Result<bool> {

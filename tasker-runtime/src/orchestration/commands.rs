@@ -3,14 +3,14 @@
 //! The facts a command leads to are rows like any other, so a crash loses no command: it is either
 //! followed, or still there to be followed.
 
-mod left;
+mod pending;
 
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-use self::left::note_refusal;
-pub(crate) use self::left::{Answered, Waiting, answer, forget, record, refuse, waiting};
+use self::pending::note_refusal;
+pub(crate) use self::pending::{Answered, StoredCommand, answer, forget, record, refuse, stored};
 use super::{
     append,
     journal::{self, History},
@@ -105,7 +105,7 @@ pub(crate) async fn ask<F: Future<Output = Result<Known>>>(
 /// more, because somebody followed it or took it back.
 pub(crate) async fn follow_left<F: Future<Output = Result<Known>>>(
     connection: &mut Connection,
-    waiting: &Waiting,
+    waiting: &StoredCommand,
     now: Timestamp,
     known: impl FnOnce(i64) -> F,
 ) -> std::result::Result<Option<Asked>, Refused> {

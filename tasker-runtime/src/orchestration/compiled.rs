@@ -8,7 +8,7 @@ use tasker_template::{FailureStrategy, RetryOptions, Step, StepKind, Template};
 use crate::{
     handler::{HandlerSpec, StepHandler},
     model::{
-        BatchRule, Compensation, HandlerKey, Json, Retry, Rule, Rules, Served, StepError, StepNo, Target,
+        BatchRule, Compensation, HandlerKey, Json, Retry, Rule, Rules, Served, StepError, StepIndex, Target,
         task_loop::{Route, Routes},
     },
     registry::{Registration, Registry},
@@ -87,7 +87,7 @@ impl CompiledTemplate {
         registry: &Registry,
         defaults: Defaults,
     ) -> Option<Self> {
-        if self.key(StepNo::of(no)) == Some(handler.key()) {
+        if self.key(StepIndex::of(no)) == Some(handler.key()) {
             return None;
         }
         let compensator = registry.compensator_of(handler);
@@ -110,16 +110,16 @@ impl CompiledTemplate {
     }
 
     /// The key of the handler of a step or compensation, where it is here.
-    pub(crate) fn key(&self, no: StepNo) -> Option<&HandlerKey> {
+    pub(crate) fn key(&self, no: StepIndex) -> Option<&HandlerKey> {
         self.registered(no).map(Registration::key)
     }
 
     /// The handler of a step or compensation, where it is here.
-    pub(crate) fn handler(&self, no: StepNo) -> Option<&Arc<dyn StepHandler>> {
+    pub(crate) fn handler(&self, no: StepIndex) -> Option<&Arc<dyn StepHandler>> {
         self.registered(no).map(Registration::handler)
     }
 
-    fn registered(&self, no: StepNo) -> Option<&Registration> {
+    fn registered(&self, no: StepIndex) -> Option<&Registration> {
         let here = if no.undoes().is_some() { &self.compensators } else { &self.handlers };
         here.get(no.step() as usize)?.as_ref()
     }
@@ -133,7 +133,7 @@ impl CompiledTemplate {
     ///
     /// # Errors
     /// When it breaks the step's schema: the step has then failed for good.
-    pub(crate) fn check_schema(&self, no: StepNo, result: &Json) -> Result<(), StepError> {
+    pub(crate) fn check_schema(&self, no: StepIndex, result: &Json) -> Result<(), StepError> {
         let schema = self.results.get(no.step() as usize).filter(|_| no.undoes().is_none());
         let Some(Some(schema)) = schema else { return Ok(()) };
         let result = result.to_value();

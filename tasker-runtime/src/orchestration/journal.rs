@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 pub(crate) use crate::model::{Entry, Failure, History, Kind};
 use crate::{
-    model::{StepNo, TaskNo, Timestamp},
+    model::{StepIndex, TaskNo, Timestamp},
     store::{Column, Connection, Error, Result, Row, Rows, sql, values},
 };
 
@@ -46,8 +46,8 @@ pub(crate) async fn of(connection: &mut Connection, task: TaskNo) -> Result<Hist
 /// whoever claims its task reads it again, and sets the task aside.
 pub(crate) async fn results(
     connection: &mut Connection,
-    steps: &[(TaskNo, StepNo)],
-) -> Result<HashMap<(TaskNo, StepNo), Entry>> {
+    steps: &[(TaskNo, StepIndex)],
+) -> Result<HashMap<(TaskNo, StepIndex), Entry>> {
     let mut results = HashMap::new();
     for row in connection.fetch(&sql::STEP_RESULTS, values![&pairs(steps)]).await? {
         if let Some((task, entry)) = readable(&row, entry)? {
@@ -61,9 +61,9 @@ pub(crate) async fn results(
 /// as missing.
 pub(crate) async fn failures(
     connection: &mut Connection,
-    steps: &[(TaskNo, StepNo)],
-) -> Result<HashMap<(TaskNo, StepNo), Vec<Failure>>> {
-    let mut failures: HashMap<(TaskNo, StepNo), Vec<Failure>> = HashMap::new();
+    steps: &[(TaskNo, StepIndex)],
+) -> Result<HashMap<(TaskNo, StepIndex), Vec<Failure>>> {
+    let mut failures: HashMap<(TaskNo, StepIndex), Vec<Failure>> = HashMap::new();
     for row in connection.fetch(&sql::STEP_FAILURES, values![&pairs(steps)]).await? {
         if let Some((task, failure)) = readable(&row, failure)? {
             failures.entry((task, failure.step)).or_default().push(failure);
@@ -83,7 +83,7 @@ fn readable<T>(row: &Row, read: impl Fn(&Row) -> Result<T>) -> Result<Option<(Ta
     }
 }
 
-fn pairs(steps: &[(TaskNo, StepNo)]) -> Rows {
+fn pairs(steps: &[(TaskNo, StepIndex)]) -> Rows {
     Rows::new(vec![
         Column::Int(steps.iter().map(|(task, _)| task.0).collect()),
         Column::Int(steps.iter().map(|(_, step)| i64::from(step.code())).collect()),

@@ -18,7 +18,8 @@ use super::{
 pub(crate) use crate::model::Offer;
 use crate::{
     model::{
-        Attempt, Json, Lease, StepError, StepNo, Target, TaskNo, Timestamp, WorkerId, task_loop::Withdrawal,
+        Attempt, Json, Lease, StepError, StepIndex, Target, TaskNo, Timestamp, WorkerId,
+        task_loop::Withdrawal,
     },
     store::{Column, Connection, Error, Result, Row, Rows, Session, Store, sql, values},
 };
@@ -78,7 +79,7 @@ pub(crate) struct Outcome {
     pub lease: Lease,
     /// Who lent it.
     pub owner: WorkerId,
-    pub step: StepNo,
+    pub step: StepIndex,
     pub attempt: u32,
     pub started_at: Timestamp,
     pub finished_at: Timestamp,
@@ -228,25 +229,28 @@ pub(crate) async fn hand_back(
     connection: &mut Connection,
     worker: WorkerId,
     task: TaskNo,
-    step: StepNo,
+    step: StepIndex,
 ) -> Result<()> {
     let values = values![task.0, i64::from(step.code()), worker.0];
     connection.execute(&sql::HAND_BACK_OFFER, values).await.map(drop)
 }
 
 /// The steps `worker` has lent that have not come back.
-pub(crate) async fn lent(store: &Store, worker: WorkerId) -> Result<HashSet<(TaskNo, StepNo)>> {
+pub(crate) async fn lent(store: &Store, worker: WorkerId) -> Result<HashSet<(TaskNo, StepIndex)>> {
     let rows = store.reader().await?.fetch(&sql::LENT, values![worker.0]).await?;
     rows.iter().map(step_of).collect()
 }
 
 /// The steps `worker` has on loan, as the store knows them.
-pub(crate) async fn borrowed(connection: &mut Connection, worker: WorkerId) -> Result<Vec<(TaskNo, StepNo)>> {
+pub(crate) async fn borrowed(
+    connection: &mut Connection,
+    worker: WorkerId,
+) -> Result<Vec<(TaskNo, StepIndex)>> {
     let rows = connection.fetch(&sql::BORROWED, values![worker.0]).await?;
     rows.iter().map(step_of).collect()
 }
 
-fn step_of(row: &Row) -> Result<(TaskNo, StepNo)> {
+fn step_of(row: &Row) -> Result<(TaskNo, StepIndex)> {
     Ok((TaskNo(row.int(0)?), row.step(1, "offers.step")?))
 }
 
@@ -277,7 +281,7 @@ pub(crate) async fn drop_of(connection: &mut Connection, tasks: &[TaskNo]) -> Re
 /// A step that is on offer, as people see it.
 #[derive(Clone, Debug)]
 pub(crate) struct OnOffer {
-    pub step: StepNo,
+    pub step: StepIndex,
     pub handler: String,
     pub since: Timestamp,
     pub taken: bool,

@@ -9,7 +9,7 @@ use super::{
     share::OnOffer,
 };
 use crate::{
-    model::{Json, StepNo, TaskNo, TaskState, Timestamp, WorkerId},
+    model::{Json, StepIndex, TaskNo, TaskState, Timestamp, WorkerId},
     store::{Connection, Result, Row, sql, values},
 };
 
@@ -76,7 +76,10 @@ pub(crate) async fn queue(connection: &mut Connection, uuid: Uuid) -> Result<Opt
 }
 
 /// Which worker made the last attempt at each step of `task` that was attempted.
-pub(crate) async fn workers(connection: &mut Connection, task: TaskNo) -> Result<HashMap<StepNo, WorkerId>> {
+pub(crate) async fn workers(
+    connection: &mut Connection,
+    task: TaskNo,
+) -> Result<HashMap<StepIndex, WorkerId>> {
     let mut workers = HashMap::new();
     for row in connection.fetch(&sql::STEP_WORKERS, values![task.0]).await? {
         workers.insert(row.step(0, "steps.step")?, WorkerId(row.int(2)?));
@@ -119,14 +122,14 @@ pub(crate) struct Standing {
     pub state: TaskState,
     pub cause: Option<String>,
     /// Of the steps that were asked about, those that have results; empty until the task is complete.
-    pub results: Vec<(StepNo, Json)>,
+    pub results: Vec<(StepIndex, Json)>,
 }
 
 /// Where a task stands and, once it is complete, the results of `steps`; `None` when there is no such task.
 pub(crate) async fn standing(
     connection: &mut Connection,
     uuid: Uuid,
-    steps: &[StepNo],
+    steps: &[StepIndex],
 ) -> Result<Option<Standing>> {
     let steps: Vec<i64> = steps.iter().map(|step| i64::from(step.code())).collect();
     let complete = i64::from(TaskState::Complete.code());

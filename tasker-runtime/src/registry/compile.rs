@@ -4,7 +4,7 @@
 //! macro chooses. What is found stops the compiler with a text that names the workflow and the steps.
 
 use crate::handler::annotated::StepFn;
-use crate::handler::text::Text;
+use crate::handler::const_message::Text;
 use crate::handler::{Capability, Need};
 
 /// The message has room for a few mistakes; the first ones help most.

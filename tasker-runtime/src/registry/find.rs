@@ -1,6 +1,6 @@
 //! From what a template writes to a handler.
 
-use crate::handler::{Registration, spelling};
+use crate::handler::{Registration, callable};
 
 use super::Registry;
 
@@ -77,7 +77,7 @@ impl Registry {
 
     /// The key that is nearest to what was written, where one is near.
     pub(super) fn near(&self, written: &str) -> Option<String> {
-        let wanted = spelling::short(written).unwrap_or_else(|| written.to_owned());
+        let wanted = callable::short(written).unwrap_or_else(|| written.to_owned());
         let near = self.handlers.iter().filter_map(|handler| {
             let distance = strsim::damerau_levenshtein(handler.handler().name(), &wanted);
             (distance <= wanted.chars().count().div_ceil(3)).then(|| (distance, handler.key()))
@@ -89,6 +89,6 @@ impl Registry {
 /// Whether a Rust path means this handler, which may be registered under a Rust path itself.
 fn short_match(handler: &Registration, written: &str) -> bool {
     let name = handler.handler().name();
-    spelling::means(written, name)
-        || spelling::short(name).is_some_and(|name| name == written || spelling::short(written) == Some(name))
+    callable::means(written, name)
+        || callable::short(name).is_some_and(|name| name == written || callable::short(written) == Some(name))
 }

@@ -2,7 +2,7 @@
 
 use tasker_template::{StepKind, Template};
 
-use crate::handler::{Registration, Role, spelling};
+use crate::handler::{Registration, Role, callable};
 
 /// Why step `number` and its handler do not fit, with the way out.
 pub(super) fn mismatch(template: &Template, number: u32, handler: &Registration) -> Option<String> {
@@ -54,5 +54,5 @@ fn plain(kind: StepKind) -> Option<String> {
 /// Whether a step that depends on step `number` has this name or calls this handler.
 fn below(template: &Template, number: u32, name: &str) -> bool {
     let mut steps = template.dependents(number).iter().filter_map(|&below| template.step(below));
-    steps.any(|step| *step.name == *name || spelling::calls(&step.handler.callable, name))
+    steps.any(|step| *step.name == *name || callable::calls(&step.handler.callable, name))
 }

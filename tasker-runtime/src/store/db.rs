@@ -18,7 +18,7 @@ use sqlx::{
 use uuid::Uuid;
 
 use super::{Error, Result, Rows};
-use crate::model::{Json, StepNo, TaskState};
+use crate::model::{Json, StepIndex, TaskState};
 
 /// One statement, as text for each database.
 #[derive(Debug)]
@@ -225,9 +225,9 @@ impl Row {
     }
 
     /// The number of a step. `place` names the column it stands in, as `steps.step`.
-    pub(crate) fn step(&self, column: usize, place: &'static str) -> Result<StepNo> {
+    pub(crate) fn step(&self, column: usize, place: &'static str) -> Result<StepIndex> {
         let code = self.int(column)?;
-        StepNo::stored(code).ok_or_else(|| Error::corrupt(place, code, "is not the number of a step"))
+        StepIndex::stored(code).ok_or_else(|| Error::corrupt(place, code, "is not the number of a step"))
     }
 
     /// A count, of attempts or of anything else.

@@ -13,7 +13,7 @@ use crate::{
     api::{OperateError, StepReport, TaskReport, Tasker, Update, WaitError, Watch, idle::Idle},
     clock::Clock,
     handler::{Readable, StepFn},
-    model::{Command, Json, StepError, StepNo, StepState, TaskState, Timestamp},
+    model::{Command, Json, StepError, StepIndex, StepState, TaskState, Timestamp},
 };
 
 /// A workflow whose time the test moves.
@@ -112,7 +112,7 @@ impl Running {
         }
     }
 
-    async fn name(&self, no: StepNo) -> Option<std::sync::Arc<str>> {
+    async fn name(&self, no: StepIndex) -> Option<std::sync::Arc<str>> {
         self.tasker.step_name(&self.template, no).await
     }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::StepRun;
 use crate::{
     handler::{HandlerSpec, Need, Role, StepHandler, Upstream},
-    model::{HandlerKey, Json, Served, StepError, StepNo},
+    model::{HandlerKey, Json, Served, StepError, StepIndex},
     orchestration::compiled::{CompiledTemplate, Defaults},
     registry::{Registration, Registry},
     template::{Step, StepKind, Template},
@@ -112,6 +112,6 @@ pub(super) fn check(
     // Nothing is run here.
     let defaults = Defaults { timeout: Duration::ZERO };
     let compiled = CompiledTemplate::new(template, &registry, &Served::default(), defaults);
-    compiled.check_schema(StepNo::of(step), result)?;
-    compiled.rules().checked(StepNo::of(step), result.clone()).map(drop)
+    compiled.check_schema(StepIndex::of(step), result)?;
+    compiled.rules().checked(StepIndex::of(step), result.clone()).map(drop)
 }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use tasker_model::{Command, Json, Rules, StepNo, TaskNo};
+use tasker_model::{Command, Json, Rules, StepIndex, TaskNo};
 use tasker_template::StepKind;
 
 use crate::{
@@ -155,9 +155,9 @@ fn operate(world: &Rc<World>, scenario: &Rc<Scenario>) {
 }
 
 fn command(operation: &Operation, rules: &Rules) -> Command {
-    let mut no = StepNo::of(operation.step);
+    let mut no = StepIndex::of(operation.step);
     if let Some(index) = operation.instance.filter(|_| rules.steps[operation.step as usize].batch.is_some()) {
-        no = StepNo::instance(operation.step, index);
+        no = StepIndex::instance(operation.step, index);
     }
     if operation.undo {
         no = no.compensation();

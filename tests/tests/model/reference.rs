@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tasker_runtime::{
-    model::{Rule, Rules, StepNo, StepState, Timestamp},
+    model::{Rule, Rules, StepIndex, StepState, Timestamp},
     template::{FailureStrategy, StepKind},
 };
 
@@ -27,17 +27,17 @@ pub(crate) enum Known {
 /// What is recorded of all of them, and which instances an operator has reopened since they last settled.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
-    pub(crate) known: BTreeMap<StepNo, Known>,
-    pub(crate) reopened: BTreeSet<StepNo>,
+    pub(crate) known: BTreeMap<StepIndex, Known>,
+    pub(crate) reopened: BTreeSet<StepIndex>,
 }
 
 impl Facts {
-    pub(crate) fn get(&self, no: &StepNo) -> Option<&Known> {
+    pub(crate) fn get(&self, no: &StepIndex) -> Option<&Known> {
         self.known.get(no)
     }
 
     /// The state that follows from what is recorded alone.
-    pub(crate) fn state(&self, no: &StepNo) -> Option<StepState> {
+    pub(crate) fn state(&self, no: &StepIndex) -> Option<StepState> {
         Some(match self.get(no)? {
             Known::Done { by_hand: false, .. } => StepState::Complete,
             Known::Done { by_hand: true, .. } => StepState::ResolvedManually,
@@ -55,21 +55,21 @@ pub(crate) fn settled(state: StepState) -> bool {
 
 /// The instances a worker has, from the plan of its analyzer.
 pub(crate) fn instances(rule: &Rule, facts: &Facts) -> u32 {
-    match rule.batch.as_ref().and_then(|batch| facts.get(&StepNo::of(batch.analyzer))) {
+    match rule.batch.as_ref().and_then(|batch| facts.get(&StepIndex::of(batch.analyzer))) {
         Some(Known::Done { batches, .. }) => *batches,
         _ => 0,
     }
 }
 
 /// The states of the instances of a worker that has been released.
-pub(crate) fn batch(worker: u32, rule: &Rule, facts: &Facts, running: &[StepNo]) -> Vec<StepState> {
+pub(crate) fn batch(worker: u32, rule: &Rule, facts: &Facts, running: &[StepIndex]) -> Vec<StepState> {
     let Some(batch) = &rule.batch else { return Vec::new() };
-    let of = |index| StepNo::instance(worker, index);
+    let of = |index| StepIndex::instance(worker, index);
     let count = instances(rule, facts);
     let failed = (0..count).any(|index| matches!(facts.get(&of(index)), Some(Known::Failed)));
     let stopped = failed && batch.strategy == FailureStrategy::FailFast;
     // In a batch that has failed only what runs and what an operator reopened goes on.
-    let goes_on = |no: &StepNo| !stopped || facts.reopened.contains(no);
+    let goes_on = |no: &StepIndex| !stopped || facts.reopened.contains(no);
     let unsettled =
         |index: &u32| facts.state(&of(*index)).is_none_or(|state| state == StepState::WaitingForRetry);
     let runs = |index: &u32| facts.get(&of(*index)).is_none() && running.contains(&of(*index));
@@ -95,10 +95,10 @@ pub(crate) fn step(
     rules: &Rules,
     states: &[StepState],
     facts: &Facts,
-    running: &[StepNo],
+    running: &[StepIndex],
 ) -> StepState {
     let rule = &rules.steps[number as usize];
-    let taken = |&&from: &&u32| match facts.get(&StepNo::of(from)) {
+    let taken = |&&from: &&u32| match facts.get(&StepIndex::of(from)) {
         _ if matches!(states[from as usize], StepState::Skipped) => false,
         Some(Known::Done { routes, .. }) => {
             rules.steps[from as usize].kind != StepKind::Decision
@@ -114,7 +114,7 @@ pub(crate) fn step(
         StepKind::DeferredConvergence => taken > 0,
         _ => taken == rule.dependencies.len(),
     };
-    match facts.state(&StepNo::of(number)) {
+    match facts.state(&StepIndex::of(number)) {
         Some(recorded) => recorded,
         None if !rule.dependencies.iter().all(settled) => StepState::Pending,
         None if !enough => StepState::Skipped,
@@ -137,7 +137,7 @@ pub(crate) fn step(
 
 /// The state of every step and instance, from the definition: look at all steps again and again until
 /// nothing changes.
-pub(crate) fn reference(rules: &Rules, facts: &Facts, running: &[StepNo]) -> Vec<StepState> {
+pub(crate) fn reference(rules: &Rules, facts: &Facts, running: &[StepIndex]) -> Vec<StepState> {
     let mut states = vec![StepState::Pending; rules.steps.len()];
     loop {
         let before = states.clone();
@@ -151,11 +151,11 @@ pub(crate) fn reference(rules: &Rules, facts: &Facts, running: &[StepNo]) -> Vec
     let mut all = Vec::new();
     for ((number, rule), &state) in (0u32..).zip(&rules.steps).zip(&states) {
         all.push(state);
-        let by_hand = facts.get(&StepNo::of(number)).is_some();
+        let by_hand = facts.get(&StepIndex::of(number)).is_some();
         if matches!(state, StepState::Pending | StepState::Skipped) && !by_hand {
             // Not released, or not again since an earlier batch was reopened: what they have they keep.
             all.extend((0..instances(rule, facts)).map(|index| {
-                let state = facts.state(&StepNo::instance(number, index));
+                let state = facts.state(&StepIndex::instance(number, index));
                 state.filter(|state| *state != StepState::WaitingForRetry).unwrap_or(StepState::Pending)
             }));
         } else {
@@ -166,10 +166,10 @@ pub(crate) fn reference(rules: &Rules, facts: &Facts, running: &[StepNo]) -> Vec
 }
 
 /// Every step and instance with its state, in the order of the template.
-pub(crate) fn numbered(rules: &Rules, facts: &Facts, running: &[StepNo]) -> Vec<(StepNo, StepState)> {
+pub(crate) fn numbered(rules: &Rules, facts: &Facts, running: &[StepIndex]) -> Vec<(StepIndex, StepState)> {
     let of = |(step, rule)| {
-        let instances = (0..instances(rule, facts)).map(move |index| StepNo::instance(step, index));
-        std::iter::once(StepNo::of(step)).chain(instances)
+        let instances = (0..instances(rule, facts)).map(move |index| StepIndex::instance(step, index));
+        std::iter::once(StepIndex::of(step)).chain(instances)
     };
     let numbers = (0u32..).zip(&rules.steps).flat_map(of);
     numbers.zip(reference(rules, facts, running)).collect()
@@ -177,19 +177,19 @@ pub(crate) fn numbered(rules: &Rules, facts: &Facts, running: &[StepNo]) -> Vec<
 
 /// What is to be undone, first to last, with its state: all that has a result and a compensation, of workers
 /// each batch, what was done last first, one at a time.
-pub(crate) fn rollback(rules: &Rules, facts: &Facts) -> Vec<(StepNo, StepState)> {
+pub(crate) fn rollback(rules: &Rules, facts: &Facts) -> Vec<(StepIndex, StepState)> {
     let done = facts.known.iter().filter_map(|(no, known)| match known {
         Known::Done { at, .. } if no.undoes().is_none() => Some((*at, *no)),
         _ => None,
     });
-    let is_undone = |no: &StepNo| {
+    let is_undone = |no: &StepIndex| {
         let rule = &rules.steps[no.step() as usize];
         rule.compensation.is_some() && (rule.batch.is_none() || no.index().is_some())
     };
     let mut done: Vec<_> = done.filter(|(_, no)| is_undone(no)).collect();
     done.sort_unstable();
     let mut next = Some(StepState::Ready);
-    let undo = |(_, no): &(Timestamp, StepNo)| {
+    let undo = |(_, no): &(Timestamp, StepIndex)| {
         let undo = no.compensation();
         match facts.state(&undo) {
             Some(state) if settled(state) => (undo, state),

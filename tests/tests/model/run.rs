@@ -5,20 +5,26 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tasker_runtime::{
-    model::{Command, Event, Fact, Json, Progress, Rules, Slot, StepNo, StepState, Timestamp, Verdict},
+    model::{Command, Event, Fact, Json, Progress, Rules, Slot, StepIndex, StepState, Timestamp, Verdict},
     template::{FailureStrategy, OnFailure, StepKind},
 };
 
 use crate::reference::{Facts, Known, numbered, rollback, settled};
 
 /// The states as the fold has them; what runs counts as ready, as the journal knows nothing of it.
-pub(crate) fn folded<'p>(slots: impl Iterator<Item = (StepNo, &'p Slot)>) -> Vec<StepState> {
+pub(crate) fn folded<'p>(slots: impl Iterator<Item = (StepIndex, &'p Slot)>) -> Vec<StepState> {
     let state = |state| if state == StepState::InProgress { StepState::Ready } else { state };
     slots.map(|(_, slot)| state(slot.state())).collect()
 }
 
 /// A result of `no` that follows from a throw of dice, and what the reference learns from it.
-pub(crate) fn result(rules: &Rules, no: StepNo, dice: u16, by_hand: bool, at: Timestamp) -> (Value, Known) {
+pub(crate) fn result(
+    rules: &Rules,
+    no: StepIndex,
+    dice: u16,
+    by_hand: bool,
+    at: Timestamp,
+) -> (Value, Known) {
     let rule = &rules.steps[no.step() as usize];
     let done = |result, routes, batches| (result, Known::Done { routes, batches, by_hand, at });
     match rule.kind {
@@ -42,7 +48,7 @@ pub(crate) fn result(rules: &Rules, no: StepNo, dice: u16, by_hand: bool, at: Ti
 }
 
 /// The event that follows from a throw of dice, and what the reference learns from it.
-pub(crate) fn happen(rules: &Rules, no: StepNo, dice: u16, at: Timestamp) -> (Event, Known) {
+pub(crate) fn happen(rules: &Rules, no: StepIndex, dice: u16, at: Timestamp) -> (Event, Known) {
     match dice % 12 {
         0 => (Event::Failed { retry_at: None }, Known::Failed),
         1 => {
@@ -57,7 +63,7 @@ pub(crate) fn happen(rules: &Rules, no: StepNo, dice: u16, at: Timestamp) -> (Ev
 }
 
 /// What was recorded, read back in the order of the steps.
-pub(crate) fn replay(rules: &Arc<Rules>, journal: &[(StepNo, Event, Timestamp)]) -> Progress {
+pub(crate) fn replay(rules: &Arc<Rules>, journal: &[(StepIndex, Event, Timestamp)]) -> Progress {
     let mut journal = journal.to_vec();
     journal.sort_by_key(|(no, ..)| *no);
     let mut progress = Progress::new(rules.clone());
@@ -75,23 +81,23 @@ pub(crate) struct Run {
     rules: Arc<Rules>,
     pub(crate) progress: Progress,
     facts: Facts,
-    journal: Vec<(StepNo, Event, Timestamp)>,
-    pub(crate) running: Vec<StepNo>,
+    journal: Vec<(StepIndex, Event, Timestamp)>,
+    pub(crate) running: Vec<StepIndex>,
     pub(crate) now: Timestamp,
 }
 
 /// How a task stands by the definition.
 pub(crate) struct Stand {
-    steps: Vec<(StepNo, StepState)>,
+    steps: Vec<(StepIndex, StepState)>,
     /// Nothing runs or may run any more, and not all is settled.
     failed: bool,
     /// What is undone; empty while nothing is.
-    undos: Vec<(StepNo, StepState)>,
+    undos: Vec<(StepIndex, StepState)>,
     verdict: Verdict,
 }
 
 impl Stand {
-    fn state(&self, no: StepNo) -> StepState {
+    fn state(&self, no: StepIndex) -> StepState {
         self.steps.iter().chain(&self.undos).find(|(other, _)| *other == no).unwrap().1
     }
 }
@@ -107,9 +113,10 @@ impl Run {
     fn stand(&self) -> Stand {
         let steps = numbered(&self.rules, &self.facts, &self.running);
         // A batch worker itself neither runs nor waits.
-        let acts = |no: &StepNo| no.index().is_some() || self.rules.steps[no.step() as usize].batch.is_none();
+        let acts =
+            |no: &StepIndex| no.index().is_some() || self.rules.steps[no.step() as usize].batch.is_none();
         let has = |state| steps.iter().any(|(no, other)| *other == state && acts(no));
-        let until = |of: &[(StepNo, StepState)]| {
+        let until = |of: &[(StepIndex, StepState)]| {
             let waits = of.iter().filter(|(_, state)| *state == StepState::WaitingForRetry);
             let times = waits.filter_map(|(no, _)| match self.facts.get(no) {
                 Some(Known::Waiting { until }) => Some(*until),
@@ -147,10 +154,11 @@ impl Run {
         prop_assert_eq!(folded(self.progress.slots()), steps);
         let undos: Vec<StepState> = stand.undos.iter().map(|(_, state)| *state).collect();
         prop_assert_eq!(folded(self.progress.undos()), undos);
-        let numbers = |of: &[(StepNo, StepState)]| of.iter().map(|(no, _)| *no).collect::<Vec<_>>();
+        let numbers = |of: &[(StepIndex, StepState)]| of.iter().map(|(no, _)| *no).collect::<Vec<_>>();
         prop_assert_eq!(self.progress.undos().map(|(no, _)| no).collect::<Vec<_>>(), numbers(&stand.undos));
         for (step, rule) in (0u32..).zip(&self.rules.steps) {
-            let of_worker = |no: &&StepNo| no.step() == step && no.index().is_some() && no.undoes().is_none();
+            let of_worker =
+                |no: &&StepIndex| no.step() == step && no.index().is_some() && no.undoes().is_none();
             let most = rule.batch.as_ref().map_or(0, |batch| batch.parallelism as usize);
             prop_assert!(self.running.iter().filter(of_worker).count() <= most, "batches at once");
         }
@@ -164,7 +172,7 @@ impl Run {
         if let Verdict::Waiting(until) = stand.verdict {
             self.now = self.now.max(until);
             self.progress.wake(self.now);
-            let due = |no: &StepNo, known: &Known| {
+            let due = |no: &StepIndex, known: &Known| {
                 let waits = stand.state(*no) == StepState::WaitingForRetry;
                 matches!(known, Known::Waiting { until } if waits && *until <= self.now)
             };
@@ -180,7 +188,7 @@ impl Run {
 
     /// An operator asks something of a step, whatever its state.
     pub(crate) fn operate(&mut self, stand: &Stand, dice: u16) -> Result<(), TestCaseError> {
-        let all: Vec<(StepNo, StepState)> = stand.steps.iter().chain(&stand.undos).copied().collect();
+        let all: Vec<(StepIndex, StepState)> = stand.steps.iter().chain(&stand.undos).copied().collect();
         let stuck = |state| matches!(state, StepState::Error | StepState::WaitingForRetry);
         let mut some: Vec<_> = all.iter().filter(|(_, state)| stuck(*state)).copied().collect();
         if some.is_empty() || dice.is_multiple_of(8) {
@@ -202,16 +210,16 @@ impl Run {
         let rule = &self.rules.steps[no.step() as usize];
         let instance = rule.batch.as_ref().filter(|_| no.index().is_some() && no.undoes().is_none());
         // An instance can be changed until the steps after its batch may have run.
-        let open = instance.is_none_or(|batch| match stand.state(StepNo::of(no.step())) {
+        let open = instance.is_none_or(|batch| match stand.state(StepIndex::of(no.step())) {
             StepState::Complete => {
                 retry && batch.strategy == FailureStrategy::Isolate && stand.verdict == Verdict::Complete
             }
             state => !settled(state),
         });
         let worker = rule.batch.is_some() && no.index().is_none() && no.undoes().is_none();
-        let failed: Vec<StepNo> = match worker && retry {
+        let failed: Vec<StepIndex> = match worker && retry {
             true => {
-                let of_worker = |other: &StepNo| other.step() == no.step() && other.index().is_some();
+                let of_worker = |other: &StepIndex| other.step() == no.step() && other.index().is_some();
                 let failed = stand.steps.iter().filter(|(_, state)| *state == StepState::Error);
                 failed.map(|(other, _)| *other).filter(of_worker).collect()
             }
@@ -262,7 +270,7 @@ impl Run {
     }
 
     /// Keeps what was recorded. `known`: `None` where it was reopened.
-    fn learn(&mut self, no: StepNo, event: Event, known: Option<Known>) {
+    fn learn(&mut self, no: StepIndex, event: Event, known: Option<Known>) {
         match known {
             None => {
                 self.facts.known.remove(&no);
@@ -283,7 +291,8 @@ impl Run {
         self.running.clear();
         self.progress = replay(&self.rules, &self.journal);
         // What had become due since waits again.
-        let last: BTreeMap<StepNo, &Event> = self.journal.iter().map(|(no, event, _)| (*no, event)).collect();
+        let last: BTreeMap<StepIndex, &Event> =
+            self.journal.iter().map(|(no, event, _)| (*no, event)).collect();
         for (no, event) in last {
             if let Event::Failed { retry_at: Some(until) } = event {
                 self.facts.known.insert(no, Known::Waiting { until: *until });
@@ -293,7 +302,7 @@ impl Run {
 }
 
 /// What a fact is about.
-pub(crate) fn number_of(fact: &Fact) -> StepNo {
+pub(crate) fn number_of(fact: &Fact) -> StepIndex {
     match fact {
         Fact::Reopened(no) | Fact::Skipped(no) | Fact::Resolved(no, _) => *no,
     }

@@ -8,7 +8,7 @@ use tasker_template::{FailureStrategy, OnFailure, StepKind};
 use super::{Progress, Verdict};
 use crate::{
     BatchRule, Command, Compensation, Entry, Fact, Failure, History, Json, Kind, Retry, Rule, Rules,
-    StepError, StepNo, StepState, TaskState, Timestamp,
+    StepError, StepIndex, StepState, TaskState, Timestamp,
 };
 
 thread_local! {
@@ -90,7 +90,7 @@ struct Life {
     rules: Arc<Rules>,
     history: History,
     progress: Progress,
-    running: Vec<StepNo>,
+    running: Vec<StepIndex>,
     now: Timestamp,
     /// As the store shows it.
     state: TaskState,
@@ -125,7 +125,7 @@ impl Life {
     }
 
     /// A result that can be followed, now and then one that cannot.
-    fn result(&mut self, no: StepNo) -> Json {
+    fn result(&mut self, no: StepIndex) -> Json {
         let rule = &self.rules.steps[no.step() as usize];
         let text = match rule.kind {
             _ if no.undoes().is_some() => "null".to_owned(),
@@ -148,14 +148,14 @@ impl Life {
         Json::from_text(&text).unwrap()
     }
 
-    fn entry(&mut self, step: StepNo, kind: Kind, result: Json) {
+    fn entry(&mut self, step: StepIndex, kind: Kind, result: Json) {
         let at = self.progress.after_all(self.now);
         let entry = Entry { step, kind, attempt: 1, started_at: at, finished_at: at, result };
         self.history.entries.push(entry);
     }
 
     /// An attempt of a step that runs comes to its end.
-    fn attempt(&mut self, no: StepNo) {
+    fn attempt(&mut self, no: StepIndex) {
         let attempt = self.progress.slot(no).map_or(1, |slot| slot.failed_attempts() + 1);
         let retry_at = match self.dice.u8(0..8) {
             0 => None,
@@ -240,7 +240,7 @@ impl Life {
 
     /// An operator asks something of some step. Whether it had facts.
     fn ask(&mut self) -> Option<Command> {
-        let slots: Vec<StepNo> =
+        let slots: Vec<StepIndex> =
             self.progress.slots().chain(self.progress.undos()).map(|(no, _)| no).collect();
         let no = slots[self.dice.usize(0..slots.len())];
         let step = self.rules.name(no).to_string();

@@ -3,7 +3,7 @@
 use std::mem;
 
 use super::{Counts, Progress, Slot};
-use crate::{StepNo, StepState};
+use crate::{StepIndex, StepState};
 
 impl Slot {
     /// The one place where a state changes. It goes only where [`StepState::next`] says.
@@ -19,21 +19,21 @@ impl Slot {
 impl Progress {
     /// Moves a step to `state` through all that lies between: the journal has only what attempts came to, and
     /// may be read in another order than it was written in.
-    pub(crate) fn lead_to(&mut self, no: StepNo, state: StepState) {
+    pub(crate) fn lead_to(&mut self, no: StepIndex, state: StepState) {
         while let Some(next) = self.slot(no).and_then(|slot| slot.state.towards(state)) {
             self.move_to(no, next);
         }
     }
 
     /// Operators decide about steps that failed or wait for a retry.
-    pub(super) fn lead_to_failure(&mut self, no: StepNo) {
+    pub(super) fn lead_to_failure(&mut self, no: StepIndex) {
         if self.slot(no).is_some_and(|slot| slot.state != StepState::WaitingForRetry) {
             self.lead_to(no, StepState::Error);
         }
     }
 
     /// Moves a step or an instance, and every count with it.
-    pub(crate) fn move_to(&mut self, no: StepNo, state: StepState) {
+    pub(crate) fn move_to(&mut self, no: StepIndex, state: StepState) {
         let changed = self.slot_mut(no, |slot| {
             slot.reopened &= matches!(
                 state,

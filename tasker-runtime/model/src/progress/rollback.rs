@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tasker_template::OnFailure;
 
 use super::{Event, Progress, Slot, Verdict};
-use crate::{Json, OutcomeError, StepNo, StepState, TaskState, Timestamp};
+use crate::{Json, OutcomeError, StepIndex, StepState, TaskState, Timestamp};
 
 /// What can be undone.
 #[derive(Clone, Debug, Default)]
@@ -20,11 +20,11 @@ pub(super) struct Rollback {
     /// Something was recorded about a compensation.
     begun: bool,
     /// Every step with a result.
-    finished: BTreeMap<StepNo, Finished>,
+    finished: BTreeMap<StepIndex, Finished>,
     /// When the last of these finished.
     latest: Timestamp,
     /// Those that are still to be undone, in the order they finished.
-    open: BTreeSet<(Timestamp, StepNo)>,
+    open: BTreeSet<(Timestamp, StepIndex)>,
 }
 
 /// A step with a result.
@@ -46,7 +46,7 @@ impl Slot {
 }
 
 impl Rollback {
-    fn add(&mut self, no: StepNo, at: Timestamp, result: &Json, compensated: bool) {
+    fn add(&mut self, no: StepIndex, at: Timestamp, result: &Json, compensated: bool) {
         let undo = compensated.then(|| Slot::waiting_for(0));
         self.latest = self.latest.max(at);
         if compensated {
@@ -56,13 +56,13 @@ impl Rollback {
     }
 
     /// The step whose compensation runs or is to run.
-    fn current(&self) -> Option<(StepNo, &Slot)> {
+    fn current(&self) -> Option<(StepIndex, &Slot)> {
         let (_, no) = self.open.last()?;
         Some((*no, self.slot(*no)?))
     }
 
     /// The compensation of the step `of`.
-    pub(super) fn slot(&self, of: StepNo) -> Option<&Slot> {
+    pub(super) fn slot(&self, of: StepIndex) -> Option<&Slot> {
         self.finished.get(&of)?.undo.as_ref()
     }
 
@@ -78,7 +78,7 @@ impl Rollback {
     }
 
     /// Moves the current compensation on if it is in one of the states `from`.
-    fn advance(&mut self, from: &[StepState], to: StepState) -> Option<StepNo> {
+    fn advance(&mut self, from: &[StepState], to: StepState) -> Option<StepIndex> {
         let (no, slot) = self.current()?;
         if !from.contains(&slot.state) {
             return None;
@@ -91,7 +91,7 @@ impl Rollback {
         Some(no.compensation())
     }
 
-    fn apply(&mut self, of: StepNo, event: &Event) {
+    fn apply(&mut self, of: StepIndex, event: &Event) {
         self.begun = true;
         let Some(finished) = self.finished.get_mut(&of) else { return };
         // What was once begun is to be brought to an end, whatever this process knows about the handler.
@@ -148,7 +148,7 @@ impl Progress {
     ///
     /// # Errors
     /// As [`apply`](Self::apply).
-    pub fn apply_at(&mut self, no: StepNo, event: &Event, at: Timestamp) -> Result<(), OutcomeError> {
+    pub fn apply_at(&mut self, no: StepIndex, event: &Event, at: Timestamp) -> Result<(), OutcomeError> {
         if let Some(of) = no.undoes() {
             if let Some(rollback) = &mut self.rollback {
                 rollback.apply(of, event);
@@ -191,10 +191,10 @@ impl Progress {
     }
 
     /// The compensations of a task that is being undone or has been, in the order they run.
-    pub fn undos(&self) -> impl Iterator<Item = (StepNo, &Slot)> {
+    pub fn undos(&self) -> impl Iterator<Item = (StepIndex, &Slot)> {
         let rollback = self.rollback.as_ref().filter(|_| self.rolling_back());
         let finished = rollback.into_iter().flat_map(|rollback| &rollback.finished);
-        let mut undos: Vec<(Timestamp, StepNo, &Slot)> =
+        let mut undos: Vec<(Timestamp, StepIndex, &Slot)> =
             finished.filter_map(|(no, finished)| Some((finished.at, *no, finished.undo.as_ref()?))).collect();
         undos.sort_unstable_by_key(|(at, no, _)| std::cmp::Reverse((*at, *no)));
         undos.into_iter().map(|(_, no, slot)| (no.compensation(), slot))
@@ -202,7 +202,7 @@ impl Progress {
 
     /// For a compensation: the result of the step that it undoes.
     #[must_use]
-    pub fn undone(&self, no: StepNo) -> Option<&Json> {
+    pub fn undone(&self, no: StepIndex) -> Option<&Json> {
         self.rollback.as_ref()?.finished.get(&no.undoes()?).map(|finished| &finished.result)
     }
 
@@ -239,7 +239,7 @@ impl Progress {
     }
 
     /// The compensation that is next, where none runs. It counts as running from now on.
-    pub(super) fn take_undo(&mut self) -> Vec<StepNo> {
+    pub(super) fn take_undo(&mut self) -> Vec<StepIndex> {
         let rollback = self.rollback.as_mut();
         let ready = &[StepState::Pending, StepState::Ready];
         rollback.and_then(|rollback| rollback.advance(ready, StepState::InProgress)).into_iter().collect()

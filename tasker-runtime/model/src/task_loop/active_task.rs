@@ -5,7 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{Left, Routes};
-use crate::{Fact, Lease, Progress, StepNo, Timestamp};
+use crate::{Fact, Lease, Progress, StepIndex, Timestamp};
 
 /// A task this process holds, as its loop knows it.
 #[derive(Debug)]
@@ -58,19 +58,19 @@ impl<B> ActiveTask<B> {
     }
 
     /// An attempt came back without an end: the step is ready again.
-    pub(super) fn put_back(&mut self, step: StepNo) {
+    pub(super) fn put_back(&mut self, step: StepIndex) {
         self.came_back();
         self.progress.put_back(step);
     }
 
     /// An attempt is offered to others.
-    pub(super) fn lend(&mut self, step: StepNo) {
+    pub(super) fn lend(&mut self, step: StepIndex) {
         self.lent += 1;
         self.elsewhere += u32::from(!self.routes.run_here(step));
     }
 
     /// An attempt is offered to others no more, or has come back from them.
-    pub(super) fn loan_ended(&mut self, step: StepNo) {
+    pub(super) fn loan_ended(&mut self, step: StepIndex) {
         self.lent = self.lent.saturating_sub(1);
         self.elsewhere = self.elsewhere.saturating_sub(u32::from(!self.routes.run_here(step)));
     }
@@ -81,7 +81,7 @@ impl<B> ActiveTask<B> {
     }
 
     /// The number of the next attempt of a step, from 1.
-    pub(super) fn next_attempt(&self, step: StepNo) -> u32 {
+    pub(super) fn next_attempt(&self, step: StepIndex) -> u32 {
         self.progress.slot(step).map_or(0, |slot| slot.failed_attempts()) + 1
     }
 

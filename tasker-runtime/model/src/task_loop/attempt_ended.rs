@@ -1,7 +1,7 @@
 //! What comes back of the steps of held tasks.
 
 use super::{AttemptEnded, LoanReturned, TaskLoop};
-use crate::{Attempt, Done, Event, Failed, Lease, Offer, Progress, StepError, StepNo, Timestamp};
+use crate::{Attempt, Done, Event, Failed, Lease, Offer, Progress, StepError, StepIndex, Timestamp};
 
 /// When the next attempt may start after `attempt` failed; `None`: there is none, the step has failed for good.
 ///
@@ -87,7 +87,7 @@ impl<B> TaskLoop<B> {
 }
 
 impl<B> super::ActiveTask<B> {
-    pub(super) fn offer(&self, step: StepNo, number: u32, offered_at: Timestamp) -> Offer {
+    pub(super) fn offer(&self, step: StepIndex, number: u32, offered_at: Timestamp) -> Offer {
         let attempt = Attempt { lease: self.lease, step, number };
         Offer { attempt, offered_at, target: self.routes.of(step).target.clone() }
     }

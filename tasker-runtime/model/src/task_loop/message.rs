@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::Routes;
 use crate::{
-    Attempt, Command, CommandError, Entry, Fact, Failure, Json, Lease, Progress, StepError, StepNo, TaskNo,
-    Timestamp,
+    Attempt, Command, CommandError, Entry, Fact, Failure, Json, Lease, Progress, StepError, StepIndex,
+    TaskNo, Timestamp,
 };
 
 /// What a task loop is told.
@@ -84,13 +84,13 @@ pub enum LoanReturned {
     /// The attempt failed.
     Failed(Failure),
     /// Nothing is recorded: it is to be run again.
-    Nothing(StepNo),
+    Nothing(StepIndex),
 }
 
 impl LoanReturned {
     /// The step that was lent.
     #[must_use]
-    pub const fn step(&self) -> StepNo {
+    pub const fn step(&self) -> StepIndex {
         match self {
             Self::Done(entry) => entry.step,
             Self::Failed(failure) => failure.step,

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::TaskLoop;
 use crate::{
-    Attempt, Batch, Done, End, Failed, Json, Lease, Offer, Progress, StepNo, TaskNo, TaskState, Timestamp,
+    Attempt, Batch, Done, End, Failed, Json, Lease, Offer, Progress, StepIndex, TaskNo, TaskState, Timestamp,
 };
 
 /// What is written together.
@@ -151,7 +151,7 @@ impl<B> TaskLoop<B> {
 }
 
 impl<B> super::ActiveTask<B> {
-    fn call(&self, step: StepNo) -> Call {
+    fn call(&self, step: StepIndex) -> Call {
         let number = self.next_attempt(step);
         Call::of(&self.progress, Attempt { lease: self.lease, step, number })
     }

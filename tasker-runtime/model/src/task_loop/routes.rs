@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Rules, StepNo, Target};
+use crate::{Rules, StepIndex, Target};
 
 /// The rules of a template together with where its steps can run, seen from one process.
 #[derive(Clone, Debug)]
@@ -29,13 +29,13 @@ pub struct Route {
 impl Routes {
     /// The route of a step, of its batch instances, and of its compensation.
     #[must_use]
-    pub fn of(&self, step: StepNo) -> &Route {
+    pub fn of(&self, step: StepIndex) -> &Route {
         &self.steps[step.step() as usize]
     }
 
     /// Whether this process can run the step or compensation.
     #[must_use]
-    pub fn run_here(&self, step: StepNo) -> bool {
+    pub fn run_here(&self, step: StepIndex) -> bool {
         let route = self.of(step);
         if step.undoes().is_some() { route.compensates_here } else { route.runs_here }
     }

@@ -6,8 +6,8 @@ use tasker_template::{OnFailure, StepKind};
 
 use super::*;
 use crate::{
-    Attempt, Command, Compensation, Fact, HandlerKey, Json, Progress, Retry, Rule, Rules, StepError, StepNo,
-    Target,
+    Attempt, Command, Compensation, Fact, HandlerKey, Json, Progress, Retry, Rule, Rules, StepError,
+    StepIndex, Target,
 };
 
 const T0: Timestamp = Timestamp::from_micros(1_000_000);
@@ -47,7 +47,7 @@ fn claimed(lease: Lease, takeovers: u32, here: bool) -> Message<()> {
 }
 
 fn attempt(lease: Lease, step: u32, number: u32) -> Attempt {
-    Attempt { lease, step: StepNo::of(step), number }
+    Attempt { lease, step: StepIndex::of(step), number }
 }
 
 fn ended(attempt: Attempt, outcome: Result<&str, StepError>) -> Message<()> {
@@ -143,7 +143,7 @@ fn task_is_read_anew_when_nobody_knows_whether_a_command_is_followed() {
     tasks.handle(asked(Command::Skip { step: "a".to_owned() }), T0);
     let write = tasks.answers(T0).remove(0);
     assert!(
-        matches!(&write.answer, CommandAnswer::Facts(facts, _) if *facts == [Fact::Skipped(StepNo::of(0))])
+        matches!(&write.answer, CommandAnswer::Facts(facts, _) if *facts == [Fact::Skipped(StepIndex::of(0))])
     );
     tasks.answered(write, Written::Perhaps, T0);
     let (batch, next) = round(&mut tasks, vec![], at(2));

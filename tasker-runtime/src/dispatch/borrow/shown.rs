@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     dispatch::body::{TaskBody, facts_of, results_of},
-    model::{Progress, StepNo, TaskNo, Timestamp},
+    model::{Progress, StepIndex, TaskNo, Timestamp},
     orchestration::{
         compiled::CompiledTemplate,
         journal::{self, History},
@@ -89,7 +89,7 @@ pub(super) async fn read(connection: &mut Connection, groups: &[Group]) -> Resul
 
 /// The steps whose results or failures those of the group may see; `None`: what all batches of a worker came to
 /// is among them, and how many there are is not known here.
-fn seen(group: &Group) -> Option<HashSet<StepNo>> {
+fn seen(group: &Group) -> Option<HashSet<StepIndex>> {
     let (graph, rules) = (group.compiled.template.graph(), group.compiled.rules());
     let mut seen = HashSet::new();
     for taken in &group.taken {
@@ -98,7 +98,7 @@ fn seen(group: &Group) -> Option<HashSet<StepNo>> {
             if rules.steps[ancestor as usize].batch.is_some() {
                 return None;
             }
-            seen.insert(StepNo::of(ancestor));
+            seen.insert(StepIndex::of(ancestor));
         }
         // Its own failed attempts, and what a compensation compensates.
         seen.insert(step);

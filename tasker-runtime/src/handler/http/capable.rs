@@ -132,7 +132,7 @@ pub trait ApiCapable: Send + Sync {
     where
         Self: Sized,
     {
-        Json::of(value).map_err(|error| super::super::explain::output(&error))
+        Json::of(value).map_err(|error| super::super::input_error::output(&error))
     }
 
     /// The failure that a status stands for, as this handler [classifies](Self::classify_status_code) it;

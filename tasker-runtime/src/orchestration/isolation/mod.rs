@@ -40,7 +40,7 @@ async fn cancel_during_a_claim_goes_to_the_new_holder() {
         let asked = overlapping(&scene, first, scene.ask(&Command::Cancel)).await.unwrap();
         assert_eq!(asked, Some(Asked::Passed(None)), "{}", scene.database);
         let mut connection = scene.store.writer().await.unwrap();
-        let waiting = commands::waiting(&mut connection, scene.one.0).await.unwrap();
+        let waiting = commands::stored(&mut connection, scene.one.0).await.unwrap();
         assert!(waiting.len() == 1 && waiting[0].held, "{}: {waiting:?}", scene.database);
     }
 }
@@ -233,7 +233,7 @@ async fn command_asked_just_before_the_task_was_given_back_is_there_for_anybody(
         overlapping(&scene, first, scene.record(scene.one, &back)).await;
         assert!(!scene.is_held().await, "{}", scene.database);
         let mut connection = scene.store.writer().await.unwrap();
-        let waiting = commands::waiting(&mut connection, scene.two.0).await.unwrap();
+        let waiting = commands::stored(&mut connection, scene.two.0).await.unwrap();
         assert!(waiting.len() == 1 && !waiting[0].held, "{}: {waiting:?}", scene.database);
     }
 }
@@ -301,7 +301,7 @@ async fn takeover_after_a_command_leaves_the_command() {
         let first = asking(&scene).await;
         assert_eq!(overlapping(&scene, first, scene.take_over()).await, 1, "{}", scene.database);
         let mut connection = scene.store.writer().await.unwrap();
-        let waiting = commands::waiting(&mut connection, scene.two.0).await.unwrap();
+        let waiting = commands::stored(&mut connection, scene.two.0).await.unwrap();
         assert_eq!(waiting.len(), 1, "{}", scene.database);
     }
 }
@@ -317,12 +317,12 @@ async fn command_that_was_taken_back_is_followed_by_nobody_who_has_read_it() {
             scene.database
         );
         let mut connection = scene.store.writer().await.unwrap();
-        let read = commands::waiting(&mut connection, scene.two.0).await.unwrap();
+        let read = commands::stored(&mut connection, scene.two.0).await.unwrap();
         drop(connection);
         assert_eq!(read.len(), 0, "{}: it is for the holder", scene.database);
         assert!(scene.record(scene.one, &ends(lease, TaskState::Pending)).await.stale.is_empty());
         let mut connection = scene.store.writer().await.unwrap();
-        let read = commands::waiting(&mut connection, scene.two.0).await.unwrap().remove(0);
+        let read = commands::stored(&mut connection, scene.two.0).await.unwrap().remove(0);
         drop(connection);
         let resumed = scene.ask(&Command::Resume).await.unwrap();
         assert_eq!(resumed, Some(Asked::Done(TaskState::Pending)), "{}", scene.database);

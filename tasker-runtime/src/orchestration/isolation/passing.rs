@@ -15,7 +15,7 @@ use super::{
     scene::{LEASE, Scene, T0, failure, result},
 };
 use crate::{
-    model::{Attempt, Json, Lease, Offer, StepError, StepNo, Target, TaskNo, TaskState, Timestamp},
+    model::{Attempt, Json, Lease, Offer, StepError, StepIndex, Target, TaskNo, TaskState, Timestamp},
     store::{Session, Statement, sql, values},
 };
 
@@ -204,7 +204,7 @@ fn outcome(
     step: u32,
     result: Result<Json, (StepError, Option<Timestamp>)>,
 ) -> Outcome {
-    let (step, started_at, finished_at) = (StepNo::of(step), T0, T0 + LEASE);
+    let (step, started_at, finished_at) = (StepIndex::of(step), T0, T0 + LEASE);
     Outcome { lease, owner: scene.one, step, attempt: 1, started_at, finished_at, result }
 }
 
@@ -212,7 +212,7 @@ fn outcome(
 async fn lend(scene: &Scene, lease: Lease, steps: &[u32]) {
     let target = Target { handler: "h".into(), namespace: None, queue: Some("test".into()) };
     let offer = |step: &u32| Offer {
-        attempt: Attempt { lease, step: StepNo::of(*step), number: 1 },
+        attempt: Attempt { lease, step: StepIndex::of(*step), number: 1 },
         offered_at: T0,
         target: target.clone().into(),
     };

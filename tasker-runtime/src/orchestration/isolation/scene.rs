@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::super::{
     append,
     claim::{self, Claimed},
-    commands::{self, Asked, Known, Refused, Waiting},
+    commands::{self, Asked, Known, Refused, StoredCommand},
     journal::History,
     record::{self, Batch, End, Exceptions, Failed},
     recover::{self, About},
@@ -19,7 +19,7 @@ use super::super::{
 use crate::{
     model::{
         Attempt, BatchRule, Command, CommandError, Done, HandlerKey, Json, Lease, Retry, Rule, Rules,
-        StepError, StepNo, Target, TaskNo, TaskState, Timestamp, WorkerId, task_loop::Withdrawal,
+        StepError, StepIndex, Target, TaskNo, TaskState, Timestamp, WorkerId, task_loop::Withdrawal,
     },
     store::{Column, Connection, Options, Rows, Statement, Store, sql, values},
     template::{OnFailure, StepKind},
@@ -29,7 +29,7 @@ pub(super) const T0: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 pub(super) const LEASE: Duration = Duration::from_secs(15);
 const STEPS: &str =
     r#"{"steps": [{"name": "first", "type": "standard"}, {"name": "second", "type": "standard"}]}"#;
-const FIRST: StepNo = StepNo::of(0);
+const FIRST: StepIndex = StepIndex::of(0);
 
 fn about(name: &str) -> About<'_> {
     About { name, handlers: Vec::new(), queues: None }
@@ -120,7 +120,7 @@ impl Scene {
         commands::ask(&mut connection, self.task, command, None, T0, |_| async { Ok(known()) }).await
     }
 
-    pub(super) async fn follow_left(&self, waiting: &Waiting) -> Result<Option<Asked>, Refused> {
+    pub(super) async fn follow_left(&self, waiting: &StoredCommand) -> Result<Option<Asked>, Refused> {
         let mut connection = self.store.writer().await.unwrap();
         commands::follow_left(&mut connection, waiting, T0, |_| async { Ok(known()) }).await
     }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use tasker_model::{Kind, StepNo, TaskNo, TaskState};
+use tasker_model::{Kind, StepIndex, TaskNo, TaskState};
 
 use super::{Promise, Standing};
 use crate::{engine::Process, scenario::Scenario, store::TaskRows, world::World};
@@ -47,7 +47,7 @@ fn waits_for_handler(world: &World, scenario: &Scenario, task: TaskNo) -> bool {
     }
     let rules = scenario.workflows[rows.run.template].rules(|_| true);
     let standing = Standing::of(&rules, rows);
-    let nobody = |no: &StepNo| {
+    let nobody = |no: &StepIndex| {
         let at = no.step() as usize;
         let step = &scenario.workflows[rows.run.template].steps[at];
         let queue = step.queue.unwrap_or(scenario.workflows[rows.run.template].queue);
@@ -133,7 +133,7 @@ fn check_attempts(rows: &TaskRows) -> Result<(), (Promise, String)> {
     if rows.raced {
         return Ok(());
     }
-    let mut last: Option<(StepNo, u32)> = None;
+    let mut last: Option<(StepIndex, u32)> = None;
     for &(step, number) in rows.attempts.keys() {
         let before = last.filter(|(of, _)| *of == step).map_or(0, |(_, number)| number);
         if number != before + 1 {

@@ -9,7 +9,7 @@ mod running;
 use std::{fmt, rc::Rc};
 
 use tasker_model::{
-    Attempt, Failed, Json, Lease, Offer, StepNo, TaskNo,
+    Attempt, Failed, Json, Lease, Offer, StepIndex, TaskNo,
     task_loop::{Call, MAX_TAKEOVERS, QUARANTINE_AFTER},
 };
 
@@ -159,7 +159,7 @@ fn promise(process: &Process, promise: Promise, kept: bool, seen: impl FnOnce() 
 }
 
 /// A holder takes this for the result of a step.
-pub(crate) fn knows(process: &Process, lease: Lease, step: StepNo, result: &Json) {
+pub(crate) fn knows(process: &Process, lease: Lease, step: StepIndex, result: &Json) {
     let db = process.world.db.borrow();
     if !db.covers(process.worker.get(), lease) || db.task(lease.task).raced {
         return;

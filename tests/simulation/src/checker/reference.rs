@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tasker_model::{
-    BatchOutcome, DecisionOutcome, Entry, Kind, Rule, Rules, StepNo, StepState, TaskState, Timestamp,
+    BatchOutcome, DecisionOutcome, Entry, Kind, Rule, Rules, StepIndex, StepState, TaskState, Timestamp,
 };
 use tasker_template::{FailureStrategy, OnFailure, StepKind};
 
@@ -24,11 +24,11 @@ pub(crate) struct Standing {
     /// Of each step of the template.
     pub(crate) steps: Vec<StepState>,
     /// Steps and instances that may run, and compensations.
-    pub(crate) ready: Vec<StepNo>,
+    pub(crate) ready: Vec<StepIndex>,
     /// Some of them wait for a retry.
     pub(crate) waits: bool,
     /// What is undone, first to last, with where it stands.
-    pub(crate) undone: Vec<(StepNo, StepState)>,
+    pub(crate) undone: Vec<(StepIndex, StepState)>,
     pub(crate) rolling_back: bool,
     /// Something was recorded about a compensation.
     pub(crate) begun: bool,
@@ -40,9 +40,9 @@ pub(crate) fn is_settled(state: StepState) -> bool {
 }
 
 struct Facts {
-    known: BTreeMap<StepNo, Known>,
+    known: BTreeMap<StepIndex, Known>,
     /// Instances that an operator reopened and that have not settled since.
-    reopened: BTreeSet<StepNo>,
+    reopened: BTreeSet<StepIndex>,
 }
 
 impl Standing {
@@ -55,7 +55,7 @@ impl Standing {
         for (number, state) in (0u32..).zip(&steps) {
             let rule = &rules.steps[number as usize];
             let parts = match (&rule.batch, state) {
-                (None, _) => vec![(StepNo::of(number), *state)],
+                (None, _) => vec![(StepIndex::of(number), *state)],
                 (Some(_), StepState::Pending | StepState::Skipped) => vec![],
                 (Some(_), StepState::ResolvedManually) => vec![],
                 (Some(_), _) => facts.batch(number, rule),
@@ -126,7 +126,7 @@ impl Facts {
     }
 
     /// The state that follows from what is recorded of it alone.
-    fn state(&self, no: StepNo) -> Option<StepState> {
+    fn state(&self, no: StepIndex) -> Option<StepState> {
         Some(match self.known.get(&no)? {
             Known::Done { by_hand: false, .. } => StepState::Complete,
             Known::Done { by_hand: true, .. } => StepState::ResolvedManually,
@@ -137,16 +137,16 @@ impl Facts {
     }
 
     /// The instances of a worker that has been released, with their states. Those that run count as ready.
-    fn batch(&self, worker: u32, rule: &Rule) -> Vec<(StepNo, StepState)> {
+    fn batch(&self, worker: u32, rule: &Rule) -> Vec<(StepIndex, StepState)> {
         let Some(batch) = &rule.batch else { return Vec::new() };
-        let count = match self.known.get(&StepNo::of(batch.analyzer)) {
+        let count = match self.known.get(&StepIndex::of(batch.analyzer)) {
             Some(Known::Done { batches, .. }) => *batches,
             _ => 0,
         };
-        let numbers = || (0..count).map(|index| StepNo::instance(worker, index));
+        let numbers = || (0..count).map(|index| StepIndex::instance(worker, index));
         let failed = numbers().any(|no| matches!(self.known.get(&no), Some(Known::Failed)));
         let stopped = failed && batch.strategy == FailureStrategy::FailFast;
-        let state = |no: StepNo| match self.state(no) {
+        let state = |no: StepIndex| match self.state(no) {
             Some(state) if is_settled(state) || state == StepState::Error => state,
             _ if stopped && !self.reopened.contains(&no) => StepState::Cancelled,
             Some(state) => state,
@@ -167,14 +167,14 @@ impl Facts {
     }
 
     fn step(&self, number: u32, rules: &Rules, before: &[StepState]) -> StepState {
-        if let Some(recorded) = self.state(StepNo::of(number)) {
+        if let Some(recorded) = self.state(StepIndex::of(number)) {
             return recorded;
         }
         let rule = &rules.steps[number as usize];
         if !rule.dependencies.iter().all(|from| is_settled(before[*from as usize])) {
             return StepState::Pending;
         }
-        let taken = |&&from: &&u32| match self.known.get(&StepNo::of(from)) {
+        let taken = |&&from: &&u32| match self.known.get(&StepIndex::of(from)) {
             _ if before[from as usize] == StepState::Skipped => false,
             Some(Known::Done { routes, .. }) => {
                 rules.steps[from as usize].kind != StepKind::Decision
@@ -206,18 +206,18 @@ impl Facts {
 
     /// All that has a result and a compensation, of workers each batch, what was done last first, one at a
     /// time.
-    fn undone(&self, rules: &Rules) -> Vec<(StepNo, StepState)> {
+    fn undone(&self, rules: &Rules) -> Vec<(StepIndex, StepState)> {
         let done = self.known.iter().filter_map(|(no, known)| match known {
             Known::Done { at, .. } if no.undoes().is_none() => Some((*at, *no)),
             _ => None,
         });
-        let is_undone = |no: &StepNo| {
+        let is_undone = |no: &StepIndex| {
             let rule = &rules.steps[no.step() as usize];
             rule.compensation.is_some() && (rule.batch.is_none() || no.index().is_some())
         };
         let mut done: Vec<_> = done.filter(|(_, no)| is_undone(no)).collect();
         done.sort_unstable();
-        let state = |no: StepNo| (no, self.state(no).unwrap_or(StepState::Ready));
+        let state = |no: StepIndex| (no, self.state(no).unwrap_or(StepState::Ready));
         done.iter().rev().map(|(_, no)| state(no.compensation())).collect()
     }
 }
@@ -227,7 +227,7 @@ fn known(rules: &Rules, entry: &Entry) -> Known {
         return Known::Skipped;
     }
     let routes = entry.result.parse::<DecisionOutcome>().unwrap_or_default().routes;
-    let routes = routes.iter().filter_map(|name| rules.number(name)).map(StepNo::step).collect();
+    let routes = routes.iter().filter_map(|name| rules.number(name)).map(StepIndex::step).collect();
     let batches = entry.result.parse::<BatchOutcome>().unwrap_or_default().batches.len();
     Known::Done {
         routes,

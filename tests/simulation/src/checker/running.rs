@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use tasker_model::{Attempt, StepNo, StepState};
+use tasker_model::{Attempt, StepIndex, StepState};
 
 use super::{Promise, Standing, promise, reference::is_settled};
 use crate::{engine::Process, store::Db, world::World};
@@ -145,7 +145,7 @@ fn check_step(
     });
     if let Some(batch) = &rule.batch {
         let of_batch = |other: &&Run| {
-            let no: StepNo = other.attempt.step;
+            let no: StepIndex = other.attempt.step;
             no.step() == step.step() && no.undoes().is_none()
         };
         let at_once = others.iter().filter(of_batch).count() + 1;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use tasker_model::{
-    Json, StepNo, TaskNo,
+    Json, StepIndex, TaskNo,
     task_loop::{AttemptEnded, retry_at},
 };
 
@@ -38,7 +38,7 @@ struct Borrow {
     done: Rc<Ended>,
     /// As whom this process has its loans.
     worker: i64,
-    borrowed: BTreeMap<(TaskNo, StepNo), Borrowed>,
+    borrowed: BTreeMap<(TaskNo, StepIndex), Borrowed>,
     loans: u64,
     /// The store may have lent this worker steps without its knowing.
     loans_unknown: bool,
@@ -220,7 +220,7 @@ impl Borrow {
         }
     }
 
-    async fn hand_back(&mut self, task: TaskNo, step: StepNo) {
+    async fn hand_back(&mut self, task: TaskNo, step: StepIndex) {
         let worker = self.worker;
         let handed_back = self
             .process

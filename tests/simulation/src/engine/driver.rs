@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use tasker_model::{
-    Batch, End, Exceptions, Fact, Json, Kind, Lease, Offer, StepNo, Timestamp,
+    Batch, End, Exceptions, Fact, Json, Kind, Lease, Offer, StepIndex, Timestamp,
     task_loop::{
         Call, ClaimedTask, CommandAnswer, CommandWrite, Left, LoanReturned, Message, Next, Round, TaskLoop,
         Unrunnable, Withdrawal, Written,
@@ -114,7 +114,7 @@ impl Driver {
         let routes = self.process.routes[template].clone();
         let progress = history.replay(routes.rules.clone());
         let results = history.entries.iter().filter(|entry| entry.kind != Kind::Skipped);
-        let results: BTreeMap<StepNo, Json> =
+        let results: BTreeMap<StepIndex, Json> =
             results.map(|entry| (entry.step, entry.result.clone())).collect();
         let (cancel, stop) = (Signal::for_good(), Signal::for_good());
         let body = Body { results: RefCell::new(results), cancel, stop };
@@ -122,7 +122,7 @@ impl Driver {
     }
 
     /// A result is known here from now on.
-    fn complete(&self, lease: Lease, body: &Body, step: StepNo, result: &Json) {
+    fn complete(&self, lease: Lease, body: &Body, step: StepIndex, result: &Json) {
         checker::knows(&self.process, lease, step, result);
         let mut results = body.results.borrow_mut();
         let known = results.entry(step).or_insert_with(|| result.clone());

@@ -20,7 +20,7 @@ use std::{
 };
 
 use tasker_model::{
-    Json, Lease, StepNo, Target, TaskNo, Timestamp,
+    Json, Lease, StepIndex, Target, TaskNo, Timestamp,
     task_loop::{Message, Route, Routes},
 };
 
@@ -42,7 +42,7 @@ const ANSWER: Micros = 10 * SECOND;
 /// What a driver keeps of a task: the results, as its handlers see them.
 #[derive(Debug)]
 pub(crate) struct Body {
-    results: RefCell<BTreeMap<StepNo, Json>>,
+    results: RefCell<BTreeMap<StepIndex, Json>>,
     /// What it runs is not wanted any more.
     cancel: Rc<Signal>,
     /// What it runs is to come to an end.
@@ -66,7 +66,7 @@ struct Inbox {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Loan {
     lease: Lease,
-    step: StepNo,
+    step: StepIndex,
     attempt: u32,
 }
 
@@ -121,7 +121,7 @@ pub(crate) struct Process {
     hinted: Signal,
     /// The store may have given this worker tasks, or kept some for it, without its knowing.
     leases_unknown: Cell<bool>,
-    lent: RefCell<BTreeMap<(TaskNo, StepNo), Loan>>,
+    lent: RefCell<BTreeMap<(TaskNo, StepIndex), Loan>>,
     loan_returned: Signal,
     offered: Signal,
     offers_skipped: Cell<bool>,

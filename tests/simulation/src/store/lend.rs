@@ -1,7 +1,7 @@
 //! Steps that are lent.
 
 use tasker_model::{
-    Attempt, Entry, Failed, History, Kind, Lease, Offer, StepError, StepNo, TaskNo, TaskState, Timestamp,
+    Attempt, Entry, Failed, History, Kind, Lease, Offer, StepError, StepIndex, TaskNo, TaskState, Timestamp,
     task_loop::Withdrawal,
 };
 
@@ -58,7 +58,7 @@ impl Db {
             return Vec::new();
         }
         let open = self.offers.iter().filter(|(_, offer)| offer.taker.is_none() && takes(offer));
-        let mut open: Vec<(Timestamp, (TaskNo, StepNo))> =
+        let mut open: Vec<(Timestamp, (TaskNo, StepIndex))> =
             open.map(|(key, offer)| (offer.offered_at, *key)).collect();
         open.sort_unstable();
         open.truncate(limit);
@@ -119,19 +119,19 @@ impl Db {
     }
 
     /// `hand_back_offer.sql`
-    pub(crate) fn hand_back(&mut self, worker: i64, task: TaskNo, step: StepNo) {
+    pub(crate) fn hand_back(&mut self, worker: i64, task: TaskNo, step: StepIndex) {
         if let Some(offer) = self.offers.get_mut(&(task, step)).filter(|o| o.taker == Some(worker)) {
             offer.taker = None;
         }
     }
 
     /// `lent.sql`
-    pub(crate) fn lent(&self, worker: i64) -> Vec<(TaskNo, StepNo)> {
+    pub(crate) fn lent(&self, worker: i64) -> Vec<(TaskNo, StepIndex)> {
         self.offers.iter().filter(|(_, offer)| offer.owner == worker).map(|(key, _)| *key).collect()
     }
 
     /// `borrowed.sql`
-    pub(crate) fn borrowed(&self, worker: i64) -> Vec<(TaskNo, StepNo)> {
+    pub(crate) fn borrowed(&self, worker: i64) -> Vec<(TaskNo, StepIndex)> {
         self.offers.iter().filter(|(_, offer)| offer.taker == Some(worker)).map(|(key, _)| *key).collect()
     }
 
@@ -150,7 +150,7 @@ impl Db {
     }
 
     /// Whether an offer is of a task that its owner holds under its lease.
-    pub(crate) fn is_live(&self, key: (TaskNo, StepNo), offer: &OfferRow) -> bool {
+    pub(crate) fn is_live(&self, key: (TaskNo, StepIndex), offer: &OfferRow) -> bool {
         let run = &self.task(key.0).run;
         let over = run.over || run.state == TaskState::Cancelled;
         run.owner == Some(offer.owner) && run.lease == offer.lease && !over

@@ -10,7 +10,7 @@ mod record;
 
 use std::collections::BTreeMap;
 
-use tasker_model::{Command, Entry, Failure, History, Lease, StepNo, TaskNo, TaskState, Timestamp};
+use tasker_model::{Command, Entry, Failure, History, Lease, StepIndex, TaskNo, TaskState, Timestamp};
 
 pub(crate) use claim::Claimed;
 pub(crate) use lend::{Outcome, Taken};
@@ -57,8 +57,8 @@ pub(crate) struct StepRow {
 #[derive(Clone, Debug)]
 pub(crate) struct TaskRows {
     pub(crate) run: Run,
-    pub(crate) steps: BTreeMap<StepNo, StepRow>,
-    pub(crate) attempts: BTreeMap<(StepNo, u32), Failure>,
+    pub(crate) steps: BTreeMap<StepIndex, StepRow>,
+    pub(crate) attempts: BTreeMap<(StepIndex, u32), Failure>,
     /// It was set aside, and no operator has taken it up since.
     pub(crate) set_aside: bool,
     /// How often its lease was taken from a worker since the last note that it moved on. For the checker.
@@ -115,7 +115,7 @@ pub(crate) struct Db {
     pub(crate) tasks: Vec<TaskRows>,
     /// Worker `n` is at `n - 1`.
     pub(crate) workers: Vec<WorkerRow>,
-    pub(crate) offers: BTreeMap<(TaskNo, StepNo), OfferRow>,
+    pub(crate) offers: BTreeMap<(TaskNo, StepIndex), OfferRow>,
     pub(crate) commands: Vec<CommandRow>,
     pub(crate) audit: Vec<AuditRow>,
     commands_so_far: i64,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tasker_model::{
-    Command, CommandError, Entry, Fact, Kind, Lease, Progress, Rules, StepNo, TaskNo, TaskState, Timestamp,
-    task_loop::PendingCommand,
+    Command, CommandError, Entry, Fact, Kind, Lease, Progress, Rules, StepIndex, TaskNo, TaskState,
+    Timestamp, task_loop::PendingCommand,
 };
 
 use super::{AuditRow, CommandRow, Db, StepRow};
@@ -152,13 +152,20 @@ impl Db {
         }
     }
 
-    fn reopen(&mut self, task: TaskNo, step: StepNo) {
+    fn reopen(&mut self, task: TaskNo, step: StepIndex) {
         let attempts = self.task_mut(task).attempts.values_mut();
         let for_good = attempts.filter(|failure| failure.step == step && failure.retry_at.is_none());
         for_good.for_each(|failure| failure.reopened = true);
     }
 
-    fn settle(&mut self, task: TaskNo, step: StepNo, kind: Kind, result: tasker_model::Json, at: Timestamp) {
+    fn settle(
+        &mut self,
+        task: TaskNo,
+        step: StepIndex,
+        kind: Kind,
+        result: tasker_model::Json,
+        at: Timestamp,
+    ) {
         let entry = Entry { step, kind, attempt: 0, started_at: at, finished_at: at, result };
         self.task_mut(task).steps.entry(step).or_insert(StepRow { entry, unknown_to: None });
     }

@@ -24,7 +24,7 @@ pub(crate) enum Answered {
 
 /// A command that waits for somebody to follow it.
 #[derive(Clone, Debug)]
-pub(crate) struct Waiting {
+pub(crate) struct StoredCommand {
     pub id: i64,
     pub task: TaskNo,
     pub uuid: Uuid,
@@ -41,7 +41,7 @@ pub(crate) struct Waiting {
     pub audit: Option<i64>,
 }
 
-impl Waiting {
+impl StoredCommand {
     /// As the holder of the task gets it.
     pub(crate) fn pending(self) -> PendingCommand {
         let lease = Lease { task: self.task, epoch: self.epoch };
@@ -144,7 +144,7 @@ pub(crate) async fn forget(session: &mut Session, id: i64) -> Result<()> {
 }
 
 /// The commands this process can do something about: for tasks `worker` or nobody holds, or that are over.
-pub(crate) async fn waiting(connection: &mut Connection, worker: i64) -> Result<Vec<Waiting>> {
+pub(crate) async fn stored(connection: &mut Connection, worker: i64) -> Result<Vec<StoredCommand>> {
     let mut waiting = Vec::new();
     for row in connection.fetch(&sql::COMMANDS, values![worker]).await? {
         let (id, audit, uuid) = (row.int(0)?, row.maybe_int(7)?, row.uuid(5)?);
@@ -160,9 +160,9 @@ pub(crate) async fn waiting(connection: &mut Connection, worker: i64) -> Result<
     Ok(waiting)
 }
 
-fn read(row: &Row) -> Result<Waiting> {
+fn read(row: &Row) -> Result<StoredCommand> {
     let text = row.text(2)?;
-    Ok(Waiting {
+    Ok(StoredCommand {
         id: row.int(0)?,
         task: TaskNo(row.int(1)?),
         command: serde_json::from_str(text).map_err(|problem| {

@@ -7,10 +7,10 @@
 /// stands for the compensation of the step and not for the step.
 ///
 /// ```
-/// use tasker_model::StepNo;
+/// use tasker_model::StepIndex;
 ///
-/// let worker = StepNo::of(3);
-/// let second = StepNo::instance(3, 1);
+/// let worker = StepIndex::of(3);
+/// let second = StepIndex::instance(3, 1);
 /// assert_eq!((second.step(), second.index()), (3, Some(1)));
 /// assert_eq!((worker.step(), worker.index()), (3, None));
 /// assert!(worker < second);
@@ -21,14 +21,14 @@
 /// assert!(second < undo); // compensations come after all steps
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StepNo(u32);
+pub struct StepIndex(u32);
 
 const PLACE_BITS: u32 = 14;
 const PLACE: u32 = (1 << PLACE_BITS) - 1;
 const INSTANCES: u32 = (u16::MAX as u32) << PLACE_BITS;
 const COMPENSATION: u32 = 1 << 30;
 
-impl StepNo {
+impl StepIndex {
     /// The most instances one batch may have.
     pub const MAX_INSTANCES: u32 = u16::MAX as u32;
 
