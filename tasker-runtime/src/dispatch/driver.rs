@@ -211,7 +211,7 @@ impl Driver {
             Err(problem) => Err(problem.to_string()),
         };
         let message = match plan {
-            Ok(plan) => task_loop::Message::Claimed(body::read_back(claimed, plan)),
+            Ok(plan) => task_loop::Message::Claimed(Box::new(body::read_back(claimed, plan))),
             Err(cause) => {
                 tracing::warn!(task = %claimed.uuid, %cause, "task cannot run here");
                 let Claimed { lease, uuid: id, .. } = claimed;

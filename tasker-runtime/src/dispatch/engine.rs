@@ -2,13 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::{
+    sync::mpsc::UnboundedReceiver,
+    task::{AbortHandle, JoinHandle},
+};
 use uuid::Uuid;
 
 use super::{
     borrow::{self, Borrower},
     claimer::Claimer,
-    claims::{Claims, Room},
+    claims::{Claims, Hint, Room},
     command_loop::{CommandLoop, Commands},
     counters::Counters,
     driver::{self, Driver},
@@ -17,14 +20,13 @@ use super::{
     lend,
     listen::Listening,
     loans::Loans,
-    message::TaskLoops,
+    message::{Message, TaskLoops},
     notify::{Notification, Notifier},
     offers::Offers,
     permits::Permits,
     polling::Polling,
     prepare::Calls,
     pulse::Pulses,
-    running::Running,
     settings::Settings,
     shared::Shared,
     watch::Watchers,
@@ -32,7 +34,7 @@ use super::{
 use crate::{
     clock::Clock,
     handler::States,
-    model::{Served, task_loop::Message},
+    model::{Served, WorkerId, task_loop},
     orchestration::{activity, plans::CompiledTemplates, recover},
     registry::Registry,
     store::{self, Store, presence::Presence},
@@ -57,17 +59,27 @@ pub(crate) struct EngineConfig {
 
 /// A running engine.
 pub(crate) struct Engine {
+    parts: Parts,
+    loops: Loops,
+}
+
+/// What the loops of an engine are made of: what all use, and a handle to each that others speak to.
+struct Parts {
     shared: Arc<Shared>,
-    claims: Arc<Claims>,
-    commands: Arc<Commands>,
-    offers: Arc<Offers>,
-    calls: Calls,
-    watchers: Watchers,
-    counters: Arc<Counters>,
-    notifier: Notifier,
+    plans: Arc<CompiledTemplates>,
+    served: Served,
+    polling: Polling,
     pulses: Pulses,
     task_loops: TaskLoops,
-    loops: Loops,
+    claims: Arc<Claims>,
+    commands: Arc<Commands>,
+    workers: Arc<Workers>,
+    loans: Arc<Loans>,
+    offers: Arc<Offers>,
+    calls: Calls,
+    notifier: Notifier,
+    watchers: Watchers,
+    counters: Arc<Counters>,
 }
 
 /// What runs, by when it ends.
@@ -86,162 +98,91 @@ impl Engine {
         let EngineConfig { store, states, plans, queues, served, settings, clock, notifier, watchers } =
             config;
         let identity = Identity::new(plans.clone(), served.names());
-        let worker = {
-            let mut connection = store.writer().await?;
-            recover::take_back_expired(&mut connection, clock.now()).await?;
-            drop(connection);
-            recover::take_back_gone(&store, clock.now()).await?;
-            let mut connection = store.writer().await?;
-            recover::register(&mut connection, &identity.about(), clock.now(), settings.lease).await?
-        };
+        let worker = register(&store, &identity, &settings, &clock).await?;
         let presence = Presence::show(&store, worker);
         notifier.notify(Notification::Workers);
 
+        let polling = Polling::new(settings.wake, store.is_postgres());
+        let permits = Arc::new(Permits::new(settings.concurrency, &plans.registry().current()));
+        let (claims, hints) = Claims::new(settings.window, queues, served.clone());
+        let (task_loops, receivers) = TaskLoops::new(settings.holds);
         let shared = Arc::new(Shared::new(store, clock, settings, worker));
-        let polling = Polling::new(shared.settings.wake, shared.store.is_postgres());
-        let permits = Arc::new(Permits::new(shared.settings.concurrency, &plans.registry().current()));
-        let (claims, hints) = Claims::new(shared.settings.window, queues, served.clone());
-        let (commands, workers, loans): (Arc<Commands>, Arc<Workers>, Arc<Loans>) = Default::default();
-        let offers = Arc::new(Offers::new(loans.clone(), permits.clone()));
-        let (counters, running): (Arc<Counters>, Arc<Running>) = Default::default();
-        let calls =
-            Calls { shared: shared.clone(), states, permits: permits.clone(), running: running.clone() };
-
-        let (task_loops, receivers) = TaskLoops::new(shared.settings.holds);
-        let around = driver::Surroundings {
-            calls: calls.clone(),
-            plans: plans.clone(),
-            claims: claims.clone(),
-            commands: commands.clone(),
-            loans: loans.clone(),
-            offers: offers.clone(),
-            notifier: notifier.clone(),
-            watchers: watchers.clone(),
-            counters: counters.clone(),
-        };
-        let pulses = Pulses::new();
-        let drive = |receiver| {
-            let driver = Driver::new(around.clone(), task_loops.clone(), pulses.of("task loop"));
-            spawn(&pulses, "task loop", driver.run(receiver))
-        };
-        let drivers = receivers.into_iter().map(drive).collect();
-        let seen = (counters.clone(), polling.clone());
-        let beat = pulses.of("claimer");
-        let claimer = Claimer::new(shared.clone(), claims.clone(), hints, seen, (task_loops.clone(), beat));
-        let heartbeat = Heartbeat {
-            shared: shared.clone(),
-            identity,
-            workers: workers.clone(),
-            claims: claims.clone(),
-            permits: permits.clone(),
-            running,
-            notifier: notifier.clone(),
-            loops: task_loops.clone(),
-            presence,
-            pulses: pulses.clone(),
-        };
-        let command_loop = CommandLoop {
-            shared: shared.clone(),
-            commands: commands.clone(),
-            polling: polling.clone(),
-            plans: plans.clone(),
-            claims: claims.clone(),
-            loops: task_loops.clone(),
-            pulse: pulses.of("command loop"),
-        };
-        let borrower = borrow::Surroundings {
-            polling: polling.clone(),
+        let loans: Arc<Loans> = Arc::default();
+        let parts = Parts {
+            offers: Arc::new(Offers::new(loans.clone(), permits.clone())),
+            calls: Calls { shared: shared.clone(), states, permits, running: Arc::default() },
+            shared,
             plans,
             served,
-            offers: offers.clone(),
-            loans: loans.clone(),
-            notifier: notifier.clone(),
-            counters: counters.clone(),
-            pulse: pulses.of("borrower"),
-        };
-        let borrower = Borrower::new(calls.clone(), borrower);
-        let lend = lend::run(shared.clone(), loans.clone(), task_loops.clone(), pulses.of("lender"));
-        let look = file_changes::run(shared.clone(), loans.clone(), offers.clone(), permits);
-        let last = vec![
-            spawn(&pulses, "heartbeat", heartbeat.run()),
-            spawn(&pulses, "lender", lend),
-            spawn(&pulses, "look at the file", look),
-        ];
-        let mut first = vec![
-            spawn(&pulses, "command loop", command_loop.run()),
-            spawn(&pulses, "borrower", borrower.run()),
-        ];
-        if shared.settings.wake.listens() && shared.store.is_postgres() {
-            let (claims, commands, offers) = (claims.clone(), commands.clone(), offers.clone());
-            let listening =
-                Listening { shared: shared.clone(), polling, claims, commands, offers, loans, workers };
-            first.push(spawn(&pulses, "listener", listening.run()));
-        }
-        let loops = Loops { claimer: spawn(&pulses, "claimer", claimer.run()), drivers, first, last };
-        Ok(Self {
-            shared,
-            claims,
-            commands,
-            offers,
-            calls,
-            watchers,
-            counters,
-            notifier,
-            pulses,
+            polling,
+            pulses: Pulses::new(),
             task_loops,
-            loops,
-        })
+            claims,
+            commands: Arc::default(),
+            workers: Arc::default(),
+            loans,
+            notifier,
+            watchers,
+            counters: Arc::default(),
+        };
+        let loops = Loops {
+            last: parts.last(identity, presence),
+            drivers: parts.drivers(receivers),
+            claimer: parts.claimer(hints),
+            first: parts.first(),
+        };
+        Ok(Self { parts, loops })
     }
 
     /// Who watches what in this process.
     pub(crate) fn watchers(&self) -> &Watchers {
-        &self.watchers
+        &self.parts.watchers
     }
 
     /// What was done here since the start.
     pub(crate) fn counters(&self) -> &Counters {
-        &self.counters
+        &self.parts.counters
     }
 
     /// Returns once one of the loops has failed: this process is no worker any more.
     pub(crate) async fn broken(&self) {
-        self.pulses.broken().await;
+        self.parts.pulses.broken().await;
     }
 
     /// What runs here of the task.
     pub(crate) fn running_of(&self, task: Uuid) -> Vec<activity::Running> {
-        self.calls.running.of(task)
+        self.parts.calls.running.of(task)
     }
 
     /// Says that `queue` has work.
     pub(crate) fn queue_has_work(&self, queue: &str) {
-        self.claims.queue_has_work(queue);
+        self.parts.claims.queue_has_work(queue);
     }
 
     /// Says that an operator asked something of a task.
     pub(crate) fn command_pending(&self) {
-        self.commands.pending();
+        self.parts.commands.pending();
     }
 
     /// Goes on with the handlers that came: others are told of them, and what waits for them is looked at.
     pub(crate) async fn gain(&self, registry: &Registry) -> store::Result<()> {
-        self.calls.permits.add(registry);
-        let mut connection = self.shared.store.writer().await?;
-        recover::set_handlers(&mut connection, self.shared.worker(), &registry.keys()).await?;
-        self.offers.changed();
+        self.parts.calls.permits.add(registry);
+        let mut connection = self.parts.shared.store.writer().await?;
+        recover::set_handlers(&mut connection, self.parts.shared.worker(), &registry.keys()).await?;
+        self.parts.offers.changed();
         Ok(())
     }
 
     /// Reserves room for one task of this queue, to be handed over; `None` when there is none.
     pub(crate) fn reserve(&self, queue: &str) -> Option<Room> {
-        Room::reserve(&self.shared, &self.claims, &self.task_loops, queue)
+        Room::reserve(&self.parts.shared, &self.parts.claims, &self.parts.task_loops, queue)
     }
 
     /// Stops: claims nothing more, lets what runs come to an end for as long as the settings say, gives
     /// the rest back for others to claim at once. A database that does not answer is waited for ten seconds
     /// longer; then everything is dropped, and the lease runs out.
     pub(crate) async fn stop(self) -> store::Result<()> {
-        let shared = self.shared.clone();
+        let shared = self.parts.shared.clone();
         let Loops { claimer, drivers, first, last } = &self.loops;
         let all = drivers.iter().chain(first).chain(last).chain([claimer]);
         let all: Vec<_> = all.map(JoinHandle::abort_handle).collect();
@@ -255,12 +196,12 @@ impl Engine {
     }
 
     async fn give_everything_back(self) -> store::Result<()> {
-        let Self { shared, claims, notifier, task_loops, loops, .. } = self;
+        let Self { parts: Parts { shared, claims, notifier, task_loops, .. }, loops } = self;
         let Loops { claimer, drivers, first, last } = loops;
         shared.stopping.cancel();
         // The loops end by themselves; a panic in one of them was reported where it happened.
         let _ = claimer.await;
-        task_loops.all(|| Message::Drain);
+        task_loops.all(|| task_loop::Message::Drain);
         let drained = async {
             for part in drivers.into_iter().chain(first) {
                 let _ = part.await;
@@ -268,7 +209,7 @@ impl Engine {
         };
         let mut drained = std::pin::pin!(drained);
         if tokio::time::timeout(shared.settings.drain, &mut drained).await.is_err() {
-            task_loops.all(|| Message::GiveBack);
+            task_loops.all(|| task_loop::Message::GiveBack);
             drained.await;
         }
         shared.over.cancel();
@@ -294,4 +235,112 @@ fn spawn(
     work: impl Future<Output = ()> + Send + 'static,
 ) -> JoinHandle<()> {
     tokio::spawn(pulses.clone().watch(name, work))
+}
+
+/// Frees what processes that are gone held, and registers this one.
+async fn register(
+    store: &Store,
+    identity: &Identity,
+    settings: &Settings,
+    clock: &Clock,
+) -> store::Result<WorkerId> {
+    recover::take_back_expired(&mut store.writer().await?, clock.now()).await?;
+    recover::take_back_gone(store, clock.now()).await?;
+    let mut connection = store.writer().await?;
+    recover::register(&mut connection, &identity.about(), clock.now(), settings.lease).await
+}
+
+impl Parts {
+    fn drivers(&self, receivers: Vec<UnboundedReceiver<Message>>) -> Vec<JoinHandle<()>> {
+        let around = driver::Surroundings {
+            calls: self.calls.clone(),
+            plans: self.plans.clone(),
+            claims: self.claims.clone(),
+            commands: self.commands.clone(),
+            loans: self.loans.clone(),
+            offers: self.offers.clone(),
+            notifier: self.notifier.clone(),
+            watchers: self.watchers.clone(),
+            counters: self.counters.clone(),
+        };
+        let drive = |receiver| {
+            let pulse = self.pulses.of("task loop");
+            let driver = Driver::new(around.clone(), self.task_loops.clone(), pulse);
+            spawn(&self.pulses, "task loop", driver.run(receiver))
+        };
+        receivers.into_iter().map(drive).collect()
+    }
+
+    fn claimer(&self, hints: UnboundedReceiver<Hint>) -> JoinHandle<()> {
+        let seen = (self.counters.clone(), self.polling.clone());
+        let told = (self.task_loops.clone(), self.pulses.of("claimer"));
+        let claimer = Claimer::new(self.shared.clone(), self.claims.clone(), hints, seen, told);
+        spawn(&self.pulses, "claimer", claimer.run())
+    }
+
+    /// The loops that end when the engine is told to stop.
+    fn first(&self) -> Vec<JoinHandle<()>> {
+        let command_loop = CommandLoop {
+            shared: self.shared.clone(),
+            commands: self.commands.clone(),
+            polling: self.polling.clone(),
+            plans: self.plans.clone(),
+            claims: self.claims.clone(),
+            loops: self.task_loops.clone(),
+            pulse: self.pulses.of("command loop"),
+        };
+        let around = borrow::Surroundings {
+            polling: self.polling.clone(),
+            plans: self.plans.clone(),
+            served: self.served.clone(),
+            offers: self.offers.clone(),
+            loans: self.loans.clone(),
+            notifier: self.notifier.clone(),
+            counters: self.counters.clone(),
+            pulse: self.pulses.of("borrower"),
+        };
+        let borrower = Borrower::new(self.calls.clone(), around);
+        let mut first = vec![
+            spawn(&self.pulses, "command loop", command_loop.run()),
+            spawn(&self.pulses, "borrower", borrower.run()),
+        ];
+        if self.shared.settings.wake.listens() && self.shared.store.is_postgres() {
+            let listening = Listening {
+                shared: self.shared.clone(),
+                polling: self.polling.clone(),
+                claims: self.claims.clone(),
+                commands: self.commands.clone(),
+                offers: self.offers.clone(),
+                loans: self.loans.clone(),
+                workers: self.workers.clone(),
+            };
+            first.push(spawn(&self.pulses, "listener", listening.run()));
+        }
+        first
+    }
+
+    /// The loops that end once nothing is held or on loan any more.
+    fn last(&self, identity: Identity, presence: Presence) -> Vec<JoinHandle<()>> {
+        let Self { shared, loans, offers, calls, pulses, .. } = self;
+        let heartbeat = Heartbeat {
+            shared: shared.clone(),
+            identity,
+            workers: self.workers.clone(),
+            claims: self.claims.clone(),
+            permits: calls.permits.clone(),
+            running: calls.running.clone(),
+            notifier: self.notifier.clone(),
+            loops: self.task_loops.clone(),
+            presence,
+            pulses: pulses.clone(),
+        };
+        let (loops, pulse) = (self.task_loops.clone(), pulses.of("lender"));
+        let lend = lend::run(shared.clone(), loans.clone(), loops, pulse);
+        let look = file_changes::run(shared.clone(), loans.clone(), offers.clone(), calls.permits.clone());
+        vec![
+            spawn(pulses, "heartbeat", heartbeat.run()),
+            spawn(pulses, "lender", lend),
+            spawn(pulses, "look at the file", look),
+        ]
+    }
 }

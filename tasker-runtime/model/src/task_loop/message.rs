@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug)]
 pub enum Message<B> {
     /// This task is now held here.
-    Claimed(ClaimedTask<B>),
+    Claimed(Box<ClaimedTask<B>>),
     /// This task is now held here and cannot run here.
     Unrunnable(Unrunnable),
     /// The store says that this task is held here.

@@ -106,7 +106,7 @@ impl<B> TaskLoop<B> {
     /// Folds `message`, which arrived at `now`.
     pub fn handle(&mut self, message: Message<B>, now: Timestamp) {
         match message {
-            Message::Claimed(claimed) => self.claimed(claimed, now),
+            Message::Claimed(claimed) => self.claimed(*claimed, now),
             Message::Unrunnable(task) => self.unrunnable(task, now),
             Message::StrayLease(lease) => self.stray_lease(lease),
             Message::AttemptEnded(ended) => self.attempt_ended(ended),

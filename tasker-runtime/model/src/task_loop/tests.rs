@@ -43,7 +43,7 @@ fn routes(here: bool) -> Arc<Routes> {
 fn claimed(lease: Lease, takeovers: u32, here: bool) -> Message<()> {
     let routes = routes(here);
     let progress = Progress::new(routes.rules.clone());
-    Message::Claimed(ClaimedTask { lease, id: Uuid::nil(), takeovers, routes, progress, body: () })
+    Message::Claimed(Box::new(ClaimedTask { lease, id: Uuid::nil(), takeovers, routes, progress, body: () }))
 }
 
 fn attempt(lease: Lease, step: u32, number: u32) -> Attempt {

@@ -118,7 +118,14 @@ impl Driver {
             results.map(|entry| (entry.step, entry.result.clone())).collect();
         let (cancel, stop) = (Signal::for_good(), Signal::for_good());
         let body = Body { results: RefCell::new(results), cancel, stop };
-        Message::Claimed(ClaimedTask { lease, id: Default::default(), takeovers, routes, progress, body })
+        Message::Claimed(Box::new(ClaimedTask {
+            lease,
+            id: Default::default(),
+            takeovers,
+            routes,
+            progress,
+            body,
+        }))
     }
 
     /// A result is known here from now on.
