@@ -17,7 +17,7 @@ use super::{
     share,
 };
 use crate::{
-    model::{Command, CommandError, Fact, Lease, Progress, Rules, TaskNo, TaskState, Timestamp},
+    model::{Command, CommandError, Fact, Lease, Moved, Progress, Rules, TaskNo, TaskState, Timestamp},
     store::{self, Connection, Result, sql, values},
 };
 
@@ -190,17 +190,22 @@ async fn follow(
         let _ = progress.apply_at(no, &event, at);
     }
     let moved = progress.after_command(command, locked.state, locked.cause, known.whole, now);
-    let (state, due) = (moved.state, moved.due.as_micros());
-    let (code, over) = (i64::from(state.code()), state.is_final());
+    let state = moved.state;
+    put(connection, locked.task, moved, now).await?;
+    Ok(Asked::Done(state))
+}
+
+/// Puts a locked task that nobody holds where a command led it.
+async fn put(connection: &mut Connection, task: TaskNo, moved: Moved, now: Timestamp) -> Result<()> {
+    let (code, over, due) = (i64::from(moved.state.code()), moved.state.is_final(), moved.due.as_micros());
     let (owner, finished) = (over.then_some(0), over.then_some(now.as_micros()));
-    let values = values![locked.task.0, code, due, owner, finished, moved.cause.as_deref()];
+    let values = values![task.0, code, due, owner, finished, moved.cause.as_deref()];
     connection.execute(&sql::SET_RUN, values).await?;
     if over {
         // What its last holder lent comes to nobody any more.
-        share::drop_of(connection, &[locked.task]).await?;
+        share::drop_of(connection, &[task]).await?;
     }
-    connection.execute(&sql::RESOLVE_DEAD_LETTER, values![locked.task.0, now.as_micros()]).await?;
-    Ok(Asked::Done(state))
+    connection.execute(&sql::RESOLVE_DEAD_LETTER, values![task.0, now.as_micros()]).await.map(drop)
 }
 
 /// Leaves `command`, which stands in `line` of the audit trail, to the holder of the task.
