@@ -150,7 +150,9 @@ impl FromStr for Cursor {
     type Err = BadCursor;
 
     fn from_str(text: &str) -> std::result::Result<Self, BadCursor> {
-        let digits = text.strip_prefix(PREFIX).filter(|digits| digits.len() == 16).ok_or(BadCursor)?;
+        let sixteen =
+            |digits: &&str| digits.len() == 16 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let digits = text.strip_prefix(PREFIX).filter(sixteen).ok_or(BadCursor)?;
         let number = u64::from_str_radix(digits, 16).map_err(|_| BadCursor)?.cast_signed() ^ MASK;
         if number > 0 { Ok(Self(TaskNo(number))) } else { Err(BadCursor) }
     }
@@ -245,7 +247,7 @@ mod tests {
             assert_eq!(cursor.to_string().parse(), Ok(cursor));
             assert_ne!(cursor.to_string(), format!("{PREFIX}{number:016x}"), "nobody is to count with it");
         }
-        for text in ["", "t", "t12", "5", "t0000000000000000", "tzzzzzzzzzzzzzzzz", &format!("t{MASK:016x}")]
+        for text in ["", "t", "t12", "5", "t+5bd1e9959e3779b", "tzzzzzzzzzzzzzzzz", &format!("t{MASK:016x}")]
         {
             assert_eq!(text.parse::<Cursor>(), Err(BadCursor), "{text}");
         }
