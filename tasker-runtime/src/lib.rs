@@ -55,12 +55,16 @@
 //! | [`store`] | SQLite and PostgreSQL behind one seam |
 //! | [`config`] and [`clock`] | the settings and the time of a process |
 //!
-//! A task comes in by `orchestration/submit.rs` and waits in the row that is its queue. `dispatch/take.rs` claims
-//! it for a process (`orchestration/claim.rs`); `dispatch/hold.rs` folds its journal (`model/progress.rs`), calls
-//! what is ready (`dispatch/call.rs`) and writes everything that came back meanwhile in one statement
-//! (`orchestration/record.rs`). Steps go from one to the next in memory: there is no write per step but the row
-//! of the journal. What this process cannot run is lent to others (`orchestration/share.rs`); a lease that ran
-//! out makes a task due again (`orchestration/recover.rs`), and nothing else recovers.
+//! A task comes in by `orchestration/submit.rs`, together with all that arrive at the same moment
+//! (`dispatch/submitter.rs`), and waits in the row that is its queue. `dispatch/claimer.rs` claims it for a process
+//! (`orchestration/claim.rs`). A task loop (`model/task_loop`, pure: messages and time in, what is to be done out)
+//! alone knows its progress, a fold over its journal (`model/progress.rs`). `dispatch/driver.rs` drives the loop:
+//! it calls what is ready (`dispatch/call.rs`) and writes everything that came back meanwhile in one statement
+//! (`orchestration/record.rs`, on the one way into the journal, `orchestration/append.rs`). Steps go from one to the
+//! next in memory: there is no write per step but the row of the journal. What this process cannot run is lent to
+//! others (`dispatch/lend.rs`, `dispatch/borrow.rs`); a lease that ran out makes a task due again
+//! (`orchestration/recover.rs`), and nothing else recovers. Because the heart is pure, `tests/simulation` drives
+//! whole fleets of it through a hundred thousand histories in a minute.
 
 // Expanded code says `::tasker_runtime`, in this crate as well.
 #[allow(unused_extern_crates)]

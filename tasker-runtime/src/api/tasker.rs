@@ -232,6 +232,27 @@ impl Tasker {
         Some(self.inner.plans.get(known.number).await.ok()?.rules().name(no))
     }
 
+    /// Returns once a part of this process's engine has failed, which is a fault in it: it renews its leases no
+    /// longer, so that others go on with its tasks. Stop it then, and start it anew. A process that runs nothing
+    /// waits here for ever.
+    ///
+    /// ```
+    /// # use tasker_runtime::Tasker;
+    /// # async fn serve(tasker: Tasker, shutdown: impl Future<Output = ()>) -> Result<(), tasker_runtime::store::Error> {
+    /// tokio::select! {
+    ///     () = shutdown => {}
+    ///     () = tasker.broken() => eprintln!("starting anew"),
+    /// }
+    /// tasker.stop().await
+    /// # }
+    /// ```
+    pub async fn broken(&self) {
+        match &self.inner.engine {
+            Some(engine) => engine.broken().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Stops taking work, lets what runs come to an end for as long as the settings say (5 s by default)
     /// and gives the rest back. The last handle stops; with others around this returns at once.
     ///

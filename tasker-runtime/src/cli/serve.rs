@@ -25,11 +25,18 @@ impl Serve {
         let shown = printable(&database.to_string()).into_owned();
         output::say!("{} {templates} templates on {shown}; stop with Ctrl-C", output::green("running"));
         tasker.warnings().iter().for_each(|warning| output::warn(warning));
-        signals.stop().await;
+        let broken = signals.unless_stopped(tasker.broken()).await.is_some();
         output::say!(
             "stopping: waiting for running handlers; a second signal after two seconds stops at once"
         );
-        super::stopped(tasker, patience).await
+        let stopped = super::stopped(tasker, patience).await;
+        if broken {
+            return Err(Failure::run(
+                "a part of this worker failed, as the log says; it gave back what it could",
+            )
+            .try_this("start it again: tasker serve"));
+        }
+        stopped
     }
 }
 

@@ -30,6 +30,7 @@ use super::{
     offers::Offers,
     polling::Polling,
     prepare::Calls,
+    pulse::Pulse,
     shared::Shared,
 };
 use crate::{
@@ -67,6 +68,7 @@ pub(crate) struct Surroundings {
     pub loans: Arc<Loans>,
     pub notifier: Notifier,
     pub counters: Arc<Counters>,
+    pub pulse: Pulse,
 }
 
 /// Runs what others offer.
@@ -112,6 +114,7 @@ impl Borrower {
     pub(crate) async fn run(mut self) {
         let mut arrived = Vec::new();
         loop {
+            self.around.pulse.rest();
             tokio::select! {
                 () = self.shared.stopping.cancelled() => break,
                 _ = self.done.recv_many(&mut arrived, BATCH) => self.give_back(arrived.drain(..)).await,
@@ -136,6 +139,7 @@ impl Borrower {
 
     /// Takes what is on offer and can run here now.
     async fn take(&mut self) {
+        self.around.pulse.beat();
         if self.worker != self.shared.worker() {
             // Taken for dead meanwhile: what it had on loan is on offer again.
             self.worker = self.shared.worker();
@@ -316,6 +320,7 @@ impl Borrower {
 
     /// Records what came of borrowed steps, all that came back together, and tells their holders.
     async fn give_back(&mut self, arrived: impl Iterator<Item = (u64, AttemptEnded)>) {
+        self.around.pulse.beat();
         let mut outcomes = Vec::new();
         for (loan, ended) in arrived {
             outcomes.extend(self.outcome(loan, ended).await);
@@ -368,6 +373,7 @@ impl Borrower {
             match (part, recorded.await) {
                 (_, Ok(written)) => self.tell(part, &written),
                 (_, Err(error)) if error.is_transient() => {
+                    self.around.pulse.beat();
                     self.trouble.wait(&error).await;
                     parts.push(part);
                 }

@@ -94,16 +94,20 @@ impl Call {
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> StepError {
-    let message = panic
+    StepError::retryable("PANIC", format!("the handler panicked: {}", panic_message(panic)))
+}
+
+/// What a panic said.
+pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
+    panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a value that is no text".to_owned());
-    StepError::retryable("PANIC", format!("the handler panicked: {message}"))
+        .unwrap_or_else(|| "a value that is no text".to_owned())
 }
 
-/// A handler's future whose panics are results.
-struct Caught<F>(F);
+/// A future whose panics are results.
+pub(super) struct Caught<F>(pub(super) F);
 
 impl<F: Future + Unpin> Future for Caught<F> {
     type Output = Result<F::Output, Box<dyn Any + Send>>;

@@ -13,6 +13,7 @@ use super::{
     counters::Counters,
     message::TaskLoops,
     polling::Polling,
+    pulse::Pulse,
     shared::Shared,
 };
 use crate::{
@@ -29,6 +30,7 @@ pub(crate) struct Claimer {
     polling: Polling,
     session: Session,
     loops: TaskLoops,
+    pulse: Pulse,
     /// Queues somebody says have work.
     hints: UnboundedReceiver<Hint>,
     /// When queues have tasks that are due next, as far as was seen at the last look.
@@ -43,7 +45,7 @@ impl Claimer {
         claims: Arc<Claims>,
         hints: UnboundedReceiver<Hint>,
         (counters, polling): (Arc<Counters>, Polling),
-        loops: TaskLoops,
+        (loops, pulse): (TaskLoops, Pulse),
     ) -> Self {
         Self {
             session: shared.store.session(),
@@ -52,6 +54,7 @@ impl Claimer {
             counters,
             polling,
             loops,
+            pulse,
             hints,
             due: BTreeMap::new(),
             size: ClaimSize::default(),
@@ -64,6 +67,7 @@ impl Claimer {
         let mut queues = self.claims.queues().to_vec();
         let mut poll = self.next_poll();
         while !stopping.is_cancelled() {
+            self.pulse.beat();
             if self.claims.take_leases_unknown() && self.look_after().await.is_err() {
                 // Claiming will not do either, and says why.
                 self.claims.leases_unknown();
@@ -71,10 +75,12 @@ impl Claimer {
             let more = self.claim_from(&queues).await;
             if !more.is_empty() {
                 queues = more;
+                self.pulse.rest();
                 self.room().await;
                 continue;
             }
             let next = self.due.values().copied().fold(poll, Timestamp::min);
+            self.pulse.rest();
             queues = tokio::select! {
                 () = stopping.cancelled() => break,
                 hint = self.hints.recv() => match hint {
@@ -153,6 +159,7 @@ impl Claimer {
     async fn claim_from(&mut self, queues: &[String]) -> Vec<String> {
         let mut more = Vec::new();
         for queue in queues {
+            self.pulse.beat();
             self.due.remove(queue);
             let limit = self.size.within(self.claims.free().min(self.shared.settings.claim));
             if limit == 0 {

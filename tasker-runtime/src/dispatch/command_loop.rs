@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
 
-use super::{backoff::Backoff, claims::Claims, message::TaskLoops, polling::Polling, shared::Shared};
+use super::{
+    backoff::Backoff, claims::Claims, message::TaskLoops, polling::Polling, pulse::Pulse, shared::Shared,
+};
 use crate::{
     model::task_loop::Message,
     orchestration::{
@@ -36,6 +38,7 @@ pub(crate) struct CommandLoop {
     pub plans: Arc<CompiledTemplates>,
     pub claims: Arc<Claims>,
     pub loops: TaskLoops,
+    pub pulse: Pulse,
 }
 
 impl CommandLoop {
@@ -43,11 +46,13 @@ impl CommandLoop {
     pub(crate) async fn run(self) {
         let mut trouble = Backoff::new("commands wait for the database");
         loop {
+            self.pulse.rest();
             tokio::select! {
                 () = self.shared.stopping.cancelled() => break,
                 () = self.commands.0.notified() => {}
                 () = self.shared.clock.sleep(self.polling.pause(LOOK)) => {}
             }
+            self.pulse.beat();
             match self.pass_on().await {
                 Ok(()) => trouble.reset(),
                 Err(error) => trouble.wait(&error).await,

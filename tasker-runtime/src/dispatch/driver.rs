@@ -23,6 +23,7 @@ use super::{
     notify::{Notification, Notifier},
     offers::Offers,
     prepare::Calls,
+    pulse::Pulse,
     shared::Shared,
     watch::{Update, Watchers},
 };
@@ -68,18 +69,20 @@ pub(crate) struct Driver {
     /// Where the attempts it starts report to.
     loops: TaskLoops,
     tasks: TaskLoop<TaskBody>,
+    pulse: Pulse,
     writing: Backoff,
     other: Backoff,
 }
 
 impl Driver {
-    pub(crate) fn new(around: Surroundings, loops: TaskLoops) -> Self {
+    pub(crate) fn new(around: Surroundings, loops: TaskLoops, pulse: Pulse) -> Self {
         let shared = around.calls.shared.clone();
         Self {
             session: shared.store.session(),
             shared,
             around,
             loops,
+            pulse,
             tasks: TaskLoop::default(),
             writing: Backoff::new("results wait for the database"),
             other: Backoff::new("what is to be said of held tasks waits for the database"),
@@ -90,6 +93,7 @@ impl Driver {
     pub(crate) async fn run(mut self, mut messages: UnboundedReceiver<Message>) {
         let mut arrived = Vec::with_capacity(BATCH);
         while self.arrive(&mut messages, &mut arrived).await {
+            self.pulse.beat();
             for message in arrived.drain(..) {
                 self.fold(message).await;
             }
@@ -108,6 +112,7 @@ impl Driver {
             if self.tasks.is_drained() {
                 break;
             }
+            self.pulse.rest();
         }
     }
 
@@ -274,7 +279,7 @@ impl Driver {
         while !leases.is_empty() {
             let (worker, now) = (self.shared.worker(), self.now());
             match record::set_aside(&mut self.session, worker, leases, now, reason).await {
-                Err(error) if error.is_transient() => self.writing.wait(&error).await,
+                Err(error) if error.is_transient() => self.wait(&error).await,
                 Err(error) => {
                     tracing::error!(%error, tasks = leases.len(), "dead letters could not be written");
                     break;
@@ -288,7 +293,7 @@ impl Driver {
     async fn withdraw(&mut self, withdrawals: &[Withdrawal]) {
         while !withdrawals.is_empty() {
             match share::withdraw_of(&mut self.session, withdrawals).await {
-                Err(error) if error.is_transient() => self.writing.wait(&error).await,
+                Err(error) if error.is_transient() => self.wait(&error).await,
                 Err(error) => {
                     self.other.note(&error);
                     break;
@@ -313,7 +318,7 @@ impl Driver {
                     self.count(batch, &exceptions);
                     return exceptions;
                 }
-                Err(error) if error.is_transient() => self.writing.wait(&error).await,
+                Err(error) if error.is_transient() => self.wait(&error).await,
                 Err(error) => {
                     // Nothing of the batch is known to be written: all of it is read again.
                     tracing::error!(%error, "results could not be recorded; their tasks are read again");
@@ -431,7 +436,7 @@ impl Driver {
         while let Err(error) = offered.as_ref()
             && error.is_transient()
         {
-            self.writing.wait(error).await;
+            self.wait(error).await;
             offered = share::offer(&mut self.session, self.shared.worker(), &offers).await;
         }
         if let Err(error) = offered {
@@ -443,6 +448,13 @@ impl Driver {
         }
         self.around.notifier.notify(Notification::Offer);
         self.around.offers.changed();
+    }
+
+    /// Waits until a database is asked again that did not do its part. It answered, so the loop is not stuck.
+    async fn wait(&mut self, error: &store::Error) {
+        self.pulse.beat();
+        self.writing.wait(error).await;
+        self.pulse.beat();
     }
 
     fn now(&self) -> Timestamp {

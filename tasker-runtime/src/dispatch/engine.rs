@@ -23,6 +23,7 @@ use super::{
     permits::Permits,
     polling::Polling,
     prepare::Calls,
+    pulse::Pulses,
     running::Running,
     settings::Settings,
     shared::Shared,
@@ -64,6 +65,7 @@ pub(crate) struct Engine {
     watchers: Watchers,
     counters: Arc<Counters>,
     notifier: Notifier,
+    pulses: Pulses,
     task_loops: TaskLoops,
     loops: Loops,
 }
@@ -117,10 +119,15 @@ impl Engine {
             watchers: watchers.clone(),
             counters: counters.clone(),
         };
-        let drive = |receiver| tokio::spawn(Driver::new(around.clone(), task_loops.clone()).run(receiver));
+        let pulses = Pulses::new();
+        let drive = |receiver| {
+            let driver = Driver::new(around.clone(), task_loops.clone(), pulses.of("task loop"));
+            spawn(&pulses, "task loop", driver.run(receiver))
+        };
         let drivers = receivers.into_iter().map(drive).collect();
         let seen = (counters.clone(), polling.clone());
-        let claimer = Claimer::new(shared.clone(), claims.clone(), hints, seen, task_loops.clone());
+        let beat = pulses.of("claimer");
+        let claimer = Claimer::new(shared.clone(), claims.clone(), hints, seen, (task_loops.clone(), beat));
         let heartbeat = Heartbeat {
             shared: shared.clone(),
             identity,
@@ -131,6 +138,7 @@ impl Engine {
             notifier: notifier.clone(),
             loops: task_loops.clone(),
             presence,
+            pulses: pulses.clone(),
         };
         let command_loop = CommandLoop {
             shared: shared.clone(),
@@ -139,6 +147,7 @@ impl Engine {
             plans: plans.clone(),
             claims: claims.clone(),
             loops: task_loops.clone(),
+            pulse: pulses.of("command loop"),
         };
         let borrower = borrow::Surroundings {
             polling: polling.clone(),
@@ -148,22 +157,40 @@ impl Engine {
             loans: loans.clone(),
             notifier: notifier.clone(),
             counters: counters.clone(),
+            pulse: pulses.of("borrower"),
         };
         let borrower = Borrower::new(calls.clone(), borrower);
+        let lend = lend::run(shared.clone(), loans.clone(), task_loops.clone(), pulses.of("lender"));
+        let look = file_changes::run(shared.clone(), loans.clone(), offers.clone(), permits);
         let last = vec![
-            tokio::spawn(heartbeat.run()),
-            tokio::spawn(lend::run(shared.clone(), loans.clone(), task_loops.clone())),
-            tokio::spawn(file_changes::run(shared.clone(), loans.clone(), offers.clone(), permits)),
+            spawn(&pulses, "heartbeat", heartbeat.run()),
+            spawn(&pulses, "lender", lend),
+            spawn(&pulses, "look at the file", look),
         ];
-        let mut first = vec![tokio::spawn(command_loop.run()), tokio::spawn(borrower.run())];
+        let mut first = vec![
+            spawn(&pulses, "command loop", command_loop.run()),
+            spawn(&pulses, "borrower", borrower.run()),
+        ];
         if shared.settings.wake.listens() && shared.store.is_postgres() {
             let (claims, commands, offers) = (claims.clone(), commands.clone(), offers.clone());
             let listening =
                 Listening { shared: shared.clone(), polling, claims, commands, offers, loans, workers };
-            first.push(tokio::spawn(listening.run()));
+            first.push(spawn(&pulses, "listener", listening.run()));
         }
-        let loops = Loops { claimer: tokio::spawn(claimer.run()), drivers, first, last };
-        Ok(Self { shared, claims, commands, offers, calls, watchers, counters, notifier, task_loops, loops })
+        let loops = Loops { claimer: spawn(&pulses, "claimer", claimer.run()), drivers, first, last };
+        Ok(Self {
+            shared,
+            claims,
+            commands,
+            offers,
+            calls,
+            watchers,
+            counters,
+            notifier,
+            pulses,
+            task_loops,
+            loops,
+        })
     }
 
     /// Who watches what in this process.
@@ -174,6 +201,11 @@ impl Engine {
     /// What was done here since the start.
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Returns once one of the loops has failed: this process is no worker any more.
+    pub(crate) async fn broken(&self) {
+        self.pulses.broken().await;
     }
 
     /// What runs here of the task.
@@ -253,4 +285,13 @@ impl Engine {
         notifier.notify(Notification::Workers);
         Ok(())
     }
+}
+
+/// Runs a loop under the eyes of `pulses`.
+fn spawn(
+    pulses: &Pulses,
+    name: &'static str,
+    work: impl Future<Output = ()> + Send + 'static,
+) -> JoinHandle<()> {
+    tokio::spawn(pulses.clone().watch(name, work))
 }

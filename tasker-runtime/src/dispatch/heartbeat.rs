@@ -13,6 +13,7 @@ use super::{
     message::TaskLoops,
     notify::{Notification, Notifier},
     permits::Permits,
+    pulse::Pulses,
     running::Running,
     shared::Shared,
 };
@@ -71,6 +72,8 @@ pub(crate) struct Heartbeat {
     pub loops: TaskLoops,
     /// This process's sign of life, under its number as a worker.
     pub presence: Presence,
+    /// Whether the leases are worth renewing.
+    pub pulses: Pulses,
 }
 
 /// What others know of what runs here.
@@ -86,6 +89,7 @@ impl Heartbeat {
         let shared = self.shared.clone();
         let period = shared.settings.lease / 3;
         let mut trouble = Backoff::new("the lease could not be renewed");
+        let mut stuck = Backoff::new("the lease is not renewed");
         let mut told = self.nothing_told();
         // The first beat only looks around: who else is there?
         let mut next = shared.clock.now() + period;
@@ -95,6 +99,7 @@ impl Heartbeat {
         loop {
             tokio::select! {
                 () = shared.over.cancelled() => break,
+                () = self.pulses.broken() => break,
                 () = self.workers.0.notified() => {
                     if let Err(error) = self.look_around().await {
                         tracing::debug!(%error, "the next beat sees who else is there");
@@ -105,6 +110,11 @@ impl Heartbeat {
             }
             // Counted from the beginning: one that takes long makes the next one no later.
             next = shared.clock.now() + period;
+            if let Some(name) = self.pulses.stuck(shared.settings.lease) {
+                // Others may have better luck with its tasks.
+                stuck.note(&format!("the {name} has not got on for longer than a lease"));
+                continue;
+            }
             match self.beat(&mut told).await {
                 Ok(true) => trouble.reset(),
                 Ok(false) => {

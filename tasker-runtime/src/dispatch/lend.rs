@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{backoff::Backoff, loans::Loans, message::TaskLoops, shared::Shared};
+use super::{backoff::Backoff, loans::Loans, message::TaskLoops, pulse::Pulse, shared::Shared};
 use crate::{
     model::{
         Attempt,
@@ -26,10 +26,11 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// Brings home lent steps until nothing is held any more. While the engine stops, what others run for it may
 /// come to its end; what nobody has taken comes home at once.
-pub(crate) async fn run(shared: Arc<Shared>, loans: Arc<Loans>, loops: TaskLoops) {
+pub(crate) async fn run(shared: Arc<Shared>, loans: Arc<Loans>, loops: TaskLoops, pulse: Pulse) {
     let mut trouble = Backoff::new("lent steps wait for the database");
     let mut stopping = false;
     loop {
+        pulse.rest();
         tokio::select! {
             () = shared.over.cancelled() => return,
             () = shared.stopping.cancelled(), if !stopping => stopping = true,
@@ -41,6 +42,7 @@ pub(crate) async fn run(shared: Arc<Shared>, loans: Arc<Loans>, loops: TaskLoops
         if loans.is_empty() {
             continue;
         }
+        pulse.beat();
         let begun = Instant::now();
         let brought = async {
             if stopping {

@@ -55,7 +55,7 @@ impl Listening {
         loop {
             match tokio::time::timeout(SILENCE, listener.next()).await {
                 Ok(text) => {
-                    text?.lines().filter_map(Notification::from_text).for_each(|news| self.hear(news))
+                    text?.lines().filter_map(Notification::from_text).for_each(|news| self.hear(news));
                 }
                 Err(_) => listener.check().await?,
             }

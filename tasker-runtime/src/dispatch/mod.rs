@@ -26,6 +26,7 @@ mod backoff;
 mod counters;
 pub(crate) mod message;
 mod polling;
+mod pulse;
 pub(crate) mod settings;
 mod shared;
 

@@ -10,7 +10,7 @@ pub(crate) mod claim;
 pub(crate) mod commands;
 pub(crate) mod compiled;
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod isolation;
 pub(crate) mod journal;
 pub(crate) mod plans;

@@ -1,5 +1,7 @@
 //! Connections, and what becomes of a transaction whose caller stops waiting for its end.
 
+use std::time::Duration;
+
 use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection, pool::PoolConnection};
 use tokio::sync::OwnedMutexGuard;
 
@@ -8,6 +10,24 @@ use super::{
     db::{bind_postgres, bind_sqlite, postgres_rows, sqlite_rows},
 };
 use crate::model::Json;
+
+/// How long a PostgreSQL server may take to answer a statement. A connection on which nothing comes for so long is
+/// given up, as one is whose other end is gone without a word.
+const ANSWER: Duration = Duration::from_secs(30);
+
+async fn in_time<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(ANSWER, answer).await.unwrap_or_else(|_| Err(Error::timed_out()))
+}
+
+async fn postgres_written(c: &mut PgConnection, sql: &Statement, values: &[Value<'_>]) -> Result<u64> {
+    let done = bind_postgres(sql.postgres(), values).execute(c).await;
+    done.map(|done| done.rows_affected()).map_err(|error| Error::statement(sql, error))
+}
+
+async fn sqlite_written(c: &mut SqliteConnection, sql: &Statement, values: &[Value<'_>]) -> Result<u64> {
+    let done = bind_sqlite(sql.sqlite(), values).execute(c).await;
+    done.map(|done| done.rows_affected()).map_err(|error| Error::statement(sql, error))
+}
 
 /// A connection to run statements on, one at a time. Dropped in the middle of a transaction, as when nobody
 /// waits for its end any more, it leaves none behind.
@@ -107,8 +127,8 @@ impl Connection {
     /// Runs a statement and returns its rows.
     pub(crate) async fn fetch(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<Vec<Row>> {
         let rows = match &mut self.link {
-            Link::Pooled(connection) => postgres_rows(connection, sql, values).await,
-            Link::Postgres(connection) => postgres_rows(connection, sql, values).await,
+            Link::Pooled(connection) => in_time(postgres_rows(connection, sql, values)).await,
+            Link::Postgres(connection) => in_time(postgres_rows(connection, sql, values)).await,
             Link::Writer(writer) => sqlite_rows(&mut writer.connection, sql, values).await,
             Link::Reader(connection) => sqlite_rows(connection, sql, values).await,
         };
@@ -123,21 +143,12 @@ impl Connection {
     /// Runs one statement and returns how many rows it wrote.
     pub(crate) async fn execute(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<u64> {
         let written = match &mut self.link {
-            Link::Pooled(c) => {
-                bind_postgres(sql.postgres(), values).execute(&mut **c).await.map(|done| done.rows_affected())
-            }
-            Link::Postgres(c) => {
-                bind_postgres(sql.postgres(), values).execute(&mut **c).await.map(|done| done.rows_affected())
-            }
-            Link::Writer(writer) => bind_sqlite(sql.sqlite(), values)
-                .execute(&mut writer.connection)
-                .await
-                .map(|done| done.rows_affected()),
-            Link::Reader(c) => {
-                bind_sqlite(sql.sqlite(), values).execute(&mut **c).await.map(|done| done.rows_affected())
-            }
+            Link::Pooled(c) => in_time(postgres_written(c, sql, values)).await,
+            Link::Postgres(c) => in_time(postgres_written(c, sql, values)).await,
+            Link::Writer(writer) => sqlite_written(&mut writer.connection, sql, values).await,
+            Link::Reader(c) => sqlite_written(c, sql, values).await,
         };
-        self.note(written.map_err(|error| Error::statement(sql, error)))
+        self.note(written)
     }
 
     /// Runs a script that adds rows, all or none, and returns what it reports.

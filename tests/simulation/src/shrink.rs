@@ -51,10 +51,14 @@ fn candidates(from: &Scenario) -> Vec<Scenario> {
     with(&|scenario| scenario.commands.clear());
     with(&|scenario| scenario.faults.clear());
     for at in 0..from.commands.len() {
-        with(&|scenario| drop(scenario.commands.remove(at)));
+        with(&|scenario| {
+            scenario.commands.remove(at);
+        });
     }
     for at in 0..from.faults.len() {
-        with(&|scenario| drop(scenario.faults.remove(at)));
+        with(&|scenario| {
+            scenario.faults.remove(at);
+        });
     }
     for at in 0..from.workflows.len() {
         with(&|scenario| drop_last_step(scenario, at));

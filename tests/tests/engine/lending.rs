@@ -390,7 +390,7 @@ async fn pause_and_cancel_take_back_what_nobody_has_taken() {
                 }
             };
             tokio::select! {
-                answer = holder.ask(task, &command) => drop(answer.unwrap()),
+                answer = holder.operate(task, &command) => drop(answer.unwrap()),
                 () = passing => {}
             }
             in_state(&holder, task, state).await;

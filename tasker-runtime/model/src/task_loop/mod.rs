@@ -25,7 +25,7 @@ mod routes;
 #[allow(clippy::unwrap_used)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
@@ -52,7 +52,8 @@ const POSTPONED_BY: std::time::Duration = std::time::Duration::from_millis(50);
 /// The tasks of one loop. `B` is what the driver keeps of each task beside what is known here.
 #[derive(Debug)]
 pub struct TaskLoop<B> {
-    tasks: HashMap<TaskNo, ActiveTask<B>>,
+    /// In order, so that the same messages always lead to the same.
+    tasks: BTreeMap<TaskNo, ActiveTask<B>>,
     /// When the next retry of a task is due, for those that have one.
     due: BTreeSet<(Timestamp, TaskNo)>,
     /// Tasks that changed since the last round.
@@ -83,7 +84,7 @@ pub struct TaskLoop<B> {
 impl<B> Default for TaskLoop<B> {
     fn default() -> Self {
         Self {
-            tasks: HashMap::new(),
+            tasks: BTreeMap::new(),
             due: BTreeSet::new(),
             touched: Vec::new(),
             batch: Batch::default(),
@@ -154,7 +155,8 @@ impl<B> TaskLoop<B> {
         done.retain(|done| self.is_durable(done.attempt, exceptions));
         failed.retain(|failed| self.is_durable(failed.attempt, exceptions));
         (next.done, next.failed) = (done, failed);
-        for &task in exceptions.stale.iter().chain(&exceptions.lost) {
+        let excepted: BTreeSet<TaskNo> = exceptions.stale.iter().chain(&exceptions.lost).copied().collect();
+        for task in excepted {
             self.drop_task(task, exceptions.stale.contains(&task), now, &mut next);
         }
         for end in ends.iter().filter(|end| !end.keeps_hold() && exceptions.spare(end.lease.task)) {

@@ -262,3 +262,10 @@ pub(crate) fn drained(process: &Process) {
         format!("{held} tasks are held after everything was given back")
     });
 }
+
+/// A process could not give back everything; `calm`: nothing went wrong since it was told to.
+pub(crate) fn not_drained(process: &Process, calm: bool) {
+    promise(process, Promise::NoHoldLeaks, !calm, || {
+        format!("{} tasks could not be given back", process.held.get())
+    });
+}

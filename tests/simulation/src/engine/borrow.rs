@@ -222,7 +222,13 @@ impl Borrow {
 
     async fn hand_back(&mut self, task: TaskNo, step: StepNo) {
         let worker = self.worker;
-        let handed_back = self.process.ask("hand back", move |db| Ok(db.hand_back(worker, task, step))).await;
+        let handed_back = self
+            .process
+            .ask("hand back", move |db| {
+                db.hand_back(worker, task, step);
+                Ok(())
+            })
+            .await;
         self.loans_unknown |= handed_back.is_err();
     }
 }

@@ -48,7 +48,11 @@ async fn claim(me: &Rc<Process>, queue: usize, room: usize) -> Result<Vec<(Claim
     let mut histories = Vec::new();
     if !known.is_empty() {
         let dropped = known.clone();
-        me.ask("drop offers", move |db| Ok(db.drop_offers(&dropped))).await?;
+        me.ask("drop offers", move |db| {
+            db.drop_offers(&dropped);
+            Ok(())
+        })
+        .await?;
         let read = known.clone();
         let journals = me
             .ask("read journals", move |db| {

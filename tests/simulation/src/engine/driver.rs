@@ -60,12 +60,10 @@ impl Driver {
     async fn arrive(&self) -> Vec<Letter> {
         let inbox = &self.process.inboxes[self.at];
         loop {
-            let mut letters = inbox.letters.borrow_mut();
-            if !letters.is_empty() || self.tasks.has_more() {
-                let some = letters.len().min(BATCH);
-                return letters.drain(..some).collect();
+            let arrived = inbox.letters.borrow().len().min(BATCH);
+            if arrived > 0 || self.tasks.has_more() {
+                return inbox.letters.borrow_mut().drain(..arrived).collect();
             }
-            drop(letters);
             let due = self.tasks.next_due();
             if due.is_some_and(|due| due <= self.now()) {
                 return Vec::new();
@@ -84,7 +82,7 @@ impl Driver {
             Letter::Loop(message) => {
                 match &message {
                     Message::Drain => {
-                        self.tasks.bodies().for_each(|body| body.stop.give(&self.process.world))
+                        self.tasks.bodies().for_each(|body| body.stop.give(&self.process.world));
                     }
                     Message::GiveBack => self.tasks.bodies().for_each(|body| self.cancel(body)),
                     Message::LoanReturned(lease, LoanReturned::Done(entry)) => {
@@ -167,15 +165,23 @@ impl Driver {
                 self.process.ask("answer", move |db| Ok(db.record_facts(&command, &facts, at))).await
             }
             CommandAnswer::Refused(_) => self.process.ask("refuse", move |db| Ok(db.refuse(&command))).await,
-            CommandAnswer::Followed => {
-                self.process.ask("forget", move |db| Ok(db.forget(command.id))).await.map(|()| true)
-            }
+            CommandAnswer::Followed => self
+                .process
+                .ask("forget", move |db| {
+                    db.forget(command.id);
+                    Ok(())
+                })
+                .await
+                .map(|()| true),
         }
     }
 
     async fn let_go(&self, lease: Lease) {
         let (worker, now) = (self.process.worker.get(), self.now());
-        let let_go = self.process.ask("let go", move |db| Ok(db.let_go(worker, lease, now)));
+        let let_go = self.process.ask("let go", move |db| {
+            db.let_go(worker, lease, now);
+            Ok(())
+        });
         if let_go.await.is_err() {
             self.process.leases_unknown.set(true);
         }
@@ -187,7 +193,15 @@ impl Driver {
             loop {
                 let worker = self.process.worker.get();
                 checker::set_aside(&self.process, lease);
-                if self.process.ask("set aside", move |db| Ok(db.set_aside(worker, lease))).await.is_ok() {
+                if self
+                    .process
+                    .ask("set aside", move |db| {
+                        db.set_aside(worker, lease);
+                        Ok(())
+                    })
+                    .await
+                    .is_ok()
+                {
                     break;
                 }
                 self.process.world.sleep(100 * MS).await;
@@ -198,7 +212,15 @@ impl Driver {
     async fn withdraw(&self, withdrawals: Vec<Withdrawal>) {
         while !withdrawals.is_empty() {
             let rows = withdrawals.clone();
-            if self.process.ask("withdraw", move |db| Ok(db.withdraw_of(&rows))).await.is_ok() {
+            if self
+                .process
+                .ask("withdraw", move |db| {
+                    db.withdraw_of(&rows);
+                    Ok(())
+                })
+                .await
+                .is_ok()
+            {
                 return self.process.loan_returned.give(&self.process.world);
             }
             self.process.world.sleep(100 * MS).await;
@@ -229,7 +251,13 @@ impl Driver {
         self.give_back(&next.give_back).await;
         next.left.into_iter().for_each(|left| self.left(left));
         for lease in next.moved_on {
-            let _ = self.process.ask("moved on", move |db| Ok(db.note_progress(lease))).await;
+            let _ = self
+                .process
+                .ask("moved on", move |db| {
+                    db.note_progress(lease);
+                    Ok(())
+                })
+                .await;
         }
         for call in next.calls {
             self.start(call);
@@ -276,7 +304,15 @@ impl Driver {
         let rows: Vec<(Offer, usize)> = offers.iter().map(|offer| (offer.clone(), queue_of(offer))).collect();
         loop {
             let rows = rows.clone();
-            if self.process.ask("offer", move |db| Ok(db.offer(worker, &rows))).await.is_ok() {
+            if self
+                .process
+                .ask("offer", move |db| {
+                    db.offer(worker, &rows);
+                    Ok(())
+                })
+                .await
+                .is_ok()
+            {
                 break;
             }
             self.process.world.sleep(100 * MS).await;

@@ -85,7 +85,11 @@ async fn pass_commands(me: &Rc<Process>) -> Result<()> {
         let (rules, whole) =
             (me.routes[template].rules.clone(), me.spec.has[template].iter().all(|has| *has));
         let now = me.now();
-        me.ask("follow", move |db| Ok(db.follow_left(waiting.pending.id, &rules, whole, now))).await?;
+        me.ask("follow", move |db| {
+            db.follow_left(waiting.pending.id, &rules, whole, now);
+            Ok(())
+        })
+        .await?;
         me.hinted.give(&me.world);
     }
     Ok(())

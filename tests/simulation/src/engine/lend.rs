@@ -32,7 +32,11 @@ pub(super) async fn bring_home(process: Rc<Process>) {
 async fn bring(me: &Rc<Process>, stopping: bool) -> Result<()> {
     let worker = me.worker.get();
     if stopping {
-        me.ask("withdraw", move |db| Ok(db.withdraw(worker))).await?;
+        me.ask("withdraw", move |db| {
+            db.withdraw(worker);
+            Ok(())
+        })
+        .await?;
     }
     // In this order: what is lent from now on may be missing among the offers, and is not back for that.
     let mut returned: Vec<Loan> = me.lent.borrow().values().copied().collect();

@@ -52,7 +52,12 @@ async fn record_one_task(
     exceptions: &mut Exceptions,
 ) -> Result<()> {
     let done = part.done.clone();
-    process.ask("append results", move |db| Ok(db.append_results(worker, &done))).await?;
+    process
+        .ask("append results", move |db| {
+            db.append_results(worker, &done);
+            Ok(())
+        })
+        .await?;
     exceptions.stale.extend(part.done.iter().map(|done| done.attempt.task()));
     exceptions.stale.extend(part.ends.iter().map(|end| end.lease.task));
     Ok(())

@@ -25,6 +25,7 @@ pub(super) fn begin(process: &Rc<Process>, restart: Micros) {
 }
 
 async fn give_everything_back(me: &Rc<Process>, end: Micros) {
+    let calm = !me.world.rough.get();
     while me.claiming.get() && me.world.now() < end {
         me.world.wait(&[&me.loop_ended], Some(end)).await;
     }
@@ -39,7 +40,7 @@ async fn give_everything_back(me: &Rc<Process>, end: Micros) {
     }
     if me.running_loops.get() > 0 {
         // Everything is dropped, and the lease runs out.
-        return;
+        return crate::checker::not_drained(me, calm);
     }
     me.idle.give(&me.world);
     crate::checker::drained(me);
