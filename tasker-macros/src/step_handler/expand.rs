@@ -155,10 +155,10 @@ fn params(handler: &Handler) -> Option<TokenStream> {
                 );
                 // Where the type stands, as what is wrong with it is said of all this.
                 let by_type = Ident::new(by_type, ty.span());
-                let is = is_extractor_name(index, ty);
+                let is = is_extractor_name(index);
                 let extractor = quote_spanned!(ty.span()=> { #import __tasker::Kind::<#ty>::YES });
-                asked = quote_spanned!(ty.span()=> const #is: __tasker::bool = #extractor;);
-                quote_spanned!(ty.span()=> __tasker::Parameter::<#ty>::#by_type::<{ #is }>())
+                asked = quote!(const #is: __tasker::bool = #extractor;);
+                quote_spanned!(ty.span()=> __tasker::Parameter::<#ty>::#by_type::<{ let is = #is; is }>())
             }
             Source::Output(path) => {
                 // In parentheses it can only be a type, and a function is refused in plain words.
@@ -179,8 +179,7 @@ fn params(handler: &Handler) -> Option<TokenStream> {
             }
             Source::Field(path) => quote_spanned!(ty.span()=> __tasker::Parameter::<#ty>::input(#path)),
         };
-        let constant = quote_spanned!(ty.span()=> const #name: __tasker::Parameter<#ty> = #by;);
-        Some(quote!(#asked #constant))
+        Some(quote!(#asked const #name: __tasker::Parameter<#ty> = #by;))
     });
     (!handler.params.is_empty()).then(|| constants.collect())
 }
@@ -190,8 +189,8 @@ fn is_extractor(ty: &Type) -> bool {
     is_one_of(ty, &["State", "Config"]) && has_arguments(ty)
 }
 
-fn is_extractor_name(index: usize, ty: &Type) -> Ident {
-    format_ident!("EXTRACTS_{}", index + 1, span = ty.span())
+fn is_extractor_name(index: usize) -> Ident {
+    format_ident!("EXTRACTS_{}", index + 1)
 }
 
 /// What the context is read as: the first parameter that only its type explains and that is no extractor.
@@ -202,7 +201,7 @@ fn context(handler: &Handler) -> TokenStream {
         .enumerate()
         .filter(|(_, param)| matches!(param.source, Source::Type) && !is_extractor(&param.ty));
     by_type.rev().fold(quote!(__tasker::NoContext), |rest, (index, Param { ty, .. })| {
-        let is = is_extractor_name(index, ty);
+        let is = is_extractor_name(index);
         quote!(<() as __tasker::Pick<#is, #ty, #rest>>::Out)
     })
 }

@@ -20,7 +20,10 @@ pub(super) fn whole(workflow: &Workflow) -> TokenStream {
     let slots = (2 * count).next_power_of_two();
     let nth = named::nth(steps.iter().map(|step| quote!((#step))));
     // In parentheses each can only be a type, and a function is refused in plain words.
-    let listed = steps.iter().map(|step| quote_spanned!(step.span()=> __tasker::workflow_step::<(#step)>()));
+    let listed = steps.iter().map(|step| {
+        let ty = quote!((#step));
+        quote_spanned!(step.span()=> __tasker::workflow_step::<#ty>())
+    });
     let check = quote_spanned! {workflow.ident.span()=>
         __tasker::check_workflow::<#count, #slots>(#name, &STEPS)
     };
