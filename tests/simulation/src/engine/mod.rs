@@ -50,7 +50,6 @@ pub(crate) struct Body {
 }
 
 /// What a driver is told. Letters are few and short-lived.
-#[expect(clippy::large_enum_variant, reason = "each is taken out of its inbox at once")]
 pub(crate) enum Letter {
     Claimed(Claimed, tasker_model::History),
     Loop(Message<Body>),
