@@ -207,8 +207,30 @@ pub fn step_error(input: TokenStream) -> TokenStream {
 /// # }
 /// ```
 ///
-/// The name is a constant of type `Workflow`. The workflow is in the program wherever it is written,
-/// as if a template of that name had been loaded. `description` and `crate` are options as well.
+/// The workflow is in the program wherever it is written, as if a template of that name had been loaded; two
+/// of one namespace, name and version that differ keep the program from starting.
+///
+/// # Types
+///
+/// The name is a type with one value, through which the compiler knows what the workflow is started with and
+/// what it comes to: `checkout.run(&tasker, &7).await?`, `tasker.run(checkout, &7).await?`,
+/// `checkout.submit(..)`, `checkout.task(..)`, `checkout.wait(..)`, `testing::run(checkout, &7)`. A context or
+/// a result of another type does not compile.
+///
+/// - The context is what its steps read as the context as a whole, where that is one type. Where it is
+///   several, or none, whatever serializes is taken; `input = Order` says it.
+/// - The result is that of the only step that nothing depends on. Where there are several, or a decision may
+///   skip it, it is read as whatever type the caller asks for; of several it is an object by their names.
+///
+/// A step that reads from the context what another step returns does not compile either, since that is nearly
+/// always a parameter without `#[depends_on]`. It does where the type is the one of the context: where the
+/// step that returns it, or one before that, reads the context as the same type, or where `input` says so.
+/// Types are compared with the first two that the steps read.
+///
+/// # Options
+///
+/// Besides those above: `input = Type`, `description`, `crate`, and `marker = Name`, which gives the type
+/// behind the name another one where a module of that name is in the way.
 #[proc_macro]
 pub fn workflow(input: TokenStream) -> TokenStream {
     workflow::workflow(input.into()).into()
@@ -253,7 +275,8 @@ pub fn workflow(input: TokenStream) -> TokenStream {
 ///
 /// The path starts at the directory of the package. `handlers` is a module, whose functions the file
 /// calls by their own names, or a list in brackets, whose functions it calls by the names they are
-/// registered under. The name before the path may be left out.
+/// registered under. The name before the path may be left out; where it is there, it is a type as that of
+/// [`workflow!`], with the types of the handlers in the file.
 #[proc_macro]
 pub fn template(input: TokenStream) -> TokenStream {
     template::template(input.into()).into()

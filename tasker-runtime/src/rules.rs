@@ -10,6 +10,9 @@ pub use std::string::String;
 pub use inventory;
 pub use tasker_template::{Backoff, OnFailure};
 
+pub use crate::api::typed::{
+    AnyContext, AnyOutput, IsStep, NoStep, Nth, Runs, StepOrNone, Typed, WorkflowType,
+};
 pub use crate::handler::annotated::{
     Call, Place, StepFn, by_hand, call_0, call_1, call_2, call_3, call_4, call_5, call_6, entry, here,
     millis, never_called, run, run_with_step,
@@ -37,7 +40,4 @@ pub use crate::registry::Workflow;
 pub use crate::registry::bind::{TemplateStep, Wanted, check_template, pick, readers, template_step};
 pub use crate::registry::compile::{Listed, check_workflow, workflow_step};
 pub use crate::registry::ends::{check_marked, last, reader, reader_of};
-pub use crate::registry::typed::{
-    AnyContext, AnyOutput, IsStep, NoStep, Nth, Runs, StepOrNone, Typed, WorkflowType,
-};
 pub use crate::registry::workflow::Settings;

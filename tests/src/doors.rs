@@ -46,9 +46,11 @@ impl Declared {
         }
     }
 
-    /// Adds the item whose kind stands at `at`.
+    /// Adds the item whose kind stands at `at`; a `const fn` comes again as a `fn`.
     fn declare(&mut self, tokens: &[TokenTree], at: usize) {
-        if let Some(TokenTree::Ident(name)) = tokens.get(at + 1) {
+        if let Some(TokenTree::Ident(name)) = tokens.get(at + 1)
+            && name != "fn"
+        {
             let names = if is_inside(&tokens[..at]) { &mut self.inside } else { &mut self.others };
             names.insert(name.to_string());
         }

@@ -39,14 +39,17 @@ async fn json_output_is_exactly_one_object_with_the_agreed_fields() {
         let ran = run(&database, &["run", "diamond_workflow/parallel_processing", "-o", "json"]);
         let report = ran.json();
         let fields = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
-        let agreed = "task_id template namespace version state result steps cause input";
+        let agreed = "task_id template namespace version state result steps cause created_at started_at finished_at \
+                      due_at input queue priority correlation_id worker";
         assert_eq!(fields(&report), agreed, "{database}");
         assert_eq!(report["state"], "complete", "{database}");
         assert_eq!(report["result"]["final_result"], 180, "{database}");
         let steps = report["steps"].as_array().unwrap();
         assert_eq!(steps.len(), 4, "{database}");
         for step in steps {
-            assert_eq!(fields(step), "name state attempts result error started_at finished_at", "{database}");
+            let agreed =
+                "name state attempts result error started_at finished_at retry_at max_attempts worker";
+            assert_eq!(fields(step), agreed, "{database}");
             assert_eq!((&step["state"], &step["attempts"]), (&json!("complete"), &json!(1)), "{database}");
         }
         let shown = run(&database, &["show", report["task_id"].as_str().unwrap(), "-o", "json"]);

@@ -9,6 +9,7 @@ mod operate;
 mod report;
 mod submit;
 mod tasker;
+pub(crate) mod typed;
 mod wait;
 
 pub use builder::{Builder, Discovered};
@@ -18,6 +19,7 @@ pub use list::{BadCursor, Cursor, TaskFilter, TaskPage};
 pub use operate::CommandOutcome;
 pub use report::{BatchCounts, DeadLetterSummary, StepReport, TaskReport, TaskSummary, WorkerSummary};
 pub use tasker::{Stats, Tasker};
+pub use typed::{Answer, AnyContext, AnyOutput, Typed, WorkflowType};
 pub use wait::{TaskOutcome, Watch};
 
 pub use crate::{

@@ -5,7 +5,11 @@ use std::collections::BTreeSet;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::{Submission, SubmitError, Tasker, WaitError, Watch, wait::Leaves};
+use super::{
+    Submission, SubmitError, Tasker, WaitError, Watch,
+    typed::{self, Answer, ContextOf, ReadAs, Runs},
+    wait::Leaves,
+};
 use crate::{
     dispatch::{notify::Notification, submitter::Order},
     model::TaskState,
@@ -13,10 +17,7 @@ use crate::{
         submission,
         submit::{self, Added, Key, Request},
     },
-    registry::{
-        catalog::Known,
-        typed::{self, Answer, ContextOf, ReadAs, Runs},
-    },
+    registry::catalog::Known,
     store::CallerTransaction,
 };
 

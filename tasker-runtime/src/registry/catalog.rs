@@ -242,3 +242,29 @@ pub(crate) fn unsupported(template: &Template) -> Option<String> {
         publishes.then(|| format!("step `{}`: `publishes_events` is not there yet", step.name))
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::template::Step;
+
+    fn checkout(version: &str, step: &str) -> Template {
+        let builder = Template::builder("checkout").namespace("shop").version(version.parse().unwrap());
+        builder.step(Step::new(step)).build().unwrap()
+    }
+
+    #[test]
+    fn two_contents_of_one_version_are_a_conflict_that_names_both_places() {
+        let mut catalog = Catalog::default();
+        catalog.add_from(checkout("1.0.0", "pay"), "src/a.rs:3");
+        catalog.add_from(checkout("1.0.0", "pay"), "src/b.rs:4");
+        catalog.add_from(checkout("1.1.0", "charge"), "src/c.rs:5");
+        assert!(catalog.conflicts().is_empty(), "{:?}", catalog.conflicts());
+        // An older version than the one that counts is one as well.
+        catalog.add_from(checkout("1.0.0", "charge"), "config/tasks/checkout.yaml");
+        let said = "two workflows are called shop/checkout 1.0.0: src/a.rs:3 and config/tasks/checkout.yaml; \
+                    rename one, or give it another version";
+        assert_eq!(catalog.conflicts(), [said]);
+    }
+}

@@ -14,7 +14,6 @@ pub(crate) mod ends;
 mod find;
 mod kinds;
 mod live;
-pub(crate) mod typed;
 pub(crate) mod unreadable_files;
 pub(crate) mod workflow;
 
@@ -23,7 +22,6 @@ pub use catalog::{Catalog, UnknownTemplate, read_templates};
 pub use check::{Checked, Problem, Warning};
 pub use find::NotFound;
 pub(crate) use live::LiveRegistry;
-pub use typed::{Answer, AnyContext, AnyOutput, Typed, WorkflowType};
 pub use workflow::Workflow;
 
 use std::collections::{BTreeMap, HashMap};

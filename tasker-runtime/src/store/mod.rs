@@ -23,7 +23,7 @@ pub(crate) mod sql;
 mod unfenced;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
-mod upgrade;
+mod upgrade_tests;
 
 use std::{
     sync::Arc,

@@ -4,14 +4,14 @@ use std::{future::IntoFuture, path::PathBuf, pin::Pin};
 
 use super::{Finished, Running, faults::Faults};
 use crate::{
-    api::{Catalog, StartError, Submission, SubmitError, Tasker, WaitError},
+    api::{
+        AnyContext, AnyOutput, Catalog, StartError, Submission, SubmitError, Tasker, WaitError, WorkflowType,
+        typed::{ContextOf, Runs},
+    },
     clock::Clock,
     handler::StepFn,
     model::{Json, StepError, TaskState},
-    registry::{
-        AnyContext, AnyOutput, Registration, Registry, Workflow, WorkflowType,
-        typed::{ContextOf, Runs},
-    },
+    registry::{Registration, Registry, Workflow},
     store,
     template::Template,
 };

@@ -17,6 +17,7 @@ mod refused;
 mod retries;
 mod step_states;
 mod stopping;
+mod stuck;
 mod submission;
 mod together;
 mod unanswered;

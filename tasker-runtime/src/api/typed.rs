@@ -8,13 +8,13 @@ use std::pin::Pin;
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use super::Workflow;
-use crate::api::{Submission, SubmitError, Tasker, WaitError};
+use super::{Submission, SubmitError, Tasker, WaitError};
 use crate::handler::TaskSequenceStep;
 use crate::handler::annotated::{Call, Place, StepFn, here, never_called};
 use crate::handler::param::Fallback;
 use crate::handler::plan::AnyPosition;
 use crate::model::Json;
+use crate::registry::Workflow;
 
 /// A workflow with a name in code, which `workflow!` and `template!` implement for the type of that name.
 pub trait WorkflowType: Copy + Send + Sync + 'static {
