@@ -19,7 +19,7 @@ pub use crate::handler::annotated::{
 };
 pub use crate::handler::compensating::{Same, compensates, marked};
 pub use crate::handler::decision::{AsRoute, IsDecision, Route};
-pub use crate::handler::hidden::{HidesError, HidesErrorFirst, hides_no_error};
+pub use crate::handler::hidden::{HidesError, hides_no_error};
 #[cfg(feature = "http")]
 pub use crate::handler::http::ApiCapable;
 pub use crate::handler::param::{
@@ -38,6 +38,6 @@ pub use crate::handler::{
 pub use crate::model::{Classified, Derived, StepError, classified};
 pub use crate::registry::Workflow;
 pub use crate::registry::bind::{TemplateStep, Wanted, check_template, pick, readers, template_step};
-pub use crate::registry::compile::{Listed, check_workflow, workflow_step};
-pub use crate::registry::ends::{check_marked, last, reader, reader_of};
+pub use crate::registry::compile::{Listed, Names, check_workflow, workflow_step};
+pub use crate::registry::ends::{check_marked, last, names, reader, reader_of};
 pub use crate::registry::workflow::Settings;

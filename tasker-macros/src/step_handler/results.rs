@@ -150,20 +150,49 @@ pub(super) fn hides_no_error(handler: &Handler, how: &TokenStream) -> Option<Tok
         });
     }
     let output = output(&returns);
-    if asked.is_empty() && !is_known(output) {
-        let text = written(output);
-        let ty = match arguments(&returns) {
-            Some(_) => quote!(#output),
-            None => quote!(<__Return as __tasker::StepReturn<#how>>::Output),
-        };
-        asked.push(quote_spanned! {output.span()=>
-            const _: () = __tasker::hides_no_error(
-                #text,
-                { #import __tasker::HidesError::<#ty>::YES || __tasker::HidesErrorFirst::<#ty>::YES },
-            );
-        });
+    if asked.is_empty() {
+        let mut names = Vec::new();
+        names_in(output, &mut names);
+        for name in names {
+            let text = written(name);
+            let ty = match std::ptr::eq(name, &returns) {
+                // Of a name that may stand for a `Result`, what that gives.
+                true => quote!(<__Return as __tasker::StepReturn<#how>>::Output),
+                false => quote!(#name),
+            };
+            asked.push(quote_spanned! {name.span()=>
+                const _: () = __tasker::hides_no_error(#text, { #import __tasker::HidesError::<#ty>::YES });
+            });
+        }
     }
     Some(asked.into_iter().collect())
+}
+
+const CONTAINERS: [&str; 11] = [
+    "Option", "Vec", "Box", "Arc", "Rc", "VecDeque", "HashMap", "BTreeMap", "HashSet", "BTreeSet", "Batches",
+];
+
+/// The types within a type that may stand for others, as far as the form tells.
+fn names_in<'t>(ty: &'t Type, found: &mut Vec<&'t Type>) {
+    match ty {
+        _ if is_known(ty) => {}
+        Type::Path(path) => {
+            let Some(last) = path.path.segments.last() else { return };
+            // Of a container of the standard library it is known what it holds.
+            let name = last.ident.to_string();
+            let holds = types_of(last).next().is_some() && CONTAINERS.contains(&&*name);
+            if !holds {
+                found.push(ty);
+            }
+            types_of(last).for_each(|inner| names_in(inner, found));
+        }
+        Type::Tuple(tuple) => tuple.elems.iter().for_each(|inner| names_in(ungrouped(inner), found)),
+        Type::Array(array) => names_in(ungrouped(&array.elem), found),
+        Type::Slice(slice) => names_in(ungrouped(&slice.elem), found),
+        Type::Paren(paren) => names_in(ungrouped(&paren.elem), found),
+        Type::Reference(reference) => names_in(ungrouped(&reference.elem), found),
+        _ => {}
+    }
 }
 
 /// Whether a type is what everybody knows by its name, whatever it is made of.

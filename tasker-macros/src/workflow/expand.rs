@@ -81,7 +81,7 @@ fn types(workflow: &Workflow, marker: &Ident, slots: usize) -> TokenStream {
         let of_type = Ident::new(of_type, Span::call_site());
         quote_spanned! {workflow.ident.span()=>
             #[allow(long_running_const_eval)]
-            const _: () = __tasker::check_marked::<#count, #slots>(#name, &STEPS, &#of_type);
+            const _: () = __tasker::check_marked(#name, &STEPS, &NAMES, &#of_type);
         }
     };
     let (first, second) = (of_type("__First"), of_type("__Second"));
@@ -89,11 +89,11 @@ fn types(workflow: &Workflow, marker: &Ident, slots: usize) -> TokenStream {
     let (ty, check_first, context) = match &workflow.input {
         Some(input) => (quote!(#input), quote!(), quote!(#input)),
         None => {
-            let first = quote!(__Context<{ __tasker::reader(&STEPS, &[[false; 2]; #count]) }>);
+            let first = quote!(__Context<{ FIRST }>);
             // Of several types none is the one that all read.
             let context = quote! {
                 __Context<{
-                    if SECOND == #count { __tasker::reader(&STEPS, &[[false; 2]; #count]) } else { #count }
+                    if SECOND == #count { FIRST } else { #count }
                 }>
             };
             (first, check_first, context)
@@ -104,14 +104,22 @@ fn types(workflow: &Workflow, marker: &Ident, slots: usize) -> TokenStream {
             <<__Steps as __tasker::Nth<STEP>>::Step as __tasker::StepFn>::Context;
         type __Output<const STEP: __tasker::core::primitive::usize> =
             <<__Steps as __tasker::Nth<STEP>>::Step as __tasker::StepFn>::Output;
+        #[allow(long_running_const_eval)]
+        const NAMES: __tasker::Names<#slots> = __tasker::names::<#count, #slots>(&STEPS);
+        #[allow(long_running_const_eval)]
+        const LAST: __tasker::core::primitive::usize = __tasker::last(&STEPS, &NAMES);
+        #[allow(long_running_const_eval)]
+        const FIRST: __tasker::core::primitive::usize =
+            __tasker::reader(&STEPS, &[[false; 2]; #count]);
         type __First = #ty;
         const OF_FIRST: [[__tasker::bool; 2]; #count] = #first;
         #check_first
+        #[allow(long_running_const_eval)]
         const SECOND: __tasker::core::primitive::usize = __tasker::reader(&STEPS, &OF_FIRST);
         type __Second = __Context<{ SECOND }>;
         const OF_SECOND: [[__tasker::bool; 2]; #count] = #second;
         #check_second
-        impl __tasker::Runs<#context, __Output<{ __tasker::last::<#count, #slots>(&STEPS) }>> for #marker {
+        impl __tasker::Runs<#context, __Output<{ LAST }>> for #marker {
             fn template_name(&self) -> __tasker::String {
                 __WORKFLOW.full_name()
             }

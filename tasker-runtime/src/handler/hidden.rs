@@ -4,7 +4,6 @@
 //! is asked of the type here, as far as the compiler can be asked, and the writer of results refuses the rest
 //! when a step returns it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::marker::PhantomData;
 
 use super::const_message::Text;
@@ -16,50 +15,17 @@ pub struct HidesError<T>(PhantomData<T>);
 
 impl<T> Fallback for HidesError<T> {}
 
-/// The same of what comes first in a tuple.
-#[derive(Debug)]
-pub struct HidesErrorFirst<T>(PhantomData<T>);
-
-impl<T> Fallback for HidesErrorFirst<T> {}
-
 macro_rules! hides {
-    ($probe:ident: $(<$($param:ident),*> $ty:ty;)+) => {$(
-        impl<$($param),*> $probe<$ty> {
+    ($($ty:ty),+) => {$(
+        impl<T, E> HidesError<$ty> {
             /// It does.
             pub const YES: bool = true;
         }
     )+};
 }
 
-hides! { HidesError:
-    <T, E> Result<T, E>;
-    <T, E> Option<Result<T, E>>;
-    <T, E> Vec<Result<T, E>>;
-    <T, E> VecDeque<Result<T, E>>;
-    <T, E> Box<Result<T, E>>;
-    <K, T, E> BTreeMap<K, Result<T, E>>;
-    <K, T, E, S> HashMap<K, Result<T, E>, S>;
-    <A, T, E> (A, Result<T, E>);
-    <A, B, T, E> (A, B, Result<T, E>);
-    <T, E> Option<Option<Result<T, E>>>;
-    <T, E> Option<Vec<Result<T, E>>>;
-    <T, E> Vec<Option<Result<T, E>>>;
-    <T, E> Vec<Vec<Result<T, E>>>;
-    <A, T, E> Vec<(A, Result<T, E>)>;
-    <A, T, E> Option<(A, Result<T, E>)>;
-}
-
-hides! { HidesErrorFirst:
-    <A, T, E> (Result<T, E>, A);
-    <A, B, T, E> (Result<T, E>, A, B);
-    <A, T, E> Vec<(Result<T, E>, A)>;
-    <A, T, E> Option<(Result<T, E>, A)>;
-}
-
-impl<T, E, const N: usize> HidesErrorFirst<[Result<T, E>; N]> {
-    /// It does.
-    pub const YES: bool = true;
-}
+// What the compiler looks through for every handler, so no more than what people give names to.
+hides!(Result<T, E>, Option<Result<T, E>>, Vec<Result<T, E>>);
 
 /// Refuses a handler whose result holds errors.
 ///

@@ -84,7 +84,7 @@ pub const fn check_workflow<const N: usize, const SLOTS: usize>(workflow: &str, 
 
 /// From the hash of a name to the number of the step, where two meet the next free place.
 #[derive(Clone, Copy)]
-pub(super) struct Names<const SLOTS: usize> {
+pub struct Names<const SLOTS: usize> {
     slots: [usize; SLOTS],
 }
 

@@ -1,6 +1,6 @@
 //! What a workflow is started with and what it comes to, worked out while the program of a user is compiled.
 
-use super::compile::{Listed, Message, NOBODY, Names, above, index_names, is_releasing, problem};
+use super::compile::{Listed, Message, NOBODY, Names, index_names, is_releasing, problem};
 use crate::handler::param::reads;
 use crate::handler::{Capability, Need};
 
@@ -34,6 +34,12 @@ const READS: usize = 0;
 /// Of a step, whether it returns that type.
 const RETURNS: usize = 1;
 
+/// The numbers of the steps by their names.
+#[must_use]
+pub const fn names<const N: usize, const SLOTS: usize>(steps: &[Listed; N]) -> Names<SLOTS> {
+    index_names::<N, SLOTS>("", steps, &mut Message::new())
+}
+
 /// Refuses a workflow one of whose steps reads from the context what another one returns, which is nearly
 /// always a parameter without `#[depends_on]`.
 ///
@@ -46,19 +52,23 @@ const RETURNS: usize = 1;
 pub const fn check_marked<const N: usize, const SLOTS: usize>(
     workflow: &str,
     steps: &[Listed; N],
+    names: &Names<SLOTS>,
     of_type: &[[bool; 2]; N],
 ) {
+    let below = below_readers(steps, names, of_type);
     let mut text = Message::new();
-    let mut names = None;
     let mut returning = 0;
     while returning < N {
-        if of_type[returning][RETURNS] {
-            let index = match names {
-                Some(index) => index,
-                None => index_names::<N, SLOTS>(workflow, steps, &mut Message::new()),
-            };
-            names = Some(index);
-            find_unmarked(workflow, steps, &index, of_type, returning, &mut text);
+        let mut at = 0;
+        while at < N && of_type[returning][RETURNS] && !below[returning] {
+            if of_type[at][READS] {
+                let name = steps[returning].name;
+                problem(workflow, &mut text).push("`").push(steps[at].name);
+                text.push("` reads from the context what `").push(name);
+                text.push("` returns: mark the parameter with `#[depends_on(").push(name);
+                text.push(")]`, or say `input = ..` where the context is of that type");
+            }
+            at += 1;
         }
         returning += 1;
     }
@@ -67,68 +77,52 @@ pub const fn check_marked<const N: usize, const SLOTS: usize>(
     }
 }
 
-const fn find_unmarked<const N: usize, const SLOTS: usize>(
-    workflow: &str,
+/// Which steps read the context as the type, or come after one that does.
+const fn below_readers<const N: usize, const SLOTS: usize>(
     steps: &[Listed; N],
     names: &Names<SLOTS>,
     of_type: &[[bool; 2]; N],
-    returning: usize,
-    text: &mut Message,
-) {
-    let before = before(steps, names, returning);
-    let mut at = 0;
-    while at < N {
-        if before[at] && reads(steps[at].needs) && of_type[at][READS] {
-            return;
+) -> [bool; N] {
+    let mut below = [false; N];
+    // Steps are nearly always listed in their order, so once or twice is enough.
+    let mut changed = true;
+    while changed {
+        changed = false;
+        let mut at = 0;
+        while at < N {
+            if !below[at] && (of_type[at][READS] || reads_one_of(steps, names, at, &below)) {
+                (below[at], changed) = (true, true);
+            }
+            at += 1;
         }
-        at += 1;
     }
-    let mut at = 0;
-    while at < N {
-        if reads(steps[at].needs) && of_type[at][READS] {
-            let name = steps[returning].name;
-            problem(workflow, text).push("`").push(steps[at].name);
-            text.push("` reads from the context what `").push(name).push("` returns: mark the parameter ");
-            text.push("with `#[depends_on(").push(name).push(")]`, or say `input = ..` where the context ");
-            text.push("is of that type");
-        }
-        at += 1;
-    }
+    below
 }
 
-/// The step itself and those it waits for, directly or not.
-const fn before<const N: usize, const SLOTS: usize>(
+const fn reads_one_of<const N: usize, const SLOTS: usize>(
     steps: &[Listed; N],
     names: &Names<SLOTS>,
     step: usize,
-) -> [bool; N] {
-    let others = if is_releasing(steps) { N } else { 0 };
-    let mut seen = [false; N];
-    let mut open = [0; N];
-    (open[0], seen[step]) = (step, true);
-    let mut left = 1;
-    while left > 0 {
-        left -= 1;
-        let below = open[left];
-        let edges = steps[below].needs.len() + others;
-        let mut edge = 0;
-        while edge < edges {
-            let above = above(steps, names, below, edge);
-            if above != NOBODY && !seen[above] {
-                (seen[above], open[left]) = (true, above);
-                left += 1;
+    those: &[bool; N],
+) -> bool {
+    let needs = steps[step].needs;
+    let mut at = 0;
+    while at < needs.len() {
+        if let Need::Step { name, .. } = needs[at] {
+            let above = names.number(steps, name);
+            if above != NOBODY && those[above] {
+                return true;
             }
-            edge += 1;
         }
+        at += 1;
     }
-    seen
+    false
 }
 
 /// The step whose result is that of the workflow: the only one that nothing depends on, unless a decision may
 /// skip it; `N`: there is no such step.
 #[must_use]
-pub const fn last<const N: usize, const SLOTS: usize>(steps: &[Listed; N]) -> usize {
-    let names = index_names::<N, SLOTS>("", steps, &mut Message::new());
+pub const fn last<const N: usize, const SLOTS: usize>(steps: &[Listed; N], names: &Names<SLOTS>) -> usize {
     let mut has_next = [false; N];
     let mut step = 0;
     while step < N {
@@ -154,7 +148,7 @@ pub const fn last<const N: usize, const SLOTS: usize>(steps: &[Listed; N]) -> us
         }
         step += 1;
     }
-    if count == 1 && !may_be_skipped(steps, &names, last) { last } else { N }
+    if count == 1 && !may_be_skipped(steps, names, last) { last } else { N }
 }
 
 /// Whether a step, or one that it cannot do without, is a route of a decision.
