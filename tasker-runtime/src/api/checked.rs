@@ -47,8 +47,8 @@ use crate::{
 /// assert!(checked.warnings().is_empty());
 /// // A database that is away may be tried again and again.
 /// let tasker = checked.start().await?;
-/// let greeting: String = tasker.run("greeting", "ada").await?;
-/// assert_eq!(greeting, "hello ada");
+/// let said: String = tasker.run("greeting", "ada").await?;
+/// assert_eq!(said, "hello ada");
 /// # Ok(())
 /// # }
 /// ```
