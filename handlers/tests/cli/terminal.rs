@@ -93,14 +93,16 @@ fn size(cells: u16) -> NonZero<u16> {
     NonZero::new(cells).unwrap()
 }
 
-/// `tasker` with the terminal most programs know, and no other wishes.
+/// `tasker` with the terminal most programs know, and no other wishes: not those of continuous integration
+/// either, whose log viewers show colours whatever `TERM` says.
 fn shown(database: &support::TestDatabase, arguments: &[&str]) -> Command {
     let mut command = tasker(database, arguments);
     command
         .env("TERM", "xterm-256color")
         .env_remove("NO_COLOR")
         .env_remove("CLICOLOR")
-        .env_remove("CLICOLOR_FORCE");
+        .env_remove("CLICOLOR_FORCE")
+        .env_remove("CI");
     command
 }
 
@@ -179,6 +181,11 @@ fn terminal_that_can_nothing_gets_plain_lines() {
     let seen = on_terminal(command, (80, 24), Streams::Both);
     assert!(!seen.raw.contains(&0x1b), "{}", seen.text());
     assert!(seen.text().contains("parallel_end  ✓ complete"), "{}", seen.text());
+
+    let mut command = shown(&database, &["run", "diamond_workflow/parallel_processing"]);
+    command.env("TERM", "dumb").env("CI", "true");
+    let seen = on_terminal(command, (80, 24), Streams::Both);
+    assert!(!seen.text().contains("\x1b[J"), "nothing is drawn over in a log: {}", seen.text());
 }
 
 #[test]
