@@ -17,7 +17,7 @@ use super::{
     driver::{self, Driver},
     file_changes,
     heartbeat::{Heartbeat, Identity, Workers},
-    lend,
+    keeper, lend,
     listen::Listening,
     loans::Loans,
     message::{Message, TaskLoops},
@@ -29,6 +29,7 @@ use super::{
     pulse::Pulses,
     settings::Settings,
     shared::Shared,
+    sightings::Sightings,
     watch::Watchers,
 };
 use crate::{
@@ -102,7 +103,7 @@ impl Engine {
         let presence = Presence::show(&store, worker);
         notifier.notify(Notification::Workers);
 
-        let polling = Polling::new(settings.wake, store.is_postgres());
+        let polling = Polling::new(settings.wake, store.can_listen());
         let permits = Arc::new(Permits::new(settings.concurrency, &plans.registry().current()));
         let (claims, hints) = Claims::new(settings.window, queues, served.clone());
         let (task_loops, receivers) = TaskLoops::new(settings.holds);
@@ -222,7 +223,8 @@ impl Engine {
         notifier.flush().await;
         let mut connection = shared.store.writer().await?;
         // What slipped in between is freed as well.
-        recover::take_back(&mut connection, shared.worker(), shared.clock.now()).await?;
+        let (worker, now) = (shared.worker(), shared.clock.now());
+        recover::take_back(&mut connection, worker, now, recover::Why::Stopped).await?;
         notifier.notify(Notification::Workers);
         Ok(())
     }
@@ -304,7 +306,7 @@ impl Parts {
             spawn(&self.pulses, "command loop", command_loop.run()),
             spawn(&self.pulses, "borrower", borrower.run()),
         ];
-        if self.shared.settings.wake.listens() && self.shared.store.is_postgres() {
+        if self.shared.settings.wake.listens() && self.shared.store.can_listen() {
             let listening = Listening {
                 shared: self.shared.clone(),
                 polling: self.polling.clone(),
@@ -333,12 +335,16 @@ impl Parts {
             loops: self.task_loops.clone(),
             presence,
             pulses: pulses.clone(),
+            store: shared.store.clone(),
+            blocked: Arc::default(),
+            threads: tokio::runtime::Handle::current().metrics().num_workers(),
+            sightings: Sightings::default(),
         };
         let (loops, pulse) = (self.task_loops.clone(), pulses.of("lender"));
         let lend = lend::run(shared.clone(), loans.clone(), loops, pulse);
         let look = file_changes::run(shared.clone(), loans.clone(), offers.clone(), calls.permits.clone());
         vec![
-            spawn(pulses, "heartbeat", heartbeat.run()),
+            keeper::spawn(pulses, "heartbeat", heartbeat.run()),
             spawn(pulses, "lender", lend),
             spawn(pulses, "look at the file", look),
         ]

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection, pool::PoolConnection};
+use sqlx::{Executor, PgConnection, Postgres, Sqlite, SqliteConnection, pool::PoolConnection};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
     Error, MAX_PAYLOAD_BYTES, Result, Row, Statement, Value,
-    db::{bind_postgres, bind_sqlite, postgres_rows, sqlite_rows},
+    db::{bind_postgres, bind_sqlite, sqlite_rows},
+    location::Pooler,
 };
 use crate::model::Json;
 
@@ -19,14 +20,71 @@ async fn in_time<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::time::timeout(ANSWER, answer).await.unwrap_or_else(|_| Err(Error::timed_out()))
 }
 
-async fn postgres_written(c: &mut PgConnection, sql: &Statement, values: &[Value<'_>]) -> Result<u64> {
-    let done = bind_postgres(sql.postgres(), values).execute(c).await;
-    done.map(|done| done.rows_affected()).map_err(|error| Error::statement(sql, error))
+async fn postgres_written(
+    c: &mut PgConnection,
+    sql: &Statement,
+    values: &[Value<'_>],
+    lives: Prepared,
+) -> Result<u64> {
+    let written = within(c, lives, async |c| {
+        let query = bind_postgres(sql.postgres(), values).persistent(lives == Prepared::Kept);
+        query.execute(c).await.map(|done| done.rows_affected())
+    });
+    written.await.map_err(|error| Error::statement(sql, error))
+}
+
+async fn postgres_read(
+    c: &mut PgConnection,
+    sql: &Statement,
+    values: &[Value<'_>],
+    lives: Prepared,
+) -> Result<Vec<Row>> {
+    let read = within(c, lives, async |c| {
+        bind_postgres(sql.postgres(), values).persistent(lives == Prepared::Kept).fetch_all(c).await
+    });
+    let rows = read.await.map_err(|error| Error::statement(sql, error))?;
+    Ok(rows.into_iter().map(Row::Postgres).collect())
+}
+
+/// How long a statement is known to the server once it was prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Prepared {
+    /// As long as the connection.
+    Kept,
+    /// As long as the transaction that is open.
+    InTransaction,
+    /// As long as a transaction of its own: behind a pooler that hands out another connection of the server for
+    /// each, it would be unknown by the time it is run.
+    Alone,
+}
+
+/// Begins a transaction and pins its plans, as [`PINNED_PLANS`](super::PINNED_PLANS) does those of a session.
+const BEGIN_PINNED: &str = "begin; set local plan_cache_mode = force_generic_plan; set local enable_hashjoin = off; \
+                            set local enable_mergejoin = off; set local enable_seqscan = off; set local jit = off";
+
+async fn within<T>(
+    c: &mut PgConnection,
+    lives: Prepared,
+    work: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
+) -> sqlx::Result<T> {
+    if lives != Prepared::Alone {
+        return work(c).await;
+    }
+    c.execute(BEGIN_PINNED).await?;
+    let done = work(c).await;
+    // Without an answer to this nothing is known to be durable.
+    let ended = c.execute(if done.is_ok() { "commit" } else { "rollback" }).await;
+    done.and_then(|done| ended.map(|_| done))
 }
 
 async fn sqlite_written(c: &mut SqliteConnection, sql: &Statement, values: &[Value<'_>]) -> Result<u64> {
     let done = bind_sqlite(sql.sqlite(), values).execute(c).await;
     done.map(|done| done.rows_affected()).map_err(|error| Error::statement(sql, error))
+}
+
+/// Runs a statement without values in one go, unprepared.
+async fn simple(c: &mut PgConnection, sql: &Statement, text: &'static str) -> Result<()> {
+    c.execute(text).await.map(drop).map_err(|error| Error::statement(sql, error))
 }
 
 /// A connection to run statements on, one at a time. Dropped in the middle of a transaction, as when nobody
@@ -37,6 +95,8 @@ pub(crate) struct Connection {
     open: bool,
     /// Something failed that another connection may not.
     broken: bool,
+    /// What stands between it and the server.
+    pooler: Pooler,
     /// How large contexts and results may be.
     max_payload_bytes: usize,
 }
@@ -81,7 +141,8 @@ impl Drop for Connection {
 
 impl Connection {
     pub(super) fn new(link: Link) -> Self {
-        Self { link, open: false, broken: false, max_payload_bytes: MAX_PAYLOAD_BYTES }
+        let (pooler, max_payload_bytes) = (Pooler::None, MAX_PAYLOAD_BYTES);
+        Self { link, open: false, broken: false, pooler, max_payload_bytes }
     }
 
     /// The writer, once nothing is open on it.
@@ -93,6 +154,12 @@ impl Connection {
             connection.roll_back().await;
         }
         connection
+    }
+
+    /// The same, behind this pooler.
+    pub(super) fn behind(mut self, pooler: Pooler) -> Self {
+        self.pooler = pooler;
+        self
     }
 
     /// The same, for contexts and results of at most `most` bytes.
@@ -124,14 +191,50 @@ impl Connection {
         done
     }
 
+    /// How long what is prepared now is known. A transaction of its own may be left open by one who does not wait
+    /// for its end.
+    fn prepared(&mut self) -> Prepared {
+        match (self.pooler, self.open) {
+            (Pooler::None, _) => Prepared::Kept,
+            (Pooler::OfTransactions, true) => Prepared::InTransaction,
+            (Pooler::OfTransactions, false) => {
+                self.open = true;
+                Prepared::Alone
+            }
+        }
+    }
+
+    /// Whatever was done in a transaction of its own, that is over, unless the connection is.
+    fn ended<T>(&mut self, lives: Prepared, done: &Result<T>) {
+        let is_over = !done.as_ref().is_err_and(Error::needs_new_connection);
+        self.open &= !(lives == Prepared::Alone && is_over);
+    }
+
+    /// Says something to the server that begins or ends a transaction.
+    async fn say(&mut self, sql: &'static Statement) -> Result<()> {
+        if self.pooler == Pooler::None {
+            return self.execute(sql, &[]).await.map(drop);
+        }
+        let text = if sql.postgres() == "begin" { BEGIN_PINNED } else { sql.postgres() };
+        super::db::note_statement();
+        let said = match &mut self.link {
+            Link::Pooled(c) => in_time(simple(c, sql, text)).await,
+            Link::Postgres(c) => in_time(simple(c, sql, text)).await,
+            Link::Writer(_) | Link::Reader(_) => Ok(()),
+        };
+        self.note(said)
+    }
+
     /// Runs a statement and returns its rows.
     pub(crate) async fn fetch(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<Vec<Row>> {
+        let lives = self.prepared();
         let rows = match &mut self.link {
-            Link::Pooled(connection) => in_time(postgres_rows(connection, sql, values)).await,
-            Link::Postgres(connection) => in_time(postgres_rows(connection, sql, values)).await,
+            Link::Pooled(connection) => in_time(postgres_read(connection, sql, values, lives)).await,
+            Link::Postgres(connection) => in_time(postgres_read(connection, sql, values, lives)).await,
             Link::Writer(writer) => sqlite_rows(&mut writer.connection, sql, values).await,
             Link::Reader(connection) => sqlite_rows(connection, sql, values).await,
         };
+        self.ended(lives, &rows);
         self.note(rows)
     }
 
@@ -142,12 +245,14 @@ impl Connection {
 
     /// Runs one statement and returns how many rows it wrote.
     pub(crate) async fn execute(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<u64> {
+        let lives = self.prepared();
         let written = match &mut self.link {
-            Link::Pooled(c) => in_time(postgres_written(c, sql, values)).await,
-            Link::Postgres(c) => in_time(postgres_written(c, sql, values)).await,
+            Link::Pooled(c) => in_time(postgres_written(c, sql, values, lives)).await,
+            Link::Postgres(c) => in_time(postgres_written(c, sql, values, lives)).await,
             Link::Writer(writer) => sqlite_written(&mut writer.connection, sql, values).await,
             Link::Reader(c) => sqlite_written(c, sql, values).await,
         };
+        self.ended(lives, &written);
         self.note(written)
     }
 
@@ -202,13 +307,13 @@ impl Connection {
     pub(crate) async fn begin(&mut self) -> Result<()> {
         static BEGIN: Statement = Statement::twin("begin", "begin immediate");
         self.open = true;
-        self.execute(&BEGIN, &[]).await.map(drop)
+        self.say(&BEGIN).await
     }
 
     /// Makes what the transaction did durable.
     pub(crate) async fn commit(&mut self) -> Result<()> {
         static COMMIT: Statement = Statement::shared("commit");
-        self.execute(&COMMIT, &[]).await?;
+        self.say(&COMMIT).await?;
         self.open = false;
         Ok(())
     }
@@ -217,8 +322,21 @@ impl Connection {
     pub(crate) async fn roll_back(&mut self) {
         static ROLLBACK: Statement = Statement::shared("rollback");
         // Without a transaction SQLite calls this an error; either way none is open afterwards.
-        let _ = self.execute(&ROLLBACK, &[]).await;
+        let _ = self.say(&ROLLBACK).await;
         self.open = false;
+    }
+
+    /// Runs statements without values in one go, in the transaction that is open.
+    pub(super) async fn run_plain(&mut self, text: &str) -> Result<()> {
+        static PLAIN: Statement = Statement::shared("-- bring the tables up to date");
+        let text = sqlx::AssertSqlSafe(text.to_owned());
+        let done = match &mut self.link {
+            Link::Pooled(c) => c.execute(sqlx::raw_sql(text)).await.map(drop),
+            Link::Postgres(c) => c.execute(sqlx::raw_sql(text)).await.map(drop),
+            Link::Writer(writer) => writer.connection.execute(sqlx::raw_sql(text)).await.map(drop),
+            Link::Reader(c) => c.execute(sqlx::raw_sql(text)).await.map(drop),
+        };
+        self.note(done.map_err(|error| Error::statement(&PLAIN, error)))
     }
 
     /// What it goes by.

@@ -29,6 +29,18 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
+    /// The file of a SQLite database is not the one any more that was opened: what is written now is lost.
+    #[error(
+        "the database file {} was {what} while it was in use: what is written now would be lost; stop every process \
+         that uses it, put the file back and start again",
+        path.display()
+    )]
+    FileGone {
+        /// Where the file was.
+        path: std::path::PathBuf,
+        /// What happened to it.
+        what: &'static str,
+    },
     /// A newer version of this program has changed the tables.
     #[error(
         "the tables of the database have version {found}, and this program knows them up to version {known}: use a newer program"
@@ -153,7 +165,7 @@ impl Error {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } => true,
+            Self::Unreachable { .. } | Self::FileGone { .. } => true,
             Self::Statement { source, .. } => !is_about_data(source),
             _ => false,
         }

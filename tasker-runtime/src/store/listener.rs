@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::{Executor, postgres::PgListener};
 
-use super::{Backend, Error, Result, Store};
+use super::{Backend, Error, Result, Store, location::Pooler};
 
 /// How long a connection may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -15,7 +15,7 @@ pub(crate) struct Listener(PgListener);
 impl Listener {
     /// Listens; `None` when the database carries no notifications.
     pub(crate) async fn open(store: &Store) -> Result<Option<Self>> {
-        let Backend::Postgres { options, .. } = &store.backend else { return Ok(None) };
+        let Backend::Postgres { options, pooler: Pooler::None, .. } = &store.backend else { return Ok(None) };
         let pool = sqlx::postgres::PgPoolOptions::new()
             .max_connections(1)
             .acquire_timeout(PATIENCE)

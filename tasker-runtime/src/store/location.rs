@@ -30,9 +30,19 @@ pub struct Location {
     pub(super) target: Target,
 }
 
+/// Whether a pooler stands between that hands out another connection of the server for each transaction, so that
+/// nothing that belongs to a connection outlives one: prepared statements, settings, what is listened to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pooler {
+    /// None, or one that keeps a connection for each session.
+    None,
+    /// The URL says so with `statement-cache-capacity=0`.
+    OfTransactions,
+}
+
 #[derive(Clone)]
 pub(super) enum Target {
-    Postgres(Box<PgConnectOptions>),
+    Postgres(Box<PgConnectOptions>, Pooler),
     /// The file; none for a database in memory, which ends with its process.
     Sqlite(Box<SqliteConnectOptions>, Option<PathBuf>),
 }
@@ -51,8 +61,11 @@ impl Location {
         }
         match url.split_once(':').map(|(scheme, rest)| (scheme.to_ascii_lowercase(), rest)) {
             Some((scheme, rest)) if matches!(&*scheme, "postgres" | "postgresql") => {
-                let options = postgres(rest).map_err(refused)?;
-                Ok(Self { url: format!("postgres:{rest}"), target: Target::Postgres(Box::new(options)) })
+                let (options, pooler) = postgres(rest).map_err(refused)?;
+                Ok(Self {
+                    url: format!("postgres:{rest}"),
+                    target: Target::Postgres(Box::new(options), pooler),
+                })
             }
             Some((scheme, rest)) if scheme == "sqlite" => sqlite(rest).map_err(refused),
             _ => Err(refused(format!("write {FORMS}"))),
@@ -118,7 +131,7 @@ const PARAMETERS: [&str; 18] = [
 ];
 
 /// Reads what stands behind `postgres:`.
-fn postgres(rest: &str) -> std::result::Result<PgConnectOptions, String> {
+fn postgres(rest: &str) -> std::result::Result<(PgConnectOptions, Pooler), String> {
     let Some(rest) = rest.strip_prefix("//") else {
         return Err("write postgres://user@host/database, with two slashes".to_owned());
     };
@@ -129,8 +142,12 @@ fn postgres(rest: &str) -> std::result::Result<PgConnectOptions, String> {
     }
     let query = query.split('#').next().unwrap_or_default();
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    let mut pooler = Pooler::None;
     for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
         let name = percent_decode_str(parameter.split('=').next().unwrap_or_default()).decode_utf8_lossy();
+        if name == "statement-cache-capacity" && parameter.ends_with("=0") {
+            pooler = Pooler::OfTransactions;
+        }
         if PARAMETERS.contains(&&*name) || name.starts_with("options[") {
             known.push(parameter);
         } else {
@@ -148,7 +165,8 @@ fn postgres(rest: &str) -> std::result::Result<PgConnectOptions, String> {
         });
     }
     let question = if known.is_empty() { "" } else { "?" };
-    PgConnectOptions::from_str(&format!("postgres://{place}{question}{}", known.join("&"))).map_err(|error| {
+    let options = PgConnectOptions::from_str(&format!("postgres://{place}{question}{}", known.join("&")));
+    options.map(|options| (options, pooler)).map_err(|error| {
         let why = match error {
             sqlx::Error::Configuration(why) => redact(&why.to_string()),
             _ => "it cannot be read".to_owned(),
@@ -325,7 +343,7 @@ mod tests {
     fn parameters_that_the_driver_does_not_know_are_kept_from_it() {
         let location =
             Location::of("POSTGRES://u@host/db?channel_binding=require&sslmode=disable&x=1#y").unwrap();
-        let Target::Postgres(options) = &location.target else { panic!("not PostgreSQL") };
+        let Target::Postgres(options, _) = &location.target else { panic!("not PostgreSQL") };
         assert_eq!((options.get_host(), options.get_database()), ("host", Some("db")));
         assert_eq!(
             location.to_string(),

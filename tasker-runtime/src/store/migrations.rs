@@ -7,7 +7,7 @@ use sqlx::{
     migrate::{MigrateError, Migration, MigrationType, Migrator},
 };
 
-use super::{Backend, Error, Result, Store, connect, connection::Link, sql};
+use super::{Backend, Error, Result, Store, connect, connection::Link, location::Pooler, sql, values};
 
 macro_rules! migrations {
     ($store:literal: $($version:literal $name:literal),+ $(,)?) => {
@@ -27,6 +27,7 @@ pub(super) async fn run(store: &Store) -> Result<()> {
         return Ok(());
     }
     let done = match &store.backend {
+        Backend::Postgres { pooler: Pooler::OfTransactions, .. } => return through_pooler(store).await,
         Backend::Postgres { pool, .. } => {
             let mut migrator = Migrator::with_migrations(for_postgres());
             migrator.dangerous_set_table_name("tasker.migrations");
@@ -59,20 +60,55 @@ pub(super) async fn run(store: &Store) -> Result<()> {
     done.map_err(|source| Error::Migration { source })
 }
 
+/// Applies what is missing where only a transaction keeps a connection of the server: all of it in one.
+async fn through_pooler(store: &Store) -> Result<()> {
+    let mut connection = store.writer().await?;
+    let applied = connection.transaction(async |connection| {
+        // Whoever waited for this finds what was applied meanwhile.
+        connection.fetch(&sql::MIGRATION_LOCK, &[]).await?;
+        let schema = connection.fetch_first(&sql::SCHEMA_IS_THERE, &[]).await?;
+        let there = |column| schema.as_ref().map_or(Ok(0), |row| row.int(column)).map(|there| there == 1);
+        if !there(0)? {
+            connection.run_plain("create schema tasker").await?;
+        }
+        let known =
+            if there(1)? { connection.fetch(&sql::APPLIED_MIGRATIONS, &[]).await? } else { Vec::new() };
+        let known: Vec<i64> = known.iter().map(|row| row.int(0)).collect::<Result<_>>()?;
+        if !there(1)? {
+            connection.run_plain(TABLE).await?;
+        }
+        for migration in for_postgres().iter().filter(|migration| !known.contains(&migration.version)) {
+            connection.run_plain(migration.sql.as_str()).await?;
+            let checksum: String = migration.checksum.iter().map(|byte| format!("{byte:02x}")).collect();
+            let values = values![migration.version, &*migration.description, &*checksum];
+            connection.execute(&sql::ADD_MIGRATION, values).await?;
+        }
+        Ok::<_, Error>(())
+    });
+    applied.await
+}
+
+/// As sqlx makes it.
+const TABLE: &str = "create table tasker.migrations (version bigint primary key, description text not null, \
+                     installed_on timestamptz not null default now(), success boolean not null, \
+                     checksum bytea not null, execution_time bigint not null)";
+
 pub(super) fn for_postgres() -> Vec<Migration> {
-    migrations!("postgres": 1 "tables", 2 "step_states", 3 "answers", 4 "offer_targets", 5 "phases")
+    migrations!("postgres": 1 "tables", 2 "step_states", 3 "answers", 4 "offer_targets", 5 "phases",
+        6 "offer_deaths")
 }
 
 pub(super) fn for_sqlite() -> Vec<Migration> {
-    migrations!("sqlite": 1 "tables", 2 "step_states", 3 "answers", 4 "offer_targets", 5 "phases")
+    migrations!("sqlite": 1 "tables", 2 "step_states", 3 "answers", 4 "offer_targets", 5 "phases",
+        6 "offer_deaths")
 }
 
 /// Whether every migration was applied as it stands here; then nothing is locked and no right to create
 /// anything is needed. The first word with the database: it says at once when that does not answer.
 async fn is_current(store: &Store) -> Result<bool> {
     let mut connection = match &store.backend {
-        Backend::Postgres { options, .. } => {
-            super::Connection::new(Link::Postgres(Box::new(connect(options).await?)))
+        Backend::Postgres { options, pooler, .. } => {
+            super::Connection::new(Link::Postgres(Box::new(connect(options).await?))).behind(*pooler)
         }
         Backend::Sqlite { .. } => store.writer().await?,
     };

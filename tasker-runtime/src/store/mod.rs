@@ -7,6 +7,7 @@ mod changes;
 mod connection;
 mod db;
 mod error;
+mod file;
 mod listener;
 mod location;
 mod migrations;
@@ -44,7 +45,7 @@ pub(crate) use db::{Row, Statement, Value, statements_sent, values};
 pub use error::{Error, Result};
 pub(crate) use listener::Listener;
 pub use location::Location;
-use location::Target;
+use location::{Pooler, Target};
 pub(crate) use rows::{Column, Rows};
 
 /// An open database. Clones share it.
@@ -59,12 +60,15 @@ enum Backend {
     Postgres {
         pool: PgPool,
         options: Box<PgConnectOptions>,
+        pooler: Pooler,
     },
     /// Without readers for a database in memory, which is its one connection.
     Sqlite {
         writer: Arc<tokio::sync::Mutex<connection::Writer>>,
         readers: Option<SqlitePool>,
-        path: Option<std::path::PathBuf>,
+        file: Option<file::OpenFile>,
+        /// To open it anew.
+        connect: Box<SqliteConnectOptions>,
     },
 }
 
@@ -102,7 +106,7 @@ impl Store {
     /// cannot be brought up to date.
     pub async fn open(url: &str, options: Options) -> Result<Self> {
         let store = match Location::of(url)?.target {
-            Target::Postgres(connect) => Self::open_postgres(*connect, options),
+            Target::Postgres(connect, pooler) => Self::open_postgres(*connect, pooler, options),
             Target::Sqlite(connect, path) => Self::open_sqlite(*connect, path, options).await?,
         };
         if options.migrate {
@@ -111,15 +115,16 @@ impl Store {
         Ok(store)
     }
 
-    fn open_postgres(connect: PgConnectOptions, options: Options) -> Self {
-        let connect = connect.application_name("tasker").disable_statement_logging();
+    fn open_postgres(connect: PgConnectOptions, pooler: Pooler, options: Options) -> Self {
+        // No number with a fraction is read: a setting less that poolers refuse.
+        let connect = connect.application_name("tasker").extra_float_digits(None).disable_statement_logging();
         let pool = PgPoolOptions::new()
             .max_connections(options.pool_size.max(1))
             .acquire_timeout(PATIENCE)
             .test_before_acquire(false)
-            .after_connect(|connection, _| {
+            .after_connect(move |connection, _| {
                 // Who looks at tasks goes by index too, whatever the statistics say.
-                Box::pin(async move { connection.execute(PINNED_PLANS).await.map(drop) })
+                Box::pin(async move { pin_plans(connection, pooler).await })
             })
             .before_acquire(|connection, meta| {
                 Box::pin(async move {
@@ -132,7 +137,7 @@ impl Store {
             })
             .connect_lazy_with(connect.clone());
         let max_payload_bytes = options.max_payload_bytes;
-        Self { backend: Backend::Postgres { pool, options: Box::new(connect) }, max_payload_bytes }
+        Self { backend: Backend::Postgres { pool, options: Box::new(connect), pooler }, max_payload_bytes }
     }
 
     async fn open_sqlite(
@@ -156,12 +161,14 @@ impl Store {
             keep_a_log(&mut writer).await.map_err(unopened)?;
         }
         let writer = Arc::new(tokio::sync::Mutex::new(connection::Writer::new(writer)));
+        let file = path.as_deref().map(file::OpenFile::of);
         let readers = path
             .is_some()
             .then(|| SqlitePoolOptions::new().max_connections(options.pool_size.clamp(1, 4)))
-            .map(|pool| pool.test_before_acquire(false).connect_lazy_with(connect));
+            .map(|pool| pool.test_before_acquire(false).connect_lazy_with(connect.clone()));
         let max_payload_bytes = options.max_payload_bytes;
-        Ok(Self { backend: Backend::Sqlite { writer, readers, path }, max_payload_bytes })
+        let backend = Backend::Sqlite { writer, readers, file, connect: Box::new(connect) };
+        Ok(Self { backend, max_payload_bytes })
     }
 
     /// Refuses what is larger than contexts and results may be.
@@ -183,13 +190,51 @@ impl Store {
     /// A connection to write to.
     pub(crate) async fn writer(&self) -> Result<Connection> {
         let connection = match &self.backend {
-            Backend::Postgres { pool, .. } => {
+            Backend::Postgres { pool, pooler, .. } => {
                 let pooled = pool.acquire().await.map_err(|source| Error::Unreachable { source })?;
-                Connection::new(Link::Pooled(pooled))
+                Connection::new(Link::Pooled(pooled)).behind(*pooler)
             }
-            Backend::Sqlite { writer, .. } => Connection::writer(writer.clone().lock_owned().await).await,
+            Backend::Sqlite { writer, file, .. } => {
+                file.as_ref().map_or(Ok(()), file::OpenFile::check)?;
+                Connection::writer(writer.clone().lock_owned().await).await
+            }
         };
         Ok(connection.limited(self.max_payload_bytes))
+    }
+
+    /// The same database over connections that nobody else uses, so that nobody can keep them: one on PostgreSQL,
+    /// which is opened in the runtime that uses it, and one that writes to a SQLite file. A database in memory is its
+    /// one connection.
+    ///
+    /// # Errors
+    /// When a SQLite file cannot be opened once more.
+    pub(crate) async fn apart(&self) -> Result<Self> {
+        let backend = match &self.backend {
+            Backend::Postgres { options, pooler, .. } => {
+                let one = Options { pool_size: 1, ..Options::default() };
+                let Self { backend, .. } = Self::open_postgres((**options).clone(), *pooler, one);
+                backend
+            }
+            Backend::Sqlite { file: None, .. } => return Ok(self.clone()),
+            Backend::Sqlite { readers, file, connect, .. } => {
+                let writer = connect.connect().await.map_err(|source| Error::Unreachable { source })?;
+                let writer = Arc::new(tokio::sync::Mutex::new(connection::Writer::new(writer)));
+                let (readers, file, connect) = (readers.clone(), file.clone(), connect.clone());
+                Backend::Sqlite { writer, readers, file, connect }
+            }
+        };
+        Ok(Self { backend, max_payload_bytes: self.max_payload_bytes })
+    }
+
+    /// Whether the file of a SQLite database is still the one that was opened.
+    ///
+    /// # Errors
+    /// When it was deleted, moved away or replaced.
+    pub(crate) fn check_file(&self) -> Result<()> {
+        match &self.backend {
+            Backend::Sqlite { file: Some(file), .. } => file.check(),
+            _ => Ok(()),
+        }
     }
 
     /// A connection of the caller's own, for one who writes all the time.
@@ -203,11 +248,17 @@ impl Store {
         matches!(self.backend, Backend::Postgres { .. })
     }
 
+    /// Whether what one connection is told reaches another that listens: not through a pooler that hands out
+    /// another connection of the server for each transaction.
+    pub(crate) fn can_listen(&self) -> bool {
+        matches!(self.backend, Backend::Postgres { pooler: Pooler::None, .. })
+    }
+
     /// The file of a SQLite database, unless it is in memory.
     #[must_use]
     pub fn path(&self) -> Option<&std::path::Path> {
         match &self.backend {
-            Backend::Sqlite { path, .. } => path.as_deref(),
+            Backend::Sqlite { file, .. } => file.as_ref().map(|file| file.path.as_path()),
             Backend::Postgres { .. } => None,
         }
     }
@@ -259,6 +310,15 @@ pub(crate) struct Session {
 const PINNED_PLANS: &str = "set plan_cache_mode = force_generic_plan; set enable_hashjoin = off; \
                             set enable_mergejoin = off; set enable_seqscan = off; set jit = off";
 
+/// Pins the plans of a connection that is the server's own. Through a pooler of transactions each of these pins
+/// its own, and leaves the connections of others as they are.
+async fn pin_plans(connection: &mut PgConnection, pooler: Pooler) -> sqlx::Result<()> {
+    match pooler {
+        Pooler::None => connection.execute(PINNED_PLANS).await.map(drop),
+        Pooler::OfTransactions => Ok(()),
+    }
+}
+
 impl Session {
     /// Does `work` on the connection, which is kept for the next time unless it is to blame for an error.
     ///
@@ -276,10 +336,13 @@ impl Session {
         if let Some(connection) = self.kept.take() {
             return Ok(connection);
         }
-        let Backend::Postgres { options, .. } = &self.store.backend else { return self.store.writer().await };
+        let Backend::Postgres { options, pooler, .. } = &self.store.backend else {
+            return self.store.writer().await;
+        };
         let mut connection = connect(options).await?;
-        connection.execute(PINNED_PLANS).await.map_err(|source| Error::Unreachable { source })?;
-        Ok(Connection::new(Link::Postgres(Box::new(connection))).limited(self.store.max_payload_bytes))
+        pin_plans(&mut connection, *pooler).await.map_err(|source| Error::Unreachable { source })?;
+        let connection = Connection::new(Link::Postgres(Box::new(connection))).behind(*pooler);
+        Ok(connection.limited(self.store.max_payload_bytes))
     }
 
     /// Keeps a connection that works for the next use. SQLite's writer goes back to the others.

@@ -52,7 +52,7 @@ fn pooled() -> Vec<Case> {
     vec![
         case("heartbeat", &sql::HEARTBEAT, "1, 1, 1, null", &[]),
         case("commands", &sql::COMMANDS, "1", &["runs_pkey"]),
-        case("take_back", &sql::TAKE_BACK, "1, 1", &["runs_held"]),
+        case("take_back", &sql::TAKE_BACK, "1, 1, 1", &["runs_held"]),
         case("held_by", &sql::HELD_BY, "1", &["runs_held"]),
         case("outcome", &sql::OUTCOME, "uuid, ints, 10", &["tasks_uuid_key", "runs_pkey", "steps_pkey"]),
         case("find_task", &sql::FIND_TASK, "uuid", &["tasks_uuid_key", "runs_pkey"]),
@@ -209,7 +209,7 @@ async fn what_is_not_due_costs_a_look_at_the_queue_nothing() {
     let looks = [
         ("claim", &sql::CLAIM, "'test', 1700000000000000, 2, 500"),
         ("next_due", &sql::NEXT_DUE, "'test', 1700000000000000"),
-        ("take_back", &sql::TAKE_BACK, "1, 1"),
+        ("take_back", &sql::TAKE_BACK, "1, 1, 1"),
         ("held_by", &sql::HELD_BY, "1"),
     ];
     for (name, statement, values) in looks {
