@@ -7,7 +7,8 @@ use super::{Context, Done, Failure, Form, output, printable::printable_lines};
 use crate::{
     api::Catalog,
     config::redact,
-    store::{self, Store},
+    dispatch::engine::worker_connections,
+    store::{self, ServerRoom, Store},
 };
 
 /// Check that everything a run needs is in place.
@@ -58,6 +59,9 @@ impl Doctor {
             },
             Err(error) => findings.note("database", false, error.to_string()),
         }
+        if let Ok(location) = context.location() {
+            findings.0.extend(connections(&context, location.url()).await);
+        }
         if findings.0.iter().all(|finding| finding.ok) {
             match context.builder()?.connect_checked().await {
                 Ok(tasker) => {
@@ -79,6 +83,22 @@ impl Doctor {
         }
         if well { Ok(()) } else { Err(Failure::quiet(1)) }
     }
+}
+
+/// Whether the server has room for the connections of one more worker; `None` where no server counts them.
+async fn connections(context: &Context, url: &str) -> Option<Finding> {
+    let room = async { Store::open(url, store::Options::default()).await?.room().await };
+    // What the database says of itself has been told.
+    let ServerRoom { whose, limit, used } = room.await.ok()??;
+    let pool = i64::from(context.config.settings().database.pool_size);
+    let (least, most) = worker_connections(pool);
+    // This one is among those that are used.
+    let free = (limit - used + 1).max(0);
+    let detail = format!(
+        "a worker keeps {least} and up to {most}; {whose} allows {limit}, of which {free} are free{}",
+        if free < least { ": stop something that uses them, or allow more" } else { "" }
+    );
+    Some(Finding { what: "connections", ok: free >= least, detail })
 }
 
 /// Opens a database, and what that says of itself.

@@ -43,14 +43,14 @@ pub(crate) struct Claimer {
 
 impl Claimer {
     pub(super) fn new(
-        shared: Arc<Shared>,
+        (shared, session): (Arc<Shared>, Session),
         claims: Arc<Claims>,
         hints: UnboundedReceiver<Hint>,
         (counters, polling): (Arc<Counters>, Polling),
         (loops, pulse): (TaskLoops, Pulse),
     ) -> Self {
         Self {
-            session: shared.store.session(),
+            session,
             shared,
             claims,
             counters,

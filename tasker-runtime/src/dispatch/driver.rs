@@ -68,17 +68,20 @@ pub(crate) struct Driver {
     tasks: TaskLoop<TaskBody>,
     pulse: Pulse,
     writing: Backoff,
+    /// It was said that what is to be written cannot be.
+    unable: bool,
     /// What the calendar and the steady clock showed last.
     clocks: (Timestamp, Duration),
     other: Backoff,
 }
 
 impl Driver {
-    pub(crate) fn new(around: Surroundings, loops: TaskLoops, pulse: Pulse) -> Self {
+    pub(crate) fn new(around: Surroundings, session: Session, loops: TaskLoops, pulse: Pulse) -> Self {
         let shared = around.calls.shared.clone();
         Self {
             clocks: shared.clock.both(),
-            session: shared.store.session(),
+            unable: false,
+            session,
             shared,
             around,
             loops,
@@ -110,6 +113,9 @@ impl Driver {
             let next = self.tasks.recorded(batch, &exceptions, self.now());
             self.go_on(next).await;
             self.around.offers.permits_freed();
+            if std::mem::take(&mut self.unable) {
+                self.around.claims.writes_again();
+            }
             if self.tasks.is_drained() {
                 break;
             }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use super::{
     backoff::Backoff,
@@ -83,6 +83,8 @@ pub(crate) struct Heartbeat {
     /// How many threads that runtime has.
     pub threads: usize,
     pub sightings: Sightings,
+    /// Is told what came of the first beat.
+    pub ready: Option<oneshot::Sender<Result<()>>>,
 }
 
 /// What others know of what runs here.
@@ -115,8 +117,10 @@ impl Heartbeat {
         let mut told = self.nothing_told();
         // The first beat only looks around: who else is there?
         let mut next = shared.clock.steady() + period;
-        if let Err(error) = self.beat(&mut told).await {
-            trouble.note(&error);
+        let first = self.beat(&mut told).await;
+        if let Some(ready) = self.ready.take() {
+            // Whoever started this may have stopped waiting.
+            let _ = ready.send(first.map(drop));
         }
         loop {
             tokio::select! {

@@ -57,6 +57,19 @@ pub enum Error {
         /// What the driver said.
         source: sqlx::Error,
     },
+    /// The server has no room for the connections that a worker cannot do without.
+    #[error(
+        "a worker needs {needed} connections to the database at least, and got only {opened}: {source}; see \
+         `tasker doctor`"
+    )]
+    Connections {
+        /// How many it needs.
+        needed: usize,
+        /// How many it got.
+        opened: usize,
+        /// What the database said.
+        source: sqlx::Error,
+    },
     /// The tables could not be created or brought up to date.
     #[error("the tables could not be brought up to date: {}", why(source))]
     Migration {
@@ -179,6 +192,24 @@ impl Error {
                 code(source)
             }
             _ => None,
+        }
+    }
+
+    /// Whether the server has no room for another connection.
+    pub(super) fn is_full(&self) -> bool {
+        // 53300 is too_many_connections; poolers say it in the way of the protocol.
+        matches!(self, Self::Unreachable { source: sqlx::Error::Database(refusal) }
+            if refusal.code().is_some_and(|code| code == "53300" || code == "08P01"))
+    }
+
+    /// The same, where it is that the server had room for so many only of the connections that are needed.
+    pub(crate) fn of_connections(self, opened: usize, needed: usize) -> Self {
+        match self.is_full() {
+            true => match self {
+                Self::Unreachable { source } => Self::Connections { needed, opened, source },
+                other => other,
+            },
+            false => self,
         }
     }
 

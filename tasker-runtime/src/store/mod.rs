@@ -190,8 +190,11 @@ impl Store {
     /// A connection to write to.
     pub(crate) async fn writer(&self) -> Result<Connection> {
         let connection = match &self.backend {
-            Backend::Postgres { pool, pooler, .. } => {
-                let pooled = pool.acquire().await.map_err(|source| Error::Unreachable { source })?;
+            Backend::Postgres { pool, pooler, options } => {
+                let pooled = match pool.acquire().await {
+                    Err(sqlx::Error::PoolTimedOut) => return Err(why_none(options).await),
+                    acquired => acquired.map_err(|source| Error::Unreachable { source })?,
+                };
                 Connection::new(Link::Pooled(pooled)).behind(*pooler)
             }
             Backend::Sqlite { writer, file, .. } => {
@@ -224,6 +227,36 @@ impl Store {
             }
         };
         Ok(Self { backend, max_payload_bytes: self.max_payload_bytes })
+    }
+
+    /// Closes a connection of the pool that nobody uses, for one who cannot do without; false: there is none.
+    async fn free_one(&self) -> bool {
+        let Backend::Postgres { pool, .. } = &self.backend else { return false };
+        match pool.try_acquire() {
+            Some(idle) => idle.close().await.is_ok(),
+            None => false,
+        }
+    }
+
+    /// How many connections the server has room for, and the smallest of its limits; `None` where no server counts
+    /// them, or a pooler does.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub(crate) async fn room(&self) -> Result<Option<ServerRoom>> {
+        if !self.can_listen() {
+            return Ok(None);
+        }
+        let Some(row) = self.reader().await?.fetch_first(&sql::CONNECTIONS, &[]).await? else {
+            return Ok(None);
+        };
+        let limits = [("the server", 0), ("the role", 2), ("the database", 4)];
+        let mut rooms = Vec::new();
+        for (whose, column) in limits {
+            let (limit, used) = (row.int(column)?, row.int(column + 1)?);
+            rooms.extend((limit >= 0).then_some(ServerRoom { whose, limit, used }));
+        }
+        Ok(rooms.into_iter().min_by_key(ServerRoom::free))
     }
 
     /// Whether the file of a SQLite database is still the one that was opened.
@@ -298,6 +331,24 @@ impl std::fmt::Debug for Store {
     }
 }
 
+/// A limit to the connections of a PostgreSQL server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ServerRoom {
+    /// Whose limit it is.
+    pub whose: &'static str,
+    /// How many there may be.
+    pub limit: i64,
+    /// How many there are.
+    pub used: i64,
+}
+
+impl ServerRoom {
+    /// How many more there may be.
+    pub(crate) fn free(&self) -> i64 {
+        (self.limit - self.used).max(0)
+    }
+}
+
 /// A connection kept for one user, opened when it is first needed and again after it broke.
 pub(crate) struct Session {
     store: Store,
@@ -333,16 +384,36 @@ impl Session {
 
     /// The connection. Hand it back with [`keep`](Self::keep).
     pub(crate) async fn open(&mut self) -> Result<Connection> {
+        self.open_in(true).await
+    }
+
+    /// The connection; where the server has no room for it, in the place of one of the pool, if that may be.
+    async fn open_in(&mut self, place_of_another: bool) -> Result<Connection> {
         if let Some(connection) = self.kept.take() {
             return Ok(connection);
         }
         let Backend::Postgres { options, pooler, .. } = &self.store.backend else {
             return self.store.writer().await;
         };
-        let mut connection = connect(options).await?;
+        let mut connection = match connect(options).await {
+            Err(error) if error.is_full() && place_of_another && self.store.free_one().await => {
+                connect(options).await?
+            }
+            connected => connected?,
+        };
         pin_plans(&mut connection, *pooler).await.map_err(|source| Error::Unreachable { source })?;
         let connection = Connection::new(Link::Postgres(Box::new(connection))).behind(*pooler);
         Ok(connection.limited(self.store.max_payload_bytes))
+    }
+
+    /// Opens the connection, if it is not open, and keeps it.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) async fn ready(&mut self) -> Result<()> {
+        let connection = self.open_in(false).await?;
+        self.keep(connection);
+        Ok(())
     }
 
     /// Keeps a connection that works for the next use. SQLite's writer goes back to the others.
@@ -350,6 +421,15 @@ impl Session {
         if connection.is_worth_keeping() {
             self.kept = Some(connection);
         }
+    }
+}
+
+/// Why the pool came to no connection: it goes on trying, and does not say.
+async fn why_none(options: &PgConnectOptions) -> Error {
+    match tokio::time::timeout(Duration::from_secs(1), connect(options)).await {
+        Ok(Err(why)) => why,
+        // All of its connections are in use, or nothing answers.
+        Ok(Ok(_)) | Err(_) => Error::Unreachable { source: sqlx::Error::PoolTimedOut },
     }
 }
 

@@ -6,6 +6,7 @@ mod activity;
 mod blocking;
 mod clocks;
 mod code_first;
+mod connections;
 mod deadly_loans;
 mod decisions;
 mod failures;

@@ -153,6 +153,9 @@ impl Driver {
 
     /// Waits until a database is asked again that did not do its part. It answered, so the loop is not stuck.
     async fn wait(&mut self, error: &store::Error) {
+        if !std::mem::replace(&mut self.unable, true) {
+            self.around.claims.cannot_write();
+        }
         self.pulse.beat();
         self.writing.wait(error).await;
         self.pulse.beat();
