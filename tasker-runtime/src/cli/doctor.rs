@@ -51,16 +51,16 @@ impl Doctor {
             );
         }
         match context.location() {
-            Ok(location) => match version(location.url()).await {
-                Ok(version) => findings.note("database", true, format!("{location}: {version}")),
+            Ok(location) => match ask(location.url()).await {
+                Ok((version, room)) => {
+                    findings.note("database", true, format!("{location}: {version}"));
+                    findings.0.extend(room.map(|room| connections(&context, room)));
+                }
                 Err(error) => {
                     findings.note("database", false, format!("{location}: {}", redact(&error.to_string())));
                 }
             },
             Err(error) => findings.note("database", false, error.to_string()),
-        }
-        if let Ok(location) = context.location() {
-            findings.0.extend(connections(&context, location.url()).await);
         }
         if findings.0.iter().all(|finding| finding.ok) {
             match context.builder()?.connect_checked().await {
@@ -85,11 +85,9 @@ impl Doctor {
     }
 }
 
-/// Whether the server has room for the connections of one more worker; `None` where no server counts them.
-async fn connections(context: &Context, url: &str) -> Option<Finding> {
-    let room = async { Store::open(url, store::Options::default()).await?.room().await };
-    // What the database says of itself has been told.
-    let ServerRoom { whose, limit, used } = room.await.ok()??;
+/// Whether the server has room for the connections of one more worker.
+fn connections(context: &Context, room: ServerRoom) -> Finding {
+    let ServerRoom { whose, limit, used } = room;
     let pool = i64::from(context.config.settings().database.pool_size);
     let (least, most) = worker_connections(pool);
     // This one is among those that are used.
@@ -98,10 +96,13 @@ async fn connections(context: &Context, url: &str) -> Option<Finding> {
         "a worker keeps {least} and up to {most}; {whose} allows {limit}, of which {free} are free{}",
         if free < least { ": stop something that uses them, or allow more" } else { "" }
     );
-    Some(Finding { what: "connections", ok: free >= least, detail })
+    Finding { what: "connections", ok: free >= least, detail }
 }
 
-/// Opens a database, and what that says of itself.
-async fn version(url: &str) -> store::Result<String> {
-    Store::open(url, store::Options::default()).await?.version().await
+/// Opens a database; what that says of itself, and of the connections it has room for.
+async fn ask(url: &str) -> store::Result<(String, Option<ServerRoom>)> {
+    let store = Store::open(url, store::Options::default()).await?;
+    let said = (store.version().await?, store.room().await?);
+    store.close().await;
+    Ok(said)
 }

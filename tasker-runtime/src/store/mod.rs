@@ -124,7 +124,7 @@ impl Store {
             .test_before_acquire(false)
             .after_connect(move |connection, _| {
                 // Who looks at tasks goes by index too, whatever the statistics say.
-                Box::pin(async move { pin_plans(connection, pooler).await })
+                Box::pin(async move { set_up(connection, pooler).await })
             })
             .before_acquire(|connection, meta| {
                 Box::pin(async move {
@@ -361,11 +361,19 @@ pub(crate) struct Session {
 const PINNED_PLANS: &str = "set plan_cache_mode = force_generic_plan; set enable_hashjoin = off; \
                             set enable_mergejoin = off; set enable_seqscan = off; set jit = off";
 
-/// Pins the plans of a connection that is the server's own. Through a pooler of transactions each of these pins
-/// its own, and leaves the connections of others as they are.
-async fn pin_plans(connection: &mut PgConnection, pooler: Pooler) -> sqlx::Result<()> {
+/// Has the server notice within half a minute that a connection is dead on which it sends or waits; a client that is
+/// gone would keep its locks for hours.
+const WATCHED: &str = "set tcp_keepalives_idle = 30; set tcp_keepalives_interval = 10; set tcp_keepalives_count = 3; \
+                       set tcp_user_timeout = 30000";
+
+/// Sets up a connection that is the server's own. Through a pooler of transactions each of these pins its own plans,
+/// and the connections of others stay as they are.
+async fn set_up(connection: &mut PgConnection, pooler: Pooler) -> sqlx::Result<()> {
     match pooler {
-        Pooler::None => connection.execute(PINNED_PLANS).await.map(drop),
+        Pooler::None => {
+            connection.execute(PINNED_PLANS).await?;
+            connection.execute(WATCHED).await.map(drop)
+        }
         Pooler::OfTransactions => Ok(()),
     }
 }
@@ -401,7 +409,7 @@ impl Session {
             }
             connected => connected?,
         };
-        pin_plans(&mut connection, *pooler).await.map_err(|source| Error::Unreachable { source })?;
+        set_up(&mut connection, *pooler).await.map_err(|source| Error::Unreachable { source })?;
         let connection = Connection::new(Link::Postgres(Box::new(connection))).behind(*pooler);
         Ok(connection.limited(self.store.max_payload_bytes))
     }

@@ -224,3 +224,34 @@ async fn what_is_not_due_costs_a_look_at_the_queue_nothing() {
         assert!(pages < 50, "{name} reads {pages} pages: {plan:#}");
     }
 }
+
+#[tokio::test]
+async fn sqlite_finds_tasks_by_their_keys_and_what_a_worker_holds_by_index() {
+    let database = support::fresh_sqlite();
+    let store = Store::open(&database.url, Options::default()).await.unwrap();
+    let mut connection = store.writer().await.unwrap();
+    let by_key = "USING INTEGER PRIMARY KEY";
+    for (statement, way) in [
+        (&sql::RECORD, by_key),
+        (&sql::APPEND, by_key),
+        (&sql::HELD, by_key),
+        (&sql::PROGRESSED, by_key),
+        (&sql::NOT_DEAD, by_key),
+        (&sql::LET_GO, by_key),
+        (&sql::TAKE_BACK, "USING INDEX runs_held"),
+        (&sql::HELD_BY, "USING INDEX runs_held"),
+        (&sql::LOANS_NOT_DEAD, ""),
+    ] {
+        for part in super::on_databases::parts(statement.sqlite()) {
+            let explain = Box::leak(format!("explain query plan {part}").into_boxed_str());
+            let explain: &'static Statement = Box::leak(Box::new(Statement::twin(explain, explain)));
+            for row in connection.fetch(explain, &[]).await.unwrap() {
+                let step = row.text(3).unwrap();
+                let table = step.split(' ').nth(1).unwrap_or_default();
+                let large = ["runs", "r", "offers", "o", "steps", "s", "attempts", "a"].contains(&table);
+                assert!(!(large && step.starts_with("SCAN")), "{part}: {step}");
+                assert!(!["runs", "r"].contains(&table) || step.contains(way), "{part}: {step}");
+            }
+        }
+    }
+}

@@ -17,7 +17,7 @@ const FENCES: [(&str, &str); 13] = [
         "",
     ),
     (" and r.owner = $3 and r.lease = e.value ->> 1", ""),
-    ("  and runs.owner = $3\n  and runs.lease = n.value ->> 1", "  and $3 > 0"),
+    ("  and +runs.owner = $3\n  and runs.lease = n.value ->> 1", "  and $3 > 0"),
     (
         "\n    and r.lease = e.value ->> 1\n    and (r.owner is $3 or $3 is null and r.finished_at is not null\n        \
          or exists (select 1 from offers o where o.task_id = r.task_id and o.step = e.value ->> 2 and o.taker = $3\n            \
