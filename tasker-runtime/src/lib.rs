@@ -71,6 +71,7 @@
 extern crate self as tasker_runtime;
 
 pub mod api;
+#[cfg(feature = "cli")]
 pub(crate) mod cli;
 pub mod clock;
 pub mod config;
@@ -87,6 +88,7 @@ pub mod testing;
 pub mod rules;
 
 pub use api::Tasker;
+#[cfg(feature = "cli")]
 pub use cli::{main, main_with};
 pub use model::StepError;
 #[doc(inline)]

@@ -315,8 +315,8 @@ impl Builder {
         for template in std::mem::take(&mut self.templates) {
             catalog.add(template);
         }
-        if !catalog.conflicts().is_empty() {
-            return Err(StartError::Templates { reports: catalog.conflicts().to_vec() });
+        if !catalog.mistakes().is_empty() {
+            return Err(StartError::Templates { reports: catalog.mistakes().to_vec() });
         }
         let most = self.max_decision_depth.unwrap_or(DECISIONS);
         let wanted = |template: &&Arc<Template>| {

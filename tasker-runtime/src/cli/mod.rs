@@ -3,6 +3,7 @@
 //! Data goes to standard output, everything else to standard error. Exit codes: 0 done, 1 the run failed,
 //! 2 wrong usage, 3 not found, 4 the database cannot be used, 5 timed out, 130 interrupted.
 
+#[cfg(feature = "bench")]
 mod bench;
 mod doctor;
 mod fit;
@@ -137,6 +138,7 @@ enum Command {
     #[command(subcommand)]
     Config(settings::Command),
     /// Benchmark this machine: throughput, latency and memory, next to the limit the database sets
+    #[cfg(feature = "bench")]
     Bench(bench::Bench),
     /// Check that everything a run needs is in place
     Doctor(doctor::Doctor),
@@ -324,6 +326,7 @@ async fn execute(command: Command, context: Context, signals: Signals) -> Done {
         Command::Handler(command) => command.run(context),
         Command::New(command) => command.run(context.global.output),
         Command::Config(command) => command.run(&context),
+        #[cfg(feature = "bench")]
         Command::Bench(command) => command.run(context).await,
         Command::Doctor(command) => command.run(context).await,
     }

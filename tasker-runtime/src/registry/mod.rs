@@ -14,6 +14,7 @@ pub(crate) mod ends;
 mod find;
 mod kinds;
 mod live;
+mod schema;
 pub(crate) mod unreadable_files;
 pub(crate) mod workflow;
 
@@ -22,6 +23,7 @@ pub use catalog::{Catalog, UnknownTemplate, read_templates};
 pub use check::{Checked, Problem, Warning};
 pub use find::NotFound;
 pub(crate) use live::LiveRegistry;
+pub(crate) use schema::Schema;
 pub use workflow::Workflow;
 
 use std::collections::{BTreeMap, HashMap};
