@@ -64,7 +64,7 @@ impl StepIndex {
 
     /// For a compensation: the step or instance that it undoes.
     #[must_use]
-    pub const fn undoes(self) -> Option<Self> {
+    pub const fn compensates(self) -> Option<Self> {
         if self.0 & COMPENSATION == 0 { None } else { Some(Self(self.0 & !COMPENSATION)) }
     }
 

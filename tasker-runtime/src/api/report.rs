@@ -265,7 +265,8 @@ impl TaskReport {
                 || slot.state() != StepState::Pending
                 || slot.failed_attempts() > 0
         };
-        let compensations = progress.undos().filter(known).map(|(no, slot)| report(no, slot)).collect();
+        let compensations =
+            progress.compensations().filter(known).map(|(no, slot)| report(no, slot)).collect();
         let started_at = steps.iter().filter_map(|step| step.started_at).min();
         // Who holds a task keeps near retries to itself: the journal has them.
         let (state, next_at) = match (task.state, progress.verdict()) {

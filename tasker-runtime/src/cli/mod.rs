@@ -269,9 +269,29 @@ impl Failure {
 /// A thread that is deep enough for templates as deeply nested as they may be.
 const STACK: usize = 8 << 20;
 
+/// Runs the command on a thread of its own: this one hears signals, which end the process also while the command
+/// waits for a file.
 fn run_command(cli: Cli, builder: Builder) -> Done {
-    let signals =
+    let (signals, listening) =
         Signals::listen().map_err(|error| Failure::run(format!("signals cannot be heard: {error}")))?;
+    let (done, wait) = tokio::sync::oneshot::channel();
+    let heard = signals.clone();
+    thread::Builder::new()
+        .name("command".to_owned())
+        .stack_size(STACK)
+        .spawn(move || done.send(command(cli, builder, heard)))
+        .map_err(|error| Failure::run(format!("no thread for the command: {error}")))?;
+    listening.until(async {
+        tokio::select! {
+            biased;
+            // After a panic, of which was told already, there is no answer.
+            done = wait => done.unwrap_or_else(|_| Err(Failure::quiet(101))),
+            failure = signals.end() => Err(failure),
+        }
+    })
+}
+
+fn command(cli: Cli, builder: Builder, signals: Signals) -> Done {
     let config = Config::load().map_err(Failure::usage)?;
     config.warnings().iter().for_each(|warning| output::warn(warning));
     if let Some(folder) = cli.global.templates.as_deref().filter(|folder| !folder.is_dir()) {
@@ -282,23 +302,7 @@ fn run_command(cli: Cli, builder: Builder) -> Done {
         .build()
         .map_err(|error| Failure::run(format!("the runtime does not start: {error}")))?;
     let context = Context { global: cli.global, config, builder };
-    let (done, wait) = tokio::sync::oneshot::channel();
-    let (handle, heard) = (runtime.handle().clone(), signals.clone());
-    // On a thread of its own, so that a signal ends the process also while the command waits for a file.
-    let command = move || done.send(handle.block_on(execute(cli.command, context, heard)));
-    thread::Builder::new()
-        .name("command".to_owned())
-        .stack_size(STACK)
-        .spawn(command)
-        .map_err(|error| Failure::run(format!("no thread for the command: {error}")))?;
-    let done = runtime.block_on(async {
-        tokio::select! {
-            biased;
-            // After a panic, of which was told already, there is no answer.
-            done = wait => done.unwrap_or_else(|_| Err(Failure::quiet(101))),
-            failure = signals.end() => Err(failure),
-        }
-    });
+    let done = runtime.block_on(execute(cli.command, context, signals));
     // A handler that blocks its thread must not keep the process from ending.
     runtime.shutdown_background();
     done

@@ -206,7 +206,7 @@ inventory::collect!(Linked);
 macro_rules! register_handler {
     ($handler:expr $(,)?) => {
         const _: () = {
-            use $crate::rules as __tasker;
+            use $crate::__private as __tasker;
 
             static HANDLER: &dyn __tasker::StepHandler = __tasker::by_hand(&$handler);
             fn registration() -> __tasker::Registration {
@@ -230,6 +230,6 @@ macro_rules! register_handler {
 #[macro_export]
 macro_rules! handlers {
     ($($handler:path),* $(,)?) => {
-        [$($crate::rules::entry::<$handler>()),*]
+        [$($crate::__private::entry::<$handler>()),*]
     };
 }

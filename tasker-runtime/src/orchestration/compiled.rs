@@ -119,7 +119,7 @@ impl CompiledTemplate {
     }
 
     fn registered(&self, no: StepIndex) -> Option<&Registration> {
-        let here = if no.undoes().is_some() { &self.compensators } else { &self.handlers };
+        let here = if no.compensates().is_some() { &self.compensators } else { &self.handlers };
         here.get(no.step() as usize)?.as_ref()
     }
 
@@ -133,7 +133,7 @@ impl CompiledTemplate {
     /// # Errors
     /// When it breaks the step's schema: the step has then failed for good.
     pub(crate) fn check_schema(&self, no: StepIndex, result: &Json) -> Result<(), StepError> {
-        let schema = self.results.get(no.step() as usize).filter(|_| no.undoes().is_none());
+        let schema = self.results.get(no.step() as usize).filter(|_| no.compensates().is_none());
         let Some(Some(schema)) = schema else { return Ok(()) };
         let problems = schema.problems("result", &result.to_value());
         if problems.is_empty() {

@@ -5,12 +5,10 @@
 //! everything that could go wrong later. A running program may gain handlers; each time it has another
 //! registry then, under the next epoch.
 
-pub(crate) mod bind;
 pub(crate) mod catalog;
 mod check;
 mod compensation;
-pub(crate) mod compile;
-pub(crate) mod ends;
+pub(crate) mod const_check;
 mod find;
 mod kinds;
 mod live;

@@ -74,8 +74,7 @@ mod nowhere {
 mod tests {
     use support::fresh_sqlite;
 
-    use super::super::{Options, sql, values};
-    use super::*;
+    use super::super::{Options, Store, sql, values};
 
     #[tokio::test]
     async fn what_another_process_writes_is_seen_once() {

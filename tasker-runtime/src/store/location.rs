@@ -109,10 +109,10 @@ fn shown(url: &str) -> String {
     if is_torn { "…".to_owned() } else { redact(url) }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite", feature = "postgres"))]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
-    use super::*;
+    use super::{super::sqlite::encoded, *};
 
     fn refused(url: &str) -> String {
         Location::of(url).unwrap_err().to_string()

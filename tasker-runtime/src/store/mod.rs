@@ -13,7 +13,7 @@ mod migrations;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod on_databases;
-#[cfg(test)]
+#[cfg(all(test, feature = "postgres"))]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod plans;
 #[cfg(feature = "postgres")]
@@ -25,7 +25,7 @@ pub(crate) mod sql;
 mod sqlite;
 #[cfg(feature = "test-unfenced")]
 mod unfenced;
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite", feature = "postgres"))]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod upgrade_tests;
 
@@ -44,6 +44,14 @@ pub(crate) use listener::Listener;
 pub use location::Location;
 use location::Target;
 pub(crate) use rows::{Column, Rows};
+
+/// The databases that this program was built with, by name.
+pub const DATABASES: &[&str] = &[
+    #[cfg(feature = "sqlite")]
+    "SQLite",
+    #[cfg(feature = "postgres")]
+    "PostgreSQL",
+];
 
 /// An open database. Clones share it.
 #[derive(Clone)]

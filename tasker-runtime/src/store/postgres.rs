@@ -41,7 +41,7 @@ pub(super) fn open(connect: PgConnectOptions, options: Options) -> (PgPool, Box<
 /// Plans that hold for every size of every table: lookups by index, joined row by row. Left to its
 /// statistics, PostgreSQL turns claim and record to hash joins over whole tables now and then, and spends a second
 /// on compiling a claim that takes a millisecond.
-const PINNED_PLANS: &str = "set plan_cache_mode = force_generic_plan; set enable_hashjoin = off; \
+pub(super) const PINNED_PLANS: &str = "set plan_cache_mode = force_generic_plan; set enable_hashjoin = off; \
                             set enable_mergejoin = off; set enable_seqscan = off; set jit = off";
 
 /// A connection with plans that hold, for one user alone.

@@ -158,7 +158,7 @@ pub(super) fn location_of(rest: &str) -> std::result::Result<Location, String> {
 }
 
 /// A path as a URL writes it, as far as it must.
-fn encoded(path: &Path) -> String {
+pub(super) fn encoded(path: &Path) -> String {
     path.to_string_lossy().replace('%', "%25").replace('?', "%3F")
 }
 
