@@ -6,6 +6,14 @@ use tasker_template::FailureStrategy;
 use super::{Event, Json, Progress, StepIndex, StepState, TaskState, Verdict};
 
 /// What an operator asks of a task.
+///
+/// ```
+/// use tasker_model::Command;
+///
+/// let skip: Command = serde_json::from_str(r#"{"skip": {"step": "remind"}}"#)?;
+/// assert_eq!(skip, Command::Skip { step: "remind".into() });
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {

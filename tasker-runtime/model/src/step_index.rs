@@ -17,7 +17,7 @@
 ///
 /// let undo = second.compensation();
 /// assert_eq!((undo.step(), undo.index()), (3, Some(1)));
-/// assert_eq!((undo.undoes(), second.undoes()), (Some(second), None));
+/// assert_eq!((undo.compensates(), second.compensates()), (Some(second), None));
 /// assert!(second < undo); // compensations come after all steps
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -11,6 +11,16 @@ use crate::{
 };
 
 /// The templates a process can start tasks of. Of several versions the newest counts.
+///
+/// ```
+/// use tasker_runtime::{registry::Catalog, template::{Step, Template}};
+///
+/// let mut catalog = Catalog::default();
+/// catalog.add(Template::builder("checkout").namespace("shop").step(Step::new("charge")).build()?);
+/// assert_eq!(catalog.find("shop/checkout")?.steps().len(), 1);
+/// assert!(catalog.find("shop/chekout").is_err_and(|unknown| unknown.nearest.as_deref() == Some("shop/checkout")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     by_name: BTreeMap<(String, String), Known>,

@@ -10,17 +10,13 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-#[cfg(feature = "postgres")]
-use sqlx::{Column as _, PgConnection, Postgres, TypeInfo as _, postgres::PgRow};
-use sqlx::{Row as _, ValueRef as _};
 #[cfg(feature = "sqlite")]
-use sqlx::{Sqlite, SqliteConnection, sqlite::SqliteRow};
+use sqlx::sqlite::SqliteRow;
+#[cfg(feature = "postgres")]
+use sqlx::{Column as _, TypeInfo as _, postgres::PgRow};
+use sqlx::{Row as _, ValueRef as _};
 use uuid::Uuid;
 
-#[cfg(feature = "postgres")]
-use super::postgres;
-#[cfg(feature = "sqlite")]
-use super::sqlite;
 use super::{Error, Result, Rows};
 use crate::model::{Json, StepIndex, TaskState};
 
@@ -110,42 +106,6 @@ pub(crate) fn statements_sent() -> u64 {
 /// Counts a statement that is about to be sent.
 pub(super) fn note_statement() {
     SENT.fetch_add(1, Ordering::Relaxed);
-}
-
-/// A transaction of the caller's own, on the database the tasks are in.
-pub enum CallerTransaction<'a> {
-    /// On PostgreSQL.
-    #[cfg(feature = "postgres")]
-    Postgres(&'a mut PgConnection),
-    /// On SQLite.
-    #[cfg(feature = "sqlite")]
-    Sqlite(&'a mut SqliteConnection),
-}
-
-impl CallerTransaction<'_> {
-    /// Runs a statement in the caller's transaction and returns its rows.
-    pub(crate) async fn fetch(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<Vec<Row>> {
-        match self {
-            #[cfg(feature = "postgres")]
-            Self::Postgres(connection) => postgres::rows(connection, sql, values).await,
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(connection) => sqlite::rows(connection, sql, values).await,
-        }
-    }
-}
-
-#[cfg(feature = "postgres")]
-impl<'a> From<&'a mut sqlx::Transaction<'_, Postgres>> for CallerTransaction<'a> {
-    fn from(transaction: &'a mut sqlx::Transaction<'_, Postgres>) -> Self {
-        Self::Postgres(transaction)
-    }
-}
-
-#[cfg(feature = "sqlite")]
-impl<'a> From<&'a mut sqlx::Transaction<'_, Sqlite>> for CallerTransaction<'a> {
-    fn from(transaction: &'a mut sqlx::Transaction<'_, Sqlite>) -> Self {
-        Self::Sqlite(transaction)
-    }
 }
 
 /// A row of a result; columns count from 0.

@@ -2,10 +2,6 @@
 
 use std::fmt;
 
-#[cfg(feature = "postgres")]
-use super::postgres::location_of as postgres;
-#[cfg(feature = "sqlite")]
-use super::sqlite::location_of as sqlite;
 use super::{Error, Result};
 use crate::config::redact;
 
@@ -23,7 +19,7 @@ use crate::config::redact;
 #[derive(Clone)]
 pub struct Location {
     /// The URL, with the path of a file made absolute. It may hold a password.
-    pub(super) url: String,
+    url: String,
     pub(super) target: Target,
 }
 
@@ -90,6 +86,18 @@ impl fmt::Debug for Location {
 
 /// The forms a URL may have.
 const FORMS: &str = "sqlite://file.db, sqlite::memory: or postgres://user@host/database";
+
+#[cfg(feature = "postgres")]
+fn postgres(rest: &str) -> std::result::Result<Location, String> {
+    let options = super::postgres::read_url(rest)?;
+    Ok(Location { url: format!("postgres:{rest}"), target: Target::Postgres(Box::new(options)) })
+}
+
+#[cfg(feature = "sqlite")]
+fn sqlite(rest: &str) -> std::result::Result<Location, String> {
+    let (url, options, path) = super::sqlite::read_url(rest)?;
+    Ok(Location { url, target: Target::Sqlite(Box::new(options), path) })
+}
 
 #[cfg(not(feature = "postgres"))]
 fn postgres(_: &str) -> std::result::Result<Location, String> {

@@ -3,6 +3,7 @@
 //! This module alone knows URLs, pools, migrations and the text of statements. What a transaction does
 //! is written in [`orchestration`](crate::orchestration), once for both databases.
 
+mod caller;
 mod changes;
 mod connection;
 mod db;
@@ -35,9 +36,9 @@ compile_error!("tasker-runtime keeps tasks in a database: enable its feature `sq
 use std::time::Duration;
 
 use crate::model::{Json, Timestamp};
+pub use caller::CallerTransaction;
 pub(crate) use connection::Connection;
 use connection::Link;
-pub use db::CallerTransaction;
 pub(crate) use db::{Row, Statement, Value, statements_sent, values};
 pub use error::{Error, Result};
 pub(crate) use listener::Listener;
@@ -54,6 +55,18 @@ pub const DATABASES: &[&str] = &[
 ];
 
 /// An open database. Clones share it.
+///
+/// ```
+/// use tasker_runtime::store::{Options, Store};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), tasker_runtime::store::Error> {
+/// let store = Store::open("sqlite::memory:", Options::default()).await?;
+/// assert!(store.version().await?.starts_with("SQLite 3."));
+/// assert!(Store::open("mysql://host/db", Options::default()).await.is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Store {
     backend: Backend,

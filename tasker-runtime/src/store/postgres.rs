@@ -9,8 +9,7 @@ use sqlx::{
 };
 
 use super::{
-    Error, Location, Options, PATIENCE, Result, Row, Rows, Statement, Value, db::note_statement,
-    location::Target, rows::Column,
+    Error, Options, PATIENCE, Result, Row, Rows, Statement, Value, db::note_statement, rows::Column,
 };
 use crate::config::redact;
 
@@ -153,12 +152,7 @@ const PARAMETERS: [&str; 18] = [
 ];
 
 /// Reads what stands behind `postgres:` in a URL.
-pub(super) fn location_of(rest: &str) -> std::result::Result<Location, String> {
-    let options = options_of(rest)?;
-    Ok(Location { url: format!("postgres:{rest}"), target: Target::Postgres(Box::new(options)) })
-}
-
-fn options_of(rest: &str) -> std::result::Result<PgConnectOptions, String> {
+pub(super) fn read_url(rest: &str) -> std::result::Result<PgConnectOptions, String> {
     let Some(rest) = rest.strip_prefix("//") else {
         return Err("write postgres://user@host/database, with two slashes".to_owned());
     };

@@ -1,7 +1,7 @@
 //! SQLite: how its file is opened, what its URL may say, and how a statement is sent to it.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     str::FromStr,
     sync::Arc,
     time::{Duration, Instant},
@@ -14,10 +14,7 @@ use sqlx::{
 };
 use tokio::sync::Mutex;
 
-use super::{
-    Error, Location, Options, PATIENCE, Result, Row, Statement, Value, db::note_statement, error,
-    location::Target,
-};
+use super::{Error, Options, PATIENCE, Result, Row, Statement, Value, db::note_statement, error};
 use crate::config::redact;
 
 /// The one connection that writes to a SQLite database.
@@ -113,8 +110,11 @@ fn bind(sql: &'static str, values: &[Value<'_>]) -> Query {
     query
 }
 
-/// Reads what stands behind `sqlite:`.
-pub(super) fn location_of(rest: &str) -> std::result::Result<Location, String> {
+/// What a URL says: itself with an absolute path, how to open the database, and its file unless it is in memory.
+type Read = (String, SqliteConnectOptions, Option<PathBuf>);
+
+/// Reads what stands behind `sqlite:` in a URL.
+pub(super) fn read_url(rest: &str) -> std::result::Result<Read, String> {
     let rest = rest.strip_prefix("//").unwrap_or(rest);
     let (file, query) = rest.split_once('?').unwrap_or((rest, ""));
     let name =
@@ -142,7 +142,8 @@ pub(super) fn location_of(rest: &str) -> std::result::Result<Location, String> {
         // Under its plain name, however it is encoded: the driver gives each such database a name of its own.
         let question = if query.is_empty() { "" } else { "?" };
         let url = format!("sqlite://:memory:{question}{query}");
-        return Ok(Location { target: Target::Sqlite(Box::new(options(&url)?), None), url });
+        let options = options(&url)?;
+        return Ok((url, options, None));
     }
     if name.trim().is_empty() {
         return Err("it names no file; if a variable stands in it, that may not be set".to_owned());
@@ -154,7 +155,7 @@ pub(super) fn location_of(rest: &str) -> std::result::Result<Location, String> {
     let question = if query.is_empty() { "" } else { "?" };
     let url = format!("sqlite://{}{question}{query}", encoded(&path));
     let options = options(&url)?.filename(&path);
-    Ok(Location { target: Target::Sqlite(Box::new(options), Some(path)), url })
+    Ok((url, options, Some(path)))
 }
 
 /// A path as a URL writes it, as far as it must.
