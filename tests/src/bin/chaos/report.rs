@@ -128,3 +128,30 @@ fn table(cells: &[(&str, String)]) -> String {
     }
     format!("{head}\n{line}")
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::faults::{Count, Fault};
+    use super::*;
+
+    #[test]
+    fn repeats_and_deaths_that_no_fault_explains_are_told() {
+        let mut counts = Counts::default();
+        counts.of.insert(Fault::Kill, Count { injected: 2, landed: 2 });
+        let verdict = Verdict { repeated: 2 * 3 * CONCURRENCY, ..Verdict::default() };
+        let mut report = Report {
+            plan: Plan::parse_from(["chaos", "--workers", "3"]),
+            counts,
+            verdict,
+            freed: 0,
+            ended: Vec::new(),
+            talkative: Vec::new(),
+            took: Duration::ZERO,
+        };
+        assert_eq!(report.unexplained(), Vec::<String>::new());
+        (report.verdict.repeated, report.freed) = (report.verdict.repeated + 1, 1);
+        assert_eq!(report.unexplained().len(), 2, "two deaths set no task aside");
+    }
+}
