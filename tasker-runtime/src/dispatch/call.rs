@@ -53,10 +53,11 @@ impl Call {
     /// Waits for its permit, runs the handler and tells `done` what came of it.
     pub(crate) async fn run(mut self, done: impl FnOnce(Came) + Send) {
         let Some(_permit) = self.permit.granted().await else { return done(Came::NoPermit(self.attempt)) };
-        let started_at = self.clock.now();
+        let started = self.clock.both();
+        let started_at = started.0;
         // Told to stop before it began.
         let outcome =
-            if self.step.parts().cancel.is_cancelled() { None } else { self.outcome(started_at).await };
+            if self.step.parts().cancel.is_cancelled() { None } else { self.outcome(started).await };
         let finished_at = self.clock.now();
         let outcome = outcome.map(|outcome| {
             outcome.and_then(|result| self.plan.check_schema(self.attempt.step, &result).map(|()| result))
@@ -65,7 +66,7 @@ impl Call {
     }
 
     /// `None` when the handler was dropped because its result is no longer wanted.
-    async fn outcome(&self, started_at: Timestamp) -> Option<Result<Json, StepError>> {
+    async fn outcome(&self, started: (Timestamp, Duration)) -> Option<Result<Json, StepError>> {
         // A handler may panic before its first await as well as after it.
         let call = pin!(async { self.handler.call(&self.step).await });
         let step = self.step.parts().name.clone();
@@ -74,7 +75,7 @@ impl Call {
         let cancelled = async {
             // Only a handler that is not done at once is waited for.
             let StepParts { task, name, .. } = self.step.parts();
-            let _noted = self.running.note(task.id, name.clone(), self.attempt.number, started_at);
+            let _noted = self.running.note(task.id, name.clone(), self.attempt.number, started);
             self.cancel.cancelled().await;
             self.clock.sleep(self.grace).await;
         };

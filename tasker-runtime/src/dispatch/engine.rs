@@ -250,14 +250,6 @@ pub(crate) const fn own_connections(settings: &Settings) -> usize {
     settings.holds + 3
 }
 
-/// How many connections one worker has open at least, and at most, with a pool of this size, and one each to hear
-/// others and to tell them.
-#[cfg(feature = "cli")]
-pub(crate) fn worker_connections(pool: i64) -> (i64, i64) {
-    let own = i64::try_from(own_connections(&Settings::default())).unwrap_or(i64::MAX);
-    (own, own + 1 + pool)
-}
-
 /// The connections of the task loops and, last, of the claimer, each of them open: what is held must be recordable.
 async fn own_sessions(store: &Store, settings: &Settings) -> store::Result<Vec<Session>> {
     let mut sessions = Vec::with_capacity(settings.holds + 1);
