@@ -156,7 +156,7 @@ impl Load {
         submit.args(["submit", &workflow.full_name(), "--input", &context]);
         submit.env("DATABASE_URL", &self.chaos.url).env(LEDGER, SUBMITS).env("NO_COLOR", "1");
         let mut submit = submit.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        tokio::time::sleep(Duration::from_millis(self.random.u64(5..250))).await;
+        tokio::time::sleep(Duration::from_millis(self.random.u64(1..80))).await;
         let running = submit.try_wait()?.is_none();
         // Fails only when it has ended by now.
         let _ = submit.kill();
