@@ -101,12 +101,22 @@ impl Counts {
         self.of.values().map(|count| count.injected).sum()
     }
 
-    /// The share of the faults that hit work in flight; 1 without any fault.
+    /// The faults that are aimed at work in flight. A process that submits is over soon, and is killed whenever.
+    fn aimed(&self) -> impl Iterator<Item = &Count> {
+        self.of.iter().filter(|(fault, _)| **fault != Fault::Submitter).map(|(_, count)| count)
+    }
+
+    /// How many faults were aimed at work in flight.
+    pub(crate) fn meant(&self) -> u32 {
+        self.aimed().map(|count| count.injected).sum()
+    }
+
+    /// The share of these that hit any; 1 without any fault.
     pub(crate) fn share(&self) -> f64 {
-        let landed: u32 = self.of.values().map(|count| count.landed).sum();
-        match self.injected() {
+        let landed: u32 = self.aimed().map(|count| count.landed).sum();
+        match self.meant() {
             0 => 1.0,
-            injected => f64::from(landed) / f64::from(injected),
+            meant => f64::from(landed) / f64::from(meant),
         }
     }
 }
@@ -226,6 +236,7 @@ mod tests {
         assert!((counts.share() - 1.0).abs() < 1e-9);
         counts.of.insert(Fault::Kill, Count { injected: 3, landed: 3 });
         counts.of.insert(Fault::Network, Count { injected: 1, landed: 0 });
+        counts.of.insert(Fault::Submitter, Count { injected: 9, landed: 0 });
         assert!((counts.share() - 0.75).abs() < 1e-9);
     }
 }

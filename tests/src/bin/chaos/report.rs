@@ -42,7 +42,7 @@ impl Report {
         if share < LANDED {
             wrong.push(format!("only {:.0} % of the faults hit work in flight", share * 100.0));
         }
-        let injected = self.counts.injected();
+        let injected = self.counts.meant();
         for kind in kinds().filter(|_| injected >= ENOUGH) {
             let hit = self.counts.hit.get(kind).copied().unwrap_or_default();
             if hit * ONE_IN < injected {
