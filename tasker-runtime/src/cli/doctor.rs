@@ -7,7 +7,8 @@ use super::{Context, Done, Failure, Form, output, printable::printable_lines};
 use crate::{
     api::Catalog,
     config::redact,
-    store::{self, Store},
+    dispatch::engine::worker_connections,
+    store::{self, ServerRoom, Store},
 };
 
 /// Check that everything a run needs is in place.
@@ -50,8 +51,11 @@ impl Doctor {
             );
         }
         match context.location() {
-            Ok(location) => match version(location.url()).await {
-                Ok(version) => findings.note("database", true, format!("{location}: {version}")),
+            Ok(location) => match ask(location.url()).await {
+                Ok((version, room)) => {
+                    findings.note("database", true, format!("{location}: {version}"));
+                    findings.0.extend(room.map(|room| connections(&context, room)));
+                }
                 Err(error) => {
                     findings.note("database", false, format!("{location}: {}", redact(&error.to_string())));
                 }
@@ -81,7 +85,24 @@ impl Doctor {
     }
 }
 
-/// Opens a database, and what that says of itself.
-async fn version(url: &str) -> store::Result<String> {
-    Store::open(url, store::Options::default()).await?.version().await
+/// Whether the server has room for the connections of one more worker.
+fn connections(context: &Context, room: ServerRoom) -> Finding {
+    let ServerRoom { whose, limit, used } = room;
+    let pool = i64::from(context.config.settings().database.pool_size);
+    let (least, most) = worker_connections(pool);
+    // This one is among those that are used.
+    let free = (limit - used + 1).max(0);
+    let detail = format!(
+        "a worker keeps {least} and up to {most}; {whose} allows {limit}, of which {free} are free{}",
+        if free < least { ": stop something that uses them, or allow more" } else { "" }
+    );
+    Finding { what: "connections", ok: free >= least, detail }
+}
+
+/// Opens a database; what that says of itself, and of the connections it has room for.
+async fn ask(url: &str) -> store::Result<(String, Option<ServerRoom>)> {
+    let store = Store::open(url, store::Options::default()).await?;
+    let said = (store.version().await?, store.room().await?);
+    store.close().await;
+    Ok(said)
 }

@@ -12,7 +12,11 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{permits::PermitRequest, running::Running};
+use super::{
+    blocking::{Noted, Who},
+    permits::PermitRequest,
+    running::Running,
+};
 use crate::{
     clock::Clock,
     handler::{StepHandler, StepParts, TaskSequenceStep},
@@ -64,7 +68,9 @@ impl Call {
     async fn outcome(&self, started_at: Timestamp) -> Option<Result<Json, StepError>> {
         // A handler may panic before its first await as well as after it.
         let call = pin!(async { self.handler.call(&self.step).await });
-        let handler = Caught(call);
+        let step = self.step.parts().name.clone();
+        let who = Who { handler: self.handler.clone(), step, timeout: self.timeout };
+        let handler = Noted { inner: Caught(call), who };
         let cancelled = async {
             // Only a handler that is not done at once is waited for.
             let StepParts { task, name, .. } = self.step.parts();

@@ -9,7 +9,7 @@ use sqlx::{Sqlite, SqliteConnection};
 use tokio::sync::OwnedMutexGuard;
 
 #[cfg(feature = "postgres")]
-use super::postgres;
+use super::postgres::{self, Pooler};
 #[cfg(feature = "sqlite")]
 use super::sqlite::{self, Writer};
 use super::{Error, MAX_PAYLOAD_BYTES, Result, Row, Statement, Value};
@@ -23,6 +23,9 @@ pub(crate) struct Connection {
     open: bool,
     /// Something failed that another connection may not.
     broken: bool,
+    /// What stands between it and the server.
+    #[cfg(feature = "postgres")]
+    pooler: Pooler,
     /// How large contexts and results may be.
     max_payload_bytes: usize,
 }
@@ -82,7 +85,14 @@ impl Drop for Connection {
 
 impl Connection {
     pub(super) fn new(link: Link) -> Self {
-        Self { link, open: false, broken: false, max_payload_bytes: MAX_PAYLOAD_BYTES }
+        Self {
+            link,
+            open: false,
+            broken: false,
+            #[cfg(feature = "postgres")]
+            pooler: Pooler::None,
+            max_payload_bytes: MAX_PAYLOAD_BYTES,
+        }
     }
 
     /// The writer, once nothing is open on it.
@@ -95,6 +105,13 @@ impl Connection {
             connection.roll_back().await;
         }
         connection
+    }
+
+    /// The same, behind this pooler.
+    #[cfg(feature = "postgres")]
+    pub(super) fn behind(mut self, pooler: Pooler) -> Self {
+        self.pooler = pooler;
+        self
     }
 
     /// The same, for contexts and results of at most `most` bytes.
@@ -138,11 +155,28 @@ impl Connection {
         done
     }
 
+    /// Says something to the server that begins or ends a transaction.
+    async fn say(&mut self, sql: &'static Statement) -> Result<()> {
+        match self.link.end() {
+            #[cfg(feature = "postgres")]
+            End::Postgres(connection) if self.pooler == Pooler::OfTransactions => {
+                let said = postgres::say(connection, sql).await;
+                self.note(said)
+            }
+            _ => self.execute(sql, &[]).await.map(drop),
+        }
+    }
+
     /// Runs a statement and returns its rows.
     pub(crate) async fn fetch(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<Vec<Row>> {
         let rows = match self.link.end() {
             #[cfg(feature = "postgres")]
-            End::Postgres(connection) => postgres::rows_in_time(connection, sql, values).await,
+            End::Postgres(connection) => {
+                let lives = self.pooler.prepares(&mut self.open);
+                let rows = postgres::rows_in_time(connection, sql, values, lives).await;
+                lives.end(&mut self.open, &rows);
+                rows
+            }
             #[cfg(feature = "sqlite")]
             End::Sqlite(connection) => sqlite::rows(connection, sql, values).await,
         };
@@ -158,7 +192,12 @@ impl Connection {
     pub(crate) async fn execute(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<u64> {
         let written = match self.link.end() {
             #[cfg(feature = "postgres")]
-            End::Postgres(connection) => postgres::written(connection, sql, values).await,
+            End::Postgres(connection) => {
+                let lives = self.pooler.prepares(&mut self.open);
+                let written = postgres::written(connection, sql, values, lives).await;
+                lives.end(&mut self.open, &written);
+                written
+            }
             #[cfg(feature = "sqlite")]
             End::Sqlite(connection) => sqlite::written(connection, sql, values).await,
         };
@@ -214,13 +253,13 @@ impl Connection {
     pub(crate) async fn begin(&mut self) -> Result<()> {
         static BEGIN: Statement = Statement::twin("begin", "begin immediate");
         self.open = true;
-        self.execute(&BEGIN, &[]).await.map(drop)
+        self.say(&BEGIN).await
     }
 
     /// Makes what the transaction did durable.
     pub(crate) async fn commit(&mut self) -> Result<()> {
         static COMMIT: Statement = Statement::shared("commit");
-        self.execute(&COMMIT, &[]).await?;
+        self.say(&COMMIT).await?;
         self.open = false;
         Ok(())
     }
@@ -229,8 +268,23 @@ impl Connection {
     pub(crate) async fn roll_back(&mut self) {
         static ROLLBACK: Statement = Statement::shared("rollback");
         // Without a transaction SQLite calls this an error; either way none is open afterwards.
-        let _ = self.execute(&ROLLBACK, &[]).await;
+        let _ = self.say(&ROLLBACK).await;
         self.open = false;
+    }
+
+    /// Runs statements without values in one go, in the transaction that is open.
+    #[cfg(feature = "postgres")]
+    pub(super) async fn run_plain(&mut self, text: &str) -> Result<()> {
+        use sqlx::Executor as _;
+
+        static PLAIN: Statement = Statement::shared("-- bring the tables up to date");
+        let text = sqlx::AssertSqlSafe(text.to_owned());
+        let done = match self.link.end() {
+            End::Postgres(connection) => connection.execute(sqlx::raw_sql(text)).await.map(drop),
+            #[cfg(feature = "sqlite")]
+            End::Sqlite(connection) => connection.execute(sqlx::raw_sql(text)).await.map(drop),
+        };
+        self.note(done.map_err(|error| Error::statement(&PLAIN, error)))
     }
 
     /// What it goes by.

@@ -12,7 +12,7 @@ mod on_postgres {
 
     use sqlx::{Executor, postgres::PgListener};
 
-    use super::super::{Backend, Error, Result, Store, db::note_statement};
+    use super::super::{Backend, Error, Result, Store, db::note_statement, postgres::Pooler};
 
     /// How long a connection may take to answer.
     const PATIENCE: Duration = Duration::from_secs(5);
@@ -24,9 +24,8 @@ mod on_postgres {
         /// Listens; `None` when the database carries no notifications.
         pub(crate) async fn open(store: &Store) -> Result<Option<Self>> {
             let options = match &store.backend {
-                Backend::Postgres { options, .. } => options,
-                #[cfg(feature = "sqlite")]
-                Backend::Sqlite { .. } => return Ok(None),
+                Backend::Postgres { options, pooler: Pooler::None, .. } => options,
+                _ => return Ok(None),
             };
             let pool = sqlx::postgres::PgPoolOptions::new()
                 .max_connections(1)

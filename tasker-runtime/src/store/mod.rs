@@ -8,6 +8,8 @@ mod changes;
 mod connection;
 mod db;
 mod error;
+#[cfg(feature = "sqlite")]
+mod file;
 mod listener;
 mod location;
 mod migrations;
@@ -44,6 +46,8 @@ pub use error::{Error, Result};
 pub(crate) use listener::Listener;
 pub use location::Location;
 use location::Target;
+#[cfg(feature = "postgres")]
+use postgres::Pooler;
 pub(crate) use rows::{Column, Rows};
 
 /// The databases that this program was built with, by name.
@@ -76,13 +80,15 @@ pub struct Store {
 #[derive(Clone)]
 enum Backend {
     #[cfg(feature = "postgres")]
-    Postgres { pool: sqlx::PgPool, options: Box<sqlx::postgres::PgConnectOptions> },
+    Postgres { pool: sqlx::PgPool, options: Box<sqlx::postgres::PgConnectOptions>, pooler: Pooler },
     /// Without readers for a database in memory, which is its one connection.
     #[cfg(feature = "sqlite")]
     Sqlite {
         writer: std::sync::Arc<tokio::sync::Mutex<sqlite::Writer>>,
         readers: Option<sqlx::SqlitePool>,
-        path: Option<std::path::PathBuf>,
+        file: Option<file::OpenFile>,
+        /// To open it anew.
+        connect: Box<sqlx::sqlite::SqliteConnectOptions>,
     },
 }
 
@@ -121,14 +127,15 @@ impl Store {
     pub async fn open(url: &str, options: Options) -> Result<Self> {
         let backend = match Location::of(url)?.target {
             #[cfg(feature = "postgres")]
-            Target::Postgres(connect) => {
-                let (pool, options) = postgres::open(*connect, options);
-                Backend::Postgres { pool, options }
+            Target::Postgres(connect, pooler) => {
+                let (pool, options) = postgres::open(*connect, pooler, options);
+                Backend::Postgres { pool, options, pooler }
             }
             #[cfg(feature = "sqlite")]
             Target::Sqlite(connect, path) => {
-                let (writer, readers) = sqlite::open(*connect, path.as_deref(), options).await?;
-                Backend::Sqlite { writer, readers, path }
+                let opened = sqlite::open(*connect, path.as_deref(), options).await?;
+                let (file, connect) = (path.as_deref().map(file::OpenFile::of), Box::new(opened.connect));
+                Backend::Sqlite { writer: opened.writer, readers: opened.readers, file, connect }
             }
         };
         let store = Self { backend, max_payload_bytes: options.max_payload_bytes };
@@ -159,14 +166,93 @@ impl Store {
     pub(crate) async fn writer(&self) -> Result<Connection> {
         let connection = match &self.backend {
             #[cfg(feature = "postgres")]
-            Backend::Postgres { pool, .. } => {
-                let pooled = pool.acquire().await.map_err(|source| Error::Unreachable { source })?;
-                Connection::new(Link::Pooled(pooled))
+            Backend::Postgres { pool, pooler, options } => {
+                let pooled = match pool.acquire().await {
+                    Err(sqlx::Error::PoolTimedOut) => return Err(postgres::why_none(options).await),
+                    acquired => acquired.map_err(|source| Error::Unreachable { source })?,
+                };
+                Connection::new(Link::Pooled(pooled)).behind(*pooler)
             }
             #[cfg(feature = "sqlite")]
-            Backend::Sqlite { writer, .. } => Connection::writer(writer.clone().lock_owned().await).await,
+            Backend::Sqlite { writer, file, .. } => {
+                file.as_ref().map_or(Ok(()), file::OpenFile::check)?;
+                Connection::writer(writer.clone().lock_owned().await).await
+            }
         };
         Ok(connection.limited(self.max_payload_bytes))
+    }
+
+    /// The same database over connections that nobody else uses, so that nobody can keep them: one on PostgreSQL,
+    /// which is opened in the runtime that uses it, and one that writes to a SQLite file. A database in memory is its
+    /// one connection.
+    ///
+    /// # Errors
+    /// When a SQLite file cannot be opened once more.
+    pub(crate) async fn apart(&self) -> Result<Self> {
+        let backend = match &self.backend {
+            #[cfg(feature = "postgres")]
+            Backend::Postgres { options, pooler, .. } => {
+                let one = Options { pool_size: 1, ..Options::default() };
+                let (pool, options) = postgres::open((**options).clone(), *pooler, one);
+                Backend::Postgres { pool, options, pooler: *pooler }
+            }
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite { file: None, .. } => return Ok(self.clone()),
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite { readers, file, connect, .. } => {
+                let writer = sqlite::Writer::open(connect).await?;
+                let (readers, file, connect) = (readers.clone(), file.clone(), connect.clone());
+                Backend::Sqlite { writer, readers, file, connect }
+            }
+        };
+        Ok(Self { backend, max_payload_bytes: self.max_payload_bytes })
+    }
+
+    /// Closes a connection of the pool that nobody uses, for one who cannot do without; false: there is none.
+    #[cfg(feature = "postgres")]
+    async fn free_one(&self) -> bool {
+        match &self.backend {
+            Backend::Postgres { pool, .. } => match pool.try_acquire() {
+                Some(idle) => idle.close().await.is_ok(),
+                None => false,
+            },
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite { .. } => false,
+        }
+    }
+
+    /// How many connections the server has room for, and the smallest of its limits; `None` where no server counts
+    /// them, or a pooler does.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn room(&self) -> Result<Option<ServerRoom>> {
+        if !self.can_listen() {
+            return Ok(None);
+        }
+        let Some(row) = self.reader().await?.fetch_first(&sql::CONNECTIONS, &[]).await? else {
+            return Ok(None);
+        };
+        let limits = [("the server", 0), ("the role", 2), ("the database", 4)];
+        let mut rooms = Vec::new();
+        for (whose, column) in limits {
+            let (limit, used) = (row.int(column)?, row.int(column + 1)?);
+            rooms.extend((limit >= 0).then_some(ServerRoom { whose, limit, used }));
+        }
+        Ok(rooms.into_iter().min_by_key(ServerRoom::free))
+    }
+
+    /// Whether the file of a SQLite database is still the one that was opened.
+    ///
+    /// # Errors
+    /// When it was deleted, moved away or replaced.
+    pub(crate) fn check_file(&self) -> Result<()> {
+        match &self.backend {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite { file: Some(file), .. } => file.check(),
+            _ => Ok(()),
+        }
     }
 
     /// A connection of the caller's own, for one who writes all the time.
@@ -185,12 +271,23 @@ impl Store {
         }
     }
 
+    /// Whether what one connection is told reaches another that listens: not through a pooler that hands out
+    /// another connection of the server for each transaction.
+    pub(crate) fn can_listen(&self) -> bool {
+        match &self.backend {
+            #[cfg(feature = "postgres")]
+            Backend::Postgres { pooler, .. } => *pooler == Pooler::None,
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite { .. } => false,
+        }
+    }
+
     /// The file of a SQLite database, unless it is in memory.
     #[must_use]
     pub fn path(&self) -> Option<&std::path::Path> {
         match &self.backend {
             #[cfg(feature = "sqlite")]
-            Backend::Sqlite { path, .. } => path.as_deref(),
+            Backend::Sqlite { file, .. } => file.as_ref().map(|file| file.path.as_path()),
             #[cfg(feature = "postgres")]
             Backend::Postgres { .. } => None,
         }
@@ -233,6 +330,26 @@ impl std::fmt::Debug for Store {
     }
 }
 
+/// A limit to the connections of a PostgreSQL server.
+#[cfg(feature = "cli")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ServerRoom {
+    /// Whose limit it is.
+    pub whose: &'static str,
+    /// How many there may be.
+    pub limit: i64,
+    /// How many there are.
+    pub used: i64,
+}
+
+#[cfg(feature = "cli")]
+impl ServerRoom {
+    /// How many more there may be.
+    pub(crate) fn free(&self) -> i64 {
+        (self.limit - self.used).max(0)
+    }
+}
+
 /// A connection kept for one user, opened when it is first needed and again after it broke.
 pub(crate) struct Session {
     store: Store,
@@ -253,19 +370,42 @@ impl Session {
 
     /// The connection. Hand it back with [`keep`](Self::keep).
     pub(crate) async fn open(&mut self) -> Result<Connection> {
+        self.open_in(true).await
+    }
+
+    /// The connection; where the server has no room for it, in the place of one of the pool, if that may be.
+    #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "SQLite has room for all"))]
+    async fn open_in(&mut self, place_of_another: bool) -> Result<Connection> {
         if let Some(connection) = self.kept.take() {
             return Ok(connection);
         }
         match &self.store.backend {
             #[cfg(feature = "postgres")]
-            Backend::Postgres { options, .. } => {
-                let connection = postgres::session(options).await?;
-                Ok(Connection::new(Link::Postgres(Box::new(connection)))
-                    .limited(self.store.max_payload_bytes))
+            Backend::Postgres { options, pooler, .. } => {
+                let mut connection = match postgres::connect(options).await {
+                    Err(error) if error.is_full() && place_of_another && self.store.free_one().await => {
+                        postgres::connect(options).await?
+                    }
+                    connected => connected?,
+                };
+                let set_up = postgres::set_up(&mut connection, *pooler).await;
+                set_up.map_err(|source| Error::Unreachable { source })?;
+                let connection = Connection::new(Link::Postgres(Box::new(connection))).behind(*pooler);
+                Ok(connection.limited(self.store.max_payload_bytes))
             }
             #[cfg(feature = "sqlite")]
             Backend::Sqlite { .. } => self.store.writer().await,
         }
+    }
+
+    /// Opens the connection, if it is not open, and keeps it.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) async fn ready(&mut self) -> Result<()> {
+        let connection = self.open_in(false).await?;
+        self.keep(connection);
+        Ok(())
     }
 
     /// Keeps a connection that works for the next use. SQLite's writer goes back to the others.

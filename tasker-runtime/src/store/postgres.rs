@@ -13,16 +13,66 @@ use super::{
 };
 use crate::config::redact;
 
+/// Whether a pooler stands between that hands out another connection of the server for each transaction, so that
+/// nothing that belongs to a connection outlives one: prepared statements, settings, what is listened to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pooler {
+    /// None, or one that keeps a connection for each session.
+    None,
+    /// The URL says so with `statement-cache-capacity=0`.
+    OfTransactions,
+}
+
+impl Pooler {
+    /// How long what is prepared now is known, given whether a transaction is open. One of its own is opened, and
+    /// may be left open by a caller who does not wait for its end.
+    pub(super) fn prepares(self, open: &mut bool) -> Prepared {
+        match (self, *open) {
+            (Self::None, _) => Prepared::Kept,
+            (Self::OfTransactions, true) => Prepared::InTransaction,
+            (Self::OfTransactions, false) => {
+                *open = true;
+                Prepared::Alone
+            }
+        }
+    }
+}
+
+/// How long a statement is known to the server once it was prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Prepared {
+    /// As long as the connection.
+    Kept,
+    /// As long as the transaction that is open.
+    InTransaction,
+    /// As long as a transaction of its own: behind a pooler that hands out another connection of the server for
+    /// each, it would be unknown by the time it is run.
+    Alone,
+}
+
+impl Prepared {
+    /// Whatever was done in a transaction of its own, that is over, unless the connection is.
+    pub(super) fn end<T>(self, open: &mut bool, done: &Result<T>) {
+        let is_over = !done.as_ref().is_err_and(Error::needs_new_connection);
+        *open &= !(self == Self::Alone && is_over);
+    }
+}
+
 /// The pool, which nothing is asked of yet, and how to open a connection beside it.
-pub(super) fn open(connect: PgConnectOptions, options: Options) -> (PgPool, Box<PgConnectOptions>) {
-    let connect = connect.application_name("tasker").disable_statement_logging();
+pub(super) fn open(
+    connect: PgConnectOptions,
+    pooler: Pooler,
+    options: Options,
+) -> (PgPool, Box<PgConnectOptions>) {
+    // No number with a fraction is read: a setting less that poolers refuse.
+    let connect = connect.application_name("tasker").extra_float_digits(None).disable_statement_logging();
     let pool = PgPoolOptions::new()
         .max_connections(options.pool_size.max(1))
         .acquire_timeout(PATIENCE)
         .test_before_acquire(false)
-        .after_connect(|connection, _| {
+        .after_connect(move |connection, _| {
             // Who looks at tasks goes by index too, whatever the statistics say.
-            Box::pin(async move { connection.execute(PINNED_PLANS).await.map(drop) })
+            Box::pin(async move { set_up(connection, pooler).await })
         })
         .before_acquire(|connection, meta| {
             Box::pin(async move {
@@ -43,11 +93,30 @@ pub(super) fn open(connect: PgConnectOptions, options: Options) -> (PgPool, Box<
 pub(super) const PINNED_PLANS: &str = "set plan_cache_mode = force_generic_plan; set enable_hashjoin = off; \
                             set enable_mergejoin = off; set enable_seqscan = off; set jit = off";
 
-/// A connection with plans that hold, for one user alone.
-pub(super) async fn session(options: &PgConnectOptions) -> Result<PgConnection> {
-    let mut connection = connect(options).await?;
-    connection.execute(PINNED_PLANS).await.map_err(|source| Error::Unreachable { source })?;
-    Ok(connection)
+/// Has the server notice within half a minute that a connection is dead on which it sends or waits; a client that is
+/// gone would keep its locks for hours.
+const WATCHED: &str = "set tcp_keepalives_idle = 30; set tcp_keepalives_interval = 10; set tcp_keepalives_count = 3; \
+                       set tcp_user_timeout = 30000";
+
+/// Sets up a connection that is the server's own. Through a pooler of transactions each of these pins its own plans,
+/// and the connections of others stay as they are.
+pub(super) async fn set_up(connection: &mut PgConnection, pooler: Pooler) -> sqlx::Result<()> {
+    match pooler {
+        Pooler::None => {
+            connection.execute(PINNED_PLANS).await?;
+            connection.execute(WATCHED).await.map(drop)
+        }
+        Pooler::OfTransactions => Ok(()),
+    }
+}
+
+/// Why the pool came to no connection: it goes on trying, and does not say.
+pub(super) async fn why_none(options: &PgConnectOptions) -> Error {
+    match tokio::time::timeout(Duration::from_secs(1), connect(options)).await {
+        Ok(Err(why)) => why,
+        // All of its connections are in use, or nothing answers.
+        Ok(Ok(_)) | Err(_) => Error::Unreachable { source: sqlx::Error::PoolTimedOut },
+    }
 }
 
 /// A connection beside the pool. It fails at once where the pool would go on trying until its patience ends.
@@ -67,22 +136,37 @@ async fn in_time<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::time::timeout(ANSWER, answer).await.unwrap_or_else(|_| Err(Error::timed_out()))
 }
 
-pub(super) async fn written(c: &mut PgConnection, sql: &Statement, values: &[Value<'_>]) -> Result<u64> {
-    in_time(async {
-        let done = bind(sql.postgres(), values).execute(c).await;
-        done.map(|done| done.rows_affected()).map_err(|error| Error::statement(sql, error))
-    })
-    .await
+/// Begins a transaction and pins its plans, as [`PINNED_PLANS`] does those of a session.
+const BEGIN_PINNED: &str = "begin; set local plan_cache_mode = force_generic_plan; set local enable_hashjoin = off; \
+                            set local enable_mergejoin = off; set local enable_seqscan = off; set local jit = off";
+
+async fn within<T>(
+    c: &mut PgConnection,
+    lives: Prepared,
+    work: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
+) -> sqlx::Result<T> {
+    if lives != Prepared::Alone {
+        return work(c).await;
+    }
+    c.execute(BEGIN_PINNED).await?;
+    let done = work(c).await;
+    // Without an answer to this nothing is known to be durable.
+    let ended = c.execute(if done.is_ok() { "commit" } else { "rollback" }).await;
+    done.and_then(|done| ended.map(|_| done))
 }
 
-/// The rows of a statement, whenever they come.
-pub(super) async fn rows(
-    connection: &mut PgConnection,
+/// Runs a statement and returns how many rows it wrote.
+pub(super) async fn written(
+    c: &mut PgConnection,
     sql: &Statement,
     values: &[Value<'_>],
-) -> Result<Vec<Row>> {
-    let rows = bind(sql.postgres(), values).fetch_all(connection).await;
-    Ok(rows.map_err(|error| Error::statement(sql, error))?.into_iter().map(Row::Postgres).collect())
+    lives: Prepared,
+) -> Result<u64> {
+    let written = within(c, lives, async |c| {
+        let query = bind(sql.postgres(), values).persistent(lives == Prepared::Kept);
+        query.execute(c).await.map(|done| done.rows_affected())
+    });
+    in_time(async { written.await.map_err(|error| Error::statement(sql, error)) }).await
 }
 
 /// The rows of a statement, if they come in time.
@@ -90,8 +174,26 @@ pub(super) async fn rows_in_time(
     c: &mut PgConnection,
     sql: &Statement,
     values: &[Value<'_>],
+    lives: Prepared,
 ) -> Result<Vec<Row>> {
-    in_time(rows(c, sql, values)).await
+    let read = within(c, lives, async |c| {
+        bind(sql.postgres(), values).persistent(lives == Prepared::Kept).fetch_all(c).await
+    });
+    let rows = in_time(async { read.await.map_err(|error| Error::statement(sql, error)) }).await?;
+    Ok(rows.into_iter().map(Row::Postgres).collect())
+}
+
+/// The rows of a statement in the caller's own transaction, whenever they come.
+pub(super) async fn rows(c: &mut PgConnection, sql: &Statement, values: &[Value<'_>]) -> Result<Vec<Row>> {
+    let rows = bind(sql.postgres(), values).fetch_all(c).await;
+    Ok(rows.map_err(|error| Error::statement(sql, error))?.into_iter().map(Row::Postgres).collect())
+}
+
+/// Says something that begins or ends a transaction, unprepared, and pins the plans of one that begins.
+pub(super) async fn say(c: &mut PgConnection, sql: &'static Statement) -> Result<()> {
+    let text = if sql.postgres() == "begin" { BEGIN_PINNED } else { sql.postgres() };
+    note_statement();
+    in_time(async { c.execute(text).await.map(drop).map_err(|error| Error::statement(sql, error)) }).await
 }
 
 type Query = sqlx::query::Query<'static, Postgres, PgArguments>;
@@ -152,7 +254,7 @@ const PARAMETERS: [&str; 18] = [
 ];
 
 /// Reads what stands behind `postgres:` in a URL.
-pub(super) fn read_url(rest: &str) -> std::result::Result<PgConnectOptions, String> {
+pub(super) fn read_url(rest: &str) -> std::result::Result<(PgConnectOptions, Pooler), String> {
     let Some(rest) = rest.strip_prefix("//") else {
         return Err("write postgres://user@host/database, with two slashes".to_owned());
     };
@@ -163,8 +265,12 @@ pub(super) fn read_url(rest: &str) -> std::result::Result<PgConnectOptions, Stri
     }
     let query = query.split('#').next().unwrap_or_default();
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    let mut pooler = Pooler::None;
     for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
         let name = percent_decode_str(parameter.split('=').next().unwrap_or_default()).decode_utf8_lossy();
+        if name == "statement-cache-capacity" && parameter.ends_with("=0") {
+            pooler = Pooler::OfTransactions;
+        }
         if PARAMETERS.contains(&&*name) || name.starts_with("options[") {
             known.push(parameter);
         } else {
@@ -182,7 +288,8 @@ pub(super) fn read_url(rest: &str) -> std::result::Result<PgConnectOptions, Stri
         });
     }
     let question = if known.is_empty() { "" } else { "?" };
-    PgConnectOptions::from_str(&format!("postgres://{place}{question}{}", known.join("&"))).map_err(|error| {
+    let options = PgConnectOptions::from_str(&format!("postgres://{place}{question}{}", known.join("&")));
+    options.map(|options| (options, pooler)).map_err(|error| {
         let why = match error {
             sqlx::Error::Configuration(why) => redact(&why.to_string()),
             _ => "it cannot be read".to_owned(),

@@ -28,14 +28,28 @@ impl Writer {
     pub(super) fn new(connection: SqliteConnection) -> Self {
         Self { connection, open: false }
     }
+
+    /// Another one, beside the first.
+    pub(super) async fn open(connect: &SqliteConnectOptions) -> Result<Arc<Mutex<Self>>> {
+        let connection = connect.connect().await.map_err(|source| Error::Unreachable { source })?;
+        Ok(Arc::new(Mutex::new(Self::new(connection))))
+    }
 }
 
-/// The writer, and those who only read: nobody where the database is in memory, which is its one connection.
+/// An open database.
+pub(super) struct Opened {
+    pub writer: Arc<Mutex<Writer>>,
+    /// Those who only read: nobody where the database is in memory, which is its one connection.
+    pub readers: Option<SqlitePool>,
+    /// To open it anew.
+    pub connect: SqliteConnectOptions,
+}
+
 pub(super) async fn open(
     connect: SqliteConnectOptions,
     path: Option<&Path>,
     options: Options,
-) -> Result<(Arc<Mutex<Writer>>, Option<SqlitePool>)> {
+) -> Result<Opened> {
     let sync = if options.full_sync { SqliteSynchronous::Full } else { SqliteSynchronous::Normal };
     let connect = connect
         .create_if_missing(true)
@@ -55,8 +69,8 @@ pub(super) async fn open(
     let readers = path
         .is_some()
         .then(|| SqlitePoolOptions::new().max_connections(options.pool_size.clamp(1, 4)))
-        .map(|pool| pool.test_before_acquire(false).connect_lazy_with(connect));
-    Ok((writer, readers))
+        .map(|pool| pool.test_before_acquire(false).connect_lazy_with(connect.clone()));
+    Ok(Opened { writer, readers, connect })
 }
 
 /// Has a SQLite file write ahead to a log, for good. While another process makes this very change to a new

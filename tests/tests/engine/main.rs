@@ -3,9 +3,14 @@
 
 mod abandoned;
 mod activity;
+mod blocking;
+mod clocks;
 mod code_first;
+mod connections;
+mod deadly_loans;
 mod decisions;
 mod failures;
+mod file_gone;
 mod flow;
 mod held;
 mod lending;
