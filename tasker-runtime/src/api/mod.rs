@@ -23,7 +23,7 @@ pub use typed::{Answer, AnyContext, AnyOutput, Typed, WorkflowType};
 pub use wait::{TaskOutcome, Watch};
 
 pub use crate::{
-    dispatch::watch::Update,
+    dispatch::{engine::worker_connections, watch::Update},
     orchestration::submission::Submission,
     registry::{Catalog, UnknownTemplate},
 };

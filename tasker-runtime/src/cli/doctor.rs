@@ -5,9 +5,8 @@ use serde::Serialize;
 
 use super::{Context, Done, Failure, Form, output, printable::printable_lines};
 use crate::{
-    api::Catalog,
+    api::{self, Catalog},
     config::redact,
-    dispatch::engine::worker_connections,
     store::{self, ServerRoom, Store},
 };
 
@@ -88,8 +87,8 @@ impl Doctor {
 /// Whether the server has room for the connections of one more worker.
 fn connections(context: &Context, room: ServerRoom) -> Finding {
     let ServerRoom { whose, limit, used } = room;
-    let pool = i64::from(context.config.settings().database.pool_size);
-    let (least, most) = worker_connections(pool);
+    let pool = context.config.settings().database.pool_size;
+    let (least, most) = api::worker_connections(pool);
     // This one is among those that are used.
     let free = (limit - used + 1).max(0);
     let detail = format!(

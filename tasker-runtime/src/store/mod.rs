@@ -226,8 +226,7 @@ impl Store {
     ///
     /// # Errors
     /// When it does not answer.
-    #[cfg(feature = "cli")]
-    pub(crate) async fn room(&self) -> Result<Option<ServerRoom>> {
+    pub async fn room(&self) -> Result<Option<ServerRoom>> {
         if !self.can_listen() {
             return Ok(None);
         }
@@ -331,9 +330,9 @@ impl std::fmt::Debug for Store {
 }
 
 /// A limit to the connections of a PostgreSQL server.
-#[cfg(feature = "cli")]
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ServerRoom {
+#[non_exhaustive]
+pub struct ServerRoom {
     /// Whose limit it is.
     pub whose: &'static str,
     /// How many there may be.
@@ -342,10 +341,10 @@ pub(crate) struct ServerRoom {
     pub used: i64,
 }
 
-#[cfg(feature = "cli")]
 impl ServerRoom {
     /// How many more there may be.
-    pub(crate) fn free(&self) -> i64 {
+    #[must_use]
+    pub fn free(&self) -> i64 {
         (self.limit - self.used).max(0)
     }
 }
