@@ -182,7 +182,8 @@ impl Builder {
         self
     }
 
-    /// Lets a template whose content changed replace the kept one of the same version, for new tasks.
+    /// Lets a template whose content changed replace the kept one of the same version, for new tasks, even while
+    /// open tasks use that one. Without this, only where none does.
     #[must_use]
     pub fn replace_templates(mut self, replace: bool) -> Self {
         self.replace = replace;

@@ -3,19 +3,19 @@
 use clap::Args;
 use uuid::Uuid;
 
-use super::{Context, Done, Failure, input, inspect, output, task_id};
+use super::{Context, Done, Failure, input, inspect, output, program, task_id};
 use crate::{
     api::{CommandOutcome, OperateError},
     model::{Command, TaskState},
 };
 
-/// Give failed steps a new round of attempts.
+/// Give failed steps a new round of attempts, and end the wait of those that wait for their next one.
 #[derive(Debug, Args)]
 pub(crate) struct Retry {
     /// The id of the task
     #[arg(value_parser = task_id)]
     task: Uuid,
-    /// The failed steps [default: all that failed for good]
+    /// The steps [default: all that failed for good or wait for their next attempt]
     steps: Vec<String>,
 }
 
@@ -89,7 +89,7 @@ async fn operate(context: Context, task: Uuid, command: Command) -> Done {
     let outcome = tasker.operate(task, &command).await.map_err(|error| match error {
         OperateError::Store(error) => error.into(),
         OperateError::UnknownTask(task) => inspect::unknown_task(task),
-        error => Failure::run(error).try_this(format!("tasker show {task}")),
+        error => Failure::run(error).try_this(format!("show {task}")),
     })?;
     let report = tasker.show(task).await?.ok_or_else(|| inspect::unknown_task(task))?;
     tasker.stop().await?;
@@ -103,7 +103,8 @@ async fn operate(context: Context, task: Uuid, command: Command) -> Done {
         (CommandOutcome::Followed, TaskState::Pending | TaskState::Compensating)
             if form == super::Form::Table =>
         {
-            output::say!("{verb}: {task} is {state}, until `tasker serve` or `tasker resume {task}`");
+            let (serve, resume) = (program::command("serve"), program::command(&format!("resume {task}")));
+            output::say!("{verb}: {task} is {state}, until `{serve}` or `{resume}`");
         }
         _ if form == super::Form::Table => output::say!("{verb}: {task} is {state}"),
         _ => {}

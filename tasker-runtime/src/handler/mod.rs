@@ -19,7 +19,7 @@ mod field;
 pub(crate) mod hidden;
 #[cfg(feature = "http")]
 pub mod http;
-mod input_error;
+pub(crate) mod input_error;
 pub(crate) mod param;
 pub(crate) mod plan;
 mod registration;

@@ -31,19 +31,12 @@ pub(crate) struct Known {
 
 /// There is no such template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no template `{name}`{}", hint(nearest.as_deref()))]
+#[error("there is no template `{name}`{}", nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default())]
 pub struct UnknownTemplate {
     /// What was asked for.
     pub name: String,
     /// The name that is nearest, or the first of several that fit.
     pub nearest: Option<String>,
-}
-
-fn hint(nearest: Option<&str>) -> String {
-    nearest.map_or_else(
-        || "; `tasker template list` shows what there is".to_owned(),
-        |name| format!("; did you mean `{name}`?"),
-    )
 }
 
 impl Catalog {

@@ -155,6 +155,8 @@ mod scene;
 mod step;
 mod workflow;
 
+use std::future::IntoFuture;
+
 use crate::model::Timestamp;
 
 #[doc(inline)]
@@ -165,6 +167,31 @@ pub use outcome::{Given, StepOutcome};
 pub use running::{Finished, Running};
 pub use step::{StepRun, run_handler, run_step};
 pub use workflow::{Flow, RunError, Tested, WorkflowRun, run};
+
+/// What a future comes to, for a test that is no async function: with it a package needs no runtime among its
+/// dependencies.
+///
+/// ```
+/// use tasker_runtime::{prelude::*, testing};
+///
+/// #[step_handler]
+/// async fn double(number: u64) -> u64 {
+///     number * 2
+/// }
+///
+/// let outcome = testing::block_on(testing::run_step::<double>().context(&21));
+/// assert_eq!(outcome.result::<u64>()?, 42);
+/// # Ok::<(), StepError>(())
+/// ```
+///
+/// # Panics
+/// In an async function, which awaits instead; and where the system gives no threads.
+#[track_caller]
+#[allow(clippy::expect_used)]
+pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("threads for a runtime").block_on(future.into_future())
+}
 
 /// When the clock of a test starts: 2023-11-14 22:13:20 UTC.
 pub const START: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
