@@ -1,6 +1,6 @@
 //! What a workflow is started with and what it comes to, worked out while the program of a user is compiled.
 
-use super::compile::{Listed, Message, NOBODY, Names, index_names, is_releasing, problem};
+use super::compile::{Listed, Message, NOBODY, Names, above, index_names, is_releasing, problem};
 use crate::handler::param::reads;
 use crate::handler::{Capability, Need};
 
@@ -83,6 +83,7 @@ const fn below_readers<const N: usize, const SLOTS: usize>(
     names: &Names<SLOTS>,
     of_type: &[[bool; 2]; N],
 ) -> [bool; N] {
+    let others = if is_releasing(steps) { N } else { 0 };
     let mut below = [false; N];
     // Steps are nearly always listed in their order, so once or twice is enough.
     let mut changed = true;
@@ -90,7 +91,7 @@ const fn below_readers<const N: usize, const SLOTS: usize>(
         changed = false;
         let mut at = 0;
         while at < N {
-            if !below[at] && (of_type[at][READS] || reads_one_of(steps, names, at, &below)) {
+            if !below[at] && (of_type[at][READS] || comes_after(steps, names, at, others, &below)) {
                 (below[at], changed) = (true, true);
             }
             at += 1;
@@ -99,22 +100,21 @@ const fn below_readers<const N: usize, const SLOTS: usize>(
     below
 }
 
-const fn reads_one_of<const N: usize, const SLOTS: usize>(
+const fn comes_after<const N: usize, const SLOTS: usize>(
     steps: &[Listed; N],
     names: &Names<SLOTS>,
     step: usize,
+    others: usize,
     those: &[bool; N],
 ) -> bool {
-    let needs = steps[step].needs;
-    let mut at = 0;
-    while at < needs.len() {
-        if let Need::Step { name, .. } = needs[at] {
-            let above = names.number(steps, name);
-            if above != NOBODY && those[above] {
-                return true;
-            }
+    let edges = steps[step].needs.len() + others;
+    let mut edge = 0;
+    while edge < edges {
+        let above = above(steps, names, step, edge);
+        if above != NOBODY && those[above] {
+            return true;
         }
-        at += 1;
+        edge += 1;
     }
     false
 }
