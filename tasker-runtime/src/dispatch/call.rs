@@ -63,7 +63,7 @@ impl Call {
     /// `None` when the handler was dropped because its result is no longer wanted.
     async fn outcome(&self, started_at: Timestamp) -> Option<Result<Json, StepError>> {
         // A handler may panic before its first await as well as after it.
-        let call = pin!(async { self.handler.call(&self.step).await });
+        let call = pin!(async { self.handler.call_boxed(&self.step).await });
         let handler = Caught(call);
         let cancelled = async {
             // Only a handler that is not done at once is waited for.

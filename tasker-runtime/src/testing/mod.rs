@@ -136,6 +136,39 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! What a step would do to the world need not happen: a value or a function stands in for its handler, typed as that is.
+//!
+//! ```
+//! use tasker_runtime::{prelude::*, testing};
+//!
+//! #[derive(serde::Serialize, serde::Deserialize)]
+//! struct Charge {
+//!     id: String,
+//! }
+//!
+//! #[step_handler]
+//! async fn charge(cents: u64) -> Result<Charge, StepError> {
+//!     Err(StepError::permanent("NO_GATEWAY", format!("nobody takes {cents} here")))
+//! }
+//!
+//! #[step_handler]
+//! async fn ship(#[depends_on(charge)] charge: Charge, key: IdempotencyKey) -> Result<String, StepError> {
+//!     Err(StepError::permanent("NO_LORRY", format!("{} waits as {key}", charge.id)))
+//! }
+//!
+//! workflow!(checkout = [charge, ship]);
+//!
+//! # testing::block_on(async {
+//! let shipped = testing::run(checkout, &1250)
+//!     .returns::<charge>(Charge { id: "c-7".to_owned() })
+//!     .replace::<ship>(|charge: Charge, _key: IdempotencyKey| async move { Ok(format!("{} is on its way", charge.id)) })
+//!     .await?;
+//! assert_eq!(shipped.result::<String>()?, "c-7 is on its way");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! [`WorkflowRun::start`] leaves the time to the test: see [`Running`]. Several tests run at once, each in a
 //! database of its own.
 //!
@@ -148,10 +181,10 @@
 //! ```
 
 mod check;
-mod faults;
 mod outcome;
 mod running;
 mod scene;
+mod stand_in;
 mod step;
 mod workflow;
 
@@ -165,6 +198,7 @@ pub use crate::__tasker_check as check;
 pub use check::{Check, Misfit};
 pub use outcome::{Given, StepOutcome};
 pub use running::{Finished, Running};
+pub use stand_in::{ReplacementOf, StandsFor};
 pub use step::{StepRun, run_handler, run_step};
 pub use workflow::{Flow, RunError, Tested, WorkflowRun, run};
 

@@ -22,3 +22,4 @@ mod submission;
 mod together;
 mod unanswered;
 mod waking;
+mod wrappers;
