@@ -104,7 +104,7 @@ impl Elsewhere for Seven {
 fn main() -> Result<(), StepError> {
     testing::block_on(async {
         assert_eq!(testing::run_step::<lent>().await.result::<usize>()?, 4);
-        let short = serde_json::json!({"short": true});
+        let short = std::collections::BTreeMap::from([("short", true)]);
         assert!(testing::run_step::<decide>().context(&short).await.routes().is_empty());
         assert_eq!(testing::run_step::<part>().cursor(3, 5).await.result::<u64>()?, 2);
         assert_eq!(testing::run_step::<undo>().result_of::<lent>(&4).await.result::<usize>()?, 4);
