@@ -14,6 +14,6 @@ pub(crate) fn async_trait(attribute: &TokenStream, item: TokenStream) -> TokenSt
     // Only the beginning of it matters, and it may be half written.
     match syn::parse2::<ItemImpl>(item.clone()) {
         Ok(found) if is_handler(&found) && attribute.is_empty() => item,
-        _ => quote!(#[::tasker_runtime::rules::async_trait(#attribute)] #item),
+        _ => quote!(#[::tasker_runtime::__private::async_trait(#attribute)] #item),
     }
 }

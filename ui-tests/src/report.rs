@@ -75,7 +75,8 @@ fn rendered(message: &Value) -> String {
     // Where the compiler keeps long types is another place each time.
     let about_files = |child: &&Value| {
         let said = text(&child["message"]);
-        said.starts_with("the full name for the type has been written") || said.starts_with("consider using `--verbose`")
+        said.starts_with("the full name for the type has been written")
+            || said.starts_with("consider using `--verbose`")
     };
     let children = message["children"].as_array().into_iter().flatten();
     for child in children.filter(|child| !about_files(child)) {

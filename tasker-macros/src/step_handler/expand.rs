@@ -122,9 +122,9 @@ fn marker(handler: &Handler) -> TokenStream {
 
 fn alias(options: &Options) -> TokenStream {
     match &options.krate {
-        Some(path) => quote!(use #path::rules as __tasker;),
+        Some(path) => quote!(use #path::__private as __tasker;),
         None => quote!(
-            use ::tasker_runtime::rules as __tasker;
+            use ::tasker_runtime::__private as __tasker;
         ),
     }
 }
@@ -163,8 +163,8 @@ fn params(handler: &Handler) -> Option<TokenStream> {
             Source::Output(path) => {
                 // In parentheses it can only be a type, and a function is refused in plain words.
                 let step = quote!((#path));
-                let read = match compensates::undoes(handler, path) {
-                    true => quote!(undone),
+                let read = match compensates::compensates(handler, path) {
+                    true => quote!(compensated),
                     false => quote!(depends_on),
                 };
                 quote_spanned!(ty.span()=> __tasker::#read::<#step, #ty>())

@@ -42,7 +42,7 @@ pub(super) fn whole(workflow: &Workflow) -> TokenStream {
         #declared
         #(#cfgs)*
         const _: () = {
-            use #krate::rules as __tasker;
+            use #krate::__private as __tasker;
             #nth
             const STEPS: [__tasker::Listed; #count] = [#(#listed),*];
             #[allow(long_running_const_eval)]
@@ -147,7 +147,7 @@ pub(super) fn mistaken(workflow: &Workflow, errors: &Errors) -> TokenStream {
         #declared
         #(#cfgs)*
         const _: () = {
-            use #krate::rules as __tasker;
+            use #krate::__private as __tasker;
             const __WORKFLOW: __tasker::Workflow =
                 __tasker::Workflow::of_steps(#name, &[], __tasker::Settings::DEFAULT, "", 0);
             #untyped

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tasker_template::{FailureStrategy, OnFailure, StepKind};
+use tasker_template::{FailureStrategy, OnFailure, StepKind, nearest};
 
 use super::{
     Json, Retry, StepError, StepIndex,
@@ -10,7 +10,7 @@ use super::{
 };
 
 /// What stands before the name of a step in the name of its compensation. No step has a space in its name.
-const UNDO: &str = "undo ";
+const COMPENSATION: &str = "undo ";
 
 /// What one step is and when it may run.
 #[derive(Clone, Debug)]
@@ -81,8 +81,8 @@ impl Rules {
     /// it for a compensation.
     #[must_use]
     pub fn name(&self, no: StepIndex) -> Arc<str> {
-        if let Some(undone) = no.undoes() {
-            return format!("{UNDO}{}", self.name(undone)).into();
+        if let Some(compensated) = no.compensates() {
+            return format!("{COMPENSATION}{}", self.name(compensated)).into();
         }
         let name = &self.steps[no.step() as usize].name;
         match no.index() {
@@ -94,8 +94,11 @@ impl Rules {
     /// The number of the step of this name, batch instances and compensations included.
     #[must_use]
     pub fn number(&self, name: &str) -> Option<StepIndex> {
-        if let Some(undone) = name.strip_prefix(UNDO) {
-            return self.number(undone).filter(|no| no.undoes().is_none()).map(StepIndex::compensation);
+        if let Some(compensated) = name.strip_prefix(COMPENSATION) {
+            return self
+                .number(compensated)
+                .filter(|no| no.compensates().is_none())
+                .map(StepIndex::compensation);
         }
         let place = |name: &str| self.steps.iter().position(|step| &*step.name == name);
         if let Some(step) = place(name) {
@@ -123,7 +126,7 @@ impl Rules {
         let rule = &self.steps[no.step() as usize];
         match rule.kind {
             // What a compensation returns is for people.
-            _ if no.undoes().is_some() => Ok(Effect::Plain),
+            _ if no.compensates().is_some() => Ok(Effect::Plain),
             StepKind::Decision => self.routes(rule, result).map(Effect::Routes),
             StepKind::Batchable => batches(rule, result).map(Effect::Batches),
             // Only an operator gives the result of a whole worker.
@@ -156,10 +159,7 @@ impl Rules {
             valid().find(|&&step| *self.steps[step as usize].name == **route).copied().ok_or_else(|| {
                 let valid: Vec<String> =
                     valid().map(|&step| self.steps[step as usize].name.to_string()).collect();
-                let nearest = valid
-                    .iter()
-                    .max_by(|a, b| strsim::jaro_winkler(a, route).total_cmp(&strsim::jaro_winkler(b, route)));
-                let nearest = nearest.filter(|name| strsim::jaro_winkler(name, route) > 0.7).cloned();
+                let nearest = nearest(route, valid.iter().map(String::as_str)).map(str::to_owned);
                 let elsewhere = self.number(route).is_some();
                 OutcomeError::UnknownRoute {
                     step: rule.name.to_string(),
@@ -177,7 +177,7 @@ impl Rules {
     #[must_use]
     pub fn retry(&self, no: StepIndex) -> Retry {
         let rule = &self.steps[no.step() as usize];
-        match (no.undoes(), rule.compensation) {
+        match (no.compensates(), rule.compensation) {
             (Some(_), compensation) => compensation.map_or_else(Retry::default, |how| how.retry),
             (None, _) => rule.retry,
         }
@@ -187,7 +187,7 @@ impl Rules {
     #[must_use]
     pub fn timeout(&self, no: StepIndex) -> Option<Duration> {
         let rule = &self.steps[no.step() as usize];
-        match (no.undoes(), rule.compensation) {
+        match (no.compensates(), rule.compensation) {
             (Some(_), compensation) => compensation.and_then(|how| how.timeout),
             (None, _) => rule.timeout,
         }

@@ -91,11 +91,10 @@ impl Check {
         }
         report(&loaded, context.global.output)?;
         let wrong = loaded.iter().filter(|file| file.report().verdict() == Verdict::Error).count();
-        let conflicts =
-            if all && wrong == 0 { load(context).0.conflicts().join("\n") } else { String::new() };
+        let mistakes = if all && wrong == 0 { load(context).0.mistakes().join("\n") } else { String::new() };
         match wrong {
-            0 if conflicts.is_empty() => Ok(()),
-            0 => Err(Failure::run(conflicts)),
+            0 if mistakes.is_empty() => Ok(()),
+            0 => Err(Failure::run(mistakes)),
             _ => Err(Failure::quiet(1)),
         }
     }

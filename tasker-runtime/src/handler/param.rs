@@ -128,10 +128,10 @@ where
 /// When it takes all batches of a worker, which is while the program is compiled.
 #[must_use]
 #[track_caller]
-pub const fn undone<S, T>() -> Parameter<T>
+pub const fn compensated<S, T>() -> Parameter<T>
 where
     S: StepFn,
-    T: UndoneOf<S::Output>,
+    T: CompensatedOf<S::Output>,
 {
     if T::WHOLE && matches!(S::FACTS.capability, Capability::BatchWorker) {
         let mut text = Text::<512>::new();
@@ -139,7 +139,7 @@ where
         text.push("take what one batch returns").panic();
     }
     let need = Need::Step { name: S::NAME, exact: Some(TypeFacts::of::<S::Output>()), optional: false };
-    Parameter { read: undone_result::<T, S::Output>, text: S::NAME, need }
+    Parameter { read: compensated_result::<T, S::Output>, text: S::NAME, need }
 }
 
 /// Refuses a handler that reads the context twice, which is nearly always an upstream that nobody
@@ -440,7 +440,7 @@ impl<T> OutputOf<Batches<T>> for Option<Vec<T>> {
     label = "expected `{U}`, the output of the upstream step",
     note = "take the upstream's own type, of a batch worker that of one batch; `#[depends_on(\"name\")]` reads another shape when the step runs"
 )]
-pub trait UndoneOf<U>: Sized {
+pub trait CompensatedOf<U>: Sized {
     /// Whether it is all that the step returns.
     const WHOLE: bool;
 
@@ -452,7 +452,7 @@ pub trait UndoneOf<U>: Sized {
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Readable> UndoneOf<T> for T {
+impl<T: Readable> CompensatedOf<T> for T {
     const WHOLE: bool = true;
 
     fn read(json: &Json) -> serde_json::Result<Self> {
@@ -461,7 +461,7 @@ impl<T: Readable> UndoneOf<T> for T {
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Readable> UndoneOf<T> for Option<T> {
+impl<T: Readable> CompensatedOf<T> for Option<T> {
     const WHOLE: bool = true;
 
     fn read(json: &Json) -> serde_json::Result<Self> {
@@ -470,7 +470,7 @@ impl<T: Readable> UndoneOf<T> for Option<T> {
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Readable> UndoneOf<Batches<T>> for T {
+impl<T: Readable> CompensatedOf<Batches<T>> for T {
     const WHOLE: bool = false;
 
     fn read(json: &Json) -> serde_json::Result<Self> {
@@ -478,7 +478,10 @@ impl<T: Readable> UndoneOf<Batches<T>> for T {
     }
 }
 
-fn undone_result<T: UndoneOf<U>, U>(step: &TaskSequenceStep, name: &'static str) -> Result<T, StepError> {
+fn compensated_result<T: CompensatedOf<U>, U>(
+    step: &TaskSequenceStep,
+    name: &'static str,
+) -> Result<T, StepError> {
     let json = upstream(step, name, true)?.ok_or_else(|| input_error::not_taken(step, name))?;
     T::read(&json).map_err(|error| input_error::result(name, &json, &error))
 }
@@ -510,7 +513,8 @@ pub(super) fn loose_or_null<T: Readable, const GATHERS: bool>(
 /// it was not taken.
 fn upstream(step: &TaskSequenceStep, name: &str, failures: bool) -> Result<Option<Json>, StepError> {
     let parts = step.parts();
-    if let Some(result) = parts.undoes.as_ref().filter(|_| wiring::is(&parts.task.template, parts.step, name))
+    if let Some(result) =
+        parts.compensates.as_ref().filter(|_| wiring::is(&parts.task.template, parts.step, name))
     {
         return Ok(Some(result.clone()));
     }

@@ -1,6 +1,7 @@
 //! From what a template writes to a handler.
 
 use crate::handler::{Registration, callable};
+use crate::template::nearest;
 
 use super::Registry;
 
@@ -17,12 +18,14 @@ pub enum NotFound {
         near: Option<String>,
     },
     /// A handler of this name undoes another one, so no step can call it.
-    #[error("`{callable}` compensates `{undone}` and is called when that is undone: a step cannot call it")]
+    #[error(
+        "`{callable}` compensates `{compensated}` and is called when that is undone: a step cannot call it"
+    )]
     Compensates {
         /// What the template writes.
         callable: String,
         /// The handler that it undoes.
-        undone: String,
+        compensated: String,
     },
     /// A Rust path that leads to several handlers.
     #[error("`{callable}` may mean {}: write one of these names instead", several(matches))]
@@ -68,9 +71,10 @@ impl Registry {
         let is_meant = |other: &&Registration| *other.key() == *own || *other.key() == *written;
         let compensates = |other: &Registration| other.spec().compensates.clone();
         match self.compensators().iter().find(is_meant).and_then(compensates) {
-            Some(undone) => {
-                NotFound::Compensates { callable: callable.to_owned(), undone: undone.key.to_string() }
-            }
+            Some(compensated) => NotFound::Compensates {
+                callable: callable.to_owned(),
+                compensated: compensated.key.to_string(),
+            },
             None => NotFound::Unknown { callable: callable.to_owned(), near: self.near(written) },
         }
     }
@@ -78,11 +82,10 @@ impl Registry {
     /// The key that is nearest to what was written, where one is near.
     pub(super) fn near(&self, written: &str) -> Option<String> {
         let wanted = callable::short(written).unwrap_or_else(|| written.to_owned());
-        let near = self.handlers.iter().filter_map(|handler| {
-            let distance = strsim::damerau_levenshtein(handler.handler().name(), &wanted);
-            (distance <= wanted.chars().count().div_ceil(3)).then(|| (distance, handler.key()))
-        });
-        near.min().map(|(_, key)| key.to_string())
+        let names = self.handlers.iter().map(|handler| handler.handler().name());
+        let near = nearest(&wanted, names)?;
+        let named = self.handlers.iter().find(|handler| handler.handler().name() == near);
+        named.map(|handler| handler.key().to_string())
     }
 }
 

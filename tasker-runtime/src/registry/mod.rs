@@ -5,15 +5,14 @@
 //! everything that could go wrong later. A running program may gain handlers; each time it has another
 //! registry then, under the next epoch.
 
-pub(crate) mod bind;
 pub(crate) mod catalog;
 mod check;
 mod compensation;
-pub(crate) mod compile;
-pub(crate) mod ends;
+pub(crate) mod const_check;
 mod find;
 mod kinds;
 mod live;
+mod schema;
 pub(crate) mod unreadable_files;
 pub(crate) mod workflow;
 
@@ -22,6 +21,7 @@ pub use catalog::{Catalog, UnknownTemplate, read_templates};
 pub use check::{Checked, Problem, Warning};
 pub use find::NotFound;
 pub(crate) use live::LiveRegistry;
+pub(crate) use schema::Schema;
 pub use workflow::Workflow;
 
 use std::{

@@ -4,7 +4,7 @@ use std::{collections::HashSet, fmt};
 
 use tasker_template::{OnFailure, Options, Parsed, Report, Step, StepKind, Template, TemplateBuilder};
 
-use super::compile::Listed;
+use super::const_check::workflow::Listed;
 use crate::handler::{Capability, Need};
 use crate::model::HandlerKey;
 

@@ -179,8 +179,12 @@
 //! ```
 //! tasker_runtime::testing::check!();
 //! ```
+//!
+//! With `check!(lock = "workflows.lock")` a workflow whose steps, edges or types change while its version stays fails
+//! as well, and says what has changed.
 
 mod check;
+mod lock;
 mod outcome;
 mod running;
 mod scene;

@@ -34,7 +34,7 @@ impl Progress {
 
     /// Lets what waits for its next attempt wait until `at` at the longest.
     pub(super) fn end_wait(&mut self, no: StepIndex, at: Timestamp) {
-        if let (Some(of), Some(rollback)) = (no.undoes(), &mut self.rollback) {
+        if let (Some(of), Some(rollback)) = (no.compensates(), &mut self.rollback) {
             return rollback.end_wait(of, at);
         }
         let Some(due) = self.slot(no).and_then(Slot::retry_at).filter(|due| *due > at) else { return };

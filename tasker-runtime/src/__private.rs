@@ -26,8 +26,8 @@ pub use crate::handler::hidden::{HidesError, hides_no_error};
 pub use crate::handler::http::ApiCapable;
 pub use crate::handler::inputs::{ByType, OfAll, OfField, OfStep};
 pub use crate::handler::param::{
-    Fallback, Gathers, Kind, NoContext, OutputOf, Parameter, Pick, Readable, StepInput, UndoneOf, depends_on,
-    one_context, some_api, undone,
+    CompensatedOf, Fallback, Gathers, Kind, NoContext, OutputOf, Parameter, Pick, Readable, StepInput,
+    compensated, depends_on, one_context, some_api,
 };
 pub use crate::handler::plan::{AnyPosition, IsPlan, Positions};
 pub use crate::handler::returned::{
@@ -40,7 +40,9 @@ pub use crate::handler::{
 };
 pub use crate::model::{Classified, Derived, StepError, classified};
 pub use crate::registry::Workflow;
-pub use crate::registry::bind::{TemplateStep, Wanted, check_template, pick, readers, template_step};
-pub use crate::registry::compile::{Listed, Names, check_workflow, workflow_step};
-pub use crate::registry::ends::{check_marked, last, names, reader, reader_of};
+pub use crate::registry::const_check::ends::{check_marked, last, names, reader, reader_of};
+pub use crate::registry::const_check::template::{
+    TemplateStep, Wanted, check_template, pick, readers, template_step,
+};
+pub use crate::registry::const_check::workflow::{Listed, Names, check_workflow, workflow_step};
 pub use crate::registry::workflow::Settings;

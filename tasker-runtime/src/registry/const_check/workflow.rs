@@ -8,23 +8,23 @@ use crate::handler::const_message::Text;
 use crate::handler::{Capability, Need};
 
 /// The message has room for a few mistakes; the first ones help most.
-pub(super) type Message = Text<2048>;
+pub(in crate::registry) type Message = Text<2048>;
 
 /// No step.
-pub(super) const NOBODY: usize = usize::MAX;
+pub(in crate::registry) const NOBODY: usize = usize::MAX;
 
 /// A handler in the list of a workflow.
 #[derive(Clone, Copy)]
 pub struct Listed {
-    pub(super) name: &'static str,
-    pub(super) namespace: Option<&'static str>,
-    pub(super) needs: &'static [Need],
-    pub(super) capability: Capability,
+    pub(in crate::registry) name: &'static str,
+    pub(in crate::registry) namespace: Option<&'static str>,
+    pub(in crate::registry) needs: &'static [Need],
+    pub(in crate::registry) capability: Capability,
 }
 
 impl Listed {
     /// The steps that it has wait for it: the routes of a decision, the worker of an analyzer.
-    pub(super) const fn releases(&self) -> &[&'static str] {
+    pub(in crate::registry) const fn releases(&self) -> &[&'static str] {
         match &self.capability {
             Capability::Decision(routes) => routes,
             Capability::BatchAnalyzer(worker) => std::slice::from_ref(worker),
@@ -32,7 +32,7 @@ impl Listed {
         }
     }
 
-    pub(super) const fn is_released_by(&self, other: &Self) -> bool {
+    pub(in crate::registry) const fn is_released_by(&self, other: &Self) -> bool {
         let released = other.releases();
         let mut at = 0;
         while at < released.len() {
@@ -88,7 +88,7 @@ pub struct Names<const SLOTS: usize> {
     slots: [usize; SLOTS],
 }
 
-pub(super) const fn index_names<const N: usize, const SLOTS: usize>(
+pub(in crate::registry) const fn index_names<const N: usize, const SLOTS: usize>(
     workflow: &str,
     steps: &[Listed; N],
     text: &mut Message,
@@ -129,7 +129,7 @@ const fn is_step_name(name: &str) -> bool {
 }
 
 impl<const SLOTS: usize> Names<SLOTS> {
-    pub(super) const fn number<const N: usize>(&self, steps: &[Listed; N], name: &str) -> usize {
+    pub(in crate::registry) const fn number<const N: usize>(&self, steps: &[Listed; N], name: &str) -> usize {
         let mut slot = hash(name) & (SLOTS - 1);
         while self.slots[slot] != NOBODY {
             if equal(steps[self.slots[slot]].name, name) {
@@ -175,7 +175,7 @@ const fn find_missing<const N: usize, const SLOTS: usize>(
 }
 
 /// Whether any step has others wait for it.
-pub(super) const fn is_releasing<const N: usize>(steps: &[Listed; N]) -> bool {
+pub(in crate::registry) const fn is_releasing<const N: usize>(steps: &[Listed; N]) -> bool {
     let mut step = 0;
     while step < N {
         if !steps[step].releases().is_empty() {
@@ -188,7 +188,7 @@ pub(super) const fn is_releasing<const N: usize>(steps: &[Listed; N]) -> bool {
 
 /// The step that `step` waits for by its edge number `edge`: what it reads, then every other step, which
 /// it may be a route or the worker of.
-pub(super) const fn above<const N: usize, const SLOTS: usize>(
+pub(in crate::registry) const fn above<const N: usize, const SLOTS: usize>(
     steps: &[Listed; N],
     names: &Names<SLOTS>,
     step: usize,
@@ -267,7 +267,7 @@ const fn tell_cycle<const N: usize>(
 }
 
 /// Begins the next problem.
-pub(super) const fn problem<'t>(workflow: &str, text: &'t mut Message) -> &'t mut Message {
+pub(in crate::registry) const fn problem<'t>(workflow: &str, text: &'t mut Message) -> &'t mut Message {
     if !text.is_empty() {
         text.push("\n");
     }
@@ -286,7 +286,7 @@ const fn hash(text: &str) -> usize {
     hash as usize
 }
 
-pub(super) const fn equal(a: &str, b: &str) -> bool {
+pub(in crate::registry) const fn equal(a: &str, b: &str) -> bool {
     let (a, b) = (a.as_bytes(), b.as_bytes());
     if a.len() != b.len() {
         return false;

@@ -1,6 +1,6 @@
 //! What a workflow is started with and what it comes to, worked out while the program of a user is compiled.
 
-use super::compile::{Listed, Message, NOBODY, Names, above, index_names, is_releasing, problem};
+use super::workflow::{Listed, Message, NOBODY, Names, above, index_names, is_releasing, problem};
 use crate::handler::param::reads;
 use crate::handler::{Capability, Need};
 
