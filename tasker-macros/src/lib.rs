@@ -1,5 +1,6 @@
 //! The attribute macros of `tasker-runtime`, which re-exports them.
 
+mod async_trait;
 mod duration;
 mod errors;
 mod named;
@@ -86,6 +87,7 @@ use proc_macro::TokenStream;
 /// | `timeout = "30s"` | for one attempt, up to 30 days | the engine's |
 /// | `queue = "…"` | where its steps wait | the namespace of the template |
 /// | `concurrency = 4` | calls at once in one process | no limit |
+/// | `around = [tenant, audited]` | what stands around its calls, outermost first: `async fn tenant(step: &TaskSequenceStep, next: Next<'_>) -> Outcome` | nothing |
 /// | `errors = "permanent"` | an error that says nothing else fails the step for good | another attempt follows |
 /// | `marker = Name` | the type beside the function, for where its own name is taken | the name of the function |
 /// | `crate = path` | where `tasker_runtime` is found | `::tasker_runtime` |
@@ -138,6 +140,34 @@ capabilities! {
     compensates
     /// Makes a handler publish events. Not supported by this version: using it is an error.
     publishes
+}
+
+/// Lets functions of a trait be async where the language does not: `async_trait` of the crate `async-trait`.
+///
+/// A handler that is written by hand does not need it: its functions may be async as they are. It may stand there
+/// all the same, and then changes nothing:
+///
+/// ```
+/// use tasker_runtime::prelude::*;
+///
+/// struct Greet;
+///
+/// #[async_trait]
+/// impl StepHandler for Greet {
+///     fn name(&self) -> &str {
+///         "greet"
+///     }
+///
+///     async fn call(&self, step: &TaskSequenceStep) -> Result<Json, StepError> {
+///         step.output("hello")
+///     }
+/// }
+///
+/// register_handler!(Greet);
+/// ```
+#[proc_macro_attribute]
+pub fn async_trait(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    async_trait::async_trait(&attribute.into(), item.into()).into()
 }
 
 /// Lets an error type say for itself how a step fails.

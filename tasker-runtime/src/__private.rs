@@ -7,6 +7,7 @@ pub use core::primitive::{bool, str, u8};
 pub use core::result::Result::Ok;
 pub use std::string::String;
 
+pub use async_trait::async_trait;
 pub use inventory;
 pub use tasker_template::{Backoff, OnFailure};
 
@@ -17,11 +18,13 @@ pub use crate::handler::annotated::{
     Call, Place, StepFn, by_hand, call_0, call_1, call_2, call_3, call_4, call_5, call_6, entry, here,
     millis, never_called, run, run_with_step,
 };
+pub use crate::handler::around::{Wrapper, within};
 pub use crate::handler::compensating::{Same, compensates, marked};
 pub use crate::handler::decision::{AsRoute, IsDecision, Route};
 pub use crate::handler::hidden::{HidesError, hides_no_error};
 #[cfg(feature = "http")]
 pub use crate::handler::http::ApiCapable;
+pub use crate::handler::inputs::{ByType, OfAll, OfField, OfStep};
 pub use crate::handler::param::{
     CompensatedOf, Fallback, Gathers, Kind, NoContext, OutputOf, Parameter, Pick, Readable, StepInput,
     compensated, depends_on, one_context, some_api,

@@ -6,12 +6,12 @@ use syn::spanned::Spanned as _;
 use syn::{Meta, Type};
 
 use super::check::{borrows, impl_trait};
-use super::compensates;
 use super::options::Options;
 use super::param::{Param, Source};
 use super::parse::{Function, Handler};
 use super::results;
 use super::shape::{self, Shape};
+use super::{around, compensates};
 use crate::errors::Errors;
 
 /// The code of a handler that keeps all rules.
@@ -27,9 +27,9 @@ pub(super) fn whole(handler: &Handler) -> TokenStream {
         Some(step_fn(
             handler,
             &handler.returns(),
-            [context(handler), position(handler)],
+            [context(handler), position(handler), inputs(handler)],
             &about(handler),
-            &body(handler),
+            &around::within(handler, body(handler)),
         )),
         results::hides_no_error(handler, &how(&handler.returns())),
         shape::items(handler),
@@ -60,7 +60,7 @@ pub(super) fn mistaken(handler: &Handler, errors: &Errors) -> TokenStream {
     let returns = handler.returns();
     let unnamed = impl_trait(&returns).is_some() || borrows(&returns);
     let named = if unnamed { syn::parse_quote!(()) } else { returns };
-    let unknown = [quote!(__tasker::NoContext), quote!(__tasker::AnyPosition)];
+    let unknown = [quote!(__tasker::NoContext), quote!(__tasker::AnyPosition), quote!(())];
     let step_fn = step_fn(handler, &named, unknown, &quote!(), &quote!(__tasker::never_called()));
     quote! {
         #function
@@ -204,6 +204,13 @@ fn context(handler: &Handler) -> TokenStream {
         let is = is_extractor_name(index);
         quote!(<() as __tasker::Pick<#is, #ty, #rest>>::Out)
     })
+}
+
+/// What a function takes that stands in for the handler.
+fn inputs(handler: &Handler) -> TokenStream {
+    let extracts =
+        |index: usize| (!is_extractor(&handler.params[index].ty)).then(|| is_extractor_name(index));
+    super::inputs::inputs(handler, extracts)
 }
 
 /// The positions of the batches that a worker takes.
@@ -386,7 +393,7 @@ fn about(handler: &Handler) -> TokenStream {
 fn step_fn(
     handler: &Handler,
     returns: &Type,
-    [context, position]: [TokenStream; 2],
+    [context, position, inputs]: [TokenStream; 3],
     about: &TokenStream,
     body: &TokenStream,
 ) -> TokenStream {
@@ -419,6 +426,7 @@ fn step_fn(
             #about
             type Output = #output;
             type Context = #context;
+            type Inputs = #inputs;
             type Position = #position;
             fn call(step: &__tasker::TaskSequenceStep) -> __tasker::Call<'_> {
                 #body

@@ -1,10 +1,12 @@
 //! `#[step_handler]`: parse, check, expand.
 
 mod api;
+mod around;
 mod capability;
 mod check;
 mod compensates;
 mod expand;
+mod inputs;
 mod options;
 mod param;
 mod parse;

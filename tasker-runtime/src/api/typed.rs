@@ -282,6 +282,7 @@ impl StepFn for NoStep {
     const PLACE: Place = here();
     type Output = AnyOutput;
     type Context = AnyContext;
+    type Inputs = ();
     type Position = AnyPosition;
 
     fn call(_: &TaskSequenceStep) -> Call<'_> {

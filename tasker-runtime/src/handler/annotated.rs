@@ -10,8 +10,8 @@ use super::param::Parameter;
 use super::{Declared, Entry, HandlerSpec, Need, Registration, StepHandler, TaskSequenceStep};
 use crate::model::{Json, StepError};
 
-/// The future of a call.
-type Calling<'a> = Pin<Box<dyn Future<Output = Result<Json, StepError>> + Send + 'a>>;
+/// The future of a call, whatever its type.
+pub type Calling<'a> = Pin<Box<dyn Future<Output = Result<Json, StepError>> + Send + 'a>>;
 
 /// A call that is under way. A type of its own, since every handler names it and the compiler looks through
 /// an alias each time.
@@ -19,7 +19,7 @@ pub struct Call<'a>(pub(crate) Calling<'a>);
 
 impl<'a> Call<'a> {
     #[inline(always)]
-    fn of(future: impl Future<Output = Result<Json, StepError>> + Send + 'a) -> Self {
+    pub(crate) fn of(future: impl Future<Output = Result<Json, StepError>> + Send + 'a) -> Self {
         // What is pinned has one type for all handlers: less code than to box each one pinned.
         let boxed: Box<dyn Future<Output = Result<Json, StepError>> + Send + 'a> = Box::new(future);
         Self(boxed.into())
@@ -51,6 +51,8 @@ pub trait StepFn: Sized + Send + Sync + 'static {
     type Output: 'static;
     /// What it reads the context as; [`super::param::NoContext`] where it does not.
     type Context;
+    /// What a function takes that stands in for it in a test: a tuple of [`super::inputs::Input`].
+    type Inputs;
     /// The positions of its batches; [`super::plan::AnyPosition`] where they are not known.
     type Position;
 
@@ -76,14 +78,12 @@ impl<F: StepFn> StepHandler for Annotated<F> {
         F::NAME
     }
 
-    // As `async_trait` writes it, without its box around ours.
-    fn call<'this, 'step, 'call>(&'this self, step: &'step TaskSequenceStep) -> Calling<'call>
-    where
-        'this: 'call,
-        'step: 'call,
-        Self: 'call,
-    {
-        F::call(step).0
+    async fn call(&self, step: &TaskSequenceStep) -> Result<Json, StepError> {
+        F::call(step).0.await
+    }
+
+    fn boxed<'a>(&'a self, step: &'a TaskSequenceStep) -> Call<'a> {
+        F::call(step)
     }
 
     fn spec(&self) -> HandlerSpec {

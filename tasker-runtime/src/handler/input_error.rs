@@ -8,16 +8,24 @@ use crate::model::{Json, StepError};
 /// The code where the context lacks a field.
 pub(super) const MISSING_FIELD: &str = "MISSING_CONTEXT_FIELD";
 
+/// The code where the context has another shape.
+const INVALID_CONTEXT: &str = "INVALID_CONTEXT";
+
+/// Whether a step failed because of what its task was submitted with.
+pub(crate) fn is_about_context(error: &StepError) -> bool {
+    [MISSING_FIELD, INVALID_CONTEXT].contains(&error.code())
+}
+
 /// The context does not have the shape that was asked for.
 pub(super) fn context(context: &Json, error: &serde_json::Error) -> StepError {
     let (path, reason) = found(context, error);
-    let code = if reason.starts_with("missing field") { MISSING_FIELD } else { "INVALID_CONTEXT" };
+    let code = if reason.starts_with("missing field") { MISSING_FIELD } else { INVALID_CONTEXT };
     StepError::permanent(code, format!("the context of the task does not fit: {}", at(&path, &reason)))
 }
 
 /// A field of the context does not have the shape that was asked for, or is missing.
 pub(super) fn input(path: &str, reason: &str, missing: bool) -> StepError {
-    let code = if missing { MISSING_FIELD } else { "INVALID_CONTEXT" };
+    let code = if missing { MISSING_FIELD } else { INVALID_CONTEXT };
     StepError::permanent(code, format!("the context of the task does not fit: at `{path}`: {reason}"))
 }
 

@@ -6,6 +6,7 @@
 //! what the registry knows about a handler before it is called.
 
 pub(crate) mod annotated;
+pub(crate) mod around;
 mod batch;
 pub(crate) mod callable;
 mod capable;
@@ -19,7 +20,8 @@ mod field;
 pub(crate) mod hidden;
 #[cfg(feature = "http")]
 pub mod http;
-mod input_error;
+pub(crate) mod input_error;
+pub(crate) mod inputs;
 pub(crate) mod param;
 pub(crate) mod plan;
 mod registration;
@@ -31,8 +33,10 @@ mod step;
 mod traits;
 pub(crate) mod wiring;
 
+pub use annotated::Calling;
 #[doc(hidden)]
 pub use annotated::StepFn;
+pub use around::{Around, Next, Outcome};
 pub use batch::{BatchFailure, BatchPart, Batches, Checkpoint, Cursor, Instance, Progressing, Saved};
 pub use capable::{BatchableCapable, DecisionCapable};
 pub use compensating::{Compensates, Compensating};
@@ -54,7 +58,7 @@ pub use returned::{StepFailure, StepOutput};
 pub use spec::{Compensated, HandlerSpec, Role};
 pub use states::States;
 pub use step::{Results, StepParts, TaskData, TaskSequenceStep, Upstream};
-pub use traits::{FromStep, StepHandler};
+pub use traits::{DynHandler, FromStep, StepHandler};
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

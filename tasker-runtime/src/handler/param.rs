@@ -501,7 +501,7 @@ fn loose<T: Readable, const GATHERS: bool>(
     T::read(&json).map_err(|error| input_error::result(name, &json, &error))
 }
 
-fn loose_or_null<T: Readable, const GATHERS: bool>(
+pub(super) fn loose_or_null<T: Readable, const GATHERS: bool>(
     step: &TaskSequenceStep,
     name: &'static str,
 ) -> Result<T, StepError> {

@@ -60,7 +60,7 @@ fn complete(text: &str) -> Upstream {
 /// Calls a handler that has nothing to wait for.
 fn call(handler: &dyn StepHandler, parts: StepParts) -> Result<Json, StepError> {
     let step = TaskSequenceStep::new(parts);
-    let mut call = handler.call(&step);
+    let mut call = handler.call_boxed(&step);
     match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
         Poll::Pending => Err(StepError::permanent("PENDING", "the handler waits")),

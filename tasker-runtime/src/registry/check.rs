@@ -4,7 +4,7 @@ use std::any::TypeId;
 use std::collections::HashSet;
 use std::fmt;
 
-use tasker_template::Template;
+use tasker_template::{Template, nearest};
 
 use super::compensation::upstream;
 use super::{NotFound, Registration, Registry, kinds};
@@ -463,11 +463,8 @@ fn reason(template: &Template, number: u32, name: &str, unwired: Unwired) -> Str
         Unwired::Unknown => {
             // Nobody reads their own result.
             let others = (0..).zip(template.steps()).filter(|(other, _)| *other != number);
-            let near = others.filter_map(|(_, step)| {
-                let distance = strsim::damerau_levenshtein(&step.name, name);
-                (distance <= name.chars().count().div_ceil(3)).then_some((distance, &step.name))
-            });
-            let near = near.min().map(|(_, near)| format!("; did you mean `{near}`?")).unwrap_or_default();
+            let near = nearest(name, others.map(|(_, step)| &*step.name));
+            let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             format!("and no step has that name or calls that handler{near}")
         }
     }

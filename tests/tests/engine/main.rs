@@ -27,3 +27,4 @@ mod submission;
 mod together;
 mod unanswered;
 mod waking;
+mod wrappers;

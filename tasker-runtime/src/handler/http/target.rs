@@ -8,7 +8,7 @@ use reqwest::{
 };
 
 use super::{address, client::ApiClient, path, secrets::Secrets, text::start_of};
-use crate::{handler::Endpoint, model::StepError};
+use crate::{handler::Endpoint, model::StepError, template::nearest};
 
 /// How much of a URL is shown, in bytes.
 const SHOWN_URL: usize = 500;
@@ -124,10 +124,7 @@ fn no_url(endpoint: &Endpoint, client: &ApiClient) -> StepError {
     if client.sections().contains_key(name) {
         return misconfigured(format!("`[api.{name}]` in config/tasker.toml has no `base_url`: add it"));
     }
-    let distance = |known: &&String| strsim::damerau_levenshtein(known, name);
-    let near =
-        client.sections().keys().min_by_key(distance).filter(|near| distance(near) <= name.len().div_ceil(3));
-    misconfigured(match near {
+    misconfigured(match nearest(name, client.sections().keys().map(String::as_str)) {
         Some(near) => {
             format!("there is no section `[api.{name}]` in config/tasker.toml; did you mean `{near}`?")
         }
