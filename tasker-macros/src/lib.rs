@@ -2,9 +2,12 @@
 
 mod duration;
 mod errors;
+mod from_step;
 mod named;
 mod names;
 mod options;
+mod routes;
+mod runtime;
 mod step_error;
 mod step_handler;
 mod template;
@@ -57,11 +60,14 @@ use proc_macro::TokenStream;
 /// |---|---|
 /// | `order: T` | the whole context of the task, deserialized |
 /// | `#[input("items.0.sku")] sku: T` | one field of the context; an `Option` may be absent |
+/// | `#[input("sku", default = "none")] sku: T` | the same, and what is taken where there is no such field; `default` alone is that of the type |
 /// | `#[depends_on(validate)] v: T` | what step `validate` returned, of that very type; the step waits for it |
 /// | `#[depends_on(validate)] v: Option<T>` | `None` where that branch was not taken |
 /// | `#[depends_on("validate")] v: T` | the same by name, read in whatever shape `T` has |
 /// | `step: &TaskSequenceStep` | the task, the step and all that came before it |
 /// | any other `T` | what implements `FromStep`: `State`, `Config`, `StepInfo`, `Attempt`, `Cancelled`, `IdempotencyKey`, or a type of your own |
+///
+/// Parameters that several handlers share make a struct with `#[derive(FromStep)]`.
 ///
 /// # Result
 ///
@@ -125,7 +131,8 @@ capabilities! {
     ///   the environment; headers that carry secrets must have one.
     /// - `max_response_bytes = 1048576`: the largest answer that is read; 8 MiB without it.
     api
-    /// Makes a handler choose among the steps after it: `#[decision(routes = [approve, reject])]`.
+    /// Makes a handler choose among the steps after it: `#[decision(routes = [approve, reject])]`, where it returns
+    /// a `Decision`; `#[decision]` alone, where it returns an enum with `#[derive(Routes)]`, which knows its routes.
     decision
     /// Makes a handler cut work into batches: `#[batch_analyzer(worker = process_batch)]`.
     batch_analyzer
@@ -138,6 +145,176 @@ capabilities! {
     compensates
     /// Makes a handler publish events. Not supported by this version: using it is an error.
     publishes
+}
+
+/// Makes a struct of parameters, which handlers take as one.
+///
+/// Its fields are what parameters of handlers are, with the same attributes: `#[depends_on(..)]`,
+/// `#[input(..)]`, and extractors without any, which may be such structs themselves. Whatever such a struct
+/// reads its handler reads: a step of it waits for the same steps, and `workflow!`, `template!` and the start
+/// check them as they check parameters.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use tasker_runtime::{prelude::*, testing};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Order {
+///     cents: u64,
+/// }
+///
+/// struct Currency(&'static str);
+///
+/// #[step_handler]
+/// async fn validate(order: Order) -> Order {
+///     order
+/// }
+///
+/// #[derive(FromStep)]
+/// struct Payment {
+///     #[depends_on(validate)]
+///     order: Order,
+///     #[input("coupon", default = "none")]
+///     coupon: String,
+///     currency: State<Currency>,
+///     key: IdempotencyKey,
+/// }
+///
+/// #[step_handler]
+/// async fn charge(payment: Payment) -> String {
+///     let Payment { order, coupon, currency, .. } = payment;
+///     format!("{} {}, coupon {coupon}", order.cents, currency.0.0)
+/// }
+///
+/// workflow!(checkout = [validate, charge]);
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// assert_eq!(checkout.template().unwrap().steps()[1].depends_on, ["validate"]);
+/// let charged = testing::run_step::<charge>().result_of::<validate>(&Order { cents: 5 });
+/// let charged = charged.state(Currency("EUR")).await;
+/// assert_eq!(charged.result::<String>()?, "5 EUR, coupon none");
+/// # Ok::<(), StepError>(())
+/// # }).unwrap();
+/// ```
+///
+/// A field of another type than its step returns does not compile:
+///
+/// ```compile_fail
+/// # use tasker_runtime::prelude::*;
+/// # #[step_handler]
+/// # async fn validate(cents: u64) -> u64 {
+/// #     cents
+/// # }
+/// #[derive(FromStep)]
+/// struct Payment {
+///     #[depends_on(validate)]
+///     cents: String, // `validate` returns a `u64`
+/// }
+/// ```
+///
+/// The context as a whole is no field: it is a parameter of its own beside the struct. A struct that is taken
+/// as one is neither generic nor borrows anything. `#[from_step(crate = path)]` above the struct says where
+/// `tasker_runtime` is found, and the trait of this name, which this implements, how other types are taken.
+#[proc_macro_derive(FromStep, attributes(depends_on, input, from_step))]
+pub fn from_step(input: TokenStream) -> TokenStream {
+    from_step::from_step(input.into()).into()
+}
+
+/// Makes an enum of the routes of a decision.
+///
+/// Each variant names the handlers it leads to, one or several; what it carries goes to the branches. A handler
+/// with `#[decision]` returns the enum, alone or in a `Result`. Its routes are known from the type, so nothing
+/// lists them a second time.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use tasker_runtime::{prelude::*, testing};
+///
+/// #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// struct Reason {
+///     limit: u64,
+/// }
+///
+/// #[derive(Debug, PartialEq, Routes)]
+/// enum Path {
+///     #[route(auto_approve)]
+///     Auto,
+///     #[route(manager, finance)]
+///     Dual(Reason),
+///     #[route(skip = "nothing to approve")]
+///     Nothing,
+/// }
+///
+/// #[decision]
+/// #[step_handler]
+/// async fn route(cents: u64) -> Path {
+///     match cents {
+///         0 => Path::Nothing,
+///         1..1_000 => Path::Auto,
+///         _ => Path::Dual(Reason { limit: 1_000 }),
+///     }
+/// }
+///
+/// #[step_handler]
+/// async fn auto_approve() {}
+///
+/// // What the variant that leads here carries.
+/// #[step_handler]
+/// async fn manager(#[depends_on(route)] reason: Reason) -> u64 {
+///     reason.limit
+/// }
+///
+/// // The variant itself.
+/// #[step_handler]
+/// async fn finance(#[depends_on(route)] path: Path) -> bool {
+///     matches!(path, Path::Dual(_))
+/// }
+///
+/// // What a variant carries, if it was that one.
+/// #[step_handler]
+/// async fn report(
+///     #[depends_on(route)] reason: Option<Reason>,
+///     #[depends_on(auto_approve)] _auto: Option<()>,
+///     #[depends_on(manager)] _manager: Option<u64>,
+/// ) -> Option<Reason> {
+///     reason
+/// }
+///
+/// workflow!(approval = [route, auto_approve, manager, finance, report]);
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let outcome = testing::run_step::<route>().context(&5_000).await;
+/// assert_eq!(outcome.routes(), ["manager", "finance"]);
+/// assert_eq!(outcome.result::<Path>()?, Path::Dual(Reason { limit: 1_000 }));
+///
+/// let limit = testing::run_step::<manager>().result_of::<route>(&Path::Dual(Reason { limit: 7 })).await;
+/// assert_eq!(limit.result::<u64>()?, 7);
+/// # Ok::<(), StepError>(())
+/// # }).unwrap();
+/// ```
+///
+/// # What branches read
+///
+/// With `#[depends_on(route)]` a step that comes after the decision takes
+///
+/// - the enum, whichever variant it was;
+/// - what a variant with one field carries, by the type of that field, or, where it has several without names, as
+///   a tuple; where the decision went another way, the step fails for good as `OTHER_ROUTE`;
+/// - an `Option` of that, `None` where the decision went another way.
+///
+/// What variants carry serializes and deserializes. Two variants that carry the same type are written with the
+/// same type, not with an alias of it.
+///
+/// The journal keeps the names of the routes and, as the data of the decision, the variant as serde writes enums:
+/// `"Auto"` or `{"Dual": {"limit": 1000}}`. The enum reads that back by itself, so it does not derive `Serialize`
+/// or `Deserialize` from serde.
+///
+/// `#[route(skip)]` leads to no step; all that depend on the decision are skipped, with the reason if one is
+/// given. A step that is called `skip` is `#[route(self::skip)]`. `#[routes(crate = path)]` above the enum says
+/// where `tasker_runtime` is found.
+#[proc_macro_derive(Routes, attributes(route, routes))]
+pub fn routes(input: TokenStream) -> TokenStream {
+    routes::routes(input.into()).into()
 }
 
 /// Lets an error type say for itself how a step fails.
@@ -234,6 +411,67 @@ pub fn step_error(input: TokenStream) -> TokenStream {
 #[proc_macro]
 pub fn workflow(input: TokenStream) -> TokenStream {
     workflow::workflow(input.into()).into()
+}
+
+/// Declares a step that another crate, team or language implements.
+///
+/// It is a type like that beside a handler: it stands in [`workflow!`] and in `#[depends_on(..)]`, under
+/// [`template!`], and among the routes of a decision, with the types that are checked there. Its parameters say
+/// which data it takes, in the forms of parameters of a handler: what it reads of other steps are its edges.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use tasker_runtime::prelude::*;
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Order {
+///     cents: u64,
+/// }
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Charge {
+///     receipt: String,
+/// }
+///
+/// #[step_handler]
+/// async fn validate(order: Order) -> Order {
+///     order
+/// }
+///
+/// declare_step!(
+///     /// Takes the money. The payments team runs it.
+///     pub charge(#[depends_on(validate)] order: Order) -> Charge,
+///     name = "payments.charge",
+/// );
+///
+/// #[step_handler]
+/// async fn ship(#[depends_on(charge)] charge: Charge) -> String {
+///     format!("shipped, see {}", charge.receipt)
+/// }
+///
+/// workflow!(checkout = [validate, charge, ship]);
+///
+/// let template = checkout.template()?;
+/// assert_eq!(template.steps()[1].handler.callable, "payments.charge");
+/// assert_eq!(template.steps()[2].depends_on, ["charge"]);
+/// # Ok::<(), tasker_runtime::template::Report>(())
+/// ```
+///
+/// A task with such a step waits until a worker that has the handler is there; `show` says for which one. Nothing
+/// is known here of its retries, timeout or queue: a template says them, or they are the engine's.
+///
+/// Where the handler is linked into the same program, the start refuses one that returns a type of another name
+/// than the declaration says, and so it does with two declarations of one step. Types of different crates count as
+/// the same where they have the same name: what passes between the two is JSON.
+///
+/// # Options
+///
+/// `name = "payments.charge"` is what its handler is registered as, after its namespace if it has one; the name of
+/// the step without it. `namespace = "payments"` may say that apart. `marker` and `crate` are those of
+/// [`macro@step_handler`].
+#[proc_macro]
+pub fn declare_step(input: TokenStream) -> TokenStream {
+    step_handler::declare_step(input.into()).into()
 }
 
 /// Binds a workflow in a YAML file to its handlers.

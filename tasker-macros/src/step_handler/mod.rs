@@ -4,9 +4,11 @@ mod api;
 mod capability;
 mod check;
 mod compensates;
+mod declare;
 mod expand;
 mod options;
-mod param;
+pub(crate) mod param;
+pub(crate) mod params;
 mod parse;
 mod results;
 mod shape;
@@ -16,6 +18,8 @@ use proc_macro2::TokenStream;
 use crate::errors::Errors;
 
 pub(crate) use capability::stand_alone;
+pub(crate) use check::{borrows, impl_trait};
+pub(crate) use declare::declare_step;
 
 /// Expands the attribute.
 ///

@@ -11,7 +11,7 @@ use tasker_template::{Step, StepKind, Template};
 use super::file::File;
 use super::parse::{Handlers, Input};
 use crate::errors::Errors;
-use crate::{named, words};
+use crate::{named, runtime, words};
 
 /// The type of that name, its checks, its place in the registry, and the tie to the file.
 pub(super) fn whole(input: &Input, file: &File) -> TokenStream {
@@ -89,8 +89,8 @@ pub(super) fn mistaken(input: &Input, file: Option<&File>, errors: &Errors) -> T
     quote!(#named #tie #errors)
 }
 
-fn krate(input: &Input) -> Path {
-    input.krate.clone().unwrap_or_else(|| syn::parse_quote!(::tasker_runtime))
+fn krate(input: &Input) -> TokenStream {
+    runtime::path(input.krate.as_ref())
 }
 
 /// A constant that holds the handlers against the file, and the types of the workflow.

@@ -2,13 +2,12 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::Path;
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 
 use super::parse::Workflow;
 use crate::errors::Errors;
-use crate::named;
+use crate::{named, runtime};
 
 /// The type of that name, its checks and its place in the registry.
 pub(super) fn whole(workflow: &Workflow) -> TokenStream {
@@ -157,8 +156,8 @@ pub(super) fn mistaken(workflow: &Workflow, errors: &Errors) -> TokenStream {
     }
 }
 
-fn krate(workflow: &Workflow) -> Path {
-    workflow.krate.clone().unwrap_or_else(|| syn::parse_quote!(::tasker_runtime))
+fn krate(workflow: &Workflow) -> TokenStream {
+    runtime::path(workflow.krate.as_ref())
 }
 
 fn settings(workflow: &Workflow) -> TokenStream {

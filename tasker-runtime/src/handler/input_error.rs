@@ -53,6 +53,16 @@ pub(super) fn not_taken(step: &TaskSequenceStep, name: &str) -> StepError {
     StepError::permanent("DEPENDENCY_NOT_TAKEN", message)
 }
 
+/// A decision whose data is asked for took a route that carries other data.
+pub(super) fn not_carried(step: &TaskSequenceStep, name: &str) -> StepError {
+    let message = format!(
+        "step `{}` reads what a route of `{name}` carries, and `{name}` decided otherwise: take an `Option`, or the \
+         enum itself",
+        step.name()
+    );
+    StepError::permanent("OTHER_ROUTE", message)
+}
+
 /// A step whose result is asked for has none, which the engine should have waited for.
 pub(super) fn pending(step: &TaskSequenceStep, name: &str) -> StepError {
     let message = format!("step `{}` reads `{name}`, which is not complete", step.name());

@@ -230,6 +230,9 @@ macro_rules! register_handler {
 #[macro_export]
 macro_rules! handlers {
     ($($handler:path),* $(,)?) => {
-        [$($crate::rules::entry::<$handler>()),*]
+        [$({
+            const LISTED: fn() -> $crate::rules::Registration = $crate::rules::listed::<$handler>();
+            LISTED()
+        }),*]
     };
 }

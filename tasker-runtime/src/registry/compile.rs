@@ -3,6 +3,7 @@
 //! Everything here runs in the compiler, which has no memory to give: tables have a fixed size that the
 //! macro chooses. What is found stops the compiler with a text that names the workflow and the steps.
 
+use super::reads::Reads;
 use crate::handler::annotated::StepFn;
 use crate::handler::const_message::Text;
 use crate::handler::{Capability, Need};
@@ -148,16 +149,12 @@ const fn find_missing<const N: usize, const SLOTS: usize>(
     step: usize,
     text: &mut Message,
 ) {
-    let needs = steps[step].needs;
-    let mut at = 0;
-    while at < needs.len() {
-        if let Need::Step { name, .. } = needs[at]
-            && names.number(steps, name) == NOBODY
-        {
-            problem(workflow, text).push("step `").push(steps[step].name).push("` reads `").push(name);
+    let mut reads = Reads::of(steps[step].needs);
+    while let Some(read) = reads.next() {
+        if names.number(steps, read.name) == NOBODY {
+            problem(workflow, text).push("step `").push(steps[step].name).push("` reads `").push(read.name);
             text.push("`, which is not listed: add it");
         }
-        at += 1;
     }
     let verb = match steps[step].capability {
         Capability::Decision(_) => "` routes to `",
@@ -186,23 +183,33 @@ pub(super) const fn is_releasing<const N: usize>(steps: &[Listed; N]) -> bool {
     false
 }
 
-/// The step that `step` waits for by its edge number `edge`: what it reads, then every other step, which
-/// it may be a route or the worker of.
-pub(super) const fn above<const N: usize, const SLOTS: usize>(
-    steps: &[Listed; N],
-    names: &Names<SLOTS>,
-    step: usize,
-    edge: usize,
-) -> usize {
-    let needs = steps[step].needs;
-    if edge < needs.len() {
-        return match needs[edge] {
-            Need::Step { name, .. } => names.number(steps, name),
-            _ => NOBODY,
-        };
+/// What a step waits for, one after the other: the steps it reads, then those that release it.
+#[derive(Clone, Copy)]
+struct Above {
+    reads: Reads,
+    /// The next step that may release it.
+    other: usize,
+}
+
+impl Above {
+    /// The next step that `step` waits for; `NOBODY` for one that is not listed.
+    const fn next<const N: usize, const SLOTS: usize>(
+        &mut self,
+        steps: &[Listed; N],
+        names: &Names<SLOTS>,
+        step: usize,
+    ) -> Option<usize> {
+        if let Some(read) = self.reads.next() {
+            return Some(names.number(steps, read.name));
+        }
+        while self.other < N {
+            self.other += 1;
+            if steps[step].is_released_by(&steps[self.other - 1]) {
+                return Some(self.other - 1);
+            }
+        }
+        None
     }
-    let other = edge - needs.len();
-    if steps[step].is_released_by(&steps[other]) { other } else { NOBODY }
 }
 
 /// Walks down from each step in turn, with the steps on the way in `path`.
@@ -212,11 +219,16 @@ const fn find_cycle<const N: usize, const SLOTS: usize>(
     names: &Names<SLOTS>,
     text: &mut Message,
 ) {
-    let others = if is_releasing(steps) { N } else { 0 };
+    let other = if is_releasing(steps) { 0 } else { N };
     let mut path = [0; N];
-    let mut next_edge = [0; N];
+    let mut edges = [Above { reads: Reads::of(&[]), other }; N];
     let (mut on_path, mut done) = ([false; N], [false; N]);
     let mut start = 0;
+    while start < N {
+        edges[start].reads = Reads::of(steps[start].needs);
+        start += 1;
+    }
+    start = 0;
     while start < N {
         let mut depth = 0;
         if !done[start] {
@@ -224,13 +236,11 @@ const fn find_cycle<const N: usize, const SLOTS: usize>(
         }
         while depth > 0 {
             let step = path[depth - 1];
-            if next_edge[step] == steps[step].needs.len() + others {
+            let Some(above) = edges[step].next(steps, names, step) else {
                 (on_path[step], done[step]) = (false, true);
                 depth -= 1;
                 continue;
-            }
-            let above = above(steps, names, step, next_edge[step]);
-            next_edge[step] += 1;
+            };
             if above == NOBODY || done[above] {
                 continue;
             }

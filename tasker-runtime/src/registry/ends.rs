@@ -1,8 +1,9 @@
 //! What a workflow is started with and what it comes to, worked out while the program of a user is compiled.
 
 use super::compile::{Listed, Message, NOBODY, Names, index_names, is_releasing, problem};
+use super::reads::Reads;
+use crate::handler::Capability;
 use crate::handler::param::reads;
-use crate::handler::{Capability, Need};
 
 /// The first step that reads the context, of those that `known` does not say; `N`: none does.
 #[must_use]
@@ -105,16 +106,12 @@ const fn reads_one_of<const N: usize, const SLOTS: usize>(
     step: usize,
     those: &[bool; N],
 ) -> bool {
-    let needs = steps[step].needs;
-    let mut at = 0;
-    while at < needs.len() {
-        if let Need::Step { name, .. } = needs[at] {
-            let above = names.number(steps, name);
-            if above != NOBODY && those[above] {
-                return true;
-            }
+    let mut reads = Reads::of(steps[step].needs);
+    while let Some(read) = reads.next() {
+        let above = names.number(steps, read.name);
+        if above != NOBODY && those[above] {
+            return true;
         }
-        at += 1;
     }
     false
 }
@@ -126,16 +123,12 @@ pub const fn last<const N: usize, const SLOTS: usize>(steps: &[Listed; N], names
     let mut has_next = [false; N];
     let mut step = 0;
     while step < N {
-        let needs = steps[step].needs;
-        let mut at = 0;
-        while at < needs.len() {
-            if let Need::Step { name, .. } = needs[at] {
-                let above = names.number(steps, name);
-                if above != NOBODY {
-                    has_next[above] = true;
-                }
+        let mut reads = Reads::of(steps[step].needs);
+        while let Some(read) = reads.next() {
+            let above = names.number(steps, read.name);
+            if above != NOBODY {
+                has_next[above] = true;
             }
-            at += 1;
         }
         has_next[step] |= !steps[step].releases().is_empty();
         step += 1;
@@ -176,17 +169,13 @@ const fn may_be_skipped<const N: usize, const SLOTS: usize>(
             }
             other += 1;
         }
-        let needs = steps[step].needs;
-        let mut at = 0;
-        while at < needs.len() {
-            if let Need::Step { name, optional: false, .. } = needs[at] {
-                let above = names.number(steps, name);
-                if above != NOBODY && !seen[above] {
-                    (seen[above], open[left]) = (true, above);
-                    left += 1;
-                }
+        let mut reads = Reads::of(steps[step].needs);
+        while let Some(read) = reads.next() {
+            let above = names.number(steps, read.name);
+            if above != NOBODY && !seen[above] && !read.optional {
+                (seen[above], open[left]) = (true, above);
+                left += 1;
             }
-            at += 1;
         }
     }
     false

@@ -10,11 +10,14 @@ pub(crate) mod catalog;
 mod check;
 mod compensation;
 pub(crate) mod compile;
+pub(crate) mod declared;
 pub(crate) mod ends;
 mod find;
 mod kinds;
 mod live;
+pub(crate) mod reads;
 pub(crate) mod unreadable_files;
+mod unwired;
 pub(crate) mod workflow;
 
 pub use crate::handler::Registration;

@@ -4,8 +4,8 @@ use std::{collections::HashSet, fmt};
 
 use tasker_template::{OnFailure, Options, Parsed, Report, Step, StepKind, Template, TemplateBuilder};
 
-use super::compile::Listed;
-use crate::handler::{Capability, Need};
+use super::{compile::Listed, reads::Reads};
+use crate::handler::Capability;
 use crate::model::HandlerKey;
 
 /// A workflow that is part of the program, as `workflow!` and `template!` make it.
@@ -197,10 +197,7 @@ impl Workflow {
 
 /// The steps that a step waits for: those it reads, and those that it is a route or the worker of.
 fn upstreams(releasing: &[&Listed], listed: &Listed) -> Vec<&'static str> {
-    let read = listed.needs.iter().filter_map(|need| match need {
-        Need::Step { name, .. } => Some(*name),
-        _ => None,
-    });
+    let read = Reads::of(listed.needs).map(|read| read.name);
     let released_by = releasing.iter().filter(|other| listed.is_released_by(other)).map(|other| other.name);
     let mut all: Vec<&str> = Vec::new();
     for name in read.chain(released_by) {
@@ -237,12 +234,8 @@ fn kind(listed: &Listed, chosen: &HashSet<&str>, workers: &HashSet<&str>) -> Ste
         Capability::BatchAnalyzer(_) => StepKind::Batchable,
         Capability::BatchWorker => StepKind::BatchWorker,
         Capability::Standard => {
-            let converges = listed.needs.iter().any(|need| match need {
-                Need::Step { name, optional, .. } => {
-                    workers.contains(name) || (*optional && chosen.contains(name))
-                }
-                _ => false,
-            });
+            let converges = Reads::of(listed.needs)
+                .any(|read| workers.contains(read.name) || (read.optional && chosen.contains(read.name)));
             if converges { StepKind::DeferredConvergence } else { StepKind::Standard }
         }
     }

@@ -3,14 +3,17 @@
 
 mod abandoned;
 mod activity;
+mod choices;
 mod code_first;
 mod decisions;
+mod declared;
 mod failures;
 mod flow;
 mod held;
 mod lending;
 mod lists;
 mod operators;
+mod parameters;
 mod queues;
 mod recovery;
 mod refused;
