@@ -387,6 +387,60 @@ pub fn step_error(input: TokenStream) -> TokenStream {
 /// The workflow is in the program wherever it is written, as if a template of that name had been loaded; two
 /// of one namespace, name and version that differ keep the program from starting.
 ///
+/// # The list
+///
+/// | entry | meaning |
+/// |---|---|
+/// | `ship` | a step that is called as its handler is |
+/// | `ship as ship_again` | another step of this handler; it is read as `#[depends_on("ship_again")]` |
+/// | `ship(after(refund))` | the same, which also waits for a step that it does not read; with `as` before the parentheses |
+/// | `..payments` | all steps of another workflow in code, in its place |
+/// | `#[cfg(feature = "fraud")] fraud` | an entry that is there under a condition |
+///
+/// Where no step is called as a handler is, its name means the only step that calls it.
+///
+/// ```
+/// use tasker_runtime::prelude::*;
+///
+/// mod payments {
+///     use tasker_runtime::prelude::*;
+///
+///     #[step_handler]
+///     pub async fn charge(cents: u64) -> u64 {
+///         cents
+///     }
+///
+///     workflow!(pub paying = [charge]);
+/// }
+///
+/// #[step_handler]
+/// async fn notify(#[depends_on(payments::charge)] cents: u64, step: &TaskSequenceStep) -> String {
+///     format!("{} of {cents}", step.name())
+/// }
+///
+/// #[step_handler]
+/// async fn ship(#[depends_on(payments::charge)] cents: u64) -> u64 {
+///     cents
+/// }
+///
+/// workflow!(
+///     checkout = [
+///         ..payments::paying,
+///         notify,
+///         ship(after(notify)),
+///         notify as notify_again(after(ship)),
+///         #[cfg(feature = "fraud")]
+///         fraud,
+///     ]
+/// );
+///
+/// let template = checkout.template()?;
+/// let names: Vec<&str> = template.steps().iter().map(|step| &*step.name).collect();
+/// assert_eq!(names, ["charge", "notify", "ship", "notify_again"]);
+/// assert_eq!(template.steps()[3].depends_on, ["charge", "ship"]);
+/// # Ok::<(), tasker_runtime::template::Report>(())
+/// ```
+///
 /// # Types
 ///
 /// The name is a type with one value, through which the compiler knows what the workflow is started with and
@@ -403,6 +457,9 @@ pub fn step_error(input: TokenStream) -> TokenStream {
 /// always a parameter without `#[depends_on]`. It does where the type is the one of the context: where the
 /// step that returns it, or one before that, reads the context as the same type, or where `input` says so.
 /// Types are compared with the first two that the steps read.
+///
+/// Of steps that stand in another workflow, `..payments`, the types are not known here: the context is what the
+/// steps in this list read, and where the last step is one of the others whatever the caller asks for is read.
 ///
 /// # Options
 ///

@@ -47,5 +47,6 @@ pub use crate::registry::bind::{TemplateStep, Wanted, check_template, pick, read
 pub use crate::registry::compile::{Listed, Names, check_workflow, workflow_step};
 pub use crate::registry::declared::DeclaredStep;
 pub use crate::registry::ends::{check_marked, last, names, reader, reader_of};
+pub use crate::registry::splice::{Part, count, joined, of_all, own_number, own_numbers, own_steps};
 pub use crate::registry::workflow::Settings;
 pub use crate::testing::{Given, given};

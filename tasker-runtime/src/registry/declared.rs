@@ -62,7 +62,8 @@ fn short(full: &str) -> String {
     let mut short = String::new();
     let mut word = String::new();
     for letter in full.chars() {
-        if letter.is_alphanumeric() || letter == '_' {
+        // What the compiler has no name for it writes in braces, `{{closure}}`.
+        if letter.is_alphanumeric() || matches!(letter, '_' | '{' | '}' | '#') {
             word.push(letter);
         } else if letter == ':' {
             word.clear();
@@ -131,6 +132,7 @@ mod tests {
             ("alloc::vec::Vec<shop::Charge>", "Vec<Charge>"),
             ("(a::B, core::option::Option<c::D<e::F>>)", "(B, Option<D<F>>)"),
             ("[shop::Charge; 3]", "[Charge; 3]"),
+            ("shop::tests::{{closure}}::Charge", "Charge"),
         ] {
             assert_eq!(short(full), named);
         }

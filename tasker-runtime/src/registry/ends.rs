@@ -1,7 +1,8 @@
 //! What a workflow is started with and what it comes to, worked out while the program of a user is compiled.
 
-use super::compile::{Listed, Message, NOBODY, Names, index_names, is_releasing, problem};
-use super::reads::Reads;
+use super::compile::{
+    Above, Listed, Message, NOBODY, Names, index_names, is_released_by, is_releasing, problem,
+};
 use crate::handler::Capability;
 use crate::handler::param::reads;
 
@@ -84,6 +85,7 @@ const fn below_readers<const N: usize, const SLOTS: usize>(
     names: &Names<SLOTS>,
     of_type: &[[bool; 2]; N],
 ) -> [bool; N] {
+    let releasing = is_releasing(steps);
     let mut below = [false; N];
     // Steps are nearly always listed in their order, so once or twice is enough.
     let mut changed = true;
@@ -91,7 +93,8 @@ const fn below_readers<const N: usize, const SLOTS: usize>(
         changed = false;
         let mut at = 0;
         while at < N {
-            if !below[at] && (of_type[at][READS] || reads_one_of(steps, names, at, &below)) {
+            let above = Above::of(steps, at, releasing);
+            if !below[at] && (of_type[at][READS] || comes_after(steps, names, above, &below)) {
                 (below[at], changed) = (true, true);
             }
             at += 1;
@@ -100,16 +103,14 @@ const fn below_readers<const N: usize, const SLOTS: usize>(
     below
 }
 
-const fn reads_one_of<const N: usize, const SLOTS: usize>(
+const fn comes_after<const N: usize, const SLOTS: usize>(
     steps: &[Listed; N],
     names: &Names<SLOTS>,
-    step: usize,
+    mut above: Above,
     those: &[bool; N],
 ) -> bool {
-    let mut reads = Reads::of(steps[step].needs);
-    while let Some(read) = reads.next() {
-        let above = names.number(steps, read.name);
-        if above != NOBODY && those[above] {
+    while let Some(step) = above.next(steps, names) {
+        if step != NOBODY && those[step] {
             return true;
         }
     }
@@ -123,9 +124,8 @@ pub const fn last<const N: usize, const SLOTS: usize>(steps: &[Listed; N], names
     let mut has_next = [false; N];
     let mut step = 0;
     while step < N {
-        let mut reads = Reads::of(steps[step].needs);
-        while let Some(read) = reads.next() {
-            let above = names.number(steps, read.name);
+        let mut above = Above::of(steps, step, false);
+        while let Some(above) = above.next(steps, names) {
             if above != NOBODY {
                 has_next[above] = true;
             }
@@ -163,16 +163,15 @@ const fn may_be_skipped<const N: usize, const SLOTS: usize>(
         let mut other = 0;
         while other < N {
             if matches!(steps[other].capability, Capability::Decision(_))
-                && steps[step].is_released_by(&steps[other])
+                && is_released_by(steps, names, step, other)
             {
                 return true;
             }
             other += 1;
         }
-        let mut reads = Reads::of(steps[step].needs);
-        while let Some(read) = reads.next() {
-            let above = names.number(steps, read.name);
-            if above != NOBODY && !seen[above] && !read.optional {
+        let mut edges = Above::of(steps, step, false);
+        while let Some(above) = edges.next(steps, names) {
+            if above != NOBODY && !seen[above] && !edges.copes_without {
                 (seen[above], open[left]) = (true, above);
                 left += 1;
             }

@@ -16,6 +16,7 @@ mod find;
 mod kinds;
 mod live;
 pub(crate) mod reads;
+pub(crate) mod splice;
 pub(crate) mod unreadable_files;
 mod unwired;
 pub(crate) mod workflow;

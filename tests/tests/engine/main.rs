@@ -5,6 +5,7 @@ mod abandoned;
 mod activity;
 mod choices;
 mod code_first;
+mod composed;
 mod decisions;
 mod declared;
 mod failures;
