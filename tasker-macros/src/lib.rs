@@ -109,6 +109,56 @@ pub fn step_handler(attribute: TokenStream, item: TokenStream) -> TokenStream {
     step_handler::step_handler(attribute.into(), &item.into()).into()
 }
 
+/// Makes methods handlers, each of those that have `#[step_handler]`.
+///
+/// What the methods share is their `&self`: the value that the program gives with `.state(..)`, as
+/// [`State`](../tasker_runtime/handler/struct.State.html) is for functions. The methods stay what they are; the type of
+/// a handler stands beside the `impl`, under the name of its method, for `#[depends_on(..)]` and [`workflow!`].
+///
+/// ```
+/// use tasker_runtime::{prelude::*, testing};
+///
+/// struct Shop {
+///     vat: u64,
+/// }
+///
+/// #[step_handlers]
+/// impl Shop {
+///     #[step_handler]
+///     async fn validate(&self, cents: u64) -> u64 {
+///         self.with_vat(cents)
+///     }
+///
+///     #[step_handler(retry = 5, timeout = "10s")]
+///     async fn charge(&self, #[depends_on(validate)] cents: u64, key: IdempotencyKey) -> String {
+///         format!("{cents} charged under {key}")
+///     }
+///
+///     fn with_vat(&self, cents: u64) -> u64 {
+///         cents + cents * self.vat / 100
+///     }
+/// }
+///
+/// workflow!(checkout = [validate, charge]);
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let shop = Shop { vat: 19 };
+/// assert_eq!(shop.validate(100).await, 119);
+///
+/// let finished = testing::run(checkout, &100).state(shop).await?;
+/// assert!(finished.result::<String>()?.starts_with("119 charged"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+///
+/// Parameters, results, options and capabilities are those of [`macro@step_handler`]. A program that does not give
+/// the value does not start. Methods without the attribute are left alone, and one without `self` is a handler
+/// that needs no value.
+#[proc_macro_attribute]
+pub fn step_handlers(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    step_handler::step_handlers(&attribute.into(), &item.into()).into()
+}
+
 /// Declares the attributes that add a capability to a handler.
 macro_rules! capabilities {
     ($($(#[$doc:meta])* $name:ident)+) => {$(
@@ -460,6 +510,28 @@ pub fn step_error(input: TokenStream) -> TokenStream {
 ///
 /// Of steps that stand in another workflow, `..payments`, the types are not known here: the context is what the
 /// steps in this list read, and where the last step is one of the others whatever the caller asks for is read.
+///
+/// # The name is taken
+///
+/// As that of every unit struct, the name is no name of a variable in the same module, which the compiler says by
+/// itself (`statue` is interpreted as a unit struct, not a new binding):
+///
+/// ```compile_fail,E0308
+/// # use tasker_runtime::prelude::*;
+/// # #[step_handler]
+/// # async fn carve(grams: u64) -> u64 {
+/// #     grams
+/// # }
+/// workflow!(statue = [carve]);
+///
+/// # fn main() {
+/// let statue = 7; // call it something else, or put the workflow into a module of its own
+/// # }
+/// ```
+///
+/// A constant or a static has the same effect. Only the name of a function can be that of a variable as well, and
+/// a function could not be printed or kept in a field as the workflow it stands for, its methods would be there only
+/// where a trait is imported, and messages would speak of functions instead of workflows.
 ///
 /// # Options
 ///

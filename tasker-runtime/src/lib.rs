@@ -92,7 +92,7 @@ pub use model::StepError;
 #[doc(inline)]
 pub use tasker_macros::{
     FromStep, Routes, StepError, api, batch_analyzer, batch_worker, compensates, decision, declare_step,
-    publishes, step_handler, template, workflow,
+    publishes, step_handler, step_handlers, template, workflow,
 };
 #[doc(inline)]
 pub use tasker_model as model;

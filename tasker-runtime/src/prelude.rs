@@ -11,5 +11,5 @@ pub use crate::{handlers, register_handler};
 pub use async_trait::async_trait;
 pub use tasker_macros::{
     FromStep, Routes, StepError, api, batch_analyzer, batch_worker, compensates, decision, declare_step,
-    publishes, step_handler, template, workflow,
+    publishes, step_handler, step_handlers, template, workflow,
 };

@@ -39,7 +39,7 @@ pub use crate::handler::routes::{
 pub use crate::handler::upstream::{OutputOf, UndoneOf};
 pub use crate::handler::{
     BatchableCapable, Batches, Compensates, Compensating, Decision, DecisionCapable, Declared as Facts,
-    Endpoint, FromStep, Linked, Need, Registration, StepHandler, TaskSequenceStep, Upstream,
+    Endpoint, FromStep, Linked, Need, Registration, State, StepHandler, TaskSequenceStep, Upstream,
 };
 pub use crate::model::{Classified, Derived, StepError, classified};
 pub use crate::registry::Workflow;

@@ -1,5 +1,6 @@
 //! Decisions as enums in every form.
 #![deny(warnings, missing_docs, unused, missing_debug_implementations, clippy::pedantic)]
+#![allow(clippy::missing_errors_doc)]
 
 use serde::{Deserialize, Serialize};
 use tasker_runtime::handler::{DecisionCapable, Routes as _};

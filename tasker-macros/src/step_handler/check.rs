@@ -62,8 +62,8 @@ fn is_not_generic(sig: &Signature, errors: &mut Errors) {
 
 fn has_no_self(sig: &Signature, errors: &mut Errors) {
     if let Some(FnArg::Receiver(receiver)) = sig.inputs.first() {
-        let message =
-            "a handler has no `self`: make it a free function and take what it shares as `State<T>`";
+        let message = "a handler has no `self`: put `#[step_handlers]` on the `impl` around it, or make it a free function that \
+             takes what it shares as `State<T>`";
         errors.at(receiver, message);
     }
 }

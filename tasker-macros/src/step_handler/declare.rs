@@ -92,6 +92,7 @@ fn declared(input: TokenStream, errors: &mut Errors) -> Option<Handler> {
         shape: Shape::Plain,
         compensates: None,
         params,
+        method: None,
     })
 }
 

@@ -23,6 +23,7 @@ pub(super) fn whole(handler: &Handler) -> TokenStream {
     let marker = handler.marker();
     let inside = join([
         Some(alias(&handler.options)),
+        handler.method.as_ref().map(|method| method.wrapper(handler)),
         params(handler),
         one_context(handler),
         api(handler),
@@ -40,7 +41,8 @@ pub(super) fn whole(handler: &Handler) -> TokenStream {
         unique(handler),
     ]);
     let beside = quote!(const _: () = { #inside };);
-    join([Some(function(handler)), Some(self::marker(handler)), cfgs(handler), lints(handler), Some(beside)])
+    let function = handler.method.is_none().then(|| function(handler));
+    join([function, Some(self::marker(handler)), cfgs(handler), lints(handler), Some(beside)])
 }
 
 /// One stream of several, which costs less than to put each into the next.
@@ -51,7 +53,7 @@ fn join<const N: usize>(parts: [Option<TokenStream>; N]) -> TokenStream {
 /// The code of a handler that breaks a rule: the function and the type beside it, so that whoever
 /// names them still can, and the mistakes.
 pub(super) fn mistaken(handler: &Handler, errors: &Errors) -> TokenStream {
-    let function = function(handler);
+    let function = handler.method.is_none().then(|| function(handler));
     let errors = errors.to_tokens();
     if handler.function.sig.receiver().is_some() {
         // Inside an `impl` no type can stand beside it.
@@ -77,7 +79,7 @@ pub(super) fn mistaken(handler: &Handler, errors: &Errors) -> TokenStream {
 
 /// The function as it was written. That it is async and how many parameters it
 /// may have are our rules, so nobody is told to change that.
-fn function(handler: &Handler) -> TokenStream {
+pub(super) fn function(handler: &Handler) -> TokenStream {
     let Function { attrs, vis, sig, .. } = &handler.function;
     let body = shape::body(handler);
     quote!(#(#attrs)* #[allow(clippy::unused_async, clippy::too_many_arguments)] #vis #sig #body)

@@ -13,6 +13,7 @@ mod flow;
 mod held;
 mod lending;
 mod lists;
+mod methods;
 mod operators;
 mod parameters;
 mod queues;

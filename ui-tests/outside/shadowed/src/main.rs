@@ -124,6 +124,16 @@ async fn choose(number: u64) -> Way {
     name = "shop.elsewhere"
 );
 
+struct Owner;
+
+#[::tasker_runtime::step_handlers]
+impl Owner {
+    #[step_handler]
+    async fn owned(&self, #[depends_on(double)] number: u64, #[input("other", default)] other: u64) -> u64 {
+        number + other
+    }
+}
+
 struct ByHand;
 
 impl ::tasker_runtime::handler::StepHandler for ByHand {
