@@ -3,6 +3,7 @@
 mod duration;
 mod errors;
 mod from_step;
+mod graph;
 mod named;
 mod names;
 mod options;

@@ -5,12 +5,14 @@ use quote::quote;
 
 use super::parse::Parameters;
 use crate::errors::Errors;
-use crate::runtime;
 use crate::step_handler::params;
+use crate::{graph, runtime};
 
 /// The code of a parameter struct that keeps all rules.
 pub(super) fn whole(parameters: &Parameters) -> TokenStream {
     let Parameters { ident, krate, fields, .. } = parameters;
+    let name = syn::ext::IdentExt::unraw(ident).to_string();
+    graph::remember(name, graph::Known::of(fields.iter().map(|(_, param)| param)));
     let runtime = runtime::path(krate.as_ref());
     let constants = params::fields(fields.iter().map(|(_, param)| param));
     let names = (0..fields.len()).map(params::param_name);

@@ -8,7 +8,7 @@ use syn::{Fields, Member, Path};
 
 use super::parse::{Choice, Leads, Variant, is_same};
 use crate::errors::Errors;
-use crate::runtime;
+use crate::{graph, runtime};
 
 /// The code of an enum that keeps all rules.
 pub(super) fn whole(choice: &Choice) -> TokenStream {
@@ -23,6 +23,8 @@ pub(super) fn whole(choice: &Choice) -> TokenStream {
             }
         }
     }
+    let releases = routes.iter().filter_map(|path| graph::last(path)).collect();
+    graph::remember(ident.unraw().to_string(), graph::Known { releases, ..graph::Known::default() });
     let variants = || choice.variants.iter().enumerate();
     let decided = variants().map(|(number, variant)| decided(number, variant, &routes));
     let read = variants().map(|(number, variant)| read(number, variant));
@@ -127,7 +129,7 @@ fn carriers(choice: &Choice) -> TokenStream {
     let constants = variants.flat_map(|(number, variant)| {
         variant.fields.iter().enumerate().map(move |(index, field)| {
             let (name, ty) = (carrier(number, index), &field.ty);
-            let new = quote_spanned!(ty.span()=> __tasker::Carrier::<#ty>::new());
+            let new = quote_spanned!(ty.span()=> __tasker::Carrier::<#ty>::of());
             quote!(const #name: __tasker::Carrier<#ty> = #new;)
         })
     });

@@ -11,7 +11,7 @@ use super::options::Options;
 use super::param::{self, Param, Source};
 use super::parse::{Function, Handler};
 use super::shape::Shape;
-use super::{check, expand, params};
+use super::{check, docs, expand, params};
 use crate::errors::Errors;
 use crate::{names, options};
 
@@ -125,6 +125,7 @@ pub(super) fn takes_data(handler: &Handler, errors: &mut Errors) {
 }
 
 fn whole(handler: &Handler) -> TokenStream {
+    docs::remember(handler);
     let marker = handler.marker();
     let alias = expand::alias(&handler.options);
     let (constants, context) = (params::params(handler), params::one_context(handler));
@@ -189,9 +190,11 @@ fn marker_type(handler: &Handler) -> TokenStream {
         let doc = format!("The step `{}`, which is implemented elsewhere.", sig.ident.unraw());
         quote!(#[doc = #doc])
     });
+    let table = docs::of(handler);
     quote! {
         #doc
         #(#attrs)*
+        #table
         #[allow(non_camel_case_types, dead_code, clippy::exhaustive_structs)]
         #vis struct #marker {}
     }

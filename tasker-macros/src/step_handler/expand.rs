@@ -6,13 +6,13 @@ use syn::spanned::Spanned as _;
 use syn::{Meta, Type};
 
 use super::check::{borrows, impl_trait};
-use super::compensates;
 use super::options::Options;
 use super::param::Source;
 use super::params::{context, is_one_of, needs, one_context, param_name, params, position};
 use super::parse::{Function, Handler};
 use super::results;
 use super::shape::{self, Shape};
+use super::{compensates, docs};
 use crate::errors::Errors;
 use crate::runtime;
 
@@ -20,6 +20,7 @@ use crate::runtime;
 ///
 /// Every constant and every function costs whoever compiles it, so there are as few as will do.
 pub(super) fn whole(handler: &Handler) -> TokenStream {
+    docs::remember(handler);
     let marker = handler.marker();
     let inside = join([
         Some(alias(&handler.options)),
@@ -81,8 +82,8 @@ pub(super) fn mistaken(handler: &Handler, errors: &Errors) -> TokenStream {
 /// may have are our rules, so nobody is told to change that.
 pub(super) fn function(handler: &Handler) -> TokenStream {
     let Function { attrs, vis, sig, .. } = &handler.function;
-    let body = shape::body(handler);
-    quote!(#(#attrs)* #[allow(clippy::unused_async, clippy::too_many_arguments)] #vis #sig #body)
+    let (docs, body) = (docs::of(handler), shape::body(handler));
+    quote!(#(#attrs)* #docs #[allow(clippy::unused_async, clippy::too_many_arguments)] #vis #sig #body)
 }
 
 /// The conditions of the function, which hold for all that stands beside it.

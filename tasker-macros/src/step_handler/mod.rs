@@ -5,6 +5,7 @@ mod capability;
 mod check;
 mod compensates;
 mod declare;
+mod docs;
 mod expand;
 mod methods;
 mod options;

@@ -37,8 +37,16 @@ fn is_below_impl(text: &str, number: usize) -> bool {
     let lines: Vec<&str> = text.lines().take(number).collect();
     let indentation = |line: &str| line.len() - line.trim_start().len();
     let Some((own, before)) = lines.split_last() else { return false };
-    let own = indentation(own);
-    for line in before.iter().rev().filter(|line| indentation(line) < own) {
+    let mut own = indentation(own);
+    for line in before.iter().rev().filter(|line| !line.trim().is_empty()) {
+        if indentation(line) >= own {
+            continue;
+        }
+        if line.trim_start().starts_with('}') {
+            // A block that ends before it is not around it.
+            own = indentation(line);
+            continue;
+        }
         let mut words = line
             .split(|letter: char| !(letter.is_alphanumeric() || letter == '_'))
             .filter(|word| !word.is_empty());

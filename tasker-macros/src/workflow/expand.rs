@@ -8,7 +8,7 @@ use syn::spanned::Spanned as _;
 use super::entries::{Step, What};
 use super::parse::Workflow;
 use crate::errors::Errors;
-use crate::{named, runtime};
+use crate::{graph, named, runtime};
 
 /// Two workflows, one with the first entry that is conditional and one without; the compiler takes one of them.
 pub(super) fn either(workflow: &Workflow) -> TokenStream {
@@ -66,6 +66,7 @@ pub(super) fn whole(workflow: &Workflow) -> TokenStream {
         &workflow.vis,
         (&workflow.ident, workflow.marker.as_ref()),
         &format!("The workflow `{name}`."),
+        Some(&steps(workflow)),
     );
     let implemented = named::implement(&marker);
     quote! {
@@ -87,6 +88,28 @@ pub(super) fn whole(workflow: &Workflow) -> TokenStream {
             #implemented
         };
     }
+}
+
+/// The graph of the steps for the docs, by the names they have in code; the names alone, where the edges are not known.
+fn steps(workflow: &Workflow) -> String {
+    let name = |path: &syn::Path| graph::last(path).unwrap_or_default();
+    let nodes: Option<Vec<graph::Node>> = workflow
+        .entries
+        .iter()
+        .map(|entry| {
+            let step = entry.step()?;
+            let after = step.after.iter().map(name).collect();
+            Some(graph::Node { name: step.name(), handler: name(&step.handler), after })
+        })
+        .collect();
+    if let Some(picture) = nodes.as_deref().and_then(graph::picture) {
+        return format!("\nIts steps, and what they wait for:\n\n```text\n{picture}\n```");
+    }
+    let entries = workflow.entries.iter().map(|entry| match &entry.what {
+        What::Step(step) => format!("`{}`", step.name()),
+        What::Steps(path) => format!("those of `{}`", name(path)),
+    });
+    format!("\nIts steps: {}.", entries.collect::<Vec<_>>().join(", "))
 }
 
 /// The steps, those of other workflows among them.
@@ -231,7 +254,7 @@ pub(super) fn mistaken(workflow: &Workflow, errors: &Errors) -> TokenStream {
         return errors;
     }
     let named = (&workflow.ident, workflow.marker.as_ref());
-    let declared = named::declare(&workflow.attrs, &workflow.vis, named, "");
+    let declared = named::declare(&workflow.attrs, &workflow.vis, named, "", None);
     let marker = named::marker(&workflow.ident, workflow.marker.as_ref());
     let implemented = named::implement(&marker);
     let untyped = named::untyped(&marker);

@@ -373,7 +373,9 @@ impl<T: FromStep> FieldInput for T {
 }
 
 /// The parameter struct of a derive that is mistaken: it is never taken.
-#[must_use]
+///
+/// # Errors
+/// Always.
 pub fn never_taken<T>() -> Result<T, StepError> {
     Err(StepError::permanent("MISTAKEN_PARAMETERS", "the parameters did not compile"))
 }

@@ -125,7 +125,7 @@ pub struct Carrier<T> {
 impl<T> Carrier<T> {
     /// A field of the type `T`.
     #[must_use]
-    pub const fn new() -> Self
+    pub const fn of() -> Self
     where
         T: Carried,
     {
