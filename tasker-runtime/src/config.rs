@@ -292,6 +292,7 @@ impl Config {
     }
 
     /// The file that was read, if there was one.
+    #[cfg(feature = "cli")]
     pub(crate) fn file(&self) -> Option<&Source> {
         self.file.as_ref()
     }

@@ -65,12 +65,27 @@
 //! others (`dispatch/lend.rs`, `dispatch/borrow.rs`); a lease that ran out makes a task due again
 //! (`orchestration/recover.rs`), and nothing else recovers. Because the heart is pure, `tests/simulation` drives
 //! whole fleets of it through a hundred thousand histories in a minute.
+//!
+//! # Features
+//!
+//! All but the last are on. What is left out is refused where somebody asks for it, with the name of the feature.
+//!
+//! | feature | what it brings |
+//! |---|---|
+//! | `sqlite` | tasks in a SQLite file or in memory |
+//! | `postgres` | tasks on a PostgreSQL server |
+//! | `cli` | `main`, the command line |
+//! | `http` | [`#[api]`](macro@api) and its client |
+//! | `json-schema` | `input_schema` and `result_schema` of templates |
+//! | `unique-names` | two handlers of one name do not link; without it the start refuses them |
+//! | `bench` | `tasker bench` |
 
 // Expanded code says `::tasker_runtime`, in this crate as well.
 #[allow(unused_extern_crates)]
 extern crate self as tasker_runtime;
 
 pub mod api;
+#[cfg(feature = "cli")]
 pub(crate) mod cli;
 pub mod clock;
 pub mod config;
@@ -84,9 +99,10 @@ pub mod store;
 pub mod testing;
 
 #[doc(hidden)]
-pub mod rules;
+pub mod __private;
 
 pub use api::Tasker;
+#[cfg(feature = "cli")]
 pub use cli::{main, main_with};
 pub use model::StepError;
 #[doc(inline)]

@@ -49,9 +49,13 @@ impl fmt::Debug for TestDatabase {
     }
 }
 
-/// One empty database on each store: what is promised is promised on both.
+/// One empty database on each store that the engine was built with: what is promised is promised on both.
 pub async fn databases() -> Vec<TestDatabase> {
-    vec![fresh_sqlite(), fresh_postgres().await]
+    let mut databases = Vec::new();
+    for store in tasker_runtime::store::DATABASES {
+        databases.push(if *store == "SQLite" { fresh_sqlite() } else { fresh_postgres().await });
+    }
+    databases
 }
 
 /// The path of a SQLite file that does not exist yet, in a directory of its own.

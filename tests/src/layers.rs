@@ -22,7 +22,7 @@ const LEAVES: &[&str] = &["error", "clock", "config"];
 const TEMPLATE: &str = "template";
 
 /// Modules that gather or drive the others and may use them all; nobody below may use these.
-const ABOVE: &[&str] = &["lib", "prelude", "rules", "testing"];
+const ABOVE: &[&str] = &["lib", "prelude", "__private", "testing"];
 
 /// A use that goes against the directions, or whose direction cannot be told.
 #[derive(Debug, PartialEq, Eq)]

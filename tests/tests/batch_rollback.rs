@@ -68,8 +68,12 @@ async fn start(world: &World, strategy: FailureStrategy) -> Tasker {
 }
 
 /// Name and result of all that was undone.
-fn undone(report: &TaskReport) -> Vec<(&str, Value)> {
-    report.compensations.iter().map(|undo| (&*undo.name, undo.result.clone())).collect()
+fn compensated(report: &TaskReport) -> Vec<(&str, Value)> {
+    report
+        .compensations
+        .iter()
+        .map(|compensation| (&*compensation.name, compensation.result.clone()))
+        .collect()
 }
 
 #[tokio::test]
@@ -80,7 +84,7 @@ async fn each_batch_is_undone_with_its_own_result() {
         let report = settled(&tasker, task).await;
         assert_eq!(report.state, TaskState::Compensated, "{}: {:?}", world.database, report.compensations);
         let expected = [("undo rb_send_003", json!([2, 2])), ("undo rb_send_001", json!([0, 0]))];
-        assert_eq!(undone(&report), expected, "{}", world.database);
+        assert_eq!(compensated(&report), expected, "{}", world.database);
         let seen = report.step("rb_report").unwrap().error.clone().unwrap();
         assert_eq!(seen.message(), "002", "{}: failures are read beside `Option` as well", world.database);
     }
@@ -105,7 +109,7 @@ async fn what_an_operator_gives_for_a_whole_worker_is_not_undone_beside_its_batc
         gate.add_permits(1);
         let report = settled(&tasker, task).await;
         assert_eq!(report.state, TaskState::Compensated, "{}: {:?}", world.database, report.cause);
-        assert_eq!(undone(&report), [("undo rb_send_001", json!([0, 0]))], "{}", world.database);
+        assert_eq!(compensated(&report), [("undo rb_send_001", json!([0, 0]))], "{}", world.database);
     }
 }
 

@@ -178,7 +178,7 @@ async fn call_all(template: &str, context: Value) -> Result<HashMap<String, Valu
             attempt: 1,
             max_attempts: 3,
             results: Arc::new(Returned(returned.clone())),
-            undoes: None,
+            compensates: None,
             states: Arc::default(),
             cancel: CancellationToken::new(),
             batch: None,

@@ -46,7 +46,7 @@ impl Compensating for Plays {}
 
 /// Steps that call it are undone by the next.
 static DO: Plays = Plays { name: "do", spec: HandlerSpec::new };
-static UNDO: Plays = Plays {
+static COMPENSATION: Plays = Plays {
     name: "undo",
     spec: || {
         let spec = HandlerSpec::new().compensates("do").attempts(3);
@@ -57,7 +57,9 @@ static UNDO: Plays = Plays {
 static PLAIN: Plays = Plays { name: "plain", spec: HandlerSpec::new };
 
 fn registry() -> Registry {
-    Registry::of([&DO, &UNDO, &PLAIN].map(|handler| Registration::new(handler, file!(), line!(), "rollback")))
+    Registry::of(
+        [&DO, &COMPENSATION, &PLAIN].map(|handler| Registration::new(handler, file!(), line!(), "rollback")),
+    )
 }
 
 fn step(name: &str, after: &[&str]) -> Step {
@@ -99,7 +101,7 @@ async fn seen(tasker: &Tasker, task: Uuid, wanted: impl Fn(&TaskReport) -> bool)
 }
 
 /// `name state attempts` of each compensation.
-fn undone(report: &TaskReport) -> Vec<String> {
+fn compensated(report: &TaskReport) -> Vec<String> {
     let line =
         |step: &tasker_runtime::api::StepReport| format!("{} {} {}", step.name, step.state, step.attempts);
     report.compensations.iter().map(line).collect()
@@ -110,7 +112,7 @@ async fn completed_steps_are_undone_last_first_with_their_own_results() {
     for world in worlds().await {
         world.stage.on("a", |_| async { Ok(json!({"seat": 7})) });
         world.stage.on("undo b", |step| async move {
-            let (own, above): (String, Value) = (UNDO.compensated(&step)?, step.result("a")?);
+            let (own, above): (String, Value) = (COMPENSATION.compensated(&step)?, step.result("a")?);
             Ok(json!([own, step.result::<String>("b")?, above, step.context::<Value>()?]))
         });
         fail(&world.stage, "c");
@@ -121,7 +123,7 @@ async fn completed_steps_are_undone_last_first_with_their_own_results() {
         assert_eq!(report.state, TaskState::Compensated, "{}", world.database);
         assert_eq!(report.cause.as_deref(), Some("failed for good: c"));
         assert_eq!(world.stage.called(), ["a 1", "b 1", "c 1", "undo b 1", "undo a 1"], "{}", world.database);
-        assert_eq!(undone(&report), ["undo b complete 1", "undo a complete 1"]);
+        assert_eq!(compensated(&report), ["undo b complete 1", "undo a complete 1"]);
         assert_eq!(report.step("undo b").unwrap().result, json!(["b", "b", {"seat": 7}, {"n": 1}]));
         assert_eq!(report.step("b").unwrap().state, StepState::Complete, "what happened is not denied");
         let printed = serde_json::to_value(&report).unwrap();
@@ -154,7 +156,7 @@ async fn the_order_is_that_of_completion_and_not_that_of_the_template() {
         world.clock.advance(Duration::from_millis(1));
         x.add_permits(1);
         let report = settled(&tasker, task).await;
-        assert_eq!(undone(&report), ["undo x complete 1", "undo y complete 1"], "{}", world.database);
+        assert_eq!(compensated(&report), ["undo x complete 1", "undo y complete 1"], "{}", world.database);
     }
 }
 
@@ -173,7 +175,7 @@ async fn what_was_used_is_undone_last_whatever_the_clocks_of_two_processes_say()
         gate.add_permits(2);
         let second = start(&world, &linear()).await;
         let report = settled(&second, task).await;
-        assert_eq!(undone(&report), ["undo b complete 1", "undo a complete 1"], "{}", world.database);
+        assert_eq!(compensated(&report), ["undo b complete 1", "undo a complete 1"], "{}", world.database);
     }
 }
 
@@ -211,7 +213,12 @@ async fn what_did_not_complete_or_has_nothing_to_undo_it_is_passed_over() {
         gate.add_permits(1);
         let report = settled(&tasker, task).await;
         assert_eq!(report.state, TaskState::Compensated, "{}", world.database);
-        assert_eq!(undone(&report), ["undo resolved complete 1", "undo a complete 1"], "{}", world.database);
+        assert_eq!(
+            compensated(&report),
+            ["undo resolved complete 1", "undo a complete 1"],
+            "{}",
+            world.database
+        );
         assert_eq!(report.step("never").unwrap().state, StepState::Cancelled);
     }
 }
@@ -222,10 +229,15 @@ async fn a_task_of_which_nothing_completed_has_nothing_to_undo() {
         fail(&world.stage, "a");
         let tasker = start(&world, &linear()).await;
         let report = settled(&tasker, submit(&tasker).await).await;
-        assert_eq!((report.state, undone(&report)), (TaskState::Compensated, vec![]), "{}", world.database);
+        assert_eq!(
+            (report.state, compensated(&report)),
+            (TaskState::Compensated, vec![]),
+            "{}",
+            world.database
+        );
         world.stage.on("a", |_| async { Ok(json!(1)) });
         let report = settled(&tasker, submit(&tasker).await).await;
-        assert_eq!((report.state, undone(&report)), (TaskState::Complete, vec![]), "{}", world.database);
+        assert_eq!((report.state, compensated(&report)), (TaskState::Complete, vec![]), "{}", world.database);
     }
 }
 
@@ -246,7 +258,7 @@ async fn compensations_are_retried_as_their_attribute_says_while_the_task_is_com
         let failed = |report: &TaskReport, times| report.step("undo b").is_some_and(|b| b.attempts == times);
         let undoing = |report: &TaskReport| report.state == TaskState::Compensating;
         let report = seen(&tasker, task, |report| failed(report, 1) && undoing(report)).await;
-        assert_eq!(undone(&report), ["undo b waiting_for_retry 1", "undo a pending 0"]);
+        assert_eq!(compensated(&report), ["undo b waiting_for_retry 1", "undo a pending 0"]);
         assert_eq!(report.step("undo b").unwrap().max_attempts, 3);
         world.clock.advance(Duration::from_secs(2));
         let report = seen(&tasker, task, |report| failed(report, 2) && report.next_at.is_some()).await;
@@ -260,7 +272,7 @@ async fn compensations_are_retried_as_their_attribute_says_while_the_task_is_com
         world.clock.advance(Duration::from_secs(60));
         let report = settled(&tasker, task).await;
         assert_eq!(report.state, TaskState::Compensated, "{}", world.database);
-        assert_eq!(undone(&report), ["undo b complete 3", "undo a complete 1"]);
+        assert_eq!(compensated(&report), ["undo b complete 3", "undo a complete 1"]);
         assert_eq!(report.step("undo b").unwrap().result, json!([3, 3]));
     }
 }
@@ -287,7 +299,7 @@ async fn an_operator_moves_a_rollback_on_that_failed_for_good() {
             assert_eq!(report.state, TaskState::BlockedByFailures, "{}", world.database);
             let cause = report.cause.clone().unwrap();
             assert!(cause.starts_with("the rollback cannot go on: `undo b` failed for good"), "{cause}");
-            assert_eq!(undone(&report), ["undo b error 1", "undo a pending 0"]);
+            assert_eq!(compensated(&report), ["undo b error 1", "undo a pending 0"]);
             for refused in [Command::Retry { steps: vec![on("c")] }, Command::Skip { step: on("c") }] {
                 let refused = tasker.operate(task, &refused).await;
                 let Err(OperateError::Refused(CommandError::RollingBack { .. })) = refused else {
@@ -298,7 +310,7 @@ async fn an_operator_moves_a_rollback_on_that_failed_for_good() {
             tasker.operate(task, command).await.unwrap();
             let report = seen(&tasker, task, |report| report.state.is_final()).await;
             assert_eq!(report.state, TaskState::Compensated, "{}: {command:?}", world.database);
-            assert_eq!(undone(&report), [*way, "undo a complete 1"], "{}", world.database);
+            assert_eq!(compensated(&report), [*way, "undo a complete 1"], "{}", world.database);
         }
     }
 }
@@ -351,7 +363,7 @@ async fn a_crash_in_the_middle_undoes_nothing_twice_that_was_recorded() {
             "{}: what was not recorded is called again, what was recorded is not",
             world.database
         );
-        assert_eq!(undone(&report), ["undo b complete 1", "undo a complete 1"]);
+        assert_eq!(compensated(&report), ["undo b complete 1", "undo a complete 1"]);
         let rows = "select count(*) from tasker.steps where step >= 1073741824";
         assert_eq!(world.count(rows).await, 2, "{}", world.database);
     }
@@ -373,7 +385,7 @@ async fn a_stopped_process_hands_its_rollback_over_unburned() {
         gate.add_permits(2);
         let tasker = start(&world, &linear()).await;
         let report = seen(&tasker, task, |report| report.state.is_final()).await;
-        assert_eq!(undone(&report), ["undo b complete 1", "undo a complete 1"], "{}", world.database);
+        assert_eq!(compensated(&report), ["undo b complete 1", "undo a complete 1"], "{}", world.database);
     }
 }
 
@@ -388,14 +400,19 @@ async fn cancelling_ends_a_rollback_where_it_is_and_undoes_nothing() {
         tasker.operate(task, &Command::Cancel).await.unwrap();
         let report = seen(&tasker, task, |report| report.state.is_final()).await;
         assert_eq!(report.state, TaskState::Cancelled, "{}", world.database);
-        assert_eq!(undone(&report), ["undo b complete 1", "undo a cancelled 0"], "{}", world.database);
+        assert_eq!(compensated(&report), ["undo b complete 1", "undo a cancelled 0"], "{}", world.database);
 
         let _shut = world.stage.gate("c");
         let task = submit(&tasker).await;
         world.stage.wait_for("c", 2).await;
         tasker.operate(task, &Command::Cancel).await.unwrap();
         let report = seen(&tasker, task, |report| report.state.is_final()).await;
-        assert_eq!((report.state, undone(&report)), (TaskState::Cancelled, vec![]), "{}", world.database);
+        assert_eq!(
+            (report.state, compensated(&report)),
+            (TaskState::Cancelled, vec![]),
+            "{}",
+            world.database
+        );
     }
 }
 
@@ -414,11 +431,11 @@ async fn a_paused_rollback_goes_on_when_it_is_resumed() {
         eventually("the command to be seen", || async { asked().await.then_some(()) }).await;
         gate.add_permits(1);
         let report = seen(&tasker, task, |report| report.state == TaskState::Paused).await;
-        let between = undone(&report);
+        let between = compensated(&report);
         tasker.operate(task, &Command::Resume).await.unwrap();
         let report = seen(&tasker, task, |report| report.state.is_final()).await;
         assert_eq!(between[0], "undo b complete 1", "{}", world.database);
-        assert_eq!(undone(&report), ["undo b complete 1", "undo a complete 1"], "{}", world.database);
+        assert_eq!(compensated(&report), ["undo b complete 1", "undo a complete 1"], "{}", world.database);
         assert_eq!(report.state, TaskState::Compensated);
     }
 }
@@ -444,7 +461,7 @@ async fn a_process_that_lacks_the_handlers_has_others_roll_back() {
         let knowing = start(&world, &linear()).await;
         let report = seen(&knowing, task, |report| report.state.is_final()).await;
         bare.stop().await.unwrap();
-        assert_eq!(undone(&report), ["undo b skipped 1", "undo a complete 1"], "{}", world.database);
+        assert_eq!(compensated(&report), ["undo b skipped 1", "undo a complete 1"], "{}", world.database);
     }
 }
 
@@ -472,7 +489,7 @@ async fn failed_orders_are_undone_to_the_cent() {
 
         let declined = run(order("tok_declined", "1 Main Street")).await;
         assert_eq!(declined.state, TaskState::Compensated, "{}", world.database);
-        assert_eq!(undone(&declined), ["undo reserve_inventory complete 1"]);
+        assert_eq!(compensated(&declined), ["undo reserve_inventory complete 1"]);
         let reservation = result(&declined, "reserve_inventory")["reservation_id"].clone();
         let released = json!({"reservation_id": reservation, "released": true});
         assert_eq!(result(&declined, "undo reserve_inventory"), released);
@@ -484,7 +501,7 @@ async fn failed_orders_are_undone_to_the_cent() {
         let unserved = run(order("tok_good", "1 Ice Road, Antarctica")).await;
         assert_eq!(unserved.state, TaskState::Compensated, "{}", world.database);
         let both = ["undo process_payment complete 1", "undo reserve_inventory complete 1"];
-        assert_eq!(undone(&unserved), both);
+        assert_eq!(compensated(&unserved), both);
         let refund = result(&unserved, "undo process_payment");
         assert_eq!(refund["amount_refunded"], json!(59.97));
         assert_eq!(refund["payment_id"], result(&unserved, "process_payment")["payment_id"]);
@@ -493,9 +510,19 @@ async fn failed_orders_are_undone_to_the_cent() {
         let mut empty = order("tok_good", "1 Main Street");
         empty["items"] = json!([]);
         let refused = run(empty).await;
-        assert_eq!((refused.state, undone(&refused)), (TaskState::Compensated, vec![]), "{}", world.database);
+        assert_eq!(
+            (refused.state, compensated(&refused)),
+            (TaskState::Compensated, vec![]),
+            "{}",
+            world.database
+        );
 
         let shipped = run(order("tok_good", "1 Main Street")).await;
-        assert_eq!((shipped.state, undone(&shipped)), (TaskState::Complete, vec![]), "{}", world.database);
+        assert_eq!(
+            (shipped.state, compensated(&shipped)),
+            (TaskState::Complete, vec![]),
+            "{}",
+            world.database
+        );
     }
 }

@@ -77,9 +77,9 @@ impl Journal {
     /// Reads it as a process does that takes the task: by step, failures first, compensations last.
     fn replay(&self, rules: &Arc<Rules>) -> Progress {
         let mut progress = Progress::new(rules.clone());
-        for undo in [false, true] {
+        for compensation in [false, true] {
             let mut failures: Vec<_> =
-                self.failures.iter().filter(|(no, ..)| no.undoes().is_some() == undo).collect();
+                self.failures.iter().filter(|(no, ..)| no.compensates().is_some() == compensation).collect();
             failures.sort_by_key(|(no, ..)| *no);
             for (no, retry_at, reopened) in failures {
                 progress.apply(*no, &Event::Failed { retry_at: *retry_at }).unwrap();
@@ -87,7 +87,9 @@ impl Journal {
                     progress.apply(*no, &Event::Reopened).unwrap();
                 }
             }
-            for (no, (event, at)) in self.entries.iter().filter(|(no, _)| no.undoes().is_some() == undo) {
+            for (no, (event, at)) in
+                self.entries.iter().filter(|(no, _)| no.compensates().is_some() == compensation)
+            {
                 progress.apply_at(*no, event, *at).unwrap();
             }
         }
@@ -98,7 +100,7 @@ impl Journal {
     fn expected(&self, rules: &Rules) -> Vec<StepIndex> {
         let finished = self.entries.iter().filter(|(no, (event, _))| {
             let has_result = matches!(event, Event::Completed { .. } | Event::Resolved { .. });
-            has_result && no.undoes().is_none() && rules.steps[no.step() as usize].compensation.is_some()
+            has_result && no.compensates().is_none() && rules.steps[no.step() as usize].compensation.is_some()
         });
         let mut finished: Vec<(Timestamp, StepIndex)> = finished.map(|(no, (_, at))| (*at, *no)).collect();
         finished.sort_unstable();
@@ -119,7 +121,7 @@ fn picture(
         };
         (no, state, slot.failed_attempts(), slot.spent())
     };
-    (woken.slots().map(row).collect(), woken.undos().map(row).collect(), woken.state())
+    (woken.slots().map(row).collect(), woken.compensations().map(row).collect(), woken.state())
 }
 
 /// One thing that happens to what runs, or to what waits for an operator.
@@ -144,7 +146,7 @@ fn stuck(progress: &Progress) -> Option<(StepIndex, StepState)> {
     let is_stuck = |state| matches!(state, StepState::Error | StepState::WaitingForRetry);
     let state = |(no, slot): (StepIndex, &tasker_runtime::model::Slot)| (no, slot.state());
     if progress.rolling_back() {
-        return progress.undos().map(state).find(|(_, state)| is_stuck(*state));
+        return progress.compensations().map(state).find(|(_, state)| is_stuck(*state));
     }
     progress.slots().map(state).find(|(_, state)| is_stuck(*state))
 }
@@ -162,16 +164,16 @@ proptest! {
         let mut journal = Journal::default();
         let mut running: Vec<StepIndex> = Vec::new();
         let mut now = Timestamp::from_micros(1_000_000);
-        let mut undone: Vec<StepIndex> = Vec::new();
+        let mut compensated: Vec<StepIndex> = Vec::new();
         for &throw in &dice {
             now = now + Duration::from_micros(u64::from(throw % 2));
             running.extend(progress.take_ready());
             prop_assert_eq!(picture(&journal.replay(&rules)), picture(&progress));
             let rolling_back = progress.rolling_back();
-            let (steps, undos): (Vec<StepIndex>, Vec<StepIndex>) = running.iter().copied().partition(|no: &StepIndex| no.undoes().is_none());
-            prop_assert!(steps.is_empty() || undos.is_empty(), "steps and compensations at once");
-            prop_assert!(undos.len() <= 1, "compensations at once: {:?}", undos);
-            prop_assert_eq!(progress.undos().map(|(no, _)| no).collect::<Vec<_>>(),
+            let (steps, compensations): (Vec<StepIndex>, Vec<StepIndex>) = running.iter().copied().partition(|no: &StepIndex| no.compensates().is_none());
+            prop_assert!(steps.is_empty() || compensations.is_empty(), "steps and compensations at once");
+            prop_assert!(compensations.len() <= 1, "compensations at once: {:?}", compensations);
+            prop_assert_eq!(progress.compensations().map(|(no, _)| no).collect::<Vec<_>>(),
                 if rolling_back { journal.expected(&rules) } else { vec![] });
 
             // An operator steps in now and then, and where nothing else can happen.
@@ -192,7 +194,7 @@ proptest! {
                         let expected = journal.expected(&rules);
                         let complete = if rolling_back { Verdict::Compensated } else { Verdict::Complete };
                         prop_assert_eq!(verdict, complete);
-                        prop_assert_eq!(&undone, if rolling_back { &expected } else { &undone });
+                        prop_assert_eq!(&compensated, if rolling_back { &expected } else { &compensated });
                         break;
                     }
                 },
@@ -202,7 +204,7 @@ proptest! {
                 }
             };
             if rolling_back {
-                let next = journal.expected(&rules).get(undone.len()).copied();
+                let next = journal.expected(&rules).get(compensated.len()).copied();
                 prop_assert_eq!(next, Some(no), "out of turn");
                 let step = Command::Skip { step: "step_0".to_owned() };
                 let refused = matches!(step.facts(&progress), Err(CommandError::RollingBack { .. }));
@@ -210,10 +212,10 @@ proptest! {
             }
             progress.apply_at(no, &event, now).unwrap();
             journal.record(no, &event, now);
-            if no.undoes().is_some() && !matches!(event, Event::Failed { .. } | Event::Reopened) {
-                undone.push(no);
+            if no.compensates().is_some() && !matches!(event, Event::Failed { .. } | Event::Reopened) {
+                compensated.push(no);
             }
         }
-        prop_assert!(undone.iter().all(|no| journal.expected(&rules).contains(no)));
+        prop_assert!(compensated.iter().all(|no| journal.expected(&rules).contains(no)));
     }
 }

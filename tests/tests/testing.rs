@@ -242,8 +242,8 @@ async fn a_decision_is_followed_as_the_engine_follows_it() {
     assert_eq!(told.result::<Vec<String>>().unwrap(), ["by_air"]);
     let converged = testing::run_step::<arrival>().result_of::<by_road>(&"here".to_owned()).await;
     assert_eq!(converged.result::<String>().unwrap(), "here");
-    let undone = testing::run_step::<refund>().result_of::<charge>(&1250).await;
-    assert_eq!(undone.result::<String>().unwrap(), "1250 given back");
+    let compensated = testing::run_step::<refund>().result_of::<charge>(&1250).await;
+    assert_eq!(compensated.result::<String>().unwrap(), "1250 given back");
 }
 
 #[tokio::test]

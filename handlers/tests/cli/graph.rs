@@ -42,9 +42,9 @@ fn graph_of_a_template_shows_what_undoes_its_steps() {
     assert!(tree.contains("reserve_inventory  undone by "), "{tree}");
     let flowchart = run(&database, &["graph", template, "--form", "mermaid"]).out;
     let drawing = run(&database, &["graph", template, "-o", "json"]).json();
-    let undo = &drawing["compensations"][0];
-    assert_eq!(undo["step"], "reserve_inventory");
-    let handler = undo["handler"].as_str().unwrap();
+    let compensation = &drawing["compensations"][0];
+    assert_eq!(compensation["step"], "reserve_inventory");
+    let handler = compensation["handler"].as_str().unwrap();
     assert!(tree.contains(&format!("undone by {handler}\n")), "{tree}");
     assert!(flowchart.contains(&format!("    u0([\"{handler}\"])\n    s1 -.-> u0\n")), "{flowchart}");
 }
@@ -108,8 +108,11 @@ fn graph_of_a_rolled_back_task_says_what_became_of_its_compensations() {
     let database = fresh_sqlite();
     run(&database, &["run", "order_fulfillment/business_workflow", "--input", DECLINED]);
     let drawing = run(&database, &["graph", &last_task(&database), "-o", "json"]).json();
-    let undo = &drawing["compensations"][0];
-    assert_eq!((&undo["name"], &undo["state"]), (&json!("undo reserve_inventory"), &json!("complete")));
+    let compensation = &drawing["compensations"][0];
+    assert_eq!(
+        (&compensation["name"], &compensation["state"]),
+        (&json!("undo reserve_inventory"), &json!("complete"))
+    );
 }
 
 #[test]

@@ -286,8 +286,12 @@ fn rolled_back_task_shows_what_was_undone() {
     run(&database, &["run", "order_fulfillment/business_workflow", "--input", DECLINED]);
     let task = last_task(&database);
     let shown = run(&database, &["show", &task]).out;
-    let undo: Vec<&str> = shown.lines().filter(|line| line.trim_start().starts_with("undo ")).collect();
-    assert!(undo.len() == 1 && undo[0].contains("undo reserve_inventory  complete"), "{shown}");
+    let compensation: Vec<&str> =
+        shown.lines().filter(|line| line.trim_start().starts_with("undo ")).collect();
+    assert!(
+        compensation.len() == 1 && compensation[0].contains("undo reserve_inventory  complete"),
+        "{shown}"
+    );
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub(super) fn whole(parameters: &Parameters) -> TokenStream {
     let step = if fields.is_empty() { quote!(_) } else { quote!(step) };
     quote! {
         const _: () = {
-            use #runtime::rules as __tasker;
+            use #runtime::__private as __tasker;
             #constants
             #[automatically_derived]
             impl __tasker::FromStep for #ident {
@@ -44,7 +44,7 @@ pub(super) fn mistaken(parameters: &Parameters, errors: &Errors) -> TokenStream 
     let (with_bounds, arguments, clause) = generics.split_for_impl();
     quote! {
         const _: () = {
-            use #runtime::rules as __tasker;
+            use #runtime::__private as __tasker;
             impl #with_bounds __tasker::FromStep for #ident #arguments #clause {
                 fn from_step(
                     _: &__tasker::TaskSequenceStep,

@@ -33,7 +33,7 @@ pub(super) fn whole(choice: &Choice) -> TokenStream {
     // In parentheses each can only be a type, and a function is refused in plain words.
     quote! {
         const _: () = {
-            use #runtime::rules as __tasker;
+            use #runtime::__private as __tasker;
             #carriers
             #[automatically_derived]
             impl __tasker::Routes for #ident {
@@ -68,7 +68,7 @@ pub(super) fn mistaken(choice: &Choice, errors: &Errors) -> TokenStream {
     let serving = serving(ident);
     quote! {
         const _: () = {
-            use #runtime::rules as __tasker;
+            use #runtime::__private as __tasker;
             impl __tasker::Routes for #ident {
                 const ROUTES: &'static [&'static __tasker::str] = &[];
                 fn decision(&self) -> __tasker::Decision {

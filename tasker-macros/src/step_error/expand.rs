@@ -22,7 +22,7 @@ pub(super) fn whole(failure: &Failure) -> TokenStream {
     };
     quote! {
         const _: () = {
-            use #krate::rules as __tasker;
+            use #krate::__private as __tasker;
             #[automatically_derived]
             impl __tasker::Classified for #ident {
                 fn classify(&self) -> __tasker::StepError {

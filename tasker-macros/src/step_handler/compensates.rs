@@ -51,9 +51,9 @@ pub(super) fn is_own(handler: &Handler, path: &Path) -> bool {
 }
 
 /// Whether `path` means what the handler undoes, by whatever way it leads there.
-pub(super) fn undoes(handler: &Handler, path: &Path) -> bool {
+pub(super) fn compensates(handler: &Handler, path: &Path) -> bool {
     let last = |path: &Path| path.segments.last().map(|last| last.ident.unraw());
-    matches!(&handler.compensates, Some(Name::Path(undone)) if last(undone) == last(path))
+    matches!(&handler.compensates, Some(Name::Path(compensated)) if last(compensated) == last(path))
 }
 
 /// In parentheses it can only be a type, and a function is refused in plain words.
@@ -65,8 +65,8 @@ fn type_of(path: &Path) -> TokenStream {
 pub(super) fn fact(handler: &Handler) -> Option<TokenStream> {
     Some(match handler.compensates.as_ref()? {
         Name::Path(path) => {
-            let undone = type_of(path);
-            quote_spanned!(path.span()=> .compensates(__tasker::compensates::<#undone>()))
+            let compensated = type_of(path);
+            quote_spanned!(path.span()=> .compensates(__tasker::compensates::<#compensated>()))
         }
         Name::Text(text) => quote!(.compensates(__tasker::Compensates::key(#text))),
     })
@@ -81,16 +81,16 @@ pub(super) fn implement(handler: &Handler) -> Option<TokenStream> {
     let name = handler.name();
     let written =
         path.segments.iter().map(|segment| segment.ident.to_string()).collect::<Vec<_>>().join("::");
-    let undone = type_of(path);
+    let compensated = type_of(path);
     let by_type = handler.params.iter().filter(|param| matches!(param.source, Source::Type));
     let marked = by_type.map(|Param { ty, .. }| {
         let import = quote!(
             use __tasker::Fallback as _;
         );
         let same = quote_spanned! {ty.span()=>
-            { #import __tasker::Same::<#ty, <#undone as __tasker::StepFn>::Output>::YES }
+            { #import __tasker::Same::<#ty, <#compensated as __tasker::StepFn>::Output>::YES }
         };
-        quote_spanned!(ty.span()=> const _: () = __tasker::marked::<#undone>(#name, #written, #same);)
+        quote_spanned!(ty.span()=> const _: () = __tasker::marked::<#compensated>(#name, #written, #same);)
     });
     Some(quote! {
         impl __tasker::Compensating for #marker {}

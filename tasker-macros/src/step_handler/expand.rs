@@ -127,7 +127,7 @@ fn marker(handler: &Handler) -> TokenStream {
 
 pub(super) fn alias(options: &Options) -> TokenStream {
     let runtime = runtime::path(options.krate.as_ref());
-    quote!(use #runtime::rules as __tasker;)
+    quote!(use #runtime::__private as __tasker;)
 }
 
 /// The API that is called.

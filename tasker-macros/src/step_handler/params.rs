@@ -40,9 +40,9 @@ pub(super) fn params(handler: &Handler) -> Option<TokenStream> {
                 asked = quote!(const #is: __tasker::bool = #extractor;);
                 quote_spanned!(ty.span()=> __tasker::Parameter::<#ty>::#by_type::<{ let is = #is; is }>())
             }
-            Source::Output(path) if compensates::undoes(handler, path) => {
+            Source::Output(path) if compensates::compensates(handler, path) => {
                 let step = quote!((#path));
-                quote_spanned!(ty.span()=> __tasker::undone::<#step, #ty>())
+                quote_spanned!(ty.span()=> __tasker::compensated::<#step, #ty>())
             }
             marked => read_as_marked(marked, ty),
         };

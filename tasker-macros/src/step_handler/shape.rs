@@ -219,7 +219,7 @@ pub(super) fn body(handler: &Handler) -> TokenStream {
         (!taken(name)).then(|| {
             quote! {
                 #[allow(unused_variables, non_snake_case)]
-                let #name = #tasker::rules::Route::of::<#marker>(#index);
+                let #name = #tasker::__private::Route::of::<#marker>(#index);
             }
         })
     });

@@ -34,7 +34,7 @@ pub(super) fn whole(input: &Input, file: &File) -> TokenStream {
     let Some(ident) = &input.ident else {
         return quote! {
             const _: () = {
-                use #krate::rules as __tasker;
+                use #krate::__private as __tasker;
                 const __WORKFLOW: __tasker::Workflow = #workflow;
                 __tasker::inventory::submit! { __WORKFLOW }
                 #checks
@@ -60,7 +60,7 @@ pub(super) fn whole(input: &Input, file: &File) -> TokenStream {
         #declared
         #(#cfgs)*
         const _: () = {
-            use #krate::rules as __tasker;
+            use #krate::__private as __tasker;
             const __WORKFLOW: __tasker::Workflow = #workflow;
             __tasker::inventory::submit! { __WORKFLOW }
             #implemented
@@ -75,7 +75,7 @@ pub(super) fn mistaken(input: &Input, file: Option<&File>, errors: &Errors) -> T
     let krate = krate(input);
     let tie = file.map(|file| {
         let full = file.full.to_string_lossy();
-        quote!(const _: &[#krate::rules::core::primitive::u8] = #krate::rules::core::include_bytes!(#full);)
+        quote!(const _: &[#krate::__private::core::primitive::u8] = #krate::__private::core::include_bytes!(#full);)
     });
     let named = input.ident.as_ref().map(|ident| {
         let declared = named::declare(&input.attrs, &input.vis, (ident, input.marker.as_ref()), "", None);
@@ -87,7 +87,7 @@ pub(super) fn mistaken(input: &Input, file: Option<&File>, errors: &Errors) -> T
             #declared
             #(#cfgs)*
             const _: () = {
-                use #krate::rules as __tasker;
+                use #krate::__private as __tasker;
                 const __WORKFLOW: __tasker::Workflow =
                     __tasker::Workflow::of_yaml(("", ""), "", "", "", 0);
                 #untyped

@@ -73,7 +73,7 @@ pub(super) fn whole(workflow: &Workflow) -> TokenStream {
         #declared
         #(#cfgs)*
         const _: () = {
-            use #krate::rules as __tasker;
+            use #krate::__private as __tasker;
             #nth
             #lists
             #[allow(long_running_const_eval)]
@@ -263,7 +263,7 @@ pub(super) fn mistaken(workflow: &Workflow, errors: &Errors) -> TokenStream {
         #declared
         #(#cfgs)*
         const _: () = {
-            use #krate::rules as __tasker;
+            use #krate::__private as __tasker;
             const __WORKFLOW: __tasker::Workflow =
                 __tasker::Workflow::of_steps(#name, &[], __tasker::Settings::DEFAULT, "", 0);
             #untyped

@@ -6,6 +6,14 @@ use tasker_template::FailureStrategy;
 use super::{Event, Json, Progress, StepIndex, StepState, TaskState, Verdict};
 
 /// What an operator asks of a task.
+///
+/// ```
+/// use tasker_model::Command;
+///
+/// let skip: Command = serde_json::from_str(r#"{"skip": {"step": "remind"}}"#)?;
+/// assert_eq!(skip, Command::Skip { step: "remind".into() });
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
@@ -144,7 +152,7 @@ impl Command {
     pub fn facts(&self, progress: &Progress) -> Result<Vec<Fact>, CommandError> {
         match self {
             Self::Retry { steps } if steps.is_empty() && progress.rolling_back() => {
-                let failed = progress.undos().find(|(_, slot)| slot.state() == StepState::Error);
+                let failed = progress.compensations().find(|(_, slot)| slot.state() == StepState::Error);
                 failed.map(|(no, _)| vec![Fact::Reopened(no)]).ok_or(CommandError::NothingFailed)
             }
             Self::Retry { steps } if steps.is_empty() => {
@@ -191,12 +199,13 @@ impl Command {
 
 fn find(progress: &Progress, step: &str, verb: &'static str) -> Result<(StepIndex, StepState), CommandError> {
     let found = progress.rules().number(step).and_then(|no| Some((no, progress.slot(no)?.state())));
-    if found.is_some_and(|(no, _)| no.undoes().is_none()) && progress.rolling_back() {
+    if found.is_some_and(|(no, _)| no.compensates().is_none()) && progress.rolling_back() {
         return Err(CommandError::RollingBack { step: step.to_owned(), verb });
     }
     found.ok_or_else(|| {
         let names = progress.rules().steps.iter().map(|rule| rule.name.to_string());
-        let names = names.chain(progress.undos().map(|(no, _)| progress.rules().name(no).to_string()));
+        let names =
+            names.chain(progress.compensations().map(|(no, _)| progress.rules().name(no).to_string()));
         let alike = |name: &String| strsim::jaro_winkler(name, step);
         let nearest = names.max_by(|a, b| alike(a).total_cmp(&alike(b))).filter(|name| alike(name) > 0.7);
         CommandError::UnknownStep { step: step.to_owned(), nearest }
@@ -204,7 +213,7 @@ fn find(progress: &Progress, step: &str, verb: &'static str) -> Result<(StepInde
 }
 
 fn is_worker(progress: &Progress, no: StepIndex) -> bool {
-    let step = no.index().is_none() && no.undoes().is_none();
+    let step = no.index().is_none() && no.compensates().is_none();
     step && progress.rules().steps[no.step() as usize].batch.is_some()
 }
 
@@ -212,7 +221,7 @@ fn is_worker(progress: &Progress, no: StepIndex) -> bool {
 /// be tried again, its batch is isolated from them and the task complete. Other steps always may.
 fn open_batch(progress: &Progress, no: StepIndex, again: bool) -> bool {
     let rule = &progress.rules().steps[no.step() as usize];
-    let (Some(_), None, Some(batch)) = (no.index(), no.undoes(), &rule.batch) else { return true };
+    let (Some(_), None, Some(batch)) = (no.index(), no.compensates(), &rule.batch) else { return true };
     match progress.slot(StepIndex::of(no.step())).map(super::Slot::state) {
         Some(StepState::Complete) => {
             again && batch.strategy == FailureStrategy::Isolate && progress.verdict() == Verdict::Complete

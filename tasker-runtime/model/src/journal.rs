@@ -79,7 +79,7 @@ impl History {
         let mut progress = Progress::new(rules);
         // Steps, batch instances, compensations.
         for turn in 0..3 {
-            let of_this_turn = |step: StepIndex| match step.undoes() {
+            let of_this_turn = |step: StepIndex| match step.compensates() {
                 Some(_) => turn == 2,
                 None => turn == i32::from(step.index().is_some()),
             };

@@ -195,7 +195,7 @@ impl Progress {
     /// What is known of a step; `None` when there is no such step or instance (yet).
     #[must_use]
     pub fn slot(&self, no: StepIndex) -> Option<&Slot> {
-        if let Some(of) = no.undoes() {
+        if let Some(of) = no.compensates() {
             return self.rollback.as_ref()?.slot(of);
         }
         match no.index() {
@@ -217,7 +217,7 @@ impl Progress {
     /// from now on.
     pub fn take_ready(&mut self) -> Vec<StepIndex> {
         if self.rolling_back() {
-            return self.take_undo();
+            return self.take_compensations();
         }
         let mut ready = mem::take(&mut self.fresh);
         ready.retain(|&no| {
@@ -237,8 +237,8 @@ impl Progress {
 
     /// Takes back steps that were taken to run and did not: they are ready again.
     pub fn put_back(&mut self, no: StepIndex) {
-        if no.undoes().is_some() {
-            return self.put_back_undo();
+        if no.compensates().is_some() {
+            return self.put_back_compensations();
         }
         if self.slot(no).is_some_and(|slot| slot.state == StepState::InProgress) {
             if self.is_stopped(no) {
@@ -252,7 +252,7 @@ impl Progress {
 
     /// Releases the steps, or the compensation, whose retry time has come.
     pub fn wake(&mut self, now: Timestamp) {
-        self.wake_undo(now);
+        self.wake_compensations(now);
         while let Some(&(_, no)) = self.waits.first().filter(|(at, _)| *at <= now) {
             self.make_ready(no);
         }

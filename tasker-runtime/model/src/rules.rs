@@ -10,7 +10,7 @@ use super::{
 };
 
 /// What stands before the name of a step in the name of its compensation. No step has a space in its name.
-const UNDO: &str = "undo ";
+const COMPENSATION: &str = "undo ";
 
 /// What one step is and when it may run.
 #[derive(Clone, Debug)]
@@ -81,8 +81,8 @@ impl Rules {
     /// it for a compensation.
     #[must_use]
     pub fn name(&self, no: StepIndex) -> Arc<str> {
-        if let Some(undone) = no.undoes() {
-            return format!("{UNDO}{}", self.name(undone)).into();
+        if let Some(compensated) = no.compensates() {
+            return format!("{COMPENSATION}{}", self.name(compensated)).into();
         }
         let name = &self.steps[no.step() as usize].name;
         match no.index() {
@@ -94,8 +94,11 @@ impl Rules {
     /// The number of the step of this name, batch instances and compensations included.
     #[must_use]
     pub fn number(&self, name: &str) -> Option<StepIndex> {
-        if let Some(undone) = name.strip_prefix(UNDO) {
-            return self.number(undone).filter(|no| no.undoes().is_none()).map(StepIndex::compensation);
+        if let Some(compensated) = name.strip_prefix(COMPENSATION) {
+            return self
+                .number(compensated)
+                .filter(|no| no.compensates().is_none())
+                .map(StepIndex::compensation);
         }
         let place = |name: &str| self.steps.iter().position(|step| &*step.name == name);
         if let Some(step) = place(name) {
@@ -123,7 +126,7 @@ impl Rules {
         let rule = &self.steps[no.step() as usize];
         match rule.kind {
             // What a compensation returns is for people.
-            _ if no.undoes().is_some() => Ok(Effect::Plain),
+            _ if no.compensates().is_some() => Ok(Effect::Plain),
             StepKind::Decision => self.routes(rule, result).map(Effect::Routes),
             StepKind::Batchable => batches(rule, result).map(Effect::Batches),
             // Only an operator gives the result of a whole worker.
@@ -177,7 +180,7 @@ impl Rules {
     #[must_use]
     pub fn retry(&self, no: StepIndex) -> Retry {
         let rule = &self.steps[no.step() as usize];
-        match (no.undoes(), rule.compensation) {
+        match (no.compensates(), rule.compensation) {
             (Some(_), compensation) => compensation.map_or_else(Retry::default, |how| how.retry),
             (None, _) => rule.retry,
         }
@@ -187,7 +190,7 @@ impl Rules {
     #[must_use]
     pub fn timeout(&self, no: StepIndex) -> Option<Duration> {
         let rule = &self.steps[no.step() as usize];
-        match (no.undoes(), rule.compensation) {
+        match (no.compensates(), rule.compensation) {
             (Some(_), compensation) => compensation.and_then(|how| how.timeout),
             (None, _) => rule.timeout,
         }

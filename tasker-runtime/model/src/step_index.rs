@@ -17,7 +17,7 @@
 ///
 /// let undo = second.compensation();
 /// assert_eq!((undo.step(), undo.index()), (3, Some(1)));
-/// assert_eq!((undo.undoes(), second.undoes()), (Some(second), None));
+/// assert_eq!((undo.compensates(), second.compensates()), (Some(second), None));
 /// assert!(second < undo); // compensations come after all steps
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,7 +64,7 @@ impl StepIndex {
 
     /// For a compensation: the step or instance that it undoes.
     #[must_use]
-    pub const fn undoes(self) -> Option<Self> {
+    pub const fn compensates(self) -> Option<Self> {
         if self.0 & COMPENSATION == 0 { None } else { Some(Self(self.0 & !COMPENSATION)) }
     }
 

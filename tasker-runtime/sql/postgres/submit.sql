@@ -29,4 +29,3 @@ with holder as materialized (
 select f.place - 1, f.id, (h.id is not null)::integer
 from facts f
 left join holder h on f.hold = 1
-order by f.place

@@ -19,6 +19,23 @@ use crate::{
 };
 
 /// Builds a [`Tasker`].
+///
+/// ```
+/// # use tasker_runtime::{Tasker, prelude::*};
+/// # #[step_handler]
+/// # async fn greet(name: String) -> Result<String, StepError> {
+/// #     if name.is_empty() { Err(StepError::permanent("NOBODY", "there is no name")) } else { Ok(format!("hello {name}")) }
+/// # }
+/// # workflow!(greeting = [greet]);
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # std::env::set_current_dir(std::env::temp_dir())?;
+/// let tasker = Tasker::builder().database("sqlite::memory:").concurrency(8).actor("ada").start().await?;
+/// let said: String = tasker.run(greeting, "Ada").await?;
+/// assert_eq!(said, "hello Ada");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Default)]
 pub struct Builder {
     max_decision_depth: Option<u32>,
@@ -315,8 +332,8 @@ impl Builder {
         for template in std::mem::take(&mut self.templates) {
             catalog.add(template);
         }
-        if !catalog.conflicts().is_empty() {
-            return Err(StartError::Templates { reports: catalog.conflicts().to_vec() });
+        if !catalog.mistakes().is_empty() {
+            return Err(StartError::Templates { reports: catalog.mistakes().to_vec() });
         }
         let most = self.max_decision_depth.unwrap_or(DECISIONS);
         let wanted = |template: &&Arc<Template>| {

@@ -53,6 +53,24 @@ pub enum StartError {
 }
 
 /// Why a task was not added. Nothing was written.
+///
+/// ```
+/// use tasker_runtime::api::{Submission, SubmitError};
+/// # use tasker_runtime::{Tasker, prelude::*};
+/// # #[step_handler]
+/// # async fn greet(name: String) -> Result<String, StepError> {
+/// #     if name.is_empty() { Err(StepError::permanent("NOBODY", "there is no name")) } else { Ok(format!("hello {name}")) }
+/// # }
+/// # workflow!(greeting = [greet]);
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # std::env::set_current_dir(std::env::temp_dir())?;
+/// let tasker = Tasker::builder().database("sqlite::memory:").start().await?;
+/// let refused = tasker.submit(Submission::to("greting")).await;
+/// assert!(matches!(refused, Err(SubmitError::UnknownTemplate(unknown)) if unknown.nearest.as_deref() == Some("default/greeting")));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubmitError {
@@ -123,6 +141,24 @@ impl From<Refused> for SubmitError {
 }
 
 /// Why the result of a task is not there.
+///
+/// ```
+/// use tasker_runtime::{api::WaitError, model::TaskState};
+/// # use tasker_runtime::{Tasker, prelude::*};
+/// # #[step_handler]
+/// # async fn greet(name: String) -> Result<String, StepError> {
+/// #     if name.is_empty() { Err(StepError::permanent("NOBODY", "there is no name")) } else { Ok(format!("hello {name}")) }
+/// # }
+/// # workflow!(greeting = [greet]);
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # std::env::set_current_dir(std::env::temp_dir())?;
+/// let tasker = Tasker::builder().database("sqlite::memory:").start().await?;
+/// let failed = tasker.run::<String, _, _, _, _>(greeting, "").await;
+/// assert!(matches!(failed, Err(WaitError::Unsuccessful { state: TaskState::BlockedByFailures, .. })));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WaitError {

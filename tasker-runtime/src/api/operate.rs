@@ -15,6 +15,29 @@ use crate::{
 };
 
 /// What came of a command that was not refused.
+///
+/// ```
+/// use tasker_runtime::{api::{CommandOutcome, Submission}, model::{Command, Json}};
+/// # use tasker_runtime::{Tasker, prelude::*};
+/// # #[step_handler]
+/// # async fn greet(name: String) -> Result<String, StepError> {
+/// #     if name.is_empty() { Err(StepError::permanent("NOBODY", "there is no name")) } else { Ok(format!("hello {name}")) }
+/// # }
+/// # workflow!(greeting = [greet]);
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # std::env::set_current_dir(std::env::temp_dir())?;
+/// let tasker = Tasker::builder().database("sqlite::memory:").start().await?;
+/// let task = tasker.submit(Submission::to("greeting").context("")?).await?;
+/// tasker.wait(task).await?;
+/// let given = Command::Resolve { step: "greet".into(), result: Json::of("hello whoever you are")? };
+/// let outcome = tasker.as_actor("ada").operate(task, &given).await?;
+/// assert!(matches!(outcome, CommandOutcome::Followed | CommandOutcome::Pending));
+/// let said: String = tasker.wait(task).await?.result()?;
+/// assert_eq!(said, "hello whoever you are");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommandOutcome {
     /// It is followed.

@@ -19,6 +19,27 @@ use crate::{
 };
 
 /// One task with all its steps.
+///
+/// ```
+/// use tasker_runtime::api::Submission;
+/// # use tasker_runtime::{Tasker, prelude::*};
+/// # #[step_handler]
+/// # async fn greet(name: String) -> Result<String, StepError> {
+/// #     if name.is_empty() { Err(StepError::permanent("NOBODY", "there is no name")) } else { Ok(format!("hello {name}")) }
+/// # }
+/// # workflow!(greeting = [greet]);
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # std::env::set_current_dir(std::env::temp_dir())?;
+/// let tasker = Tasker::builder().database("sqlite::memory:").start().await?;
+/// let task = tasker.submit(Submission::to("greeting").context("Ada")?).await?;
+/// tasker.wait(task).await?;
+/// let report = tasker.show(task).await?.ok_or("it is gone")?;
+/// assert_eq!(report.template, "greeting");
+/// assert_eq!(report.step("greet").map(|step| step.attempts), Some(1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Serialize)]
 pub struct TaskReport {
     /// Its id.
@@ -265,7 +286,8 @@ impl TaskReport {
                 || slot.state() != StepState::Pending
                 || slot.failed_attempts() > 0
         };
-        let compensations = progress.undos().filter(known).map(|(no, slot)| report(no, slot)).collect();
+        let compensations =
+            progress.compensations().filter(known).map(|(no, slot)| report(no, slot)).collect();
         let started_at = steps.iter().filter_map(|step| step.started_at).min();
         // Who holds a task keeps near retries to itself: the journal has them.
         let (state, next_at) = match (task.state, progress.verdict()) {

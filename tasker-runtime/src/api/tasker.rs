@@ -22,6 +22,26 @@ use crate::{
 /// Runs plans, or talks to the database that others run them from.
 ///
 /// Made by [`Tasker::builder`]. Clones are handles to the same.
+///
+/// ```
+/// use tasker_runtime::api::Submission;
+/// # use tasker_runtime::{Tasker, prelude::*};
+/// # #[step_handler]
+/// # async fn greet(name: String) -> Result<String, StepError> {
+/// #     if name.is_empty() { Err(StepError::permanent("NOBODY", "there is no name")) } else { Ok(format!("hello {name}")) }
+/// # }
+/// # workflow!(greeting = [greet]);
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # std::env::set_current_dir(std::env::temp_dir())?;
+/// let tasker = Tasker::builder().database("sqlite::memory:").start().await?;
+/// let task = tasker.submit(Submission::to("greeting").context("Ada")?).await?;
+/// let said: String = tasker.wait(task).await?.result()?;
+/// assert_eq!(said, "hello Ada");
+/// tasker.stop().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Tasker {
     pub(super) inner: Arc<Inner>,
@@ -45,6 +65,24 @@ pub(super) struct Inner {
 }
 
 /// What a process has done since it started.
+///
+/// ```
+/// # use tasker_runtime::{Tasker, prelude::*};
+/// # #[step_handler]
+/// # async fn greet(name: String) -> Result<String, StepError> {
+/// #     if name.is_empty() { Err(StepError::permanent("NOBODY", "there is no name")) } else { Ok(format!("hello {name}")) }
+/// # }
+/// # workflow!(greeting = [greet]);
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # std::env::set_current_dir(std::env::temp_dir())?;
+/// let tasker = Tasker::builder().database("sqlite::memory:").start().await?;
+/// let _: String = tasker.run(greeting, "Ada").await?;
+/// let stats = tasker.stats();
+/// assert_eq!((stats.submits, stats.results, stats.failures), (1, 1, 0));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Stats {

@@ -48,7 +48,7 @@ impl Command {
                     handler: registration.key().to_string(),
                     place: registration.place(),
                     reads: reads.collect(),
-                    compensates: spec.compensates.as_ref().map(|undone| undone.key.to_string()),
+                    compensates: spec.compensates.as_ref().map(|compensated| compensated.key.to_string()),
                     description: spec.description.as_deref().unwrap_or_default().to_owned(),
                 }
             })

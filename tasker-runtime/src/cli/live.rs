@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What the names of compensations begin with.
-const UNDO: &str = "undo ";
+const COMPENSATION: &str = "undo ";
 
 /// How many columns of a result or an error are shown.
 const NOTE: usize = 60;
@@ -86,7 +86,7 @@ pub(crate) struct Live {
     branches: Vec<Branch>,
     lines: Vec<Line>,
     /// What is undone, in the order it is.
-    undos: Vec<(String, Line)>,
+    compensations: Vec<(String, Line)>,
     /// How far each step has come, by name.
     known: HashMap<String, Known>,
     tree: bool,
@@ -108,7 +108,7 @@ impl Live {
             lines: template.steps().iter().map(line).collect(),
             branches: branches(&template),
             template,
-            undos: Vec::new(),
+            compensations: Vec::new(),
             known: HashMap::new(),
             tree: !silent && screen::can_draw(),
             silent,
@@ -137,8 +137,8 @@ impl Live {
             return;
         }
         self.say(&name, &line);
-        if no.undoes().is_some() {
-            self.put_undo(&name, line);
+        if no.compensates().is_some() {
+            self.put_compensation(&name, line);
         } else if let Some(known) = self.lines.get_mut(no.step() as usize) {
             match no.index() {
                 None => *known = line,
@@ -176,8 +176,8 @@ impl Live {
             if is_told(step) {
                 self.say(&step.name, &line);
             }
-            if step.name.starts_with(UNDO) {
-                self.put_undo(&step.name, line);
+            if step.name.starts_with(COMPENSATION) {
+                self.put_compensation(&step.name, line);
             } else if let Some(known) = self.lines.get_mut(place).filter(|_| step.batch_of.is_none()) {
                 *known = line;
             }
@@ -205,10 +205,10 @@ impl Live {
     }
 
     fn name(&self, no: StepIndex) -> String {
-        let undo = if no.undoes().is_some() { UNDO } else { "" };
+        let compensation = if no.compensates().is_some() { COMPENSATION } else { "" };
         let name = self.template.step(no.step()).map_or("", |step| &step.name);
         let instance = no.index().map(|index| format!("_{:03}", index + 1)).unwrap_or_default();
-        format!("{undo}{name}{instance}")
+        format!("{compensation}{name}{instance}")
     }
 
     /// One line of what happened, where there is no tree.
@@ -219,10 +219,10 @@ impl Live {
         }
     }
 
-    fn put_undo(&mut self, name: &str, line: Line) {
-        match self.undos.iter_mut().find(|(known, _)| known == name) {
+    fn put_compensation(&mut self, name: &str, line: Line) {
+        match self.compensations.iter_mut().find(|(known, _)| known == name) {
             Some((_, known)) => *known = line,
-            None => self.undos.push((name.to_owned(), line)),
+            None => self.compensations.push((name.to_owned(), line)),
         }
     }
 
@@ -243,7 +243,7 @@ impl Live {
                 rows.push(fitted([left, name, also], &state, &rest, width));
             }
         }
-        for (name, line) in &self.undos {
+        for (name, line) in &self.compensations {
             let (state, rest) = line.parts();
             rows.push(fitted(["", &printable(name), ""], &state, &rest, width));
         }
@@ -258,7 +258,7 @@ impl Live {
                 self.say(name, line);
             }
         }
-        self.undos.iter().for_each(|(name, line)| self.say(name, line));
+        self.compensations.iter().for_each(|(name, line)| self.say(name, line));
     }
 }
 

@@ -3,6 +3,7 @@
 //! Data goes to standard output, everything else to standard error. Exit codes: 0 done, 1 the run failed,
 //! 2 wrong usage, 3 not found, 4 the database cannot be used, 5 timed out, 130 interrupted.
 
+#[cfg(feature = "bench")]
 mod bench;
 mod doctor;
 mod fit;
@@ -137,6 +138,7 @@ enum Command {
     #[command(subcommand)]
     Config(settings::Command),
     /// Benchmark this machine: throughput, latency and memory, next to the limit the database sets
+    #[cfg(feature = "bench")]
     Bench(bench::Bench),
     /// Check that everything a run needs is in place
     Doctor(doctor::Doctor),
@@ -267,9 +269,29 @@ impl Failure {
 /// A thread that is deep enough for templates as deeply nested as they may be.
 const STACK: usize = 8 << 20;
 
+/// Runs the command on a thread of its own: this one hears signals, which end the process also while the command
+/// waits for a file.
 fn run_command(cli: Cli, builder: Builder) -> Done {
-    let signals =
+    let (signals, listening) =
         Signals::listen().map_err(|error| Failure::run(format!("signals cannot be heard: {error}")))?;
+    let (done, wait) = tokio::sync::oneshot::channel();
+    let heard = signals.clone();
+    thread::Builder::new()
+        .name("command".to_owned())
+        .stack_size(STACK)
+        .spawn(move || done.send(command(cli, builder, heard)))
+        .map_err(|error| Failure::run(format!("no thread for the command: {error}")))?;
+    listening.until(async {
+        tokio::select! {
+            biased;
+            // After a panic, of which was told already, there is no answer.
+            done = wait => done.unwrap_or_else(|_| Err(Failure::quiet(101))),
+            failure = signals.end() => Err(failure),
+        }
+    })
+}
+
+fn command(cli: Cli, builder: Builder, signals: Signals) -> Done {
     let config = Config::load().map_err(Failure::usage)?;
     config.warnings().iter().for_each(|warning| output::warn(warning));
     if let Some(folder) = cli.global.templates.as_deref().filter(|folder| !folder.is_dir()) {
@@ -280,23 +302,7 @@ fn run_command(cli: Cli, builder: Builder) -> Done {
         .build()
         .map_err(|error| Failure::run(format!("the runtime does not start: {error}")))?;
     let context = Context { global: cli.global, config, builder };
-    let (done, wait) = tokio::sync::oneshot::channel();
-    let (handle, heard) = (runtime.handle().clone(), signals.clone());
-    // On a thread of its own, so that a signal ends the process also while the command waits for a file.
-    let command = move || done.send(handle.block_on(execute(cli.command, context, heard)));
-    thread::Builder::new()
-        .name("command".to_owned())
-        .stack_size(STACK)
-        .spawn(command)
-        .map_err(|error| Failure::run(format!("no thread for the command: {error}")))?;
-    let done = runtime.block_on(async {
-        tokio::select! {
-            biased;
-            // After a panic, of which was told already, there is no answer.
-            done = wait => done.unwrap_or_else(|_| Err(Failure::quiet(101))),
-            failure = signals.end() => Err(failure),
-        }
-    });
+    let done = runtime.block_on(execute(cli.command, context, signals));
     // A handler that blocks its thread must not keep the process from ending.
     runtime.shutdown_background();
     done
@@ -324,6 +330,7 @@ async fn execute(command: Command, context: Context, signals: Signals) -> Done {
         Command::Handler(command) => command.run(context),
         Command::New(command) => command.run(context.global.output),
         Command::Config(command) => command.run(&context),
+        #[cfg(feature = "bench")]
         Command::Bench(command) => command.run(context).await,
         Command::Doctor(command) => command.run(context).await,
     }

@@ -5,9 +5,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc,
     },
-    thread,
     time::{Duration, Instant},
 };
 
@@ -52,38 +50,17 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Listens from now on, on a thread of its own: whatever blocks the others, signals are heard.
+    /// Listens from now on, as far as [`Listening::until`] is running.
     ///
     /// # Errors
     /// When the system refuses.
-    pub(crate) fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<(Self, Listening)> {
         let (tell, asked) = watch::channel(Asked::Nothing);
-        let (ready, wait) = mpsc::channel();
-        thread::Builder::new().name("signals".to_owned()).spawn(move || {
-            let begun = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let begun = begun.and_then(|runtime| {
-                let listening = runtime.enter();
-                let kinds = Kinds::listen()?;
-                drop(listening);
-                Ok((runtime, kinds))
-            });
-            match begun {
-                Ok((runtime, mut kinds)) => {
-                    // The receiver waits for this.
-                    let _ = ready.send(Ok(()));
-                    let mut count = Count::default();
-                    runtime.block_on(async {
-                        loop {
-                            kinds.next().await;
-                            tell.send_replace(count.note(Instant::now()));
-                        }
-                    });
-                }
-                Err(error) => drop(ready.send(Err(error))),
-            }
-        })?;
-        wait.recv().unwrap_or_else(|_| Err(io::Error::other("the thread that listens has ended")))?;
-        Ok(Self { asked, taken_over: Arc::default() })
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let entered = runtime.enter();
+        let kinds = Kinds::listen()?;
+        drop(entered);
+        Ok((Self { asked, taken_over: Arc::default() }, Listening { runtime, kinds, tell }))
     }
 
     /// From now on the command itself stops when it is asked to. Until then a signal ends it at once, as it may
@@ -118,9 +95,36 @@ impl Signals {
 
     async fn wait_for(&mut self, least: Asked) {
         if self.asked.wait_for(|asked| *asked >= least).await.is_err() {
-            // The thread that listens lives as long as the process.
+            // Whoever listens does so until the process ends.
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// Hears the signals, on a thread that does nothing else: whatever blocks the others, signals are heard.
+pub(crate) struct Listening {
+    runtime: tokio::runtime::Runtime,
+    kinds: Kinds,
+    tell: watch::Sender<Asked>,
+}
+
+impl Listening {
+    /// Listens on this thread until `end` comes.
+    pub(crate) fn until<T>(self, end: impl Future<Output = T>) -> T {
+        let Self { runtime, mut kinds, tell } = self;
+        let listen = async {
+            let mut count = Count::default();
+            loop {
+                kinds.next().await;
+                tell.send_replace(count.note(Instant::now()));
+            }
+        };
+        runtime.block_on(async {
+            tokio::select! {
+                never = listen => never,
+                end = end => end,
+            }
+        })
     }
 }
 

@@ -94,7 +94,7 @@ impl TaskResults {
     /// The step has this result. A second one is the same, read again.
     pub(crate) fn complete(&self, no: StepIndex, result: Json) {
         // What a compensation returns is nobody's input.
-        if no.undoes().is_some() {
+        if no.compensates().is_some() {
             return;
         }
         if let Some(index) = no.index() {
@@ -106,7 +106,7 @@ impl TaskResults {
 
     /// The step failed for good. Only the failure of a batch may be read by others.
     pub(crate) fn failed(&self, no: StepIndex, error: &StepError) {
-        if let Some(index) = no.index().filter(|_| no.undoes().is_none()) {
+        if let Some(index) = no.index().filter(|_| no.compensates().is_none()) {
             self.ended(no, index, Instance::Failed(error.clone()));
         }
     }
@@ -122,7 +122,7 @@ impl TaskResults {
 
     fn left_out(&self, no: StepIndex) {
         match no.index() {
-            _ if no.undoes().is_some() => {}
+            _ if no.compensates().is_some() => {}
             Some(index) => self.ended(no, index, batch::left_out()),
             None => self.not_taken(no.step()),
         }

@@ -235,7 +235,7 @@ impl Borrower {
             let known = Arc::new(known);
             for taken in group.taken {
                 let step = taken.attempt.step;
-                if step.undoes().is_some() && known.body.plan.handler(step).is_none() {
+                if step.compensates().is_some() && known.body.plan.handler(step).is_none() {
                     outcomes.extend(self.not_compensated(taken, &known).await);
                 } else {
                     self.start(taken, &known).await;

@@ -419,7 +419,7 @@ impl Driver {
         let (attempt, loops) = (call.attempt, self.loops.clone());
         let Attempt { step, number, .. } = attempt;
         self.around.watchers.tell(body.facts.id, || Update::Started { step, attempt: number });
-        let Some(call) = self.around.calls.prepare(body, call, attempt.step.undoes().is_none()) else {
+        let Some(call) = self.around.calls.prepare(body, call, attempt.step.compensates().is_none()) else {
             // It is offered instead to those who can.
             return loops.send(attempt.task(), task_loop::Message::Overflow(attempt));
         };

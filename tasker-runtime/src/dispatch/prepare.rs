@@ -24,7 +24,7 @@ impl Calls {
     /// for its permit only until others would be faster.
     pub(super) fn prepare(&self, body: &TaskBody, call: task_loop::Call, lendable: bool) -> Option<Call> {
         let Self { shared, states, permits, running } = self;
-        let task_loop::Call { attempt, max_attempts, undoes } = call;
+        let task_loop::Call { attempt, max_attempts, compensates } = call;
         let Attempt { lease, step: no, number } = attempt;
         let (handler, key) = (body.plan.handler(no)?, body.plan.key(no)?);
         let step = TaskSequenceStep::new(StepParts {
@@ -35,7 +35,7 @@ impl Calls {
             max_attempts,
             batch: batch::part_of(shared, &body.results.batches, lease, (no, number), &body.cancel),
             results: body.results.clone(),
-            undoes,
+            compensates,
             states: states.clone(),
             cancel: body.stop.clone(),
         });

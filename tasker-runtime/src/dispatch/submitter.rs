@@ -61,6 +61,13 @@ struct Queue {
 }
 
 impl Lane {
+    /// Whether nobody writes; then whoever asks does, and has a [`Turn`].
+    fn take_turn(self: &Arc<Self>, submitter: &Submitter) -> Option<Turn> {
+        let mut queue = self.lock();
+        let is_free = !std::mem::replace(&mut queue.writing, true);
+        is_free.then(|| Turn { lane: self.clone(), submitter: submitter.clone() })
+    }
+
     /// Lines up; true when nobody writes, and whoever asks has to.
     fn line_up(&self, waiting: Waiting) -> bool {
         let mut queue = self.lock();
@@ -81,6 +88,28 @@ impl Lane {
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The turn of one caller who writes its own order, while others line up behind it.
+struct Turn {
+    lane: Arc<Lane>,
+    submitter: Submitter,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut queue = self.lane.lock();
+        queue.writing = !queue.waiting.is_empty();
+        if !queue.writing {
+            return;
+        }
+        drop(queue);
+        let writing = Writing(self.lane.clone());
+        // Without a runtime those who wait have none to wait in.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(self.submitter.clone().write_all(writing));
+        }
     }
 }
 
@@ -114,6 +143,17 @@ impl Submitter {
     /// When the database does not do its part.
     pub(crate) async fn submit(&self, order: Order) -> Result<Added> {
         let lane = if order.request.key.is_some() { &self.keyed } else { &self.plain };
+        // Whoever stops waiting for a task that nobody is to hold leaves nothing behind, so it can be added without
+        // a task of its own, which costs as much as a small commit.
+        if order.room.is_none()
+            && order.request.key.is_none()
+            && let Some(_turn) = lane.take_turn(self)
+        {
+            let mut connection = self.store.writer().await?;
+            let added = submit::submit(&mut connection, &[&order.request.task], None).await?;
+            self.commits.fetch_add(1, Ordering::Relaxed);
+            return added.first().copied().ok_or_else(Error::stopping);
+        }
         let (answer, answered) = oneshot::channel();
         if lane.line_up(Waiting { order, answer }) {
             // A task of its own: the orders of others are among what it writes.

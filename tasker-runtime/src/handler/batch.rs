@@ -288,6 +288,33 @@ pub struct BatchFailure {
 ///
 /// `Vec<T>` in its place takes the results alone. Failures are there only where the template says
 /// `failure_strategy: continue_on_failure` or `isolate`; otherwise the step does not run after one.
+///
+/// ```
+/// use tasker_runtime::prelude::*;
+///
+/// #[step_handler]
+/// #[batch_analyzer(worker = add_up)]
+/// async fn cut(rows: u64) -> BatchPlan {
+///     BatchPlan::of_size(rows, 100)
+/// }
+///
+/// #[step_handler]
+/// #[batch_worker]
+/// async fn add_up(rows: Cursor<u64>) -> u64 {
+///     rows.range().sum()
+/// }
+///
+/// #[step_handler]
+/// async fn total(#[depends_on(add_up)] sums: Batches<u64>) -> u64 {
+///     sums.into_results().into_iter().sum()
+/// }
+///
+/// workflow!(adding = [cut, add_up, total]);
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// assert_eq!(total(Batches::complete([1, 2, 3])).await, 6);
+/// # });
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Batches<T> {
     /// The number and the result of each batch that is complete, in batch order.

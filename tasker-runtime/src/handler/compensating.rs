@@ -95,8 +95,10 @@ pub trait Compensating: Send + Sync + 'static {
     where
         Self: Sized,
     {
-        let name = step.definition().map_or("", |undone| &undone.name);
-        let Some(result) = &step.parts().undoes else { return Err(input_error::nothing_to_undo(step)) };
+        let name = step.definition().map_or("", |compensated| &compensated.name);
+        let Some(result) = &step.parts().compensates else {
+            return Err(input_error::nothing_to_compensate(step));
+        };
         result.parse().map_err(|error| input_error::result(name, result, &error))
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn output(error: &serde_json::Error) -> StepError {
 }
 
 /// A compensation was called as a step.
-pub(super) fn nothing_to_undo(step: &TaskSequenceStep) -> StepError {
+pub(super) fn nothing_to_compensate(step: &TaskSequenceStep) -> StepError {
     let message = format!("step `{}` is no compensation: there is nothing for it to undo", step.name());
     StepError::permanent("NOTHING_TO_UNDO", message)
 }

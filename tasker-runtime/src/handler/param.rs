@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::annotated::StepFn;
 use super::batch::Batches;
 use super::const_message::Text;
-use super::upstream::{OutputOf, UndoneOf, exact, loose, loose_or_null, undone_result};
+use super::upstream::{OutputOf, CompensatedOf, exact, loose, loose_or_null, compensated_result};
 use super::{Capability, FromStep, Need, TaskSequenceStep, TypeFacts, field};
 use crate::model::{Json, StepError};
 
@@ -151,10 +151,10 @@ where
 /// When it takes all batches of a worker, which is while the program is compiled.
 #[must_use]
 #[track_caller]
-pub const fn undone<S, T>() -> Parameter<T>
+pub const fn compensated<S, T>() -> Parameter<T>
 where
     S: StepFn,
-    T: UndoneOf<S::Output>,
+    T: CompensatedOf<S::Output>,
 {
     if T::WHOLE && matches!(S::FACTS.capability, Capability::BatchWorker) {
         let mut text = Text::<512>::new();
@@ -162,7 +162,7 @@ where
         text.push("take what one batch returns").panic();
     }
     let need = Need::Step { name: S::NAME, exact: Some(TypeFacts::of::<S::Output>()), optional: false };
-    Parameter { read: undone_result::<T, S::Output>, text: S::NAME, need }
+    Parameter { read: compensated_result::<T, S::Output>, text: S::NAME, need }
 }
 
 /// Refuses a handler that reads the context twice, which is nearly always an upstream that nobody

@@ -13,6 +13,19 @@ use crate::model::{HandlerKey, Json, StepError};
 /// `#[step_handler]` and [`crate::register_handler!`] make one and have it collected at link time;
 /// [`crate::handlers!`] lists them where a program prefers to say what it registers, and
 /// [`Registration::of`] makes one of a handler that exists only since the program runs.
+///
+/// ```
+/// use tasker_runtime::{handlers, prelude::*, registry::Registry};
+///
+/// #[step_handler(name = "shop.greet")]
+/// async fn greet(name: String) -> String {
+///     format!("hello {name}")
+/// }
+///
+/// let registry = Registry::of(handlers![greet]);
+/// let found = registry.find("default", "shop.greet").expect("it was put there");
+/// assert_eq!(found.key().as_str(), "shop.greet");
+/// ```
 #[derive(Clone)]
 pub struct Registration(Arc<Registered>);
 
@@ -206,7 +219,7 @@ inventory::collect!(Linked);
 macro_rules! register_handler {
     ($handler:expr $(,)?) => {
         const _: () = {
-            use $crate::rules as __tasker;
+            use $crate::__private as __tasker;
 
             static HANDLER: &dyn __tasker::StepHandler = __tasker::by_hand(&$handler);
             fn registration() -> __tasker::Registration {
@@ -231,7 +244,7 @@ macro_rules! register_handler {
 macro_rules! handlers {
     ($($handler:path),* $(,)?) => {
         [$({
-            const LISTED: fn() -> $crate::rules::Registration = $crate::rules::listed::<$handler>();
+            const LISTED: fn() -> $crate::__private::Registration = $crate::__private::listed::<$handler>();
             LISTED()
         }),*]
     };

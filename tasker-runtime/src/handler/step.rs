@@ -67,7 +67,7 @@ pub struct StepParts {
     /// What the program gave to its handlers.
     pub states: Arc<States>,
     /// For a compensation: the result of the step that it undoes.
-    pub undoes: Option<Json>,
+    pub compensates: Option<Json>,
     /// Cancelled when the handler should stop: the task was cancelled, its lease was lost, or the
     /// program ends.
     pub cancel: CancellationToken,
@@ -202,7 +202,7 @@ impl TaskSequenceStep {
     /// A permanent one, where this step does not depend on such a step.
     pub fn result_json(&self, name: &str) -> Result<Option<Json>, StepError> {
         let own = self.template().number_of(name) == Some(self.0.step);
-        if let Some(result) = self.0.undoes.as_ref().filter(|_| own) {
+        if let Some(result) = self.0.compensates.as_ref().filter(|_| own) {
             return Ok(Some(result.clone()));
         }
         match self.upstream(name)? {

@@ -46,7 +46,7 @@ fn parts(context: &str, results: Vec<Upstream>) -> StepParts {
         name: "ship".into(),
         attempt: 2,
         max_attempts: 3,
-        undoes: None,
+        compensates: None,
         results: Arc::new(Given(results)),
         states: Arc::default(),
         cancel: CancellationToken::new(),

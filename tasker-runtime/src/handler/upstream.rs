@@ -82,7 +82,7 @@ impl<T> OutputOf<Batches<T>> for Option<Vec<T>> {
     label = "expected `{U}`, the output of the upstream step",
     note = "take the upstream's own type, of a batch worker that of one batch; `#[depends_on(\"name\")]` reads another shape when the step runs"
 )]
-pub trait UndoneOf<U>: Sized {
+pub trait CompensatedOf<U>: Sized {
     /// Whether it is all that the step returns.
     const WHOLE: bool;
 
@@ -94,7 +94,7 @@ pub trait UndoneOf<U>: Sized {
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Readable> UndoneOf<T> for T {
+impl<T: Readable> CompensatedOf<T> for T {
     const WHOLE: bool = true;
 
     fn read(json: &Json) -> serde_json::Result<Self> {
@@ -103,7 +103,7 @@ impl<T: Readable> UndoneOf<T> for T {
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Readable> UndoneOf<T> for Option<T> {
+impl<T: Readable> CompensatedOf<T> for Option<T> {
     const WHOLE: bool = true;
 
     fn read(json: &Json) -> serde_json::Result<Self> {
@@ -112,7 +112,7 @@ impl<T: Readable> UndoneOf<T> for Option<T> {
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Readable> UndoneOf<Batches<T>> for T {
+impl<T: Readable> CompensatedOf<Batches<T>> for T {
     const WHOLE: bool = false;
 
     fn read(json: &Json) -> serde_json::Result<Self> {
@@ -120,7 +120,7 @@ impl<T: Readable> UndoneOf<Batches<T>> for T {
     }
 }
 
-pub(super) fn undone_result<T: UndoneOf<U>, U>(
+pub(super) fn compensated_result<T: CompensatedOf<U>, U>(
     step: &TaskSequenceStep,
     name: &'static str,
 ) -> Result<T, StepError> {
@@ -161,7 +161,7 @@ pub(super) fn loose_or_null<T: Readable, const GATHERS: bool>(
 /// it was not taken.
 fn upstream(step: &TaskSequenceStep, name: &str, failures: bool) -> Result<Option<Json>, StepError> {
     let parts = step.parts();
-    if let Some(result) = parts.undoes.as_ref().filter(|_| wiring::is(&parts.task.template, parts.step, name))
+    if let Some(result) = parts.compensates.as_ref().filter(|_| wiring::is(&parts.task.template, parts.step, name))
     {
         return Ok(Some(result.clone()));
     }

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jsonschema::Validator;
 use tasker_template::{FailureStrategy, RetryOptions, Step, StepKind, Template};
 
 use crate::{
@@ -11,7 +10,7 @@ use crate::{
         BatchRule, Compensation, HandlerKey, Json, Retry, Rule, Rules, Served, StepError, StepIndex, Target,
         task_loop::{Route, Routes},
     },
-    registry::{Registration, Registry},
+    registry::{Registration, Registry, Schema},
 };
 
 /// A template ready to run: its rules, and the handler of each step where this process has it.
@@ -26,7 +25,7 @@ pub(crate) struct CompiledTemplate {
     /// What compensates each step, where something does.
     compensators: Vec<Option<Registration>>,
     /// What the results of steps must look like, where the template says so.
-    results: Arc<[Option<Validator>]>,
+    results: Arc<[Option<Schema>]>,
 }
 
 /// What holds where neither the template nor the handler says anything.
@@ -44,7 +43,7 @@ impl CompiledTemplate {
         defaults: Defaults,
     ) -> Self {
         // An invalid schema was refused when the template was read.
-        let schema = |step: &Step| jsonschema::validator_for(step.result_schema.as_ref()?).ok();
+        let schema = |step: &Step| Schema::new(step.result_schema.as_ref()?).ok();
         let results = template.steps().iter().map(schema).collect();
         Self::with(template, results, registry, served, defaults)
     }
@@ -56,7 +55,7 @@ impl CompiledTemplate {
 
     fn with(
         template: Arc<Template>,
-        results: Arc<[Option<Validator>]>,
+        results: Arc<[Option<Schema>]>,
         registry: &Registry,
         served: &Served,
         defaults: Defaults,
@@ -120,7 +119,7 @@ impl CompiledTemplate {
     }
 
     fn registered(&self, no: StepIndex) -> Option<&Registration> {
-        let here = if no.undoes().is_some() { &self.compensators } else { &self.handlers };
+        let here = if no.compensates().is_some() { &self.compensators } else { &self.handlers };
         here.get(no.step() as usize)?.as_ref()
     }
 
@@ -134,13 +133,9 @@ impl CompiledTemplate {
     /// # Errors
     /// When it breaks the step's schema: the step has then failed for good.
     pub(crate) fn check_schema(&self, no: StepIndex, result: &Json) -> Result<(), StepError> {
-        let schema = self.results.get(no.step() as usize).filter(|_| no.undoes().is_none());
+        let schema = self.results.get(no.step() as usize).filter(|_| no.compensates().is_none());
         let Some(Some(schema)) = schema else { return Ok(()) };
-        let result = result.to_value();
-        let problems: Vec<String> = schema
-            .iter_errors(&result)
-            .map(|error| format!("result{}: {error}", error.instance_path().to_string().replace('/', ".")))
-            .collect();
+        let problems = schema.problems("result", &result.to_value());
         if problems.is_empty() {
             Ok(())
         } else {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     model::Served,
-    registry::{LiveRegistry, Registration},
+    registry::{LiveRegistry, Registration, Schema},
     store::{self, Store},
     template::Template,
 };
@@ -74,6 +74,9 @@ impl CompiledTemplates {
         let content = templates::content(&mut connection, number).await?.ok_or(TemplateError::Missing)?;
         let template = Template::from_canonical(&content)
             .map_err(|report| TemplateError::Unreadable(report.to_string()))?;
+        for schema in template.steps().iter().filter_map(|step| step.result_schema.as_ref()) {
+            Schema::new(schema).map_err(TemplateError::Unreadable)?;
+        }
         Ok(self.add(number, Arc::new(template)))
     }
 

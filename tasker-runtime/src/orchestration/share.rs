@@ -35,7 +35,7 @@ pub(crate) struct Wanted {
 
 impl Wanted {
     fn of(offer: &Offer) -> Self {
-        let compensation = offer.attempt.step.undoes().is_some();
+        let compensation = offer.attempt.step.compensates().is_some();
         Self { target: Target::clone(&offer.target), compensation }
     }
 

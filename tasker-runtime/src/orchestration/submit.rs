@@ -95,11 +95,8 @@ pub(crate) async fn submit(
 ) -> Result<Vec<Added>> {
     let rows = rows(tasks, holder);
     let rows = connection.script(&sql::SUBMIT, &[Value::Rows(&rows), worker(holder)]).await?;
-    let mut added = Vec::with_capacity(tasks.len());
-    for row in &rows {
-        added.push(new(row, 1)?);
-    }
-    Ok(added)
+    let added = placed(&rows, tasks.len())?.into_iter().collect::<Option<_>>();
+    added.ok_or_else(|| Error::Corrupt { what: "a task was not added, and nobody said why".to_owned() })
 }
 
 /// Adds the tasks whose keys were not used before; of many who try at once, one adds.
@@ -165,9 +162,8 @@ async fn submit_mixed(
         let holder = holder(&*plain.2);
         let rows = rows(&plain.1, holder);
         let rows = connection.fetch(&sql::SUBMIT_IN, &[Value::Rows(&rows), worker(holder)]).await?;
-        for (place, row) in plain.0.into_iter().zip(&rows) {
-            places.push((place, new(row, 1)?));
-        }
+        let added = placed(&rows, plain.0.len())?;
+        places.extend(plain.0.into_iter().zip(added).filter_map(|(place, added)| Some((place, added?))));
     }
     let holder = holder(&*keyed.2);
     let rows = keyed_rows(&keyed.1, holder);
@@ -220,13 +216,7 @@ async fn with_used(
     requests: &[(&NewTask, &Key)],
     rows: &[Row],
 ) -> Result<Vec<Added>> {
-    let mut added: Vec<Option<Added>> = vec![None; requests.len()];
-    for row in rows {
-        let place = usize::try_from(row.int(0)?).ok().and_then(|place| added.get_mut(place));
-        *place
-            .ok_or_else(|| Error::Corrupt { what: "a task was added that nobody asked for".to_owned() })? =
-            Some(new(row, 1)?);
-    }
+    let added = placed(rows, requests.len())?;
     let missing = requests.iter().zip(&added).filter(|(_, added)| added.is_none());
     let missing: BTreeSet<_> = missing.map(|((_, key), _)| key.name()).collect();
     let mut used = HashMap::new();
@@ -255,9 +245,15 @@ fn vanished(key: &Key) -> Error {
     Error::Corrupt { what: format!("the idempotency key `{}` was removed while it was looked up", key.key) }
 }
 
-/// A task that was added, whose number stands in this column and whether it is held in the next.
-fn new(row: &Row, column: usize) -> Result<Added> {
-    Ok(Added::New { task: TaskNo(row.int(column)?), held: row.int(column + 1)? != 0 })
+/// What was added, each in its place, from rows of the place, the number and whether it is held.
+fn placed(rows: &[Row], count: usize) -> Result<Vec<Option<Added>>> {
+    let mut added = vec![None; count];
+    for row in rows {
+        let place = usize::try_from(row.int(0)?).ok().and_then(|place| added.get_mut(place));
+        let unknown = || Error::Corrupt { what: "a task was added that nobody asked for".to_owned() };
+        *place.ok_or_else(unknown)? = Some(Added::New { task: TaskNo(row.int(1)?), held: row.int(2)? != 0 });
+    }
+    Ok(added)
 }
 
 fn worker(holder: Option<Holder<'_>>) -> Value<'static> {

@@ -2,24 +2,33 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use jsonschema::Validator;
 use serde_json::Value;
 
 use super::declared::is_declared;
-use super::{NotFound, Registration, Registry, Workflow, unreadable_files::UnreadableFile};
+use super::{NotFound, Registration, Registry, Workflow, schema::Schema, unreadable_files::UnreadableFile};
 use crate::{
     model::Json,
     template::{self, HandlerRef, Options, Template, UnknownHandler},
 };
 
 /// The templates a process can start tasks of. Of several versions the newest counts.
+///
+/// ```
+/// use tasker_runtime::{registry::Catalog, template::{Step, Template}};
+///
+/// let mut catalog = Catalog::default();
+/// catalog.add(Template::builder("checkout").namespace("shop").step(Step::new("charge")).build()?);
+/// assert_eq!(catalog.find("shop/checkout")?.steps().len(), 1);
+/// assert!(catalog.find("shop/chekout").is_err_and(|unknown| unknown.nearest.as_deref() == Some("shop/checkout")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     by_name: BTreeMap<(String, String), Known>,
     /// The content and the place of every version, by full name and version.
     seen: BTreeMap<String, (String, String)>,
-    /// Versions with two contents, each in one line.
-    conflicts: Vec<String>,
+    /// Versions with two contents and schemas that are none, each in one line.
+    mistakes: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -27,7 +36,7 @@ pub(crate) struct Known {
     pub template: Arc<Template>,
     /// The number of its kept content, once it is kept.
     pub number: i64,
-    input: Option<Arc<Validator>>,
+    input: Option<Arc<Schema>>,
 }
 
 /// There is no such template.
@@ -97,20 +106,32 @@ impl Catalog {
         let content = template.to_canonical();
         match self.seen.get(&version) {
             Some((known, _)) if *known == content => {}
-            Some((_, first)) => self.conflicts.push(format!(
+            Some((_, first)) => self.mistakes.push(format!(
                 "two workflows are called {version}: {first} and {place}; rename one, or give it another version"
             )),
             None => {
-                self.seen.insert(version, (content, place.to_owned()));
+                self.seen.insert(version.clone(), (content, place.to_owned()));
             }
         }
         let key = (template.namespace().to_owned(), template.name().to_owned());
         if self.by_name.get(&key).is_some_and(|known| known.template.version() > template.version()) {
             return;
         }
-        // An invalid schema was refused when the template was read.
-        let input =
-            template.input_schema().and_then(|schema| jsonschema::validator_for(schema).ok()).map(Arc::new);
+        // Of a file its reader has told, and it does not come here.
+        let place = |what: &str, problem: String| {
+            format!("workflow {version}, {place}: {what} is not a JSON schema: {problem}")
+        };
+        let input = template.input_schema().map(Schema::new).transpose();
+        let input = input.unwrap_or_else(|problem| {
+            self.mistakes.push(place("`input_schema`", problem));
+            None
+        });
+        let input = input.map(Arc::new);
+        for step in template.steps() {
+            if let Some(Err(problem)) = step.result_schema.as_ref().map(Schema::new) {
+                self.mistakes.push(place(&format!("`result_schema` of step `{}`", step.name), problem));
+            }
+        }
         self.by_name.insert(key, Known { template: Arc::new(template), number: 0, input });
     }
 
@@ -119,9 +140,10 @@ impl Catalog {
         self.by_name.values().map(|known| &known.template)
     }
 
-    /// Names and versions that two different workflows have, each in one line with both places.
-    pub(crate) fn conflicts(&self) -> &[String] {
-        &self.conflicts
+    /// Names and versions that two different workflows have, with both places, and schemas in code that are none;
+    /// each in one line.
+    pub(crate) fn mistakes(&self) -> &[String] {
+        &self.mistakes
     }
 
     /// Leaves out a template.
@@ -179,13 +201,7 @@ impl Known {
             Ok(context) => context,
             Err(error) => return vec![format!("  input: {error}")],
         };
-        let problem = |error: jsonschema::ValidationError<'_>| {
-            let path = error.instance_path().to_string();
-            let path =
-                if path.is_empty() { "input".to_owned() } else { format!("input{}", path.replace('/', ".")) };
-            format!("  {path}: {error}")
-        };
-        validator.iter_errors(&context).map(problem).collect()
+        validator.problems("  input", &context)
     }
 }
 
@@ -200,8 +216,7 @@ impl Known {
 /// assert_eq!(loaded.len(), 1, "a directory that is not there is a mistake of its own");
 /// ```
 pub fn read_templates<T>(registry: Option<&Registry>, read: impl FnOnce(&Options<'_>) -> T) -> T {
-    let schemas =
-        |schema: &Value| jsonschema::validator_for(schema).map(drop).map_err(|error| error.to_string());
+    let schemas = |schema: &Value| Schema::new(schema).map(drop);
     let handlers = |handler: &HandlerRef| registry.map_or(Ok(()), |registry| linked(registry, handler));
     let environment = std::env::var("TASKER_ENV").ok();
     read(&Options {
@@ -262,11 +277,11 @@ mod tests {
         catalog.add_from(checkout("1.0.0", "pay"), "src/a.rs:3");
         catalog.add_from(checkout("1.0.0", "pay"), "src/b.rs:4");
         catalog.add_from(checkout("1.1.0", "charge"), "src/c.rs:5");
-        assert!(catalog.conflicts().is_empty(), "{:?}", catalog.conflicts());
+        assert!(catalog.mistakes().is_empty(), "{:?}", catalog.mistakes());
         // An older version than the one that counts is one as well.
         catalog.add_from(checkout("1.0.0", "charge"), "config/tasks/checkout.yaml");
         let said = "two workflows are called shop/checkout 1.0.0: src/a.rs:3 and config/tasks/checkout.yaml; \
                     rename one, or give it another version";
-        assert_eq!(catalog.conflicts(), [said]);
+        assert_eq!(catalog.mistakes(), [said]);
     }
 }

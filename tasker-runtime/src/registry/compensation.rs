@@ -16,22 +16,22 @@ pub(super) struct Compensators {
     /// Sorted by key.
     pub(super) all: Vec<Registration>,
     /// From the key of a handler to the one that undoes it; of two, the first.
-    by_undone: HashMap<HandlerKey, usize>,
+    by_compensated: HashMap<HandlerKey, usize>,
 }
 
 impl Compensators {
     pub(super) fn of(all: Vec<Registration>) -> Self {
-        let mut by_undone = HashMap::new();
+        let mut by_compensated = HashMap::new();
         for (index, compensator) in all.iter().enumerate() {
-            if let Some(undone) = undone_by(compensator) {
-                by_undone.entry(undone.key.clone()).or_insert(index);
+            if let Some(compensated) = compensated_by(compensator) {
+                by_compensated.entry(compensated.key.clone()).or_insert(index);
             }
         }
-        Self { all, by_undone }
+        Self { all, by_compensated }
     }
 }
 
-fn undone_by(compensator: &Registration) -> Option<&Compensated> {
+fn compensated_by(compensator: &Registration) -> Option<&Compensated> {
     compensator.spec().compensates.as_ref()
 }
 
@@ -46,7 +46,7 @@ impl Registry {
     /// The handler that undoes what `handler` did, where there is one.
     #[must_use]
     pub fn compensator_of(&self, handler: &Registration) -> Option<&Registration> {
-        self.compensators.by_undone.get(handler.key()).map(|&index| &self.compensators.all[index])
+        self.compensators.by_compensated.get(handler.key()).map(|&index| &self.compensators.all[index])
     }
 }
 
@@ -54,17 +54,18 @@ impl Check<'_> {
     /// Each handler is undone by at most one, and those that undo have something to undo.
     pub(super) fn compensators(&mut self) {
         for compensator in &self.registry.compensators.all {
-            let Some(undone) = undone_by(compensator) else { continue };
-            let key = undone.key.to_string();
-            let first = &self.registry.compensators.all[self.registry.compensators.by_undone[&undone.key]];
+            let Some(compensated) = compensated_by(compensator) else { continue };
+            let key = compensated.key.to_string();
+            let first =
+                &self.registry.compensators.all[self.registry.compensators.by_compensated[&compensated.key]];
             if (first.key(), first.place()) != (compensator.key(), compensator.place()) {
                 self.found.problems.push(Problem::TwoCompensators {
                     handler: key,
                     first: format!("`{}` at {}", first.key(), first.place()),
                     second: format!("`{}` at {}", compensator.key(), compensator.place()),
                 });
-            } else if !self.registry.by_key.contains_key(&undone.key) {
-                let near = self.registry.near(&undone.name);
+            } else if !self.registry.by_key.contains_key(&compensated.key) {
+                let near = self.registry.near(&compensated.name);
                 self.found.problems.push(Problem::NothingToCompensate {
                     compensator: compensator.key().to_string(),
                     place: compensator.place(),
@@ -111,7 +112,7 @@ pub(super) fn upstream(
     handler: &Registration,
     name: &str,
 ) -> Result<u32, Unwired> {
-    if undone_by(handler).is_some() && wiring::is(template, number, name) {
+    if compensated_by(handler).is_some() && wiring::is(template, number, name) {
         return Ok(number);
     }
     wiring::find(template, number, name)

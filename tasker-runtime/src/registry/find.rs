@@ -17,12 +17,14 @@ pub enum NotFound {
         near: Option<String>,
     },
     /// A handler of this name undoes another one, so no step can call it.
-    #[error("`{callable}` compensates `{undone}` and is called when that is undone: a step cannot call it")]
+    #[error(
+        "`{callable}` compensates `{compensated}` and is called when that is undone: a step cannot call it"
+    )]
     Compensates {
         /// What the template writes.
         callable: String,
         /// The handler that it undoes.
-        undone: String,
+        compensated: String,
     },
     /// A Rust path that leads to several handlers.
     #[error("`{callable}` may mean {}: write one of these names instead", several(matches))]
@@ -68,9 +70,10 @@ impl Registry {
         let is_meant = |other: &&Registration| *other.key() == *own || *other.key() == *written;
         let compensates = |other: &Registration| other.spec().compensates.clone();
         match self.compensators().iter().find(is_meant).and_then(compensates) {
-            Some(undone) => {
-                NotFound::Compensates { callable: callable.to_owned(), undone: undone.key.to_string() }
-            }
+            Some(compensated) => NotFound::Compensates {
+                callable: callable.to_owned(),
+                compensated: compensated.key.to_string(),
+            },
             None => NotFound::Unknown { callable: callable.to_owned(), near: self.near(written) },
         }
     }

@@ -5,18 +5,15 @@
 //! everything that could go wrong later. A running program may gain handlers; each time it has another
 //! registry then, under the next epoch.
 
-pub(crate) mod bind;
 pub(crate) mod catalog;
 mod check;
 mod compensation;
-pub(crate) mod compile;
+pub(crate) mod const_check;
 pub(crate) mod declared;
-pub(crate) mod ends;
 mod find;
 mod kinds;
 mod live;
-pub(crate) mod reads;
-pub(crate) mod splice;
+mod schema;
 pub(crate) mod unreadable_files;
 mod unwired;
 pub(crate) mod workflow;
@@ -26,6 +23,7 @@ pub use catalog::{Catalog, UnknownTemplate, read_templates};
 pub use check::{Checked, Problem, Warning};
 pub use find::NotFound;
 pub(crate) use live::LiveRegistry;
+pub(crate) use schema::Schema;
 pub use workflow::Workflow;
 
 use std::collections::{BTreeMap, HashMap};

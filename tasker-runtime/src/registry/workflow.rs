@@ -7,9 +7,9 @@ use std::{
 
 use tasker_template::{OnFailure, Options, Parsed, Report, Step, StepKind, Template, TemplateBuilder};
 
-use super::{
-    compile::{Listed, Message},
+use super::const_check::{
     reads::Reads,
+    workflow::{Listed, Message},
 };
 use crate::handler::Capability;
 use crate::model::HandlerKey;

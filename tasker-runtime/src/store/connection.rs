@@ -1,33 +1,19 @@
 //! Connections, and what becomes of a transaction whose caller stops waiting for its end.
 
-use std::time::Duration;
-
-use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection, pool::PoolConnection};
+use sqlx::pool::PoolConnection;
+#[cfg(feature = "postgres")]
+use sqlx::{PgConnection, Postgres};
+#[cfg(feature = "sqlite")]
+use sqlx::{Sqlite, SqliteConnection};
+#[cfg(feature = "sqlite")]
 use tokio::sync::OwnedMutexGuard;
 
-use super::{
-    Error, MAX_PAYLOAD_BYTES, Result, Row, Statement, Value,
-    db::{bind_postgres, bind_sqlite, postgres_rows, sqlite_rows},
-};
+#[cfg(feature = "postgres")]
+use super::postgres;
+#[cfg(feature = "sqlite")]
+use super::sqlite::{self, Writer};
+use super::{Error, MAX_PAYLOAD_BYTES, Result, Row, Statement, Value};
 use crate::model::Json;
-
-/// How long a PostgreSQL server may take to answer a statement. A connection on which nothing comes for so long is
-/// given up, as one is whose other end is gone without a word.
-const ANSWER: Duration = Duration::from_secs(30);
-
-async fn in_time<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::time::timeout(ANSWER, answer).await.unwrap_or_else(|_| Err(Error::timed_out()))
-}
-
-async fn postgres_written(c: &mut PgConnection, sql: &Statement, values: &[Value<'_>]) -> Result<u64> {
-    let done = bind_postgres(sql.postgres(), values).execute(c).await;
-    done.map(|done| done.rows_affected()).map_err(|error| Error::statement(sql, error))
-}
-
-async fn sqlite_written(c: &mut SqliteConnection, sql: &Statement, values: &[Value<'_>]) -> Result<u64> {
-    let done = bind_sqlite(sql.sqlite(), values).execute(c).await;
-    done.map(|done| done.rows_affected()).map_err(|error| Error::statement(sql, error))
-}
 
 /// A connection to run statements on, one at a time. Dropped in the middle of a transaction, as when nobody
 /// waits for its end any more, it leaves none behind.
@@ -44,25 +30,39 @@ pub(crate) struct Connection {
 /// What a connection goes by.
 pub(super) enum Link {
     /// One connection of the pool.
+    #[cfg(feature = "postgres")]
     Pooled(PoolConnection<Postgres>),
     /// A connection of its own, for those who use it all the time.
+    #[cfg(feature = "postgres")]
     Postgres(Box<PgConnection>),
     /// The writer, shared by all who write, or the only connection.
+    #[cfg(feature = "sqlite")]
     Writer(OwnedMutexGuard<Writer>),
     /// One of the readers.
+    #[cfg(feature = "sqlite")]
     Reader(PoolConnection<Sqlite>),
 }
 
-/// The one connection that writes to a SQLite database.
-pub(super) struct Writer {
-    pub connection: SqliteConnection,
-    /// Whoever had it before dropped it in the middle of a transaction.
-    open: bool,
+/// The database at the other end.
+enum End<'a> {
+    #[cfg(feature = "postgres")]
+    Postgres(&'a mut PgConnection),
+    #[cfg(feature = "sqlite")]
+    Sqlite(&'a mut SqliteConnection),
 }
 
-impl Writer {
-    pub(super) fn new(connection: SqliteConnection) -> Self {
-        Self { connection, open: false }
+impl Link {
+    fn end(&mut self) -> End<'_> {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Pooled(connection) => End::Postgres(connection),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(connection) => End::Postgres(connection),
+            #[cfg(feature = "sqlite")]
+            Self::Writer(writer) => End::Sqlite(&mut writer.connection),
+            #[cfg(feature = "sqlite")]
+            Self::Reader(connection) => End::Sqlite(connection),
+        }
     }
 }
 
@@ -70,11 +70,12 @@ impl Drop for Connection {
     fn drop(&mut self) {
         match &mut self.link {
             // The next one would take part in the transaction and never see it end, or fail as this one did.
+            #[cfg(feature = "postgres")]
             Link::Pooled(connection) if self.open || self.broken => connection.close_on_drop(),
+            #[cfg(feature = "sqlite")]
             Link::Writer(writer) if self.open => writer.open = true,
-            Link::Pooled(_) | Link::Writer(_) => {}
-            // The first is closed with this; the second only reads.
-            Link::Postgres(_) | Link::Reader(_) => {}
+            // One of its user's own is closed with this, and a reader leaves nothing open.
+            _ => {}
         }
     }
 }
@@ -85,6 +86,7 @@ impl Connection {
     }
 
     /// The writer, once nothing is open on it.
+    #[cfg(feature = "sqlite")]
     pub(super) async fn writer(mut writer: OwnedMutexGuard<Writer>) -> Self {
         let left_open = std::mem::take(&mut writer.open);
         let mut connection = Self::new(Link::Writer(writer));
@@ -108,7 +110,19 @@ impl Connection {
 
     /// Whether it is one of its user's own that may be used again.
     pub(super) fn is_worth_keeping(&self) -> bool {
-        matches!(self.link, Link::Postgres(_)) && !self.open && !self.broken
+        #[cfg(feature = "postgres")]
+        return matches!(self.link, Link::Postgres(_)) && !self.open && !self.broken;
+        #[cfg(not(feature = "postgres"))]
+        false
+    }
+
+    fn is_postgres(&mut self) -> bool {
+        match self.link.end() {
+            #[cfg(feature = "postgres")]
+            End::Postgres(_) => true,
+            #[cfg(feature = "sqlite")]
+            End::Sqlite(_) => false,
+        }
     }
 
     /// Whether a transaction is open.
@@ -126,11 +140,11 @@ impl Connection {
 
     /// Runs a statement and returns its rows.
     pub(crate) async fn fetch(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<Vec<Row>> {
-        let rows = match &mut self.link {
-            Link::Pooled(connection) => in_time(postgres_rows(connection, sql, values)).await,
-            Link::Postgres(connection) => in_time(postgres_rows(connection, sql, values)).await,
-            Link::Writer(writer) => sqlite_rows(&mut writer.connection, sql, values).await,
-            Link::Reader(connection) => sqlite_rows(connection, sql, values).await,
+        let rows = match self.link.end() {
+            #[cfg(feature = "postgres")]
+            End::Postgres(connection) => postgres::rows_in_time(connection, sql, values).await,
+            #[cfg(feature = "sqlite")]
+            End::Sqlite(connection) => sqlite::rows(connection, sql, values).await,
         };
         self.note(rows)
     }
@@ -142,11 +156,11 @@ impl Connection {
 
     /// Runs one statement and returns how many rows it wrote.
     pub(crate) async fn execute(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<u64> {
-        let written = match &mut self.link {
-            Link::Pooled(c) => in_time(postgres_written(c, sql, values)).await,
-            Link::Postgres(c) => in_time(postgres_written(c, sql, values)).await,
-            Link::Writer(writer) => sqlite_written(&mut writer.connection, sql, values).await,
-            Link::Reader(c) => sqlite_written(c, sql, values).await,
+        let written = match self.link.end() {
+            #[cfg(feature = "postgres")]
+            End::Postgres(connection) => postgres::written(connection, sql, values).await,
+            #[cfg(feature = "sqlite")]
+            End::Sqlite(connection) => sqlite::written(connection, sql, values).await,
         };
         self.note(written)
     }
@@ -155,7 +169,7 @@ impl Connection {
     ///
     /// On PostgreSQL it is one statement; on SQLite it may be several, from `begin` to `commit`.
     pub(crate) async fn script(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<Vec<Row>> {
-        if !matches!(self.link, Link::Writer(_)) {
+        if self.is_postgres() {
             return self.fetch(sql, values).await;
         }
         self.open = true;
@@ -173,10 +187,8 @@ impl Connection {
         let count = |row: usize, column: usize| {
             rows.get(row).map_or(Ok(0), |row| row.int(column)).map(|count| u64::try_from(count).unwrap_or(0))
         };
-        match rows.first() {
-            Some(Row::Postgres(_)) => Ok([count(0, 0)?, count(0, 1)?]),
-            _ => Ok([count(0, 0)?, count(1, 0)?]),
-        }
+        let second = if self.is_postgres() { count(0, 1) } else { count(1, 0) };
+        Ok([count(0, 0)?, second?])
     }
 
     /// Does `work` in one transaction: all of it is durable when this returns, or nothing was changed.
@@ -231,11 +243,11 @@ impl Connection {
     #[cfg(test)]
     pub(super) async fn prepare(&mut self, sql: &Statement) -> Result<()> {
         use sqlx::{Executor, SqlSafeStr};
-        let prepared = match &mut self.link {
-            Link::Pooled(c) => c.prepare(sql.postgres().into_sql_str()).await.map(drop),
-            Link::Postgres(c) => c.prepare(sql.postgres().into_sql_str()).await.map(drop),
-            Link::Writer(writer) => writer.connection.prepare(sql.sqlite().into_sql_str()).await.map(drop),
-            Link::Reader(c) => c.prepare(sql.sqlite().into_sql_str()).await.map(drop),
+        let prepared = match self.link.end() {
+            #[cfg(feature = "postgres")]
+            End::Postgres(connection) => connection.prepare(sql.postgres().into_sql_str()).await.map(drop),
+            #[cfg(feature = "sqlite")]
+            End::Sqlite(connection) => connection.prepare(sql.sqlite().into_sql_str()).await.map(drop),
         };
         prepared.map_err(|error| Error::statement(sql, error))
     }

@@ -10,11 +10,11 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use sqlx::{
-    Column as _, Row as _, Sqlite, SqliteConnection, TypeInfo, ValueRef,
-    postgres::{PgArguments, PgConnection, PgRow, Postgres},
-    sqlite::SqliteRow,
-};
+#[cfg(feature = "sqlite")]
+use sqlx::sqlite::SqliteRow;
+#[cfg(feature = "postgres")]
+use sqlx::{Column as _, TypeInfo as _, postgres::PgRow};
+use sqlx::{Row as _, ValueRef as _};
 use uuid::Uuid;
 
 use super::{Error, Result, Rows};
@@ -24,8 +24,10 @@ use crate::model::{Json, StepIndex, TaskState};
 #[derive(Debug)]
 pub(crate) struct Statement {
     postgres: &'static str,
+    #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "nobody reads it"))]
     sqlite: Option<&'static str>,
     /// The shared text without its schema, which SQLite does not know.
+    #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "nobody reads it"))]
     bare: OnceLock<&'static str>,
 }
 
@@ -43,6 +45,7 @@ impl Statement {
     }
 
     /// The text for SQLite; the shared one is freed of its schema once and kept for good.
+    #[cfg(feature = "sqlite")]
     pub(super) fn sqlite(&self) -> &'static str {
         text(self.sqlite.unwrap_or_else(|| {
             self.bare.get_or_init(|| Box::leak(self.postgres.replace("tasker.", "").into_boxed_str()))
@@ -105,98 +108,11 @@ pub(super) fn note_statement() {
     SENT.fetch_add(1, Ordering::Relaxed);
 }
 
-type PgQuery = sqlx::query::Query<'static, Postgres, PgArguments>;
-
-pub(super) fn bind_postgres(sql: &'static str, values: &[Value<'_>]) -> PgQuery {
-    note_statement();
-    let mut query = sqlx::query(sql);
-    for value in values {
-        query = match value {
-            Value::Int(v) => query.bind(*v),
-            Value::MaybeInt(v) => query.bind(*v),
-            Value::Text(v) => query.bind((*v).to_owned()),
-            Value::MaybeText(v) => query.bind(v.map(str::to_owned)),
-            Value::Uuid(v) => query.bind(*v),
-            Value::Ints(v) => query.bind(v.clone()),
-            Value::Texts(v) => query.bind(v.clone()),
-            Value::Rows(rows) => rows.bind_postgres(query),
-        };
-    }
-    query
-}
-
-type SqliteQuery = sqlx::query::Query<'static, Sqlite, sqlx::sqlite::SqliteArguments>;
-
-pub(super) fn bind_sqlite(sql: &'static str, values: &[Value<'_>]) -> SqliteQuery {
-    note_statement();
-    let json = |json: serde_json::Result<String>| json.unwrap_or_default();
-    let mut query = sqlx::query(sql);
-    for value in values {
-        query = match value {
-            Value::Int(v) => query.bind(*v),
-            Value::MaybeInt(v) => query.bind(*v),
-            Value::Text(v) => query.bind((*v).to_owned()),
-            Value::MaybeText(v) => query.bind(v.map(str::to_owned)),
-            Value::Uuid(v) => query.bind(v.to_string()),
-            Value::Ints(v) => query.bind(json(serde_json::to_string(v))),
-            Value::Texts(v) => query.bind(json(serde_json::to_string(v))),
-            Value::Rows(rows) => query.bind(rows.to_json()),
-        };
-    }
-    query
-}
-
-pub(super) async fn postgres_rows(
-    connection: &mut PgConnection,
-    sql: &Statement,
-    values: &[Value<'_>],
-) -> Result<Vec<Row>> {
-    let rows = bind_postgres(sql.postgres(), values).fetch_all(connection).await;
-    Ok(rows.map_err(|error| Error::statement(sql, error))?.into_iter().map(Row::Postgres).collect())
-}
-
-pub(super) async fn sqlite_rows(
-    connection: &mut SqliteConnection,
-    sql: &Statement,
-    values: &[Value<'_>],
-) -> Result<Vec<Row>> {
-    let rows = bind_sqlite(sql.sqlite(), values).fetch_all(connection).await;
-    Ok(rows.map_err(|error| Error::statement(sql, error))?.into_iter().map(Row::Sqlite).collect())
-}
-
-/// A transaction of the caller's own, on the database the tasks are in.
-pub enum CallerTransaction<'a> {
-    /// On PostgreSQL.
-    Postgres(&'a mut PgConnection),
-    /// On SQLite.
-    Sqlite(&'a mut SqliteConnection),
-}
-
-impl CallerTransaction<'_> {
-    /// Runs a statement in the caller's transaction and returns its rows.
-    pub(crate) async fn fetch(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<Vec<Row>> {
-        match self {
-            Self::Postgres(connection) => postgres_rows(connection, sql, values).await,
-            Self::Sqlite(connection) => sqlite_rows(connection, sql, values).await,
-        }
-    }
-}
-
-impl<'a> From<&'a mut sqlx::Transaction<'_, Postgres>> for CallerTransaction<'a> {
-    fn from(transaction: &'a mut sqlx::Transaction<'_, Postgres>) -> Self {
-        Self::Postgres(transaction)
-    }
-}
-
-impl<'a> From<&'a mut sqlx::Transaction<'_, Sqlite>> for CallerTransaction<'a> {
-    fn from(transaction: &'a mut sqlx::Transaction<'_, Sqlite>) -> Self {
-        Self::Sqlite(transaction)
-    }
-}
-
 /// A row of a result; columns count from 0.
 pub(crate) enum Row {
+    #[cfg(feature = "postgres")]
     Postgres(PgRow),
+    #[cfg(feature = "sqlite")]
     Sqlite(SqliteRow),
 }
 
@@ -204,7 +120,9 @@ impl Row {
     /// An integer of any width.
     pub(crate) fn int(&self, column: usize) -> Result<i64> {
         let read = match self {
+            #[cfg(feature = "sqlite")]
             Self::Sqlite(row) => row.try_get(column),
+            #[cfg(feature = "postgres")]
             Self::Postgres(row) => match row.columns().get(column).map(|c| c.type_info().name()) {
                 Some("INT2") => row.try_get::<i16, _>(column).map(i64::from),
                 Some("INT4") => row.try_get::<i32, _>(column).map(i64::from),
@@ -218,7 +136,9 @@ impl Row {
     /// An integer of any width, or nothing where the column is null.
     pub(crate) fn maybe_int(&self, column: usize) -> Result<Option<i64>> {
         let null = match self {
+            #[cfg(feature = "sqlite")]
             Self::Sqlite(row) => row.try_get_raw(column).map(|value| value.is_null()),
+            #[cfg(feature = "postgres")]
             Self::Postgres(row) => row.try_get_raw(column).map(|value| value.is_null()),
         };
         if null.map_err(Error::row)? { Ok(None) } else { self.int(column).map(Some) }
@@ -247,7 +167,13 @@ impl Row {
     /// A JSON document. PostgreSQL takes nothing else into its column.
     pub(crate) fn json(&self, column: usize, place: &'static str) -> Result<Json> {
         let text = self.text(column)?;
-        if let Self::Sqlite(_) = self {
+        let is_checked = match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => true,
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => false,
+        };
+        if !is_checked {
             let read: serde_json::Result<&serde_json::value::RawValue> = serde_json::from_str(text);
             read.map_err(|problem| Error::corrupt(place, "text", format!("is not JSON: {problem}")))?;
         }
@@ -262,7 +188,9 @@ impl Row {
     /// Text, or nothing where the column is null.
     pub(crate) fn maybe_text(&self, column: usize) -> Result<Option<&str>> {
         match self {
+            #[cfg(feature = "sqlite")]
             Self::Sqlite(row) => row.try_get(column),
+            #[cfg(feature = "postgres")]
             Self::Postgres(row) => row.try_get(column),
         }
         .map_err(Error::row)
@@ -271,7 +199,9 @@ impl Row {
     /// A UUID.
     pub(crate) fn uuid(&self, column: usize) -> Result<Uuid> {
         match self {
+            #[cfg(feature = "postgres")]
             Self::Postgres(row) => row.try_get(column).map_err(Error::row),
+            #[cfg(feature = "sqlite")]
             Self::Sqlite(row) => {
                 let text: &str = row.try_get(column).map_err(Error::row)?;
                 Uuid::parse_str(text).map_err(|error| Error::row(sqlx::Error::Decode(error.into())))

@@ -10,6 +10,14 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// Why the store did not do what was asked. Nothing was written, unless the connection broke while a
 /// commit was under way: then it may have been.
+///
+/// ```
+/// use tasker_runtime::store::Location;
+///
+/// let refused = Location::of("mysql://host/db").unwrap_err();
+/// assert!(!refused.is_transient(), "it will be as wrong the next time");
+/// assert_eq!(refused.code(), None);
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

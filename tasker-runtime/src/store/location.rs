@@ -1,13 +1,6 @@
 //! What the URL of a database names.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-    str::FromStr,
-};
-
-use percent_encoding::percent_decode_str;
-use sqlx::{postgres::PgConnectOptions, sqlite::SqliteConnectOptions};
+use std::fmt;
 
 use super::{Error, Result};
 use crate::config::redact;
@@ -32,9 +25,11 @@ pub struct Location {
 
 #[derive(Clone)]
 pub(super) enum Target {
-    Postgres(Box<PgConnectOptions>),
+    #[cfg(feature = "postgres")]
+    Postgres(Box<sqlx::postgres::PgConnectOptions>),
     /// The file; none for a database in memory, which ends with its process.
-    Sqlite(Box<SqliteConnectOptions>, Option<PathBuf>),
+    #[cfg(feature = "sqlite")]
+    Sqlite(Box<sqlx::sqlite::SqliteConnectOptions>, Option<std::path::PathBuf>),
 }
 
 impl Location {
@@ -51,8 +46,7 @@ impl Location {
         }
         match url.split_once(':').map(|(scheme, rest)| (scheme.to_ascii_lowercase(), rest)) {
             Some((scheme, rest)) if matches!(&*scheme, "postgres" | "postgresql") => {
-                let options = postgres(rest).map_err(refused)?;
-                Ok(Self { url: format!("postgres:{rest}"), target: Target::Postgres(Box::new(options)) })
+                postgres(rest).map_err(refused)
             }
             Some((scheme, rest)) if scheme == "sqlite" => sqlite(rest).map_err(refused),
             _ => Err(refused(format!("write {FORMS}"))),
@@ -68,7 +62,12 @@ impl Location {
     /// Whether it ends with its process.
     #[must_use]
     pub fn is_in_memory(&self) -> bool {
-        matches!(self.target, Target::Sqlite(_, None))
+        match &self.target {
+            #[cfg(feature = "postgres")]
+            Target::Postgres(_) => false,
+            #[cfg(feature = "sqlite")]
+            Target::Sqlite(_, path) => path.is_none(),
+        }
     }
 }
 
@@ -88,6 +87,29 @@ impl fmt::Debug for Location {
 /// The forms a URL may have.
 const FORMS: &str = "sqlite://file.db, sqlite::memory: or postgres://user@host/database";
 
+#[cfg(feature = "postgres")]
+fn postgres(rest: &str) -> std::result::Result<Location, String> {
+    let options = super::postgres::read_url(rest)?;
+    Ok(Location { url: format!("postgres:{rest}"), target: Target::Postgres(Box::new(options)) })
+}
+
+#[cfg(feature = "sqlite")]
+fn sqlite(rest: &str) -> std::result::Result<Location, String> {
+    let (url, options, path) = super::sqlite::read_url(rest)?;
+    Ok(Location { url, target: Target::Sqlite(Box::new(options), path) })
+}
+
+#[cfg(not(feature = "postgres"))]
+fn postgres(_: &str) -> std::result::Result<Location, String> {
+    Err("this program was built without PostgreSQL: enable the feature `postgres` of tasker-runtime"
+        .to_owned())
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn sqlite(_: &str) -> std::result::Result<Location, String> {
+    Err("this program was built without SQLite: enable the feature `sqlite` of tasker-runtime".to_owned())
+}
+
 /// A URL as it may be told of. Where no scheme says that it is one to its end, white space would hide from
 /// [`redact`] what belongs together.
 fn shown(url: &str) -> String {
@@ -95,150 +117,10 @@ fn shown(url: &str) -> String {
     if is_torn { "…".to_owned() } else { redact(url) }
 }
 
-/// What the driver knows. It logs the others with their values, which may be secrets.
-const PARAMETERS: [&str; 18] = [
-    "sslmode",
-    "ssl-mode",
-    "sslrootcert",
-    "ssl-root-cert",
-    "ssl-ca",
-    "sslcert",
-    "ssl-cert",
-    "sslkey",
-    "ssl-key",
-    "statement-cache-capacity",
-    "host",
-    "hostaddr",
-    "port",
-    "dbname",
-    "user",
-    "password",
-    "application_name",
-    "options",
-];
-
-/// Reads what stands behind `postgres:`.
-fn postgres(rest: &str) -> std::result::Result<PgConnectOptions, String> {
-    let Some(rest) = rest.strip_prefix("//") else {
-        return Err("write postgres://user@host/database, with two slashes".to_owned());
-    };
-    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let host = place.split(['/', '#']).next().and_then(|authority| authority.rsplit('@').next());
-    if host.is_some_and(|host| host.contains(',')) {
-        return Err("it names several hosts: name one".to_owned());
-    }
-    let query = query.split('#').next().unwrap_or_default();
-    let (mut known, mut unknown) = (Vec::new(), Vec::new());
-    for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
-        let name = percent_decode_str(parameter.split('=').next().unwrap_or_default()).decode_utf8_lossy();
-        if PARAMETERS.contains(&&*name) || name.starts_with("options[") {
-            known.push(parameter);
-        } else {
-            unknown.push(name.into_owned());
-        }
-    }
-    if unknown.iter().any(|name| name.contains('@')) {
-        return Err(ENCODE.to_owned());
-    }
-    if !unknown.is_empty() {
-        // A URL is read several times, and again at each try to reach a database that is away.
-        static TOLD: std::sync::Once = std::sync::Once::new();
-        TOLD.call_once(|| {
-            tracing::warn!("these parameters of the database URL are ignored: {}", unknown.join(", "));
-        });
-    }
-    let question = if known.is_empty() { "" } else { "?" };
-    PgConnectOptions::from_str(&format!("postgres://{place}{question}{}", known.join("&"))).map_err(|error| {
-        let why = match error {
-            sqlx::Error::Configuration(why) => redact(&why.to_string()),
-            _ => "it cannot be read".to_owned(),
-        };
-        format!("{why}; {ENCODE}")
-    })
-}
-
-const ENCODE: &str =
-    "in a user name or a password write `%40` for `@`, `%2F` for `/`, `%3F` for `?`, `%23` for `#`";
-
-/// Reads what stands behind `sqlite:`.
-fn sqlite(rest: &str) -> std::result::Result<Location, String> {
-    let rest = rest.strip_prefix("//").unwrap_or(rest);
-    let (file, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let name =
-        percent_decode_str(file).decode_utf8().map_err(|_| "the path is not valid UTF-8".to_owned())?;
-    let mut in_memory = name == ":memory:";
-    for parameter in query.split('&').map(|parameter| parameter.replace('+', " ")) {
-        match &*percent_decode_str(&parameter).decode_utf8_lossy() {
-            "mode=memory" => in_memory = true,
-            "mode=ro" | "immutable=1" | "immutable=true" => {
-                return Err(
-                    "a database that is only read cannot hold tasks: leave `mode` and `immutable` out"
-                        .to_owned(),
-                );
-            }
-            _ => {}
-        }
-    }
-    let options = |url: &str| {
-        SqliteConnectOptions::from_str(url).map_err(|error| match error {
-            sqlx::Error::Configuration(why) => redact(&why.to_string()),
-            _ => "it cannot be read".to_owned(),
-        })
-    };
-    if in_memory {
-        // Under its plain name, however it is encoded: the driver gives each such database a name of its own.
-        let question = if query.is_empty() { "" } else { "?" };
-        let url = format!("sqlite://:memory:{question}{query}");
-        return Ok(Location { target: Target::Sqlite(Box::new(options(&url)?), None), url });
-    }
-    if name.trim().is_empty() {
-        return Err("it names no file; if a variable stands in it, that may not be set".to_owned());
-    }
-    if name.starts_with("file:") || name.contains('\0') {
-        return Err("write the path of the file alone, as in sqlite://file.db".to_owned());
-    }
-    let path = std::path::absolute(&*name).map_err(|error| error.to_string())?;
-    let question = if query.is_empty() { "" } else { "?" };
-    let url = format!("sqlite://{}{question}{query}", encoded(&path));
-    let options = options(&url)?.filename(&path);
-    Ok(Location { target: Target::Sqlite(Box::new(options), Some(path)), url })
-}
-
-/// A path as a URL writes it, as far as it must.
-fn encoded(path: &Path) -> String {
-    path.to_string_lossy().replace('%', "%25").replace('?', "%3F")
-}
-
-/// Why SQLite could not open this file, where that can be told.
-pub(super) fn unopened(path: &Path, source: sqlx::Error) -> Error {
-    let parent = path.parent().unwrap_or(path);
-    let code = source.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
-    let problem = match code.map(|code| code & 0xff) {
-        Some(CANTOPEN) if path.is_dir() => "is a folder: name a file in it".to_owned(),
-        Some(CANTOPEN) if !parent.is_dir() => {
-            format!("cannot be created: there is no folder {}", parent.display())
-        }
-        Some(CANTOPEN | PERMISSION) => {
-            "cannot be opened: this user may not read and write it, or not create files in its folder"
-                .to_owned()
-        }
-        Some(READONLY) => "cannot be written: the file or its folder is read-only".to_owned(),
-        Some(NOT_A_DATABASE) => "is not a SQLite database".to_owned(),
-        _ => return Error::Unreachable { source },
-    };
-    Error::File { path: path.to_owned(), problem }
-}
-
-/// Codes of SQLite.
-const PERMISSION: i32 = 3;
-const READONLY: i32 = 8;
-const CANTOPEN: i32 = 14;
-const NOT_A_DATABASE: i32 = 26;
-
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite", feature = "postgres"))]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
-    use super::*;
+    use super::{super::sqlite::encoded, *};
 
     fn refused(url: &str) -> String {
         Location::of(url).unwrap_err().to_string()

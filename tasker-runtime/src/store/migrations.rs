@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use sqlx::{
-    Connection, Executor, SqlSafeStr,
+    SqlSafeStr,
     migrate::{MigrateError, Migration, MigrationType, Migrator},
 };
 
-use super::{Backend, Error, Result, Store, connect, connection::Link, sql};
+use super::{Backend, Error, Result, Store, sql};
 
 macro_rules! migrations {
     ($store:literal: $($version:literal $name:literal),+ $(,)?) => {
@@ -27,42 +27,55 @@ pub(super) async fn run(store: &Store) -> Result<()> {
         return Ok(());
     }
     let done = match &store.backend {
-        Backend::Postgres { pool, .. } => {
-            let mut migrator = Migrator::with_migrations(for_postgres());
-            migrator.dangerous_set_table_name("tasker.migrations");
-            let mut connection = pool.acquire().await.map_err(|source| Error::Unreachable { source })?;
-            // That something is there already is nothing to tell.
-            let quiet = connection.execute("set client_min_messages = warning").await;
-            quiet.map_err(|source| Error::Unreachable { source })?;
-            // PostgreSQL asks for the right to create it even where it is there already.
-            let there = sqlx::query_scalar("select to_regnamespace('tasker') is not null");
-            let there: bool =
-                there.fetch_one(&mut *connection).await.map_err(|source| Error::Unreachable { source })?;
-            if !there {
-                migrator.create_schema("tasker");
-            }
-            migrator.run_direct(None, &mut *connection, false).await
-        }
-        Backend::Sqlite { writer, .. } => {
-            let migrator = Migrator::with_migrations(for_sqlite());
-            let mut writer = writer.lock().await;
-            // SQLite has no lock for migrations as PostgreSQL has: a transaction that writes from the start
-            // is one.
-            let locked = writer.connection.begin_with("begin immediate").await;
-            let mut transaction = locked.map_err(|source| Error::Unreachable { source })?;
-            match migrator.run_direct(None, &mut *transaction, false).await {
-                Ok(()) => transaction.commit().await.map_err(MigrateError::from),
-                Err(error) => Err(error),
-            }
-        }
+        #[cfg(feature = "postgres")]
+        Backend::Postgres { pool, .. } => migrate_postgres(pool).await?,
+        #[cfg(feature = "sqlite")]
+        Backend::Sqlite { writer, .. } => migrate_sqlite(&mut writer.lock().await.connection).await?,
     };
     done.map_err(|source| Error::Migration { source })
 }
 
+#[cfg(feature = "postgres")]
+async fn migrate_postgres(pool: &sqlx::PgPool) -> Result<std::result::Result<(), MigrateError>> {
+    use sqlx::Executor as _;
+
+    let unreachable = |source| Error::Unreachable { source };
+    let mut migrator = Migrator::with_migrations(for_postgres());
+    migrator.dangerous_set_table_name("tasker.migrations");
+    let mut connection = pool.acquire().await.map_err(unreachable)?;
+    // That something is there already is nothing to tell.
+    connection.execute("set client_min_messages = warning").await.map_err(unreachable)?;
+    // PostgreSQL asks for the right to create it even where it is there already.
+    let there = sqlx::query_scalar("select to_regnamespace('tasker') is not null");
+    let there: bool = there.fetch_one(&mut *connection).await.map_err(unreachable)?;
+    if !there {
+        migrator.create_schema("tasker");
+    }
+    Ok(migrator.run_direct(None, &mut *connection, false).await)
+}
+
+#[cfg(feature = "sqlite")]
+async fn migrate_sqlite(
+    writer: &mut sqlx::SqliteConnection,
+) -> Result<std::result::Result<(), MigrateError>> {
+    use sqlx::Connection as _;
+
+    let migrator = Migrator::with_migrations(for_sqlite());
+    // SQLite has no lock for migrations as PostgreSQL has: a transaction that writes from the start is one.
+    let locked = writer.begin_with("begin immediate").await;
+    let mut transaction = locked.map_err(|source| Error::Unreachable { source })?;
+    Ok(match migrator.run_direct(None, &mut *transaction, false).await {
+        Ok(()) => transaction.commit().await.map_err(MigrateError::from),
+        Err(error) => Err(error),
+    })
+}
+
+#[cfg(feature = "postgres")]
 pub(super) fn for_postgres() -> Vec<Migration> {
     migrations!("postgres": 1 "tables", 2 "step_states", 3 "answers", 4 "offer_targets", 5 "phases")
 }
 
+#[cfg(feature = "sqlite")]
 pub(super) fn for_sqlite() -> Vec<Migration> {
     migrations!("sqlite": 1 "tables", 2 "step_states", 3 "answers", 4 "offer_targets", 5 "phases")
 }
@@ -70,18 +83,20 @@ pub(super) fn for_sqlite() -> Vec<Migration> {
 /// Whether every migration was applied as it stands here; then nothing is locked and no right to create
 /// anything is needed. The first word with the database: it says at once when that does not answer.
 async fn is_current(store: &Store) -> Result<bool> {
-    let mut connection = match &store.backend {
+    let (mut connection, known) = match &store.backend {
+        #[cfg(feature = "postgres")]
         Backend::Postgres { options, .. } => {
-            super::Connection::new(Link::Postgres(Box::new(connect(options).await?)))
+            let own = super::postgres::connect(options).await?;
+            (super::Connection::new(super::Link::Postgres(Box::new(own))), for_postgres())
         }
-        Backend::Sqlite { .. } => store.writer().await?,
+        #[cfg(feature = "sqlite")]
+        Backend::Sqlite { .. } => (store.writer().await?, for_sqlite()),
     };
     let rows = match connection.fetch(&sql::APPLIED_MIGRATIONS, &[]).await {
         Ok(rows) => rows,
         Err(error) if error.is_missing_table() => return Ok(false),
         Err(error) => return Err(error),
     };
-    let known = if store.is_postgres() { for_postgres() } else { for_sqlite() };
     let newest = known.iter().map(|known| known.version).max().unwrap_or_default();
     let found =
         rows.iter().map(|row| row.int(0)).try_fold(0, |newest, row| row.map(|row| newest.max(row)))?;

@@ -3,6 +3,7 @@
 //! This module alone knows URLs, pools, migrations and the text of statements. What a transaction does
 //! is written in [`orchestration`](crate::orchestration), once for both databases.
 
+mod caller;
 mod changes;
 mod connection;
 mod db;
@@ -13,33 +14,31 @@ mod migrations;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod on_databases;
-#[cfg(test)]
+#[cfg(all(test, feature = "postgres"))]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod plans;
+#[cfg(feature = "postgres")]
+mod postgres;
 pub(crate) mod presence;
 mod rows;
 pub(crate) mod sql;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 #[cfg(feature = "test-unfenced")]
 mod unfenced;
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite", feature = "postgres"))]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod upgrade_tests;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+#[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+compile_error!("tasker-runtime keeps tasks in a database: enable its feature `sqlite`, `postgres` or both");
 
-use sqlx::{
-    ConnectOptions, Connection as _, Executor, SqliteConnection, SqlitePool,
-    postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions},
-    sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous},
-};
+use std::time::Duration;
 
 use crate::model::{Json, Timestamp};
+pub use caller::CallerTransaction;
 pub(crate) use connection::Connection;
 use connection::Link;
-pub use db::CallerTransaction;
 pub(crate) use db::{Row, Statement, Value, statements_sent, values};
 pub use error::{Error, Result};
 pub(crate) use listener::Listener;
@@ -47,7 +46,27 @@ pub use location::Location;
 use location::Target;
 pub(crate) use rows::{Column, Rows};
 
+/// The databases that this program was built with, by name.
+pub const DATABASES: &[&str] = &[
+    #[cfg(feature = "sqlite")]
+    "SQLite",
+    #[cfg(feature = "postgres")]
+    "PostgreSQL",
+];
+
 /// An open database. Clones share it.
+///
+/// ```
+/// use tasker_runtime::store::{Options, Store};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), tasker_runtime::store::Error> {
+/// let store = Store::open("sqlite::memory:", Options::default()).await?;
+/// assert!(store.version().await?.starts_with("SQLite 3."));
+/// assert!(Store::open("mysql://host/db", Options::default()).await.is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Store {
     backend: Backend,
@@ -56,14 +75,13 @@ pub struct Store {
 
 #[derive(Clone)]
 enum Backend {
-    Postgres {
-        pool: PgPool,
-        options: Box<PgConnectOptions>,
-    },
+    #[cfg(feature = "postgres")]
+    Postgres { pool: sqlx::PgPool, options: Box<sqlx::postgres::PgConnectOptions> },
     /// Without readers for a database in memory, which is its one connection.
+    #[cfg(feature = "sqlite")]
     Sqlite {
-        writer: Arc<tokio::sync::Mutex<connection::Writer>>,
-        readers: Option<SqlitePool>,
+        writer: std::sync::Arc<tokio::sync::Mutex<sqlite::Writer>>,
+        readers: Option<sqlx::SqlitePool>,
         path: Option<std::path::PathBuf>,
     },
 }
@@ -101,67 +119,23 @@ impl Store {
     /// When `url` is not understood, the database does not answer within ten seconds, or its tables
     /// cannot be brought up to date.
     pub async fn open(url: &str, options: Options) -> Result<Self> {
-        let store = match Location::of(url)?.target {
-            Target::Postgres(connect) => Self::open_postgres(*connect, options),
-            Target::Sqlite(connect, path) => Self::open_sqlite(*connect, path, options).await?,
+        let backend = match Location::of(url)?.target {
+            #[cfg(feature = "postgres")]
+            Target::Postgres(connect) => {
+                let (pool, options) = postgres::open(*connect, options);
+                Backend::Postgres { pool, options }
+            }
+            #[cfg(feature = "sqlite")]
+            Target::Sqlite(connect, path) => {
+                let (writer, readers) = sqlite::open(*connect, path.as_deref(), options).await?;
+                Backend::Sqlite { writer, readers, path }
+            }
         };
+        let store = Self { backend, max_payload_bytes: options.max_payload_bytes };
         if options.migrate {
             migrations::run(&store).await?;
         }
         Ok(store)
-    }
-
-    fn open_postgres(connect: PgConnectOptions, options: Options) -> Self {
-        let connect = connect.application_name("tasker").disable_statement_logging();
-        let pool = PgPoolOptions::new()
-            .max_connections(options.pool_size.max(1))
-            .acquire_timeout(PATIENCE)
-            .test_before_acquire(false)
-            .after_connect(|connection, _| {
-                // Who looks at tasks goes by index too, whatever the statistics say.
-                Box::pin(async move { connection.execute(PINNED_PLANS).await.map(drop) })
-            })
-            .before_acquire(|connection, meta| {
-                Box::pin(async move {
-                    // One that was just used lives; asking it each time would double every short call.
-                    if meta.idle_for > Duration::from_secs(1) {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                })
-            })
-            .connect_lazy_with(connect.clone());
-        let max_payload_bytes = options.max_payload_bytes;
-        Self { backend: Backend::Postgres { pool, options: Box::new(connect) }, max_payload_bytes }
-    }
-
-    async fn open_sqlite(
-        connect: SqliteConnectOptions,
-        path: Option<std::path::PathBuf>,
-        options: Options,
-    ) -> Result<Self> {
-        let sync = if options.full_sync { SqliteSynchronous::Full } else { SqliteSynchronous::Normal };
-        let connect = connect
-            .create_if_missing(true)
-            .synchronous(sync)
-            .busy_timeout(PATIENCE)
-            .foreign_keys(false)
-            .disable_statement_logging();
-        let unopened = |source| match &path {
-            Some(path) => location::unopened(path, source),
-            None => Error::Unreachable { source },
-        };
-        let mut writer = connect.connect().await.map_err(unopened)?;
-        if path.is_some() {
-            keep_a_log(&mut writer).await.map_err(unopened)?;
-        }
-        let writer = Arc::new(tokio::sync::Mutex::new(connection::Writer::new(writer)));
-        let readers = path
-            .is_some()
-            .then(|| SqlitePoolOptions::new().max_connections(options.pool_size.clamp(1, 4)))
-            .map(|pool| pool.test_before_acquire(false).connect_lazy_with(connect));
-        let max_payload_bytes = options.max_payload_bytes;
-        Ok(Self { backend: Backend::Sqlite { writer, readers, path }, max_payload_bytes })
     }
 
     /// Refuses what is larger than contexts and results may be.
@@ -172,6 +146,7 @@ impl Store {
     /// A connection to read from.
     pub(crate) async fn reader(&self) -> Result<Connection> {
         match &self.backend {
+            #[cfg(feature = "sqlite")]
             Backend::Sqlite { readers: Some(readers), .. } => {
                 let reader = readers.acquire().await.map_err(|source| Error::Unreachable { source })?;
                 Ok(Connection::new(Link::Reader(reader)))
@@ -183,10 +158,12 @@ impl Store {
     /// A connection to write to.
     pub(crate) async fn writer(&self) -> Result<Connection> {
         let connection = match &self.backend {
+            #[cfg(feature = "postgres")]
             Backend::Postgres { pool, .. } => {
                 let pooled = pool.acquire().await.map_err(|source| Error::Unreachable { source })?;
                 Connection::new(Link::Pooled(pooled))
             }
+            #[cfg(feature = "sqlite")]
             Backend::Sqlite { writer, .. } => Connection::writer(writer.clone().lock_owned().await).await,
         };
         Ok(connection.limited(self.max_payload_bytes))
@@ -200,14 +177,21 @@ impl Store {
     /// Whether the database is PostgreSQL, which several machines may share.
     #[must_use]
     pub fn is_postgres(&self) -> bool {
-        matches!(self.backend, Backend::Postgres { .. })
+        match &self.backend {
+            #[cfg(feature = "postgres")]
+            Backend::Postgres { .. } => true,
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite { .. } => false,
+        }
     }
 
     /// The file of a SQLite database, unless it is in memory.
     #[must_use]
     pub fn path(&self) -> Option<&std::path::Path> {
         match &self.backend {
+            #[cfg(feature = "sqlite")]
             Backend::Sqlite { path, .. } => path.as_deref(),
+            #[cfg(feature = "postgres")]
             Backend::Postgres { .. } => None,
         }
     }
@@ -231,7 +215,9 @@ impl Store {
     /// Closes every connection.
     pub async fn close(&self) {
         match &self.backend {
+            #[cfg(feature = "postgres")]
             Backend::Postgres { pool, .. } => pool.close().await,
+            #[cfg(feature = "sqlite")]
             Backend::Sqlite { readers, .. } => {
                 if let Some(readers) = readers {
                     readers.close().await;
@@ -253,12 +239,6 @@ pub(crate) struct Session {
     kept: Option<Connection>,
 }
 
-/// Plans that hold for every size of every table: lookups by index, joined row by row. Left to its
-/// statistics, PostgreSQL turns claim and record to hash joins over whole tables now and then, and spends a second
-/// on compiling a claim that takes a millisecond.
-const PINNED_PLANS: &str = "set plan_cache_mode = force_generic_plan; set enable_hashjoin = off; \
-                            set enable_mergejoin = off; set enable_seqscan = off; set jit = off";
-
 impl Session {
     /// Does `work` on the connection, which is kept for the next time unless it is to blame for an error.
     ///
@@ -276,39 +256,22 @@ impl Session {
         if let Some(connection) = self.kept.take() {
             return Ok(connection);
         }
-        let Backend::Postgres { options, .. } = &self.store.backend else { return self.store.writer().await };
-        let mut connection = connect(options).await?;
-        connection.execute(PINNED_PLANS).await.map_err(|source| Error::Unreachable { source })?;
-        Ok(Connection::new(Link::Postgres(Box::new(connection))).limited(self.store.max_payload_bytes))
+        match &self.store.backend {
+            #[cfg(feature = "postgres")]
+            Backend::Postgres { options, .. } => {
+                let connection = postgres::session(options).await?;
+                Ok(Connection::new(Link::Postgres(Box::new(connection)))
+                    .limited(self.store.max_payload_bytes))
+            }
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite { .. } => self.store.writer().await,
+        }
     }
 
     /// Keeps a connection that works for the next use. SQLite's writer goes back to the others.
     pub(crate) fn keep(&mut self, connection: Connection) {
         if connection.is_worth_keeping() {
             self.kept = Some(connection);
-        }
-    }
-}
-
-/// A connection beside the pool. It fails at once where the pool would go on trying until its patience ends.
-async fn connect(options: &PgConnectOptions) -> Result<PgConnection> {
-    let connected = match tokio::time::timeout(PATIENCE, options.connect()).await {
-        Ok(connected) => connected,
-        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
-    };
-    connected.map_err(|source| Error::Unreachable { source })
-}
-
-/// Has a SQLite file write ahead to a log, for good. While another process makes this very change to a new
-/// file, SQLite refuses it at once, where it would wait for any other lock.
-async fn keep_a_log(connection: &mut SqliteConnection) -> sqlx::Result<()> {
-    let begun = Instant::now();
-    loop {
-        match connection.execute("pragma journal_mode = wal").await {
-            Err(error) if error::is_busy(&error) && begun.elapsed() < PATIENCE => {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-            done => return done.map(drop),
         }
     }
 }

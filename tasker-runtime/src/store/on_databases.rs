@@ -1,9 +1,6 @@
 //! Every statement is one both databases understand, whatever their tables hold.
 
-use sqlx::{
-    AssertSqlSafe, ConnectOptions, Executor, postgres::PgConnectOptions, sqlite::SqliteConnectOptions,
-};
-use support::{TestDatabase, cluster::Cluster, databases, fresh_on, fresh_sqlite};
+use support::{TestDatabase, databases};
 
 use super::{Options, Statement, Store, sql, values};
 
@@ -12,6 +9,7 @@ async fn open(database: &TestDatabase) -> Store {
 }
 
 /// The statements of a script for SQLite, without those that only begin and end its transaction.
+#[cfg(feature = "sqlite")]
 fn parts(script: &str) -> Vec<&'static str> {
     let is_code = |line: &&str| !line.trim_start().starts_with("--");
     let code = script.lines().filter(is_code).collect::<Vec<_>>().join("\n");
@@ -26,6 +24,7 @@ async fn every_statement_prepares_on_both_databases() {
         let store = open(&database).await;
         let mut connection = store.writer().await.unwrap();
         for statement in sql::ALL {
+            #[cfg(feature = "bench")]
             if std::ptr::eq(*statement, &raw const sql::FLOOR_APPEND) {
                 // Its table is there only while the floor is measured.
                 connection.execute(&sql::FLOOR_CREATE, &[]).await.unwrap();
@@ -35,6 +34,7 @@ async fn every_statement_prepares_on_both_databases() {
                 continue;
             }
             // SQLite prepares only the first statement of a text: each by itself.
+            #[cfg(feature = "sqlite")]
             for part in parts(statement.sqlite()) {
                 let part = Statement::twin(part, part);
                 let error = |error| panic!("{database}: {error}:\n{}", part.sqlite());
@@ -44,6 +44,7 @@ async fn every_statement_prepares_on_both_databases() {
     }
 }
 
+#[cfg(feature = "sqlite")]
 #[test]
 fn scripts_for_sqlite_are_taken_apart_whole() {
     assert_eq!(parts(sql::RECORD.sqlite()).len(), 4);
@@ -70,9 +71,12 @@ async fn ten_processes_may_create_the_tables_at_once() {
     }
 }
 
+#[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn new_file_that_somebody_else_changes_is_waited_for() {
-    let database = fresh_sqlite();
+    use sqlx::{ConnectOptions, Executor, sqlite::SqliteConnectOptions};
+
+    let database = support::fresh_sqlite();
     let options: SqliteConnectOptions = database.url.parse().unwrap();
     let mut other = options.create_if_missing(true).connect().await.unwrap();
     other.execute("create table other (id); begin immediate").await.unwrap();
@@ -121,8 +125,12 @@ async fn tables_of_a_newer_program_are_told_in_a_sentence_and_left_as_they_are()
     }
 }
 
+#[cfg(feature = "postgres")]
 #[tokio::test]
 async fn role_that_may_not_create_a_schema_is_told_so_and_takes_one_that_was_made_for_it() {
+    use sqlx::{AssertSqlSafe, ConnectOptions, Executor, postgres::PgConnectOptions};
+    use support::{cluster::Cluster, fresh_on};
+
     // Of its own, because nobody may withhold a right from the superuser that a given server may be used by.
     let cluster = Cluster::start(false).unwrap();
     let database = fresh_on(cluster.url()).await;

@@ -4,7 +4,7 @@ use serde_json::Value;
 use sqlx::AssertSqlSafe;
 use support::fresh_postgres;
 
-use super::{Connection, Options, PINNED_PLANS, Statement, Store, connection::Link, sql};
+use super::{Connection, Options, Statement, Store, connection::Link, postgres::PINNED_PLANS, sql};
 
 /// A statement, values to plan it for, and the indexes it has to go by.
 struct Case {

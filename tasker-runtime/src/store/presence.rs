@@ -65,7 +65,7 @@ fn place(database: &Path, worker: WorkerId) -> PathBuf {
     database.with_file_name(name)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite"))]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::sync::{

@@ -1,8 +1,8 @@
 //! Many rows as one parameter.
 
+#[cfg(feature = "sqlite")]
 use std::fmt::Write;
 
-use sqlx::{Postgres, postgres::PgArguments};
 use uuid::Uuid;
 
 use crate::model::Json;
@@ -36,6 +36,7 @@ impl Column {
         }
     }
 
+    #[cfg(feature = "sqlite")]
     fn write_json(&self, row: usize, out: &mut String) {
         // Writing to a String cannot fail.
         let _ = match self {
@@ -55,6 +56,7 @@ impl Column {
     }
 }
 
+#[cfg(feature = "sqlite")]
 fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()
 }
@@ -66,30 +68,19 @@ impl Rows {
         Self { columns }
     }
 
+    /// The columns.
+    #[cfg(feature = "postgres")]
+    pub(super) fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
     /// How many rows there are.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn len(&self) -> usize {
         self.columns.first().map_or(0, Column::len)
     }
 
-    pub(super) fn bind_postgres(
-        &self,
-        mut query: sqlx::query::Query<'static, Postgres, PgArguments>,
-    ) -> sqlx::query::Query<'static, Postgres, PgArguments> {
-        for column in &self.columns {
-            query = match column {
-                Column::Int(v) => query.bind(v.clone()),
-                Column::MaybeInt(v) => query.bind(v.clone()),
-                Column::Text(v) => query.bind(v.clone()),
-                Column::MaybeText(v) => query.bind(v.clone()),
-                Column::Json(v) => {
-                    query.bind(v.iter().map(|json| json.as_str().to_owned()).collect::<Vec<_>>())
-                }
-                Column::Uuid(v) => query.bind(v.clone()),
-            };
-        }
-        query
-    }
-
+    #[cfg(feature = "sqlite")]
     pub(super) fn to_json(&self) -> String {
         let mut json = String::with_capacity(self.len() * 96 + 2);
         json.push('[');

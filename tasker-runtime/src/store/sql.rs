@@ -3,12 +3,12 @@
 use super::Statement;
 
 macro_rules! statements {
-    ($($name:ident = $form:ident $file:literal;)+) => {
-        $(pub(crate) static $name: Statement = text!($form $file);)+
+    ($($(#[$when:meta])? $name:ident = $form:ident $file:literal;)+) => {
+        $($(#[$when])? pub(crate) static $name: Statement = text!($form $file);)+
 
         /// Every statement, for the test that prepares them all.
         #[cfg(test)]
-        pub(super) static ALL: &[&Statement] = &[$(&$name),+];
+        pub(super) static ALL: &[&Statement] = &[$($(#[$when])? &$name),+];
     };
 }
 
@@ -96,11 +96,17 @@ statements! {
     LIST_EDGE = shared "list_edge";
     TASK_NUMBER = shared "task_number";
     OFFERS_OF = twin "offers_of";
+    #[cfg(feature = "bench")]
     FLOOR_DROP = shared "floor_drop";
+    #[cfg(feature = "bench")]
     FLOOR_CREATE = twin "floor_create";
+    #[cfg(feature = "bench")]
     FLOOR_APPEND = twin "floor_append";
+    #[cfg(feature = "bench")]
     BENCH_SERVER = twin "bench_server";
+    #[cfg(feature = "bench")]
     BENCH_SETTINGS = twin "bench_settings";
+    #[cfg(feature = "bench")]
     BENCH_COMPLETE = shared "bench_complete";
     OFFER = twin "offer";
     TAKE_OFFERS = twin "take_offers";

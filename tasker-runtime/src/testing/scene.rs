@@ -18,19 +18,19 @@ pub(super) struct Scene {
     /// By the number of the step.
     pub results: Vec<Upstream>,
     /// For a compensation: the result of what it undoes.
-    pub undoes: Option<Json>,
+    pub compensates: Option<Json>,
 }
 
 impl Scene {
     /// The scene that a test describes.
     pub(super) fn of(run: &StepRun) -> Result<Self, StepError> {
         let spec = run.handler.spec();
-        let undone = spec.compensates.as_ref().map(|undone| &*undone.name);
-        let (mut before, mut results, mut undoes) = (Vec::new(), Vec::new(), None);
+        let compensated = spec.compensates.as_ref().map(|compensated| &*compensated.name);
+        let (mut before, mut results, mut compensates) = (Vec::new(), Vec::new(), None);
         for (name, given) in &run.results {
             match given {
-                Upstream::Complete(json) if undone == Some(name.as_str()) => {
-                    undoes = Some(json.clone());
+                Upstream::Complete(json) if compensated == Some(name.as_str()) => {
+                    compensates = Some(json.clone());
                 }
                 _ => {
                     before.push(name.as_str());
@@ -38,12 +38,12 @@ impl Scene {
                 }
             }
         }
-        if let Some(undone) = undone.filter(|_| undoes.is_none()) {
-            return Err(not_given(undone));
+        if let Some(compensated) = compensated.filter(|_| compensates.is_none()) {
+            return Err(not_given(compensated));
         }
         for &need in &spec.needs {
             let Need::Step { name, optional, .. } = need else { continue };
-            if before.contains(&name) || undone == Some(name) {
+            if before.contains(&name) || compensated == Some(name) {
                 continue;
             }
             if !optional {
@@ -57,7 +57,7 @@ impl Scene {
             StepError::permanent("IMPOSSIBLE_STEP", message)
         })?;
         let step = u32::try_from(before.len()).unwrap_or(u32::MAX);
-        Ok(Self { template: Arc::new(template), step, results, undoes })
+        Ok(Self { template: Arc::new(template), step, results, compensates })
     }
 }
 
@@ -71,10 +71,10 @@ fn not_given(name: &str) -> StepError {
 fn template(run: &StepRun, spec: &HandlerSpec, before: &[&str]) -> Result<Template, crate::template::Report> {
     let builder = Template::builder("one_step").namespace(spec.namespace.as_deref().unwrap_or("default"));
     let builder = before.iter().fold(builder, |builder, name| builder.step(calling(name)));
-    let undone = spec.compensates.as_ref();
+    let compensated = spec.compensates.as_ref();
     let own_key = || HandlerKey::new(spec.namespace.as_deref(), run.handler.name());
-    let key = undone.map_or_else(own_key, |undone| undone.key.clone());
-    let own = safe(undone.map_or(run.handler.name(), |undone| &undone.name));
+    let key = compensated.map_or_else(own_key, |compensated| compensated.key.clone());
+    let own = safe(compensated.map_or(run.handler.name(), |compensated| &compensated.name));
     let mut step = Step::new(own.clone()).handler(key.as_str()).after(before.iter().map(|name| safe(name)));
     step.handler.initialization = run.config.clone();
     let after: Vec<Step> = match &spec.role {

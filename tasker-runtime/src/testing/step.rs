@@ -223,7 +223,7 @@ impl StepRun {
     }
 
     async fn call(self) -> Result<Json, StepError> {
-        let Scene { template, step, results, undoes } = Scene::of(&self)?;
+        let Scene { template, step, results, compensates } = Scene::of(&self)?;
         let name = template.step(step).map(|step| step.name.clone()).unwrap_or_default();
         let declared = self.handler.spec().retry.max_attempts.unwrap_or(Retry::default().max_attempts);
         let batch = match &self.cursor {
@@ -248,12 +248,12 @@ impl StepRun {
             max_attempts: declared.max(self.attempt),
             results: Arc::new(AllGiven(results)),
             states: Arc::new(self.states),
-            undoes: undoes.clone(),
+            compensates: compensates.clone(),
             cancel: self.cancel,
             batch,
         });
         let result = self.handler.call(&at_hand).await?;
-        if undoes.is_none() {
+        if compensates.is_none() {
             super::scene::check(self.handler, template, step, &result)?;
         }
         Ok(result)

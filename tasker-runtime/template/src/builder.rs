@@ -48,6 +48,15 @@ impl Template {
 }
 
 /// A template that is being written in code; [`TemplateBuilder::build`] checks it.
+///
+/// ```
+/// use tasker_template::{Step, Template};
+///
+/// let circle = Template::builder("circle")
+///     .step(Step::new("one").after(["two"]))
+///     .step(Step::new("two").after(["one"]));
+/// assert!(circle.build().is_err());
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct TemplateBuilder {

@@ -5,6 +5,15 @@ use std::collections::VecDeque;
 /// The edges of a template, both ways, in flat arrays: memory grows with steps and edges only.
 ///
 /// Steps are numbered from 0 in the order of the template.
+///
+/// ```
+/// use tasker_template::Graph;
+///
+/// let diamond = Graph::new(&[vec![], vec![0], vec![0], vec![1, 2]]).expect("it has no circle");
+/// assert_eq!(diamond.dependents(0), [1, 2]);
+/// assert_eq!((diamond.depth(), diamond.leaves()), (3, vec![3]));
+/// assert!(Graph::new(&[vec![1], vec![0]]).is_err());
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
     dependencies: Edges,

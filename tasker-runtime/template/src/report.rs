@@ -142,6 +142,13 @@ pub struct Mistake {
 /// What a check found out about one template.
 ///
 /// [`fmt::Display`] renders it for people, with carets and without colours; `serde` for programs.
+///
+/// ```
+/// use tasker_template::{Step, Template};
+///
+/// let report = Template::builder("twice").step(Step::new("pay")).step(Step::new("pay")).build().unwrap_err();
+/// assert!(report.to_string().contains("pay"));
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// The name of the file, as it was given to the check.

@@ -82,6 +82,18 @@ pub struct Lifecycle {
 /// [`Template::parse`], [`Template::builder`] or [`Template::from_canonical`].
 ///
 /// Two templates are equal when their content is, whichever way they were made.
+///
+/// ```
+/// use tasker_template::{Step, Template};
+///
+/// let template = Template::builder("checkout")
+///     .step(Step::new("validate"))
+///     .step(Step::new("charge").after(["validate"]))
+///     .build()?;
+/// assert_eq!(template.number_of("charge"), Some(1));
+/// assert_eq!(template.dependencies(1), [0]);
+/// # Ok::<(), tasker_template::Report>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Template {
     pub(crate) content: Content,

@@ -159,7 +159,7 @@ fn command(operation: &Operation, rules: &Rules) -> Command {
     if let Some(index) = operation.instance.filter(|_| rules.steps[operation.step as usize].batch.is_some()) {
         no = StepIndex::instance(operation.step, index);
     }
-    if operation.undo {
+    if operation.compensation {
         no = no.compensation();
     }
     let step = rules.name(no).to_string();

@@ -106,7 +106,7 @@ pub struct Operation {
     /// Of which batch instance, where it is about one.
     pub instance: Option<u32>,
     /// It is about the compensation of the step.
-    pub undo: bool,
+    pub compensation: bool,
 }
 
 /// What operators ask.
@@ -274,7 +274,7 @@ fn commands(rng: &mut Rng, submissions: &[Submission], workflows: &[Workflow]) -
             verb,
             step: rng.u32(0..steps),
             instance: (rng.u32(0..3) == 0).then(|| rng.u32(0..3)),
-            undo: rng.u32(0..4) == 0,
+            compensation: rng.u32(0..4) == 0,
         }
     };
     (0..count).map(operation).collect()

@@ -290,9 +290,9 @@ async fn rollback_whose_handlers_are_in_two_processes_ends() {
         };
         let report = eventually("the rollback to end", over).await;
         assert_eq!(report.state, TaskState::Compensated, "{}: {report:?}", world.database);
-        let undone: Vec<_> =
+        let compensated: Vec<_> =
             world.stage.called().into_iter().filter(|call| call.starts_with("undo")).collect();
-        assert_eq!(undone, ["undo c 1", "undo b 1", "undo b 2", "undo a 1"], "{}", world.database);
+        assert_eq!(compensated, ["undo c 1", "undo b 1", "undo b 2", "undo a 1"], "{}", world.database);
         let of = |name: &str| report.step(name).map(|step| (step.state, step.result.clone()));
         if let Some((state, result)) = of("undo d") {
             // Whoever held the task at the end did not know that nothing compensates it.

@@ -23,7 +23,7 @@ fn workflows() -> impl Strategy<Value = Rules> {
     let step = |index: usize| {
         let earlier = proptest::collection::vec(0..index.max(1), 0..4.min(index + 1));
         (earlier, 0..12u8, 1..5u32, 0..3usize, 0..3u8).prop_map(
-            move |(mut dependencies, kind, parallelism, strategy, undone)| {
+            move |(mut dependencies, kind, parallelism, strategy, compensated)| {
                 if index == 0 {
                     dependencies.clear();
                 }
@@ -36,7 +36,7 @@ fn workflows() -> impl Strategy<Value = Rules> {
                     4 => StepKind::BatchWorker,
                     _ => StepKind::Standard,
                 };
-                (dependencies, kind, parallelism, FailureStrategy::ALL[strategy], undone > 0)
+                (dependencies, kind, parallelism, FailureStrategy::ALL[strategy], compensated > 0)
             },
         )
     };
@@ -71,7 +71,7 @@ fn number(mut steps: Vec<Draft>) -> Rules {
         let below = steps.iter().enumerate().filter(|(_, (dependencies, ..))| dependencies.contains(&of));
         below.map(|(step, _)| number(step)).collect()
     };
-    let rule = |(index, (dependencies, kind, parallelism, strategy, undone)): (usize, &Draft)| Rule {
+    let rule = |(index, (dependencies, kind, parallelism, strategy, compensated)): (usize, &Draft)| Rule {
         name: format!("step{index}").into(),
         kind: *kind,
         dependencies: dependencies.iter().map(|&step| number(step)).collect(),
@@ -83,7 +83,7 @@ fn number(mut steps: Vec<Draft>) -> Rules {
             parallelism: *parallelism,
             strategy: *strategy,
         }),
-        compensation: undone.then(|| Compensation {
+        compensation: compensated.then(|| Compensation {
             elsewhere: false,
             retry: Retry::default(),
             timeout: None,

@@ -179,22 +179,24 @@ pub(crate) fn numbered(rules: &Rules, facts: &Facts, running: &[StepIndex]) -> V
 /// each batch, what was done last first, one at a time.
 pub(crate) fn rollback(rules: &Rules, facts: &Facts) -> Vec<(StepIndex, StepState)> {
     let done = facts.known.iter().filter_map(|(no, known)| match known {
-        Known::Done { at, .. } if no.undoes().is_none() => Some((*at, *no)),
+        Known::Done { at, .. } if no.compensates().is_none() => Some((*at, *no)),
         _ => None,
     });
-    let is_undone = |no: &StepIndex| {
+    let is_compensated = |no: &StepIndex| {
         let rule = &rules.steps[no.step() as usize];
         rule.compensation.is_some() && (rule.batch.is_none() || no.index().is_some())
     };
-    let mut done: Vec<_> = done.filter(|(_, no)| is_undone(no)).collect();
+    let mut done: Vec<_> = done.filter(|(_, no)| is_compensated(no)).collect();
     done.sort_unstable();
     let mut next = Some(StepState::Ready);
-    let undo = |(_, no): &(Timestamp, StepIndex)| {
-        let undo = no.compensation();
-        match facts.state(&undo) {
-            Some(state) if settled(state) => (undo, state),
-            recorded => (undo, next.take().map_or(StepState::Pending, |ready| recorded.unwrap_or(ready))),
+    let compensation = |(_, no): &(Timestamp, StepIndex)| {
+        let compensation = no.compensation();
+        match facts.state(&compensation) {
+            Some(state) if settled(state) => (compensation, state),
+            recorded => {
+                (compensation, next.take().map_or(StepState::Pending, |ready| recorded.unwrap_or(ready)))
+            }
         }
     };
-    done.iter().rev().map(undo).collect()
+    done.iter().rev().map(compensation).collect()
 }

@@ -28,7 +28,7 @@ pub(crate) fn result(
     let rule = &rules.steps[no.step() as usize];
     let done = |result, routes, batches| (result, Known::Done { routes, batches, by_hand, at });
     match rule.kind {
-        _ if no.undoes().is_some() => done(json!("undone"), Vec::new(), 0),
+        _ if no.compensates().is_some() => done(json!("undone"), Vec::new(), 0),
         StepKind::Decision => {
             let route = |&&to: &&u32| rules.steps[to as usize].kind != StepKind::DeferredConvergence;
             let routes: Vec<u32> = rule.dependents.iter().filter(route).copied().collect();
@@ -92,13 +92,13 @@ pub(crate) struct Stand {
     /// Nothing runs or may run any more, and not all is settled.
     failed: bool,
     /// What is undone; empty while nothing is.
-    undos: Vec<(StepIndex, StepState)>,
+    compensations: Vec<(StepIndex, StepState)>,
     verdict: Verdict,
 }
 
 impl Stand {
     fn state(&self, no: StepIndex) -> StepState {
-        self.steps.iter().chain(&self.undos).find(|(other, _)| *other == no).unwrap().1
+        self.steps.iter().chain(&self.compensations).find(|(other, _)| *other == no).unwrap().1
     }
 }
 
@@ -128,12 +128,12 @@ impl Run {
         let all = steps.iter().all(|(no, state)| settled(*state) || no.index().is_some());
         let failed = !open && !all;
         let rolled_back = failed && self.rules.on_failure == OnFailure::Compensate;
-        let undos = if rolled_back { rollback(&self.rules, &self.facts) } else { Vec::new() };
-        let next = undos.iter().map(|(_, state)| *state).find(|state| !settled(*state));
+        let compensations = if rolled_back { rollback(&self.rules, &self.facts) } else { Vec::new() };
+        let next = compensations.iter().map(|(_, state)| *state).find(|state| !settled(*state));
         let verdict = match (rolled_back, next) {
             (true, None) => Verdict::Compensated,
             (true, Some(StepState::Error)) => Verdict::Failed,
-            (true, _) => until(&undos).map_or(Verdict::Working, Verdict::Waiting),
+            (true, _) => until(&compensations).map_or(Verdict::Working, Verdict::Waiting),
             (false, _) if has(StepState::Ready) => Verdict::Working,
             (false, _) if open => until(&steps).map_or(Verdict::Working, Verdict::Waiting),
             (false, _) => {
@@ -144,7 +144,7 @@ impl Run {
                 }
             }
         };
-        Stand { steps, failed: rolled_back, undos, verdict }
+        Stand { steps, failed: rolled_back, compensations, verdict }
     }
 
     /// The fold says what the definition says.
@@ -152,13 +152,16 @@ impl Run {
         let stand = self.stand();
         let steps: Vec<StepState> = stand.steps.iter().map(|(_, state)| *state).collect();
         prop_assert_eq!(folded(self.progress.slots()), steps);
-        let undos: Vec<StepState> = stand.undos.iter().map(|(_, state)| *state).collect();
-        prop_assert_eq!(folded(self.progress.undos()), undos);
+        let compensations: Vec<StepState> = stand.compensations.iter().map(|(_, state)| *state).collect();
+        prop_assert_eq!(folded(self.progress.compensations()), compensations);
         let numbers = |of: &[(StepIndex, StepState)]| of.iter().map(|(no, _)| *no).collect::<Vec<_>>();
-        prop_assert_eq!(self.progress.undos().map(|(no, _)| no).collect::<Vec<_>>(), numbers(&stand.undos));
+        prop_assert_eq!(
+            self.progress.compensations().map(|(no, _)| no).collect::<Vec<_>>(),
+            numbers(&stand.compensations)
+        );
         for (step, rule) in (0u32..).zip(&self.rules.steps) {
             let of_worker =
-                |no: &&StepIndex| no.step() == step && no.index().is_some() && no.undoes().is_none();
+                |no: &&StepIndex| no.step() == step && no.index().is_some() && no.compensates().is_none();
             let most = rule.batch.as_ref().map_or(0, |batch| batch.parallelism as usize);
             prop_assert!(self.running.iter().filter(of_worker).count() <= most, "batches at once");
         }
@@ -188,7 +191,8 @@ impl Run {
 
     /// An operator asks something of a step, whatever its state.
     pub(crate) fn operate(&mut self, stand: &Stand, dice: u16) -> Result<(), TestCaseError> {
-        let all: Vec<(StepIndex, StepState)> = stand.steps.iter().chain(&stand.undos).copied().collect();
+        let all: Vec<(StepIndex, StepState)> =
+            stand.steps.iter().chain(&stand.compensations).copied().collect();
         let stuck = |state| matches!(state, StepState::Error | StepState::WaitingForRetry);
         let mut some: Vec<_> = all.iter().filter(|(_, state)| stuck(*state)).copied().collect();
         if some.is_empty() || dice.is_multiple_of(8) {
@@ -208,7 +212,7 @@ impl Run {
             _ => (Command::Skip { step }, false),
         };
         let rule = &self.rules.steps[no.step() as usize];
-        let instance = rule.batch.as_ref().filter(|_| no.index().is_some() && no.undoes().is_none());
+        let instance = rule.batch.as_ref().filter(|_| no.index().is_some() && no.compensates().is_none());
         // An instance can be changed until the steps after its batch may have run.
         let open = instance.is_none_or(|batch| match stand.state(StepIndex::of(no.step())) {
             StepState::Complete => {
@@ -216,7 +220,7 @@ impl Run {
             }
             state => !settled(state),
         });
-        let worker = rule.batch.is_some() && no.index().is_none() && no.undoes().is_none();
+        let worker = rule.batch.is_some() && no.index().is_none() && no.compensates().is_none();
         let failed: Vec<StepIndex> = match worker && retry {
             true => {
                 let of_worker = |other: &StepIndex| other.step() == no.step() && other.index().is_some();
@@ -226,7 +230,7 @@ impl Run {
             false => vec![no],
         };
         let fits = if retry { state == StepState::Error } else { stuck(state) };
-        let wanted = open && fits && (no.undoes().is_some() || !stand.failed);
+        let wanted = open && fits && (no.compensates().is_some() || !stand.failed);
         let facts = command.facts(&self.progress);
         // A worker is retried as soon as one of its batches has failed, if they are still open.
         if worker && retry && !fits {

@@ -19,8 +19,8 @@ impl Progress {
             names.push(format!("and {} more", failed.len() - MOST_NAMED));
         }
         let steps = (!names.is_empty()).then(|| format!("failed for good: {}", names.join(", ")));
-        let mut undos = self.undos();
-        match undos.find(|(_, slot)| slot.state() == StepState::Error) {
+        let mut compensations = self.compensations();
+        match compensations.find(|(_, slot)| slot.state() == StepState::Error) {
             Some((no, _)) => Some(format!(
                 "the rollback cannot go on: `{}` failed for good{}",
                 name(no),

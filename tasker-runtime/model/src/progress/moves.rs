@@ -128,7 +128,7 @@ impl Life {
     fn result(&mut self, no: StepIndex) -> Json {
         let rule = &self.rules.steps[no.step() as usize];
         let text = match rule.kind {
-            _ if no.undoes().is_some() => "null".to_owned(),
+            _ if no.compensates().is_some() => "null".to_owned(),
             StepKind::Decision => {
                 let route = |to: &&u32| self.rules.steps[**to as usize].kind != StepKind::DeferredConvergence;
                 let routes = rule.dependents.iter().filter(route).filter(|_| self.dice.bool());
@@ -192,8 +192,8 @@ impl Life {
             0 | 5 => {
                 self.read_back();
                 self.held = false;
-                let undone = self.state == TaskState::Compensating;
-                return self.goes_to(if undone { self.state } else { TaskState::Pending });
+                let compensated = self.state == TaskState::Compensating;
+                return self.goes_to(if compensated { self.state } else { TaskState::Pending });
             }
             1 if !self.running.is_empty() => {
                 let no = self.running.swap_remove(which);
@@ -241,7 +241,7 @@ impl Life {
     /// An operator asks something of some step. Whether it had facts.
     fn ask(&mut self) -> Option<Command> {
         let slots: Vec<StepIndex> =
-            self.progress.slots().chain(self.progress.undos()).map(|(no, _)| no).collect();
+            self.progress.slots().chain(self.progress.compensations()).map(|(no, _)| no).collect();
         let no = slots[self.dice.usize(0..slots.len())];
         let step = self.rules.name(no).to_string();
         let command = match self.dice.u8(0..5) {
@@ -293,8 +293,8 @@ impl Life {
             self.now = self.now + Duration::from_micros(10);
             self.held = true;
             self.read_back();
-            let undone = self.state == TaskState::Compensating;
-            self.goes_to(if undone { self.state } else { TaskState::InProgress });
+            let compensated = self.state == TaskState::Compensating;
+            self.goes_to(if compensated { self.state } else { TaskState::InProgress });
         }
     }
 

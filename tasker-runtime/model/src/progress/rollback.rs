@@ -33,7 +33,7 @@ struct Finished {
     at: Timestamp,
     result: Json,
     /// Its compensation, where it has one.
-    undo: Option<Slot>,
+    compensation: Option<Slot>,
 }
 
 impl Slot {
@@ -47,12 +47,12 @@ impl Slot {
 
 impl Rollback {
     fn add(&mut self, no: StepIndex, at: Timestamp, result: &Json, compensated: bool) {
-        let undo = compensated.then(|| Slot::waiting_for(0));
+        let compensation = compensated.then(|| Slot::waiting_for(0));
         self.latest = self.latest.max(at);
         if compensated {
             self.open.insert((at, no));
         }
-        self.finished.insert(no, Finished { at, result: result.clone(), undo });
+        self.finished.insert(no, Finished { at, result: result.clone(), compensation });
     }
 
     /// The step whose compensation runs or is to run.
@@ -63,7 +63,7 @@ impl Rollback {
 
     /// The compensation of the step `of`.
     pub(super) fn slot(&self, of: StepIndex) -> Option<&Slot> {
-        self.finished.get(&of)?.undo.as_ref()
+        self.finished.get(&of)?.compensation.as_ref()
     }
 
     fn verdict(&self) -> Verdict {
@@ -83,7 +83,7 @@ impl Rollback {
         if !from.contains(&slot.state) {
             return None;
         }
-        let slot = self.finished.get_mut(&no)?.undo.as_mut()?;
+        let slot = self.finished.get_mut(&no)?.compensation.as_mut()?;
         if slot.state == StepState::Pending {
             slot.enter(StepState::Ready);
         }
@@ -95,7 +95,7 @@ impl Rollback {
         self.begun = true;
         let Some(finished) = self.finished.get_mut(&of) else { return };
         // What was once begun is to be brought to an end, whatever this process knows about the handler.
-        let slot = finished.undo.get_or_insert_with(|| {
+        let slot = finished.compensation.get_or_insert_with(|| {
             self.open.insert((finished.at, of));
             Slot::waiting_for(0)
         });
@@ -149,7 +149,7 @@ impl Progress {
     /// # Errors
     /// As [`apply`](Self::apply).
     pub fn apply_at(&mut self, no: StepIndex, event: &Event, at: Timestamp) -> Result<(), OutcomeError> {
-        if let Some(of) = no.undoes() {
+        if let Some(of) = no.compensates() {
             if let Some(rollback) = &mut self.rollback {
                 rollback.apply(of, event);
             }
@@ -191,19 +191,20 @@ impl Progress {
     }
 
     /// The compensations of a task that is being undone or has been, in the order they run.
-    pub fn undos(&self) -> impl Iterator<Item = (StepIndex, &Slot)> {
+    pub fn compensations(&self) -> impl Iterator<Item = (StepIndex, &Slot)> {
         let rollback = self.rollback.as_ref().filter(|_| self.rolling_back());
         let finished = rollback.into_iter().flat_map(|rollback| &rollback.finished);
-        let mut undos: Vec<(Timestamp, StepIndex, &Slot)> =
-            finished.filter_map(|(no, finished)| Some((finished.at, *no, finished.undo.as_ref()?))).collect();
-        undos.sort_unstable_by_key(|(at, no, _)| std::cmp::Reverse((*at, *no)));
-        undos.into_iter().map(|(_, no, slot)| (no.compensation(), slot))
+        let mut compensations: Vec<(Timestamp, StepIndex, &Slot)> = finished
+            .filter_map(|(no, finished)| Some((finished.at, *no, finished.compensation.as_ref()?)))
+            .collect();
+        compensations.sort_unstable_by_key(|(at, no, _)| std::cmp::Reverse((*at, *no)));
+        compensations.into_iter().map(|(_, no, slot)| (no.compensation(), slot))
     }
 
     /// For a compensation: the result of the step that it undoes.
     #[must_use]
-    pub fn undone(&self, no: StepIndex) -> Option<&Json> {
-        self.rollback.as_ref()?.finished.get(&no.undoes()?).map(|finished| &finished.result)
+    pub fn compensated(&self, no: StepIndex) -> Option<&Json> {
+        self.rollback.as_ref()?.finished.get(&no.compensates()?).map(|finished| &finished.result)
     }
 
     /// What can be done with the task now.
@@ -239,21 +240,21 @@ impl Progress {
     }
 
     /// The compensation that is next, where none runs. It counts as running from now on.
-    pub(super) fn take_undo(&mut self) -> Vec<StepIndex> {
+    pub(super) fn take_compensations(&mut self) -> Vec<StepIndex> {
         let rollback = self.rollback.as_mut();
         let ready = &[StepState::Pending, StepState::Ready];
         rollback.and_then(|rollback| rollback.advance(ready, StepState::InProgress)).into_iter().collect()
     }
 
     /// Takes back a compensation that was taken to run and did not.
-    pub(super) fn put_back_undo(&mut self) {
+    pub(super) fn put_back_compensations(&mut self) {
         if let Some(rollback) = &mut self.rollback {
             rollback.advance(&[StepState::InProgress], StepState::Ready);
         }
     }
 
     /// Releases the compensation whose retry time has come.
-    pub(super) fn wake_undo(&mut self, now: Timestamp) {
+    pub(super) fn wake_compensations(&mut self, now: Timestamp) {
         if let Some(rollback) = &mut self.rollback
             && rollback.current().and_then(|(_, slot)| slot.retry_at()).is_some_and(|at| at <= now)
         {

@@ -25,8 +25,9 @@ mod routes;
 #[allow(clippy::unwrap_used)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use rustc_hash::FxHashMap;
 use uuid::Uuid;
 
 pub use active_task::{ActiveTask, Wanted};
@@ -52,8 +53,8 @@ const POSTPONED_BY: std::time::Duration = std::time::Duration::from_millis(50);
 /// The tasks of one loop. `B` is what the driver keeps of each task beside what is known here.
 #[derive(Debug)]
 pub struct TaskLoop<B> {
-    /// In order, so that the same messages always lead to the same.
-    tasks: BTreeMap<TaskNo, ActiveTask<B>>,
+    /// Without a seed of its own, so that the same messages always lead to the same.
+    tasks: FxHashMap<TaskNo, ActiveTask<B>>,
     /// When the next retry of a task is due, for those that have one.
     due: BTreeSet<(Timestamp, TaskNo)>,
     /// Tasks that changed since the last round.
@@ -84,7 +85,7 @@ pub struct TaskLoop<B> {
 impl<B> Default for TaskLoop<B> {
     fn default() -> Self {
         Self {
-            tasks: BTreeMap::new(),
+            tasks: FxHashMap::default(),
             due: BTreeSet::new(),
             touched: Vec::new(),
             batch: Batch::default(),

@@ -78,7 +78,7 @@ pub struct Call {
     /// How many attempts the step has at most, those before an operator reopened it included.
     pub max_attempts: u32,
     /// For a compensation: the result of the step that it undoes.
-    pub undoes: Option<Json>,
+    pub compensates: Option<Json>,
 }
 
 impl Call {
@@ -91,7 +91,7 @@ impl Call {
         Self {
             attempt,
             max_attempts: (number - 1).saturating_sub(spent).saturating_add(allowed),
-            undoes: progress.undone(step).cloned(),
+            compensates: progress.compensated(step).cloned(),
         }
     }
 }

@@ -37,6 +37,6 @@ impl Routes {
     #[must_use]
     pub fn run_here(&self, step: StepIndex) -> bool {
         let route = self.of(step);
-        if step.undoes().is_some() { route.compensates_here } else { route.runs_here }
+        if step.compensates().is_some() { route.compensates_here } else { route.runs_here }
     }
 }

@@ -20,17 +20,21 @@ pub(super) fn draw(picture: &Picture) -> String {
         text.push_str(&format!("    s{} {arrow} s{}\n", edge.numbers.0, edge.numbers.1));
     }
     let mut before = None;
-    for (place, undo) in picture.compensations.iter().enumerate() {
-        let label = undo.handler.as_deref().filter(|_| undo.state.is_none()).unwrap_or(&undo.name);
-        let state = undo.state.map(|state| format!("<br/>{state}")).unwrap_or_default();
+    for (place, compensation) in picture.compensations.iter().enumerate() {
+        let label = compensation
+            .handler
+            .as_deref()
+            .filter(|_| compensation.state.is_none())
+            .unwrap_or(&compensation.name);
+        let state = compensation.state.map(|state| format!("<br/>{state}")).unwrap_or_default();
         text.push_str(&format!("    u{place}([\"{label}{state}\"])\n"));
-        if let Some(state) = undo.state {
+        if let Some(state) = compensation.state {
             classes.entry(state.as_str()).or_default().push(format!("u{place}"));
             if let Some(before) = before.replace(place) {
                 text.push_str(&format!("    u{before} --> u{place}\n"));
             }
         }
-        if let Some(number) = picture.nodes.iter().position(|node| node.name == undo.node) {
+        if let Some(number) = picture.nodes.iter().position(|node| node.name == compensation.node) {
             text.push_str(&format!("    s{number} -.-> u{place}\n"));
         }
     }

@@ -22,7 +22,7 @@ pub(super) struct Picture {
     state: Option<TaskState>,
     pub nodes: Vec<Node>,
     pub edges: Vec<Edge>,
-    pub compensations: Vec<Undo>,
+    pub compensations: Vec<Compensation>,
 }
 
 /// A step.
@@ -52,7 +52,7 @@ pub(super) struct Edge {
 
 /// What undoes a step.
 #[derive(Debug, Serialize)]
-pub(super) struct Undo {
+pub(super) struct Compensation {
     /// As reports call it.
     pub name: String,
     pub step: String,
@@ -99,13 +99,13 @@ impl Picture {
             state: report.map(|report| report.state),
             nodes: template.steps().iter().map(node).collect(),
             edges: pairs.map(edge).collect(),
-            compensations: undos(template, report, registry),
+            compensations: compensations(template, report, registry),
         }
     }
 
     /// What undoes this step.
-    pub(super) fn undo_of(&self, step: &str) -> Option<&Undo> {
-        self.compensations.iter().find(|undo| undo.step == step)
+    pub(super) fn compensation_of(&self, step: &str) -> Option<&Compensation> {
+        self.compensations.iter().find(|compensation| compensation.step == step)
     }
 }
 
@@ -121,30 +121,36 @@ fn is_route(decision: &StepReport, to: &StepReport) -> bool {
 }
 
 /// Of a task that is rolled back, what it undoes, in that order; otherwise what would undo which step.
-fn undos(template: &Template, report: Option<&TaskReport>, registry: &Registry) -> Vec<Undo> {
+fn compensations(template: &Template, report: Option<&TaskReport>, registry: &Registry) -> Vec<Compensation> {
     let handler = |step: &str| {
         let step = template.step(template.number_of(step)?)?;
         let handler = registry.find(template.namespace(), &step.handler.callable).ok()?;
-        registry.compensator_of(handler).map(|undo| undo.handler().name().to_owned())
+        registry.compensator_of(handler).map(|compensation| compensation.handler().name().to_owned())
     };
     if let Some(report) = report.filter(|report| !report.compensations.is_empty()) {
-        let undo = |undo: &StepReport| {
-            let step = undo.name.strip_prefix("undo ").unwrap_or(&undo.name).to_owned();
+        let compensation = |compensation: &StepReport| {
+            let step = compensation.name.strip_prefix("undo ").unwrap_or(&compensation.name).to_owned();
             let worker = report.step(&step).and_then(|step| step.batch_of.clone());
             let node = worker.unwrap_or_else(|| step.clone());
-            Undo { handler: handler(&node), name: undo.name.clone(), step, node, state: Some(undo.state) }
+            Compensation {
+                handler: handler(&node),
+                name: compensation.name.clone(),
+                step,
+                node,
+                state: Some(compensation.state),
+            }
         };
-        return report.compensations.iter().map(undo).collect();
+        return report.compensations.iter().map(compensation).collect();
     }
     if template.on_failure() != OnFailure::Compensate {
         return Vec::new();
     }
-    let undo = |step: &crate::template::Step| {
+    let compensation = |step: &crate::template::Step| {
         let handler = handler(&step.name)?;
         let (step, node) = (step.name.to_string(), step.name.to_string());
-        Some(Undo { name: format!("undo {step}"), step, node, handler: Some(handler), state: None })
+        Some(Compensation { name: format!("undo {step}"), step, node, handler: Some(handler), state: None })
     };
-    template.steps().iter().filter_map(undo).collect()
+    template.steps().iter().filter_map(compensation).collect()
 }
 
 #[cfg(test)]
@@ -232,13 +238,13 @@ mod tests {
             step("picture_send", StepState::Error, Value::Null, None),
             step("picture_send_001", StepState::Complete, json!(0), Some("picture_send")),
         ];
-        let undo = step("undo picture_send_001", StepState::Complete, Value::Null, None);
+        let compensation = step("undo picture_send_001", StepState::Complete, Value::Null, None);
         let registry = Registry::of(crate::handlers![cut, send, call_back]);
-        let picture = Picture::new(&template, Some(&report(steps, vec![undo])), &registry);
+        let picture = Picture::new(&template, Some(&report(steps, vec![compensation])), &registry);
         let drawn = serde_json::to_value(&picture).unwrap();
-        let undo = &drawn["compensations"][0];
+        let compensation = &drawn["compensations"][0];
         assert_eq!(
-            (&undo["step"], &undo["handler"]),
+            (&compensation["step"], &compensation["handler"]),
             (&json!("picture_send_001"), &json!("picture_call_back"))
         );
         let flowchart = super::super::mermaid::draw(&picture);

@@ -26,8 +26,11 @@ fn note(template: &Template, step: u32, report: Option<&TaskReport>, picture: &P
             format!("{kind}  {}{batches}{routes}", output::step_state(step.state))
         }
         None => {
-            let undo = picture.undo_of(&found.name).and_then(|undo| undo.handler.as_deref());
-            kind + &undo.map(|handler| format!("  undone by {}", printable(handler))).unwrap_or_default()
+            let compensation =
+                picture.compensation_of(&found.name).and_then(|compensation| compensation.handler.as_deref());
+            kind + &compensation
+                .map(|handler| format!("  undone by {}", printable(handler)))
+                .unwrap_or_default()
         }
     }
 }
@@ -46,9 +49,13 @@ fn routes(result: &serde_json::Value) -> String {
 /// What is undone, in the order it is.
 fn rollback(report: &TaskReport) -> String {
     let mut text = String::new();
-    for (place, undo) in report.compensations.iter().enumerate() {
+    for (place, compensation) in report.compensations.iter().enumerate() {
         let branch = if place + 1 == report.compensations.len() { "└─ " } else { "├─ " };
-        text.push_str(&format!("\n{branch}{}  {}", printable(&undo.name), output::step_state(undo.state)));
+        text.push_str(&format!(
+            "\n{branch}{}  {}",
+            printable(&compensation.name),
+            output::step_state(compensation.state)
+        ));
     }
     if text.is_empty() { text } else { format!("\nrolled back, in this order{text}") }
 }

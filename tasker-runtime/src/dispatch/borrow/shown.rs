@@ -102,7 +102,7 @@ fn seen(group: &Group) -> Option<HashSet<StepIndex>> {
         }
         // Its own failed attempts, and what a compensation compensates.
         seen.insert(step);
-        seen.extend(step.undoes());
+        seen.extend(step.compensates());
     }
     Some(seen)
 }

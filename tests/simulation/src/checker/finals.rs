@@ -54,7 +54,8 @@ fn waits_for_handler(world: &World, scenario: &Scenario, task: TaskNo) -> bool {
         !live().any(|process| process.spec.has[rows.run.template][at] && process.spec.serves[queue])
     };
     // Whether anything undoes a step, only those know that have its handler.
-    let unsure = standing.rolling_back && rows.steps.keys().any(|no| no.undoes().is_none() && nobody(no));
+    let unsure =
+        standing.rolling_back && rows.steps.keys().any(|no| no.compensates().is_none() && nobody(no));
     !standing.waits && (unsure || (!standing.ready.is_empty() && standing.ready.iter().all(nobody)))
 }
 

@@ -28,7 +28,7 @@ pub(crate) struct Standing {
     /// Some of them wait for a retry.
     pub(crate) waits: bool,
     /// What is undone, first to last, with where it stands.
-    pub(crate) undone: Vec<(StepIndex, StepState)>,
+    pub(crate) compensated: Vec<(StepIndex, StepState)>,
     pub(crate) rolling_back: bool,
     /// Something was recorded about a compensation.
     pub(crate) begun: bool,
@@ -66,12 +66,12 @@ impl Standing {
             }
         }
         let begun = rows.steps.keys().chain(rows.attempts.keys().map(|(step, _)| step));
-        let begun = begun.into_iter().any(|step| step.undoes().is_some());
+        let begun = begun.into_iter().any(|step| step.compensates().is_some());
         let stands = ready.is_empty() && !waits && steps.iter().any(|state| !is_settled(*state));
         let rolling_back = rules.on_failure == OnFailure::Compensate && (begun || stands);
-        let undone = if rolling_back { facts.undone(rules) } else { Vec::new() };
+        let compensated = if rolling_back { facts.compensated(rules) } else { Vec::new() };
         if rolling_back {
-            let current = undone.iter().find(|(_, state)| !is_settled(*state));
+            let current = compensated.iter().find(|(_, state)| !is_settled(*state));
             waits = current.is_some_and(|(_, state)| *state == StepState::WaitingForRetry);
             ready = current
                 .filter(|(_, state)| *state == StepState::Ready)
@@ -79,7 +79,7 @@ impl Standing {
                 .into_iter()
                 .collect();
         }
-        Self { steps, ready, waits, undone, rolling_back, begun, on_failure: rules.on_failure }
+        Self { steps, ready, waits, compensated, rolling_back, begun, on_failure: rules.on_failure }
     }
 
     /// The state of a task that stands here and of which no step can run, if none can.
@@ -88,7 +88,7 @@ impl Standing {
             return None;
         }
         Some(match self.on_failure {
-            _ if self.rolling_back && self.undone.iter().all(|(_, state)| is_settled(*state)) => {
+            _ if self.rolling_back && self.compensated.iter().all(|(_, state)| is_settled(*state)) => {
                 TaskState::Compensated
             }
             _ if self.rolling_back => TaskState::BlockedByFailures,
@@ -206,16 +206,16 @@ impl Facts {
 
     /// All that has a result and a compensation, of workers each batch, what was done last first, one at a
     /// time.
-    fn undone(&self, rules: &Rules) -> Vec<(StepIndex, StepState)> {
+    fn compensated(&self, rules: &Rules) -> Vec<(StepIndex, StepState)> {
         let done = self.known.iter().filter_map(|(no, known)| match known {
-            Known::Done { at, .. } if no.undoes().is_none() => Some((*at, *no)),
+            Known::Done { at, .. } if no.compensates().is_none() => Some((*at, *no)),
             _ => None,
         });
-        let is_undone = |no: &StepIndex| {
+        let is_compensated = |no: &StepIndex| {
             let rule = &rules.steps[no.step() as usize];
             rule.compensation.is_some() && (rule.batch.is_none() || no.index().is_some())
         };
-        let mut done: Vec<_> = done.filter(|(_, no)| is_undone(no)).collect();
+        let mut done: Vec<_> = done.filter(|(_, no)| is_compensated(no)).collect();
         done.sort_unstable();
         let state = |no: StepIndex| (no, self.state(no).unwrap_or(StepState::Ready));
         done.iter().rev().map(|(_, no)| state(no.compensation())).collect()

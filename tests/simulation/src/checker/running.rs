@@ -108,9 +108,9 @@ fn check(process: &Rc<Process>, db: &Db, run: &Run) {
         return;
     }
     let standing = Standing::of(&rules, rows);
-    match step.undoes() {
+    match step.compensates() {
         None => check_step(process, &rules, &standing, &others, run),
-        Some(_) => check_undo(process, &rules, &standing, &others, run),
+        Some(_) => check_compensation(process, &rules, &standing, &others, run),
     }
 }
 
@@ -139,14 +139,14 @@ fn check_step(
         format!("{:?} runs although it is on a path that is not taken", run.attempt)
     });
     // An instance that was called before its batch failed may come to its turn only now.
-    let undone = standing.begun || others.iter().any(|other| other.attempt.step.undoes().is_some());
-    promise(process, Promise::RollbackOrder, !undone, || {
+    let compensated = standing.begun || others.iter().any(|other| other.attempt.step.compensates().is_some());
+    promise(process, Promise::RollbackOrder, !compensated, || {
         format!("{:?} runs although the task is being rolled back", run.attempt)
     });
     if let Some(batch) = &rule.batch {
         let of_batch = |other: &&Run| {
             let no: StepIndex = other.attempt.step;
-            no.step() == step.step() && no.undoes().is_none()
+            no.step() == step.step() && no.compensates().is_none()
         };
         let at_once = others.iter().filter(of_batch).count() + 1;
         promise(process, Promise::Parallelism, at_once <= batch.parallelism as usize, || {
@@ -155,7 +155,7 @@ fn check_step(
     }
 }
 
-fn check_undo(
+fn check_compensation(
     process: &Process,
     rules: &tasker_model::Rules,
     standing: &Standing,
@@ -169,14 +169,14 @@ fn check_undo(
     promise(process, Promise::RollbackOrder, standing.rolling_back, || {
         format!("{:?} runs although steps can run", run.attempt)
     });
-    let before = standing.undone.iter().take_while(|(no, _)| *no != step);
+    let before = standing.compensated.iter().take_while(|(no, _)| *no != step);
     let open = before.clone().find(|(_, state)| !is_settled(*state));
-    let known = standing.undone.iter().any(|(no, _)| *no == step);
+    let known = standing.compensated.iter().any(|(no, _)| *no == step);
     promise(process, Promise::RollbackOrder, !known || open.is_none(), || {
         format!("{:?} runs before {open:?}, which finished after it", run.attempt)
     });
     // Whatever the clocks say: what used a step is undone before it.
-    let users = standing.undone.iter().filter(|(no, _)| {
+    let users = standing.compensated.iter().filter(|(no, _)| {
         let user = &rules.steps[no.step() as usize];
         user.dependencies.contains(&step.step())
     });

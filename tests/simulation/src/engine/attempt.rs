@@ -42,7 +42,7 @@ pub(super) fn spawn(process: &Rc<Process>, body: &Body, call: Call) {
     let (me, cancel, stop) = (process.clone(), body.cancel.clone(), body.stop.clone());
     process.world.spawn(&process.life, async move {
         let attempt = call.attempt;
-        let lendable = attempt.step.undoes().is_none();
+        let lendable = attempt.step.compensates().is_none();
         let Some(_permit) = turn(&me, lendable).await else {
             return me.tell(attempt.task(), Message::Overflow(attempt));
         };
@@ -134,7 +134,7 @@ fn script(me: &Process, attempt: Attempt, execution: u64) -> (Micros, Does) {
     let temper = &me.world.temper;
     let deadly = me.world.watch.borrow().deadly(attempt.task()) == Some(attempt.step.step());
     let takes = if rng.u32(0..4) == 0 { rng.i64(0..400) } else { rng.i64(0..30) } * MS;
-    if deadly && attempt.step.undoes().is_none() && me.world.rough.get() {
+    if deadly && attempt.step.compensates().is_none() && me.world.rough.get() {
         return (takes, Does::Kill);
     }
     let mut chance = |of_thousand: u32| rng.u32(0..1000) < of_thousand;
@@ -163,7 +163,7 @@ fn result(me: &Process, attempt: Attempt, execution: u64, nonsense: bool, rng: &
     let steps = &me.scenario.workflows[template].steps;
     let number = attempt.step.step();
     match steps[number as usize].kind {
-        _ if attempt.step.undoes().is_some() => format!("{{\"undone\":{execution}}}"),
+        _ if attempt.step.compensates().is_some() => format!("{{\"undone\":{execution}}}"),
         StepKind::Decision => {
             let below = steps.iter().enumerate().filter(|(_, step)| {
                 step.needs.contains(&number) && step.kind != StepKind::DeferredConvergence

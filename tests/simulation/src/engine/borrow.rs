@@ -144,7 +144,7 @@ impl Borrow {
         let (cancel, stop) = (Signal::for_good(), Signal::for_good());
         self.loans += 1;
         let loan = self.loans;
-        let unneeded = attempt.step.undoes().is_some() && {
+        let unneeded = attempt.step.compensates().is_some() && {
             let at = attempt.step.step() as usize;
             !me.scenario.workflows[taken.template].steps[at].compensated
         };

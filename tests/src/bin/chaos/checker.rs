@@ -163,7 +163,7 @@ impl<'a> Checker<'a> {
             let of_node = self.executions(task, node);
             if node.fate == Fate::Out && !of_node.is_empty() || node.fate != Fate::Done && recorded.is_some()
             {
-                let rule = if node.undoes.is_some() { Rule::Undo } else { Rule::Route };
+                let rule = if node.compensates.is_some() { Rule::Compensation } else { Rule::Route };
                 let what = format!("step {} of task {} ran or has a result", node.name, task.uuid);
                 self.broken(rule, format!("{what}, and must not"));
             }
@@ -183,7 +183,7 @@ impl<'a> Checker<'a> {
                 self.checkpoints((number, node.code), task, &of_node, counted_of(course, node, &counted));
             }
         }
-        self.undone(number, task, course, &counted);
+        self.compensated(number, task, course, &counted);
     }
 
     /// The execution whose value was recorded.

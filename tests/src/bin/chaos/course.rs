@@ -43,7 +43,7 @@ pub(crate) struct Node {
     pub(crate) sees: Sees,
     pub(crate) fate: Fate,
     /// For a compensation: what it undoes.
-    pub(crate) undoes: Option<usize>,
+    pub(crate) compensates: Option<usize>,
 }
 
 /// The course of a task.
@@ -74,18 +74,18 @@ impl Course {
         if failed {
             course.state = COMPENSATED;
         }
-        for shape in workflow.steps.iter().filter(|shape| shape.undone) {
+        for shape in workflow.steps.iter().filter(|shape| shape.compensated) {
             let Some(of) = course.find(shape.name) else { continue };
             let Node { code, fate, .. } = course.nodes[of];
-            let undo = Node {
+            let compensation = Node {
                 code: code | 1 << 30,
                 name: format!("undo:{}", shape.name),
                 kind: StepKind::Standard,
                 sees: Sees::Results(vec![Some(of)]),
                 fate: if failed && fate == Fate::Done { Fate::Done } else { Fate::Out },
-                undoes: Some(of),
+                compensates: Some(of),
             };
-            course.nodes.push(undo);
+            course.nodes.push(compensation);
         }
         course
     }
@@ -113,7 +113,7 @@ impl Course {
         };
         let sees = if shape.after.is_empty() { Sees::Number } else { Sees::Results(sees) };
         let name = shape.name.to_owned();
-        self.nodes.push(Node { code: place, name, kind: shape.kind, sees, fate, undoes: None });
+        self.nodes.push(Node { code: place, name, kind: shape.kind, sees, fate, compensates: None });
     }
 
     /// What `shape` sees of the step `from`, on which it depends: all batches of a worker, and nothing where
@@ -134,14 +134,14 @@ impl Course {
     /// A worker, which has no result itself, and its batches.
     fn batches(&mut self, task: Uuid, place: i64, shape: &Shape) {
         let analyzer = shape.after.first().and_then(|name| self.find(name)).unwrap_or_default();
-        let (kind, undoes) = (shape.kind, None);
+        let (kind, compensates) = (shape.kind, None);
         let worker = Node {
             code: place,
             name: shape.name.to_owned(),
             kind,
             sees: Sees::Number,
             fate: Fate::Out,
-            undoes,
+            compensates,
         };
         self.nodes.push(worker);
         for index in 0..batches(task) {
@@ -149,7 +149,7 @@ impl Course {
             let code = place | number.cast_signed() << 14;
             let name = format!("{}_{number:03}", shape.name);
             let sees = Sees::Slice { analyzer, index };
-            self.nodes.push(Node { code, name, kind, sees, fate: Fate::Done, undoes });
+            self.nodes.push(Node { code, name, kind, sees, fate: Fate::Done, compensates });
         }
     }
 }
@@ -204,9 +204,9 @@ mod tests {
     fn what_was_done_before_a_failure_is_undone() {
         let (course, runs) = course("rollback", |task| Policy::of(task, "order_notify").doomed);
         assert_eq!(course.state, COMPENSATED);
-        let undone = ["undo:order_reserve", "undo:order_charge"];
+        let compensated = ["undo:order_reserve", "undo:order_charge"];
         let done = ["order_reserve", "order_charge", "order_notify", "order_pack"];
-        assert_eq!(runs, [&done[..], &undone].concat());
+        assert_eq!(runs, [&done[..], &compensated].concat());
         let calm = |task| !["order_notify", "order_ship"].iter().any(|step| Policy::of(task, step).doomed);
         let (course, runs) = self::course("rollback", calm);
         assert_eq!((course.state, runs.len()), (COMPLETE, 6));

@@ -21,7 +21,7 @@ pub(crate) enum Database {
 }
 
 /// What tasks that are being rolled back are counted under.
-pub(crate) const UNDOING: &str = "undoing";
+pub(crate) const COMPENSATING: &str = "undoing";
 
 /// How long a look may take; the server may be down.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -90,7 +90,7 @@ impl Database {
         for row in self.rows(&sql).await? {
             let text = |column: usize| row[column].as_deref().unwrap_or_default();
             in_hand.insert(text(0).to_owned(), text(1).parse()?);
-            *in_hand.entry(UNDOING.to_owned()).or_default() += text(2).parse::<u64>()?;
+            *in_hand.entry(COMPENSATING.to_owned()).or_default() += text(2).parse::<u64>()?;
         }
         Ok(in_hand)
     }

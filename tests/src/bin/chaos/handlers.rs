@@ -185,11 +185,11 @@ async fn batch_end(
 
 /// What undoes the steps of an order.
 macro_rules! compensations {
-    ($($undo:ident($step:ident);)+) => {
+    ($($compensation:ident($step:ident);)+) => {
         $(
             #[step_handler(retry(max_attempts = 4, base = "30ms", max = "200ms"))]
             #[compensates($step)]
-            async fn $undo(
+            async fn $compensation(
                 step: &TaskSequenceStep,
                 ledger: State<Ledger>,
                 #[depends_on($step)] made: u64,

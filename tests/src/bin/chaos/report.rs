@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use super::{
     Plan,
-    database::UNDOING,
+    database::COMPENSATING,
     faults::Counts,
     verdict::{Rule, Verdict},
     workflows::WORKFLOWS,
@@ -89,7 +89,7 @@ impl Report {
 
 /// The kinds of work that faults must hit: every workflow, and rollbacks that are under way.
 fn kinds() -> impl Iterator<Item = &'static str> {
-    WORKFLOWS.iter().map(|workflow| workflow.name).chain([UNDOING])
+    WORKFLOWS.iter().map(|workflow| workflow.name).chain([COMPENSATING])
 }
 
 fn table(cells: &[(&str, String)]) -> String {

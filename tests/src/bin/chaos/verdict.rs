@@ -29,7 +29,7 @@ pub(crate) enum Rule {
     Checkpoint,
     /// Of a task that fails, what was completed is undone and nothing else: one after the other, what was
     /// completed last first, when nothing else runs any more.
-    Undo,
+    Compensation,
 }
 
 /// A promise that was broken, and how.

@@ -27,15 +27,15 @@ pub(crate) struct Shape {
     pub(crate) after: &'static [&'static str],
     pub(crate) kind: StepKind,
     /// Whether there is a handler that undoes it.
-    pub(crate) undone: bool,
+    pub(crate) compensated: bool,
 }
 
 const fn step(name: &'static str, after: &'static [&'static str]) -> Shape {
-    Shape { name, after, kind: StepKind::Standard, undone: false }
+    Shape { name, after, kind: StepKind::Standard, compensated: false }
 }
 
-const fn undone(name: &'static str, after: &'static [&'static str]) -> Shape {
-    Shape { undone: true, ..step(name, after) }
+const fn compensated(name: &'static str, after: &'static [&'static str]) -> Shape {
+    Shape { compensated: true, ..step(name, after) }
 }
 
 const fn decision(name: &'static str, after: &'static [&'static str]) -> Shape {
@@ -125,12 +125,12 @@ pub(crate) static WORKFLOWS: [Workflow; 7] = [
     Workflow {
         name: "rollback",
         steps: &[
-            undone("order_reserve", &[]),
-            undone("order_charge", &["order_reserve"]),
-            undone("order_notify", &["order_reserve"]),
+            compensated("order_reserve", &[]),
+            compensated("order_charge", &["order_reserve"]),
+            compensated("order_notify", &["order_reserve"]),
             step("order_pack", &["order_charge"]),
-            undone("order_ship", &["order_pack", "order_notify"]),
-            undone("order_close", &["order_ship"]),
+            compensated("order_ship", &["order_pack", "order_notify"]),
+            compensated("order_close", &["order_ship"]),
         ],
     },
 ];
@@ -167,7 +167,7 @@ impl Workflow {
             }
             step
         };
-        let on_failure = match self.steps.iter().any(|shape| shape.undone) {
+        let on_failure = match self.steps.iter().any(|shape| shape.compensated) {
             true => OnFailure::Compensate,
             false => OnFailure::Block,
         };

@@ -8,7 +8,7 @@ use super::{Checker, Course, Execution, Fate, Node, Rule, Task};
 impl Checker<'_> {
     /// Compensations start when nothing else runs any more, each after all before it have returned: first
     /// what was recorded last, and nothing before what depends on it.
-    pub(super) fn undone(
+    pub(super) fn compensated(
         &mut self,
         number: i64,
         task: &Task,
@@ -16,13 +16,15 @@ impl Checker<'_> {
         counted: &[Option<&Execution>],
     ) {
         let completed = |node: &Node| {
-            let code = node.undoes.map(|of| course.nodes[of].code)?;
+            let code = node.compensates.map(|of| course.nodes[of].code)?;
             self.state.results.get(&(number, code)).map(|recorded| (recorded.finished_at, code))
         };
-        let undos = course.nodes.iter().enumerate();
-        let undos = undos.filter(|(_, node)| node.undoes.is_some() && node.fate == Fate::Done);
+        let compensations = course.nodes.iter().enumerate();
+        let compensations =
+            compensations.filter(|(_, node)| node.compensates.is_some() && node.fate == Fate::Done);
         // Steps that are to be complete and are not yet, of a task that is not over, have no turn.
-        let mut turns: Vec<(usize, &Node)> = undos.filter(|(_, node)| completed(node).is_some()).collect();
+        let mut turns: Vec<(usize, &Node)> =
+            compensations.filter(|(_, node)| completed(node).is_some()).collect();
         turns.sort_by_key(|(_, node)| Reverse(completed(node)));
         let mut broken = misplaced(task, course, &turns);
         let mut before = self.last_of_steps(task, course, counted);
@@ -36,7 +38,7 @@ impl Checker<'_> {
             before.push((node.name.clone(), returned(counted[at])));
         }
         for what in broken {
-            self.broken(Rule::Undo, format!("{what} (task {})", task.uuid));
+            self.broken(Rule::Compensation, format!("{what} (task {})", task.uuid));
         }
     }
 
@@ -47,7 +49,7 @@ impl Checker<'_> {
         course: &Course,
         counted: &[Option<&Execution>],
     ) -> Vec<(String, Option<i64>)> {
-        let steps = course.nodes.iter().enumerate().filter(|(_, node)| node.undoes.is_none());
+        let steps = course.nodes.iter().enumerate().filter(|(_, node)| node.compensates.is_none());
         let ended = |(at, node): (usize, &Node)| match node.fate {
             Fate::Out => None,
             Fate::Done => Some((node.name.clone(), returned(counted[at]))),
@@ -70,12 +72,17 @@ fn returned(execution: Option<&Execution>) -> Option<i64> {
 /// Those whose turn comes before that of a step which used theirs.
 fn misplaced(task: &Task, course: &Course, turns: &[(usize, &Node)]) -> Vec<String> {
     let Some(workflow) = Workflow::named(&task.workflow) else { return Vec::new() };
-    let undoes = |node: &Node| node.undoes.map_or("", |of| course.nodes[of].name.as_str());
+    let compensates = |node: &Node| node.compensates.map_or("", |of| course.nodes[of].name.as_str());
     let mut broken = Vec::new();
     for (turn, (_, first)) in turns.iter().enumerate() {
-        let user = turns[turn + 1..].iter().find(|(_, later)| workflow.uses(undoes(later), undoes(first)));
+        let user =
+            turns[turn + 1..].iter().find(|(_, later)| workflow.uses(compensates(later), compensates(first)));
         if let Some((_, later)) = user {
-            broken.push(format!("{} was recorded as completed before {}", undoes(later), undoes(first)));
+            broken.push(format!(
+                "{} was recorded as completed before {}",
+                compensates(later),
+                compensates(first)
+            ));
         }
     }
     broken

@@ -57,9 +57,9 @@ impl Story {
             },
         );
         story.state.workers.insert(1, Tenure { pid: 7, started_at: 0, stopped_at: None });
-        let (undos, steps): (Vec<&Node>, Vec<&Node>) =
-            course.nodes.iter().partition(|node| node.undoes.is_some());
-        for node in steps.into_iter().chain(undos.into_iter().rev()) {
+        let (compensations, steps): (Vec<&Node>, Vec<&Node>) =
+            course.nodes.iter().partition(|node| node.compensates.is_some());
+        for node in steps.into_iter().chain(compensations.into_iter().rev()) {
             story.run(task, node);
         }
         story
@@ -163,9 +163,9 @@ fn acknowledged_task_that_is_gone_or_open_is_lost() {
     let mut open = Story::new();
     open.task().state = 1;
     assert_eq!(open.broken(), [Rule::Lost]);
-    let mut undone = Story::new();
-    undone.task().state = COMPENSATED;
-    assert_eq!(undone.broken(), [Rule::State]);
+    let mut compensated = Story::new();
+    compensated.task().state = COMPENSATED;
+    assert_eq!(compensated.broken(), [Rule::State]);
 }
 
 #[test]

@@ -159,15 +159,15 @@ fn compensation_out_of_turn_or_too_early_is_found() {
     let mut turns = rolled_back();
     let first = turns.execution("undo:order_charge").start;
     turns.execution("undo:order_reserve").start = first - 1;
-    assert_eq!(turns.broken(), [Rule::Undo]);
+    assert_eq!(turns.broken(), [Rule::Compensation]);
     let mut early = rolled_back();
     early.execution("undo:order_notify").start = early.execution("order_ship").start;
-    assert_eq!(early.broken(), [Rule::Undo]);
+    assert_eq!(early.broken(), [Rule::Compensation]);
     // Recorded as if the step that came first had been completed last.
     let mut order = rolled_back();
     let code = order.code("order_reserve");
     order.state.results.get_mut(&(1, code)).unwrap().finished_at = 800;
-    assert_eq!(order.broken(), [Rule::Undo]);
+    assert_eq!(order.broken(), [Rule::Compensation]);
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn compensation_that_is_missing_or_of_nothing_is_found() {
         ..nothing.execution("undo:order_charge").clone()
     };
     nothing.ledgers.push(other);
-    assert_eq!(nothing.broken(), [Rule::Undo]);
+    assert_eq!(nothing.broken(), [Rule::Compensation]);
     // Of a task that went well.
     let mut well = Story::of("rollback", |course| course.state == COMPLETE);
     let other = Execution {
@@ -196,7 +196,7 @@ fn compensation_that_is_missing_or_of_nothing_is_found() {
         ..well.execution("order_charge").clone()
     };
     well.ledgers.push(other);
-    assert_eq!(well.broken(), [Rule::Undo]);
+    assert_eq!(well.broken(), [Rule::Compensation]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a workflow is started with and what it comes to, worked out while the program of a user is compiled.
 
-use super::compile::{
+use super::workflow::{
     Above, Listed, Message, NOBODY, Names, index_names, is_released_by, is_releasing, problem,
 };
 use crate::handler::Capability;

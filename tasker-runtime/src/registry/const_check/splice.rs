@@ -1,6 +1,6 @@
 //! The steps of one workflow in the list of another.
 
-use super::compile::{Listed, NOBODY};
+use super::workflow::{Listed, NOBODY};
 
 /// What stands in the list of a workflow that takes over the steps of others.
 #[derive(Clone, Copy)]

@@ -24,8 +24,8 @@ pub use crate::handler::hidden::{HidesError, hides_no_error};
 #[cfg(feature = "http")]
 pub use crate::handler::http::ApiCapable;
 pub use crate::handler::param::{
-    DefaultOf, Fallback, FieldInput, Gathers, Kind, NoContext, Parameter, Pick, Readable, StepInput,
-    depends_on, never_taken, one_context, some_api, undone,
+    DefaultOf, Fallback, FieldInput, Gathers, Kind, NoContext, Parameter, Pick, Readable, StepInput, compensated,
+    depends_on, never_taken, one_context, some_api,
 };
 pub use crate::handler::plan::{AnyPosition, IsPlan, Positions};
 pub use crate::handler::returned::{
@@ -36,17 +36,21 @@ pub use crate::handler::routes::{
     Carried, Carrier, Data, NoRoutes, Routes, RoutesOf, Taken, array, decided, nothing, object, read_routes,
     routes_of, taken,
 };
-pub use crate::handler::upstream::{OutputOf, UndoneOf};
+pub use crate::handler::upstream::{CompensatedOf, OutputOf};
 pub use crate::handler::{
     BatchableCapable, Batches, Compensates, Compensating, Decision, DecisionCapable, Declared as Facts,
     Endpoint, FromStep, Linked, Need, Registration, State, StepHandler, TaskSequenceStep, Upstream,
 };
 pub use crate::model::{Classified, Derived, StepError, classified};
 pub use crate::registry::Workflow;
-pub use crate::registry::bind::{TemplateStep, Wanted, check_template, pick, readers, template_step};
-pub use crate::registry::compile::{Listed, Names, check_workflow, workflow_step};
+pub use crate::registry::const_check::ends::{check_marked, last, names, reader, reader_of};
+pub use crate::registry::const_check::template::{
+    TemplateStep, Wanted, check_template, pick, readers, template_step,
+};
+pub use crate::registry::const_check::workflow::{Listed, Names, check_workflow, workflow_step};
+pub use crate::registry::const_check::splice::{
+    Part, count, joined, of_all, own_number, own_numbers, own_steps,
+};
 pub use crate::registry::declared::DeclaredStep;
-pub use crate::registry::ends::{check_marked, last, names, reader, reader_of};
-pub use crate::registry::splice::{Part, count, joined, of_all, own_number, own_numbers, own_steps};
 pub use crate::registry::workflow::Settings;
 pub use crate::testing::{Given, given};

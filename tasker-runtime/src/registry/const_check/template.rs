@@ -4,7 +4,7 @@
 //! Whether its type is the right one is checked when the program starts: the compiler cannot compare
 //! two types in a constant.
 
-use super::compile::{Listed, Message, NOBODY, equal};
+use super::workflow::{Listed, Message, NOBODY, equal};
 use super::reads::Reads;
 use crate::handler::annotated::StepFn;
 use crate::handler::param::reads;
@@ -21,7 +21,7 @@ pub trait TemplateStep {
 
 #[diagnostic::do_not_recommend]
 impl<S: StepFn> TemplateStep for S {
-    const FOUND: Option<Listed> = Some(super::compile::workflow_step::<S>());
+    const FOUND: Option<Listed> = Some(super::workflow::workflow_step::<S>());
 }
 
 /// The handler that the name stands for.

@@ -9,30 +9,30 @@ use crate::handler::const_message::Text;
 use crate::handler::{Capability, Need};
 
 /// The message has room for a few mistakes; the first ones help most.
-pub(super) type Message = Text<2048>;
+pub(in crate::registry) type Message = Text<2048>;
 
 /// No step.
-pub(super) const NOBODY: usize = usize::MAX;
+pub(in crate::registry) const NOBODY: usize = usize::MAX;
 
 /// A handler in the list of a workflow.
 #[derive(Clone, Copy)]
 pub struct Listed {
     /// The name of the step, which is that of its handler unless the list says another one.
-    pub(super) step: &'static str,
+    pub(in crate::registry) step: &'static str,
     /// Whether the list says another one.
     is_alias: bool,
     /// The name of the handler.
-    pub(super) name: &'static str,
-    pub(super) namespace: Option<&'static str>,
-    pub(super) needs: &'static [Need],
-    pub(super) capability: Capability,
+    pub(in crate::registry) name: &'static str,
+    pub(in crate::registry) namespace: Option<&'static str>,
+    pub(in crate::registry) needs: &'static [Need],
+    pub(in crate::registry) capability: Capability,
     /// The steps that it waits for without reading them.
-    pub(super) after: &'static [&'static str],
+    pub(in crate::registry) after: &'static [&'static str],
 }
 
 impl Listed {
     /// No handler: what is there until one takes its place.
-    pub(super) const NOTHING: Self = Self {
+    pub(in crate::registry) const NOTHING: Self = Self {
         step: "",
         is_alias: false,
         name: "",
@@ -57,7 +57,7 @@ impl Listed {
     }
 
     /// The steps that it has wait for it: the routes of a decision, the worker of an analyzer.
-    pub(super) const fn releases(&self) -> &[&'static str] {
+    pub(in crate::registry) const fn releases(&self) -> &[&'static str] {
         match &self.capability {
             Capability::Decision(routes) => routes,
             Capability::BatchAnalyzer(worker) => std::slice::from_ref(worker),
@@ -67,7 +67,7 @@ impl Listed {
 }
 
 /// Whether the step `step` is a route or the worker of `other`.
-pub(super) const fn is_released_by<const N: usize, const SLOTS: usize>(
+pub(in crate::registry) const fn is_released_by<const N: usize, const SLOTS: usize>(
     steps: &[Listed; N],
     names: &Names<SLOTS>,
     step: usize,
@@ -142,9 +142,9 @@ pub struct Names<const SLOTS: usize> {
 }
 
 /// No step has this name, and more than one calls a handler of it.
-pub(super) const SEVERAL: usize = NOBODY - 1;
+pub(in crate::registry) const SEVERAL: usize = NOBODY - 1;
 
-pub(super) const fn index_names<const N: usize, const SLOTS: usize>(
+pub(in crate::registry) const fn index_names<const N: usize, const SLOTS: usize>(
     workflow: &str,
     steps: &[Listed; N],
     text: &mut Message,
@@ -188,7 +188,7 @@ const fn is_step_name(name: &str) -> bool {
 impl<const SLOTS: usize> Names<SLOTS> {
     /// The step of this name; where there is none, the only one that calls the handler of this name. `NOBODY` or
     /// `SEVERAL` where that is not one.
-    pub(super) const fn find<const N: usize>(&self, steps: &[Listed; N], name: &str) -> usize {
+    pub(in crate::registry) const fn find<const N: usize>(&self, steps: &[Listed; N], name: &str) -> usize {
         let mut slot = hash(name) & (SLOTS - 1);
         while self.slots[slot] != NOBODY {
             if equal(steps[self.slots[slot]].step, name) {
@@ -211,7 +211,7 @@ impl<const SLOTS: usize> Names<SLOTS> {
     }
 
     /// The same, `NOBODY` where there are several.
-    pub(super) const fn number<const N: usize>(&self, steps: &[Listed; N], name: &str) -> usize {
+    pub(in crate::registry) const fn number<const N: usize>(&self, steps: &[Listed; N], name: &str) -> usize {
         match self.find(steps, name) {
             SEVERAL => NOBODY,
             number => number,
@@ -268,7 +268,7 @@ const fn tell_missing<const N: usize, const SLOTS: usize>(
 }
 
 /// Whether any step has others wait for it.
-pub(super) const fn is_releasing<const N: usize>(steps: &[Listed; N]) -> bool {
+pub(in crate::registry) const fn is_releasing<const N: usize>(steps: &[Listed; N]) -> bool {
     let mut step = 0;
     while step < N {
         if !steps[step].releases().is_empty() {
@@ -282,7 +282,7 @@ pub(super) const fn is_releasing<const N: usize>(steps: &[Listed; N]) -> bool {
 /// What a step waits for, one after the other: the steps it reads, those it comes after, then those that release
 /// it.
 #[derive(Clone, Copy)]
-pub(super) struct Above {
+pub(in crate::registry) struct Above {
     step: usize,
     reads: Reads,
     /// The next one that it comes after.
@@ -290,18 +290,18 @@ pub(super) struct Above {
     /// The next step that may release it.
     other: usize,
     /// Whether it copes without the last one, where that is on a branch that was not taken.
-    pub(super) copes_without: bool,
+    pub(in crate::registry) copes_without: bool,
 }
 
 impl Above {
     /// What `step` waits for; `releasing` is whether any step has others wait for it.
-    pub(super) const fn of<const N: usize>(steps: &[Listed; N], step: usize, releasing: bool) -> Self {
+    pub(in crate::registry) const fn of<const N: usize>(steps: &[Listed; N], step: usize, releasing: bool) -> Self {
         let other = if releasing { 0 } else { N };
         Self { step, reads: Reads::of(steps[step].needs), after: 0, other, copes_without: false }
     }
 
     /// The next step; `NOBODY` for one that is not listed.
-    pub(super) const fn next<const N: usize, const SLOTS: usize>(
+    pub(in crate::registry) const fn next<const N: usize, const SLOTS: usize>(
         &mut self,
         steps: &[Listed; N],
         names: &Names<SLOTS>,
@@ -391,7 +391,7 @@ const fn tell_cycle<const N: usize>(
 }
 
 /// Begins the next problem.
-pub(super) const fn problem<'t>(workflow: &str, text: &'t mut Message) -> &'t mut Message {
+pub(in crate::registry) const fn problem<'t>(workflow: &str, text: &'t mut Message) -> &'t mut Message {
     if !text.is_empty() {
         text.push("\n");
     }
@@ -410,7 +410,7 @@ const fn hash(text: &str) -> usize {
     hash as usize
 }
 
-pub(super) const fn equal(a: &str, b: &str) -> bool {
+pub(in crate::registry) const fn equal(a: &str, b: &str) -> bool {
     let (a, b) = (a.as_bytes(), b.as_bytes());
     if a.len() != b.len() {
         return false;
