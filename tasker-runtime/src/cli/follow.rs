@@ -7,7 +7,6 @@ use uuid::Uuid;
 use super::{Done, Failure, Form, live::Live, output, printable::printable, program, signals::Signals};
 use crate::{
     api::{TaskReport, Tasker, WaitError, Watch},
-    handler::input_error::is_about_context,
     model::{StepState, TaskState},
     store,
 };
@@ -142,7 +141,7 @@ fn next(report: &TaskReport) -> String {
         return format!("{}, then {}", command("show"), command("retry"));
     }
     // What is wrong with the input is wrong with it each time.
-    if failed().any(|(_, error)| is_about_context(error)) {
+    if failed().any(|(_, error)| error.is_about_context()) {
         let submit = format!("run {}/{} --input …", report.namespace, report.template);
         return format!(
             "{} with what is missing or wrong in it, and {}",

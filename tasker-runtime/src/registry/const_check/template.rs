@@ -4,8 +4,8 @@
 //! Whether its type is the right one is checked when the program starts: the compiler cannot compare
 //! two types in a constant.
 
+use super::reads::Reads;
 use super::workflow::{Listed, Message, NOBODY, equal};
-use crate::handler::Need;
 use crate::handler::annotated::StepFn;
 use crate::handler::param::reads;
 
@@ -208,27 +208,21 @@ const fn is_qualified(handler: &Listed, callable: &str) -> bool {
 }
 
 const fn check_needs<const N: usize>(steps: &[Wanted; N], step: usize, handler: &Listed, text: &mut Message) {
-    let mut at = 0;
-    while at < handler.needs.len() {
-        if let Need::Step { name, .. } = handler.needs[at] {
-            match find(steps, step, name) {
-                Found::One => {}
-                Found::Several => {
-                    problem(&steps[step], text).push("its handler reads `").push(name);
-                    text.push("`, which several steps before it call: give one of them that name");
-                }
-                Found::NotBefore(other) => {
-                    problem(&steps[step], text).push("its handler reads `").push(name);
-                    text.push("`, which the step does not wait for: add `").push(steps[other].step);
-                    text.push("` to its `depends_on`");
-                }
-                Found::Nothing => {
-                    problem(&steps[step], text).push("its handler reads `").push(name);
-                    text.push("`, and no step has that name or calls that handler");
-                }
-            }
+    let mut reads = Reads::of(handler.needs);
+    while let Some(read) = reads.next() {
+        let found = find(steps, step, read.name);
+        if matches!(found, Found::One) {
+            continue;
         }
-        at += 1;
+        problem(&steps[step], text).push("its handler reads `").push(read.name);
+        match found {
+            Found::Several => text.push("`, which several steps before it call: give one of them that name"),
+            Found::NotBefore(other) => {
+                text.push("`, which the step does not wait for: add `").push(steps[other].step);
+                text.push("` to its `depends_on`")
+            }
+            _ => text.push("`, and no step has that name or calls that handler"),
+        };
     }
 }
 
