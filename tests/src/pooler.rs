@@ -43,13 +43,14 @@ impl Pooler {
         let (host, server) = place.rsplit_once(':').unwrap_or((place, "5432"));
         let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
         let port = free_port()?;
+        let password = if password.is_empty() { String::new() } else { format!("password={password}") };
         let mode = match mode {
             Mode::Session => "session",
             Mode::Transaction => "transaction",
         };
         let size = if mode == "session" { 60 } else { 4 };
         let settings = format!(
-            "[databases]\n* = host={host} port={server} user={user} password={password}\n[pgbouncer]\n\
+            "[databases]\n* = host={host} port={server} user={user} {password}\n[pgbouncer]\n\
              listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n\
              pool_mode = {mode}\ndefault_pool_size = {size}\nmax_client_conn = 500\n",
         );
@@ -101,12 +102,12 @@ struct Parts<'a> {
 fn parts(url: &str) -> Result<Parts<'_>, String> {
     let parts = || {
         let (who, rest) = url.split_once("://")?.1.split_once('@')?;
-        let (user, password) = who.split_once(':')?;
+        let (user, password) = who.split_once(':').unwrap_or((who, ""));
         let (place, database) = rest.split_once('/')?;
         let database = database.split('?').next()?;
         Some(Parts { user, password, place, database })
     };
-    parts().ok_or_else(|| "the server's URL has no password to give to a pooler".to_owned())
+    parts().ok_or_else(|| "the server's URL is not of the form postgres://user@host/database".to_owned())
 }
 
 impl Drop for Pooler {

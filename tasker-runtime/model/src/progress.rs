@@ -271,7 +271,7 @@ impl Progress {
         self.steps.iter_mut().chain(instances).for_each(|slot| slot.shift_retry(by));
         let waits = mem::take(&mut self.waits);
         self.waits = waits.into_iter().map(|(at, no)| (at.shifted(by), no)).collect();
-        self.shift_undos(by);
+        self.shift_compensations(by);
     }
 
     /// What can be done now, as far as the steps go.

@@ -8,11 +8,14 @@ use sqlx::{Sqlite, SqliteConnection};
 #[cfg(feature = "sqlite")]
 use tokio::sync::OwnedMutexGuard;
 
-#[cfg(feature = "postgres")]
-use super::postgres::{self, Pooler};
 #[cfg(feature = "sqlite")]
 use super::sqlite::{self, Writer};
 use super::{Error, MAX_PAYLOAD_BYTES, Result, Row, Statement, Value};
+#[cfg(feature = "postgres")]
+use super::{
+    pooler::{BEGIN_PINNED, Pooler, Prepared},
+    postgres,
+};
 use crate::model::Json;
 
 /// A connection to run statements on, one at a time. Dropped in the middle of a transaction, as when nobody
@@ -155,31 +158,66 @@ impl Connection {
         done
     }
 
-    /// Says something to the server that begins or ends a transaction.
-    async fn say(&mut self, sql: &'static Statement) -> Result<()> {
-        match self.link.end() {
-            #[cfg(feature = "postgres")]
-            End::Postgres(connection) if self.pooler == Pooler::OfTransactions => {
-                let said = postgres::say(connection, sql).await;
-                self.note(said)
+    /// How long what is prepared now is known. A transaction of its own may be left open by one who does not wait
+    /// for its end.
+    #[cfg(feature = "postgres")]
+    fn prepared(&mut self) -> Prepared {
+        match (self.pooler, self.open) {
+            (Pooler::None, _) => Prepared::Kept,
+            (Pooler::OfTransactions, true) => Prepared::InTransaction,
+            (Pooler::OfTransactions, false) => {
+                self.open = true;
+                Prepared::Alone
             }
-            _ => self.execute(sql, &[]).await.map(drop),
         }
+    }
+
+    /// Whatever was done in a transaction of its own, that is over, unless the connection is.
+    #[cfg(feature = "postgres")]
+    fn ended<T>(&mut self, lives: Prepared, done: &Result<T>) {
+        let is_over = !done.as_ref().is_err_and(Error::needs_new_connection);
+        self.open &= !(lives == Prepared::Alone && is_over);
+    }
+
+    /// Says something that begins or ends a transaction.
+    async fn say(&mut self, sql: &'static Statement) -> Result<()> {
+        #[cfg(feature = "postgres")]
+        if self.pooler == Pooler::OfTransactions {
+            let text = if sql.postgres() == "begin" { BEGIN_PINNED } else { sql.postgres() };
+            return self.run_unprepared(sql, text).await;
+        }
+        self.execute(sql, &[]).await.map(drop)
+    }
+
+    /// Runs statements without values in one go, in the transaction that is open.
+    #[cfg(feature = "postgres")]
+    pub(super) async fn run_plain(&mut self, text: &str) -> Result<()> {
+        static PLAIN: Statement = Statement::shared("-- bring the tables up to date");
+        self.run_unprepared(&PLAIN, text).await
+    }
+
+    #[cfg(feature = "postgres")]
+    async fn run_unprepared(&mut self, sql: &'static Statement, text: &str) -> Result<()> {
+        let done = match self.link.end() {
+            End::Postgres(connection) => postgres::plain(connection, sql, text).await,
+            #[cfg(feature = "sqlite")]
+            End::Sqlite(_) => Ok(()),
+        };
+        self.note(done)
     }
 
     /// Runs a statement and returns its rows.
     pub(crate) async fn fetch(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<Vec<Row>> {
+        #[cfg(feature = "postgres")]
+        let lives = self.prepared();
         let rows = match self.link.end() {
             #[cfg(feature = "postgres")]
-            End::Postgres(connection) => {
-                let lives = self.pooler.prepares(&mut self.open);
-                let rows = postgres::rows_in_time(connection, sql, values, lives).await;
-                lives.end(&mut self.open, &rows);
-                rows
-            }
+            End::Postgres(connection) => postgres::rows_in_time(connection, sql, values, lives).await,
             #[cfg(feature = "sqlite")]
             End::Sqlite(connection) => sqlite::rows(connection, sql, values).await,
         };
+        #[cfg(feature = "postgres")]
+        self.ended(lives, &rows);
         self.note(rows)
     }
 
@@ -190,17 +228,16 @@ impl Connection {
 
     /// Runs one statement and returns how many rows it wrote.
     pub(crate) async fn execute(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<u64> {
+        #[cfg(feature = "postgres")]
+        let lives = self.prepared();
         let written = match self.link.end() {
             #[cfg(feature = "postgres")]
-            End::Postgres(connection) => {
-                let lives = self.pooler.prepares(&mut self.open);
-                let written = postgres::written(connection, sql, values, lives).await;
-                lives.end(&mut self.open, &written);
-                written
-            }
+            End::Postgres(connection) => postgres::written(connection, sql, values, lives).await,
             #[cfg(feature = "sqlite")]
             End::Sqlite(connection) => sqlite::written(connection, sql, values).await,
         };
+        #[cfg(feature = "postgres")]
+        self.ended(lives, &written);
         self.note(written)
     }
 
@@ -270,21 +307,6 @@ impl Connection {
         // Without a transaction SQLite calls this an error; either way none is open afterwards.
         let _ = self.say(&ROLLBACK).await;
         self.open = false;
-    }
-
-    /// Runs statements without values in one go, in the transaction that is open.
-    #[cfg(feature = "postgres")]
-    pub(super) async fn run_plain(&mut self, text: &str) -> Result<()> {
-        use sqlx::Executor as _;
-
-        static PLAIN: Statement = Statement::shared("-- bring the tables up to date");
-        let text = sqlx::AssertSqlSafe(text.to_owned());
-        let done = match self.link.end() {
-            End::Postgres(connection) => connection.execute(sqlx::raw_sql(text)).await.map(drop),
-            #[cfg(feature = "sqlite")]
-            End::Sqlite(connection) => connection.execute(sqlx::raw_sql(text)).await.map(drop),
-        };
-        self.note(done.map_err(|error| Error::statement(&PLAIN, error)))
     }
 
     /// What it goes by.

@@ -12,7 +12,7 @@ mod on_postgres {
 
     use sqlx::{Executor, postgres::PgListener};
 
-    use super::super::{Backend, Error, Result, Store, db::note_statement, postgres::Pooler};
+    use super::super::{Backend, Error, Result, Store, db::note_statement, pooler::Pooler};
 
     /// How long a connection may take to answer.
     const PATIENCE: Duration = Duration::from_secs(5);
@@ -25,7 +25,9 @@ mod on_postgres {
         pub(crate) async fn open(store: &Store) -> Result<Option<Self>> {
             let options = match &store.backend {
                 Backend::Postgres { options, pooler: Pooler::None, .. } => options,
-                _ => return Ok(None),
+                Backend::Postgres { .. } => return Ok(None),
+                #[cfg(feature = "sqlite")]
+                Backend::Sqlite { .. } => return Ok(None),
             };
             let pool = sqlx::postgres::PgPoolOptions::new()
                 .max_connections(1)

@@ -26,7 +26,7 @@ pub struct Location {
 #[derive(Clone)]
 pub(super) enum Target {
     #[cfg(feature = "postgres")]
-    Postgres(Box<sqlx::postgres::PgConnectOptions>, super::postgres::Pooler),
+    Postgres(Box<sqlx::postgres::PgConnectOptions>, super::pooler::Pooler),
     /// The file; none for a database in memory, which ends with its process.
     #[cfg(feature = "sqlite")]
     Sqlite(Box<sqlx::sqlite::SqliteConnectOptions>, Option<std::path::PathBuf>),
@@ -90,7 +90,8 @@ const FORMS: &str = "sqlite://file.db, sqlite::memory: or postgres://user@host/d
 #[cfg(feature = "postgres")]
 fn postgres(rest: &str) -> std::result::Result<Location, String> {
     let (options, pooler) = super::postgres::read_url(rest)?;
-    Ok(Location { url: format!("postgres:{rest}"), target: Target::Postgres(Box::new(options), pooler) })
+    let target = Target::Postgres(Box::new(options), pooler);
+    Ok(Location { url: format!("postgres:{rest}"), target })
 }
 
 #[cfg(feature = "sqlite")]

@@ -9,7 +9,7 @@ use sqlx::{
 
 use super::{Backend, Error, Result, Store, sql};
 #[cfg(feature = "postgres")]
-use super::{postgres::Pooler, values};
+use super::{pooler::Pooler, values};
 
 macro_rules! migrations {
     ($store:literal: $($version:literal $name:literal),+ $(,)?) => {
@@ -37,6 +37,25 @@ pub(super) async fn run(store: &Store) -> Result<()> {
         Backend::Sqlite { writer, .. } => migrate_sqlite(&mut writer.lock().await.connection).await?,
     };
     done.map_err(|source| Error::Migration { source })
+}
+
+#[cfg(feature = "postgres")]
+async fn migrate_postgres(pool: &sqlx::PgPool) -> Result<std::result::Result<(), MigrateError>> {
+    use sqlx::Executor as _;
+
+    let unreachable = |source| Error::Unreachable { source };
+    let mut migrator = Migrator::with_migrations(for_postgres());
+    migrator.dangerous_set_table_name("tasker.migrations");
+    let mut connection = pool.acquire().await.map_err(unreachable)?;
+    // That something is there already is nothing to tell.
+    connection.execute("set client_min_messages = warning").await.map_err(unreachable)?;
+    // PostgreSQL asks for the right to create it even where it is there already.
+    let there = sqlx::query_scalar("select to_regnamespace('tasker') is not null");
+    let there: bool = there.fetch_one(&mut *connection).await.map_err(unreachable)?;
+    if !there {
+        migrator.create_schema("tasker");
+    }
+    Ok(migrator.run_direct(None, &mut *connection, false).await)
 }
 
 /// Applies what is missing where only a transaction keeps a connection of the server: all of it in one.
@@ -74,25 +93,6 @@ const TABLE: &str = "create table tasker.migrations (version bigint primary key,
                      installed_on timestamptz not null default now(), success boolean not null, \
                      checksum bytea not null, execution_time bigint not null)";
 
-#[cfg(feature = "postgres")]
-async fn migrate_postgres(pool: &sqlx::PgPool) -> Result<std::result::Result<(), MigrateError>> {
-    use sqlx::Executor as _;
-
-    let unreachable = |source| Error::Unreachable { source };
-    let mut migrator = Migrator::with_migrations(for_postgres());
-    migrator.dangerous_set_table_name("tasker.migrations");
-    let mut connection = pool.acquire().await.map_err(unreachable)?;
-    // That something is there already is nothing to tell.
-    connection.execute("set client_min_messages = warning").await.map_err(unreachable)?;
-    // PostgreSQL asks for the right to create it even where it is there already.
-    let there = sqlx::query_scalar("select to_regnamespace('tasker') is not null");
-    let there: bool = there.fetch_one(&mut *connection).await.map_err(unreachable)?;
-    if !there {
-        migrator.create_schema("tasker");
-    }
-    Ok(migrator.run_direct(None, &mut *connection, false).await)
-}
-
 #[cfg(feature = "sqlite")]
 async fn migrate_sqlite(
     writer: &mut sqlx::SqliteConnection,
@@ -128,7 +128,8 @@ async fn is_current(store: &Store) -> Result<bool> {
         #[cfg(feature = "postgres")]
         Backend::Postgres { options, pooler, .. } => {
             let own = super::postgres::connect(options).await?;
-            (super::Connection::new(super::Link::Postgres(Box::new(own))).behind(*pooler), for_postgres())
+            let own = super::Connection::new(super::Link::Postgres(Box::new(own)));
+            (own.behind(*pooler), for_postgres())
         }
         #[cfg(feature = "sqlite")]
         Backend::Sqlite { .. } => (store.writer().await?, for_sqlite()),

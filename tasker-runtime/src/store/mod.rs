@@ -20,6 +20,8 @@ mod on_databases;
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod plans;
 #[cfg(feature = "postgres")]
+mod pooler;
+#[cfg(feature = "postgres")]
 mod postgres;
 pub(crate) mod presence;
 mod rows;
@@ -46,8 +48,6 @@ pub use error::{Error, Result};
 pub(crate) use listener::Listener;
 pub use location::Location;
 use location::Target;
-#[cfg(feature = "postgres")]
-use postgres::Pooler;
 pub(crate) use rows::{Column, Rows};
 
 /// The databases that this program was built with, by name.
@@ -80,7 +80,7 @@ pub struct Store {
 #[derive(Clone)]
 enum Backend {
     #[cfg(feature = "postgres")]
-    Postgres { pool: sqlx::PgPool, options: Box<sqlx::postgres::PgConnectOptions>, pooler: Pooler },
+    Postgres { pool: sqlx::PgPool, options: Box<sqlx::postgres::PgConnectOptions>, pooler: pooler::Pooler },
     /// Without readers for a database in memory, which is its one connection.
     #[cfg(feature = "sqlite")]
     Sqlite {
@@ -133,9 +133,9 @@ impl Store {
             }
             #[cfg(feature = "sqlite")]
             Target::Sqlite(connect, path) => {
-                let opened = sqlite::open(*connect, path.as_deref(), options).await?;
-                let (file, connect) = (path.as_deref().map(file::OpenFile::of), Box::new(opened.connect));
-                Backend::Sqlite { writer: opened.writer, readers: opened.readers, file, connect }
+                let (writer, readers, connect) = sqlite::open(*connect, path.as_deref(), options).await?;
+                let file = path.as_deref().map(file::OpenFile::of);
+                Backend::Sqlite { writer, readers, file, connect }
             }
         };
         let store = Self { backend, max_payload_bytes: options.max_payload_bytes };
@@ -167,10 +167,7 @@ impl Store {
         let connection = match &self.backend {
             #[cfg(feature = "postgres")]
             Backend::Postgres { pool, pooler, options } => {
-                let pooled = match pool.acquire().await {
-                    Err(sqlx::Error::PoolTimedOut) => return Err(postgres::why_none(options).await),
-                    acquired => acquired.map_err(|source| Error::Unreachable { source })?,
-                };
+                let pooled = postgres::acquire(pool, options).await?;
                 Connection::new(Link::Pooled(pooled)).behind(*pooler)
             }
             #[cfg(feature = "sqlite")]
@@ -200,7 +197,7 @@ impl Store {
             Backend::Sqlite { file: None, .. } => return Ok(self.clone()),
             #[cfg(feature = "sqlite")]
             Backend::Sqlite { readers, file, connect, .. } => {
-                let writer = sqlite::Writer::open(connect).await?;
+                let writer = sqlite::another(connect).await?;
                 let (readers, file, connect) = (readers.clone(), file.clone(), connect.clone());
                 Backend::Sqlite { writer, readers, file, connect }
             }
@@ -208,25 +205,24 @@ impl Store {
         Ok(Self { backend, max_payload_bytes: self.max_payload_bytes })
     }
 
-    /// Closes a connection of the pool that nobody uses, for one who cannot do without; false: there is none.
-    #[cfg(feature = "postgres")]
-    async fn free_one(&self) -> bool {
+    /// Whether what one connection is told reaches another that listens: not through a pooler that hands out
+    /// another connection of the server for each transaction.
+    pub(crate) fn can_listen(&self) -> bool {
         match &self.backend {
-            Backend::Postgres { pool, .. } => match pool.try_acquire() {
-                Some(idle) => idle.close().await.is_ok(),
-                None => false,
-            },
+            #[cfg(feature = "postgres")]
+            Backend::Postgres { pooler, .. } => *pooler == pooler::Pooler::None,
             #[cfg(feature = "sqlite")]
             Backend::Sqlite { .. } => false,
         }
     }
 
-    /// How many connections the server has room for, and the smallest of its limits; `None` where no server counts
+    /// How many connections the server has room for, by the smallest of its limits; `None` where no server counts
     /// them, or a pooler does.
     ///
     /// # Errors
     /// When it does not answer.
-    pub async fn room(&self) -> Result<Option<ServerRoom>> {
+    #[cfg(feature = "cli")]
+    pub(crate) async fn room(&self) -> Result<Option<ServerRoom>> {
         if !self.can_listen() {
             return Ok(None);
         }
@@ -239,7 +235,7 @@ impl Store {
             let (limit, used) = (row.int(column)?, row.int(column + 1)?);
             rooms.extend((limit >= 0).then_some(ServerRoom { whose, limit, used }));
         }
-        Ok(rooms.into_iter().min_by_key(ServerRoom::free))
+        Ok(rooms.into_iter().min_by_key(|room| room.limit - room.used))
     }
 
     /// Whether the file of a SQLite database is still the one that was opened.
@@ -250,6 +246,7 @@ impl Store {
         match &self.backend {
             #[cfg(feature = "sqlite")]
             Backend::Sqlite { file: Some(file), .. } => file.check(),
+            #[allow(unreachable_patterns, reason = "without SQLite there is no file")]
             _ => Ok(()),
         }
     }
@@ -265,17 +262,6 @@ impl Store {
         match &self.backend {
             #[cfg(feature = "postgres")]
             Backend::Postgres { .. } => true,
-            #[cfg(feature = "sqlite")]
-            Backend::Sqlite { .. } => false,
-        }
-    }
-
-    /// Whether what one connection is told reaches another that listens: not through a pooler that hands out
-    /// another connection of the server for each transaction.
-    pub(crate) fn can_listen(&self) -> bool {
-        match &self.backend {
-            #[cfg(feature = "postgres")]
-            Backend::Postgres { pooler, .. } => *pooler == Pooler::None,
             #[cfg(feature = "sqlite")]
             Backend::Sqlite { .. } => false,
         }
@@ -330,23 +316,15 @@ impl std::fmt::Debug for Store {
 }
 
 /// A limit to the connections of a PostgreSQL server.
+#[cfg(feature = "cli")]
 #[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct ServerRoom {
+pub(crate) struct ServerRoom {
     /// Whose limit it is.
     pub whose: &'static str,
     /// How many there may be.
     pub limit: i64,
     /// How many there are.
     pub used: i64,
-}
-
-impl ServerRoom {
-    /// How many more there may be.
-    #[must_use]
-    pub fn free(&self) -> i64 {
-        (self.limit - self.used).max(0)
-    }
 }
 
 /// A connection kept for one user, opened when it is first needed and again after it broke.
@@ -372,31 +350,6 @@ impl Session {
         self.open_in(true).await
     }
 
-    /// The connection; where the server has no room for it, in the place of one of the pool, if that may be.
-    #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "SQLite has room for all"))]
-    async fn open_in(&mut self, place_of_another: bool) -> Result<Connection> {
-        if let Some(connection) = self.kept.take() {
-            return Ok(connection);
-        }
-        match &self.store.backend {
-            #[cfg(feature = "postgres")]
-            Backend::Postgres { options, pooler, .. } => {
-                let mut connection = match postgres::connect(options).await {
-                    Err(error) if error.is_full() && place_of_another && self.store.free_one().await => {
-                        postgres::connect(options).await?
-                    }
-                    connected => connected?,
-                };
-                let set_up = postgres::set_up(&mut connection, *pooler).await;
-                set_up.map_err(|source| Error::Unreachable { source })?;
-                let connection = Connection::new(Link::Postgres(Box::new(connection))).behind(*pooler);
-                Ok(connection.limited(self.store.max_payload_bytes))
-            }
-            #[cfg(feature = "sqlite")]
-            Backend::Sqlite { .. } => self.store.writer().await,
-        }
-    }
-
     /// Opens the connection, if it is not open, and keeps it.
     ///
     /// # Errors
@@ -405,6 +358,28 @@ impl Session {
         let connection = self.open_in(false).await?;
         self.keep(connection);
         Ok(())
+    }
+
+    /// The connection; where the server has no room for it, in the place of one of the pool, if that may be.
+    async fn open_in(
+        &mut self,
+        #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "SQLite has no such place"))]
+        place_of_another: bool,
+    ) -> Result<Connection> {
+        if let Some(connection) = self.kept.take() {
+            return Ok(connection);
+        }
+        match &self.store.backend {
+            #[cfg(feature = "postgres")]
+            Backend::Postgres { options, pooler, pool } => {
+                let pool = place_of_another.then_some(pool);
+                let connection = postgres::session(options, *pooler, pool).await?;
+                let connection = Connection::new(Link::Postgres(Box::new(connection))).behind(*pooler);
+                Ok(connection.limited(self.store.max_payload_bytes))
+            }
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite { .. } => self.store.writer().await,
+        }
     }
 
     /// Keeps a connection that works for the next use. SQLite's writer goes back to the others.

@@ -44,7 +44,7 @@ async fn every_statement_prepares_on_both_databases() {
     }
 }
 
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "postgres")]
 #[tokio::test]
 async fn server_notices_soon_that_a_connection_is_dead() {
     static WATCHED: Statement = Statement::shared(
@@ -60,6 +60,7 @@ async fn server_notices_soon_that_a_connection_is_dead() {
     }
 }
 
+#[cfg(feature = "sqlite")]
 #[test]
 fn scripts_for_sqlite_are_taken_apart_whole() {
     assert_eq!(parts(sql::RECORD.sqlite()).len(), 4);

@@ -5,58 +5,17 @@ use std::{str::FromStr, time::Duration};
 use percent_encoding::percent_decode_str;
 use sqlx::{
     ConnectOptions, Connection as _, Executor, Postgres,
+    pool::PoolConnection,
     postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions},
 };
 
 use super::{
-    Error, Options, PATIENCE, Result, Row, Rows, Statement, Value, db::note_statement, rows::Column,
+    Error, Options, PATIENCE, Result, Row, Rows, Statement, Value,
+    db::note_statement,
+    pooler::{Pooler, Prepared, within},
+    rows::Column,
 };
 use crate::config::redact;
-
-/// Whether a pooler stands between that hands out another connection of the server for each transaction, so that
-/// nothing that belongs to a connection outlives one: prepared statements, settings, what is listened to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pooler {
-    /// None, or one that keeps a connection for each session.
-    None,
-    /// The URL says so with `statement-cache-capacity=0`.
-    OfTransactions,
-}
-
-impl Pooler {
-    /// How long what is prepared now is known, given whether a transaction is open. One of its own is opened, and
-    /// may be left open by a caller who does not wait for its end.
-    pub(super) fn prepares(self, open: &mut bool) -> Prepared {
-        match (self, *open) {
-            (Self::None, _) => Prepared::Kept,
-            (Self::OfTransactions, true) => Prepared::InTransaction,
-            (Self::OfTransactions, false) => {
-                *open = true;
-                Prepared::Alone
-            }
-        }
-    }
-}
-
-/// How long a statement is known to the server once it was prepared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Prepared {
-    /// As long as the connection.
-    Kept,
-    /// As long as the transaction that is open.
-    InTransaction,
-    /// As long as a transaction of its own: behind a pooler that hands out another connection of the server for
-    /// each, it would be unknown by the time it is run.
-    Alone,
-}
-
-impl Prepared {
-    /// Whatever was done in a transaction of its own, that is over, unless the connection is.
-    pub(super) fn end<T>(self, open: &mut bool, done: &Result<T>) {
-        let is_over = !done.as_ref().is_err_and(Error::needs_new_connection);
-        *open &= !(self == Self::Alone && is_over);
-    }
-}
 
 /// The pool, which nothing is asked of yet, and how to open a connection beside it.
 pub(super) fn open(
@@ -100,7 +59,7 @@ const WATCHED: &str = "set tcp_keepalives_idle = 30; set tcp_keepalives_interval
 
 /// Sets up a connection that is the server's own. Through a pooler of transactions each of these pins its own plans,
 /// and the connections of others stay as they are.
-pub(super) async fn set_up(connection: &mut PgConnection, pooler: Pooler) -> sqlx::Result<()> {
+async fn set_up(connection: &mut PgConnection, pooler: Pooler) -> sqlx::Result<()> {
     match pooler {
         Pooler::None => {
             connection.execute(PINNED_PLANS).await?;
@@ -110,8 +69,39 @@ pub(super) async fn set_up(connection: &mut PgConnection, pooler: Pooler) -> sql
     }
 }
 
+/// A connection with plans that hold, for one user alone; where the server has no room for it, in the place of an
+/// idle one of `pool`, if one is given.
+pub(super) async fn session(
+    options: &PgConnectOptions,
+    pooler: Pooler,
+    pool: Option<&PgPool>,
+) -> Result<PgConnection> {
+    let mut connection = match (connect(options).await, pool) {
+        (Err(error), Some(pool)) if error.is_full() && free_one(pool).await => connect(options).await?,
+        (connected, _) => connected?,
+    };
+    set_up(&mut connection, pooler).await.map_err(|source| Error::Unreachable { source })?;
+    Ok(connection)
+}
+
+/// Closes a connection of the pool that nobody uses, for one who cannot do without; false: there is none.
+async fn free_one(pool: &PgPool) -> bool {
+    match pool.try_acquire() {
+        Some(idle) => idle.close().await.is_ok(),
+        None => false,
+    }
+}
+
+/// A connection of the pool.
+pub(super) async fn acquire(pool: &PgPool, options: &PgConnectOptions) -> Result<PoolConnection<Postgres>> {
+    match pool.acquire().await {
+        Err(sqlx::Error::PoolTimedOut) => Err(why_none(options).await),
+        acquired => acquired.map_err(|source| Error::Unreachable { source }),
+    }
+}
+
 /// Why the pool came to no connection: it goes on trying, and does not say.
-pub(super) async fn why_none(options: &PgConnectOptions) -> Error {
+async fn why_none(options: &PgConnectOptions) -> Error {
     match tokio::time::timeout(Duration::from_secs(1), connect(options)).await {
         Ok(Err(why)) => why,
         // All of its connections are in use, or nothing answers.
@@ -136,26 +126,6 @@ async fn in_time<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::time::timeout(ANSWER, answer).await.unwrap_or_else(|_| Err(Error::timed_out()))
 }
 
-/// Begins a transaction and pins its plans, as [`PINNED_PLANS`] does those of a session.
-const BEGIN_PINNED: &str = "begin; set local plan_cache_mode = force_generic_plan; set local enable_hashjoin = off; \
-                            set local enable_mergejoin = off; set local enable_seqscan = off; set local jit = off";
-
-async fn within<T>(
-    c: &mut PgConnection,
-    lives: Prepared,
-    work: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
-) -> sqlx::Result<T> {
-    if lives != Prepared::Alone {
-        return work(c).await;
-    }
-    c.execute(BEGIN_PINNED).await?;
-    let done = work(c).await;
-    // Without an answer to this nothing is known to be durable.
-    let ended = c.execute(if done.is_ok() { "commit" } else { "rollback" }).await;
-    done.and_then(|done| ended.map(|_| done))
-}
-
-/// Runs a statement and returns how many rows it wrote.
 pub(super) async fn written(
     c: &mut PgConnection,
     sql: &Statement,
@@ -167,6 +137,26 @@ pub(super) async fn written(
         query.execute(c).await.map(|done| done.rows_affected())
     });
     in_time(async { written.await.map_err(|error| Error::statement(sql, error)) }).await
+}
+
+/// Runs statements without values in one go, unprepared.
+pub(super) async fn plain(c: &mut PgConnection, sql: &Statement, text: &str) -> Result<()> {
+    note_statement();
+    let text = sqlx::AssertSqlSafe(text.to_owned());
+    in_time(async {
+        c.execute(sqlx::raw_sql(text)).await.map(drop).map_err(|error| Error::statement(sql, error))
+    })
+    .await
+}
+
+/// The rows of a statement, whenever they come.
+pub(super) async fn rows(
+    connection: &mut PgConnection,
+    sql: &Statement,
+    values: &[Value<'_>],
+) -> Result<Vec<Row>> {
+    let rows = bind(sql.postgres(), values).fetch_all(connection).await;
+    Ok(rows.map_err(|error| Error::statement(sql, error))?.into_iter().map(Row::Postgres).collect())
 }
 
 /// The rows of a statement, if they come in time.
@@ -181,19 +171,6 @@ pub(super) async fn rows_in_time(
     });
     let rows = in_time(async { read.await.map_err(|error| Error::statement(sql, error)) }).await?;
     Ok(rows.into_iter().map(Row::Postgres).collect())
-}
-
-/// The rows of a statement in the caller's own transaction, whenever they come.
-pub(super) async fn rows(c: &mut PgConnection, sql: &Statement, values: &[Value<'_>]) -> Result<Vec<Row>> {
-    let rows = bind(sql.postgres(), values).fetch_all(c).await;
-    Ok(rows.map_err(|error| Error::statement(sql, error))?.into_iter().map(Row::Postgres).collect())
-}
-
-/// Says something that begins or ends a transaction, unprepared, and pins the plans of one that begins.
-pub(super) async fn say(c: &mut PgConnection, sql: &'static Statement) -> Result<()> {
-    let text = if sql.postgres() == "begin" { BEGIN_PINNED } else { sql.postgres() };
-    note_statement();
-    in_time(async { c.execute(text).await.map(drop).map_err(|error| Error::statement(sql, error)) }).await
 }
 
 type Query = sqlx::query::Query<'static, Postgres, PgArguments>;

@@ -28,23 +28,13 @@ impl Writer {
     pub(super) fn new(connection: SqliteConnection) -> Self {
         Self { connection, open: false }
     }
-
-    /// Another one, beside the first.
-    pub(super) async fn open(connect: &SqliteConnectOptions) -> Result<Arc<Mutex<Self>>> {
-        let connection = connect.connect().await.map_err(|source| Error::Unreachable { source })?;
-        Ok(Arc::new(Mutex::new(Self::new(connection))))
-    }
 }
 
-/// An open database.
-pub(super) struct Opened {
-    pub writer: Arc<Mutex<Writer>>,
-    /// Those who only read: nobody where the database is in memory, which is its one connection.
-    pub readers: Option<SqlitePool>,
-    /// To open it anew.
-    pub connect: SqliteConnectOptions,
-}
+/// The writer; those who only read, nobody where the database is in memory, which is its one connection; and how to
+/// open it once more.
+type Opened = (Arc<Mutex<Writer>>, Option<SqlitePool>, Box<SqliteConnectOptions>);
 
+/// Opens the database.
 pub(super) async fn open(
     connect: SqliteConnectOptions,
     path: Option<&Path>,
@@ -70,7 +60,13 @@ pub(super) async fn open(
         .is_some()
         .then(|| SqlitePoolOptions::new().max_connections(options.pool_size.clamp(1, 4)))
         .map(|pool| pool.test_before_acquire(false).connect_lazy_with(connect.clone()));
-    Ok(Opened { writer, readers, connect })
+    Ok((writer, readers, Box::new(connect)))
+}
+
+/// One more connection that writes.
+pub(super) async fn another(connect: &SqliteConnectOptions) -> Result<Arc<Mutex<Writer>>> {
+    let writer = connect.connect().await.map_err(|source| Error::Unreachable { source })?;
+    Ok(Arc::new(Mutex::new(Writer::new(writer))))
 }
 
 /// Has a SQLite file write ahead to a log, for good. While another process makes this very change to a new

@@ -267,7 +267,7 @@ impl Progress {
     }
 
     /// The calendar was set by so many microseconds.
-    pub(super) fn shift_undos(&mut self, by: i64) {
+    pub(super) fn shift_compensations(&mut self, by: i64) {
         let finished = self.rollback.iter_mut().flat_map(|rollback| rollback.finished.values_mut());
         finished.filter_map(|finished| finished.compensation.as_mut()).for_each(|slot| slot.shift_retry(by));
     }

@@ -4,6 +4,7 @@
 //! commits while the second waits or has looked already. Wherever the first goes, the second either waits
 //! for it, or finds what it left, or is refused. SQLite has one writer, so there the second comes after.
 
+#[cfg(all(feature = "sqlite", feature = "postgres"))]
 mod late;
 #[cfg(all(feature = "sqlite", feature = "postgres"))]
 mod passing;

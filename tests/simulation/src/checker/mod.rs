@@ -247,7 +247,7 @@ pub(crate) fn set_aside(process: &Process, lease: Lease) {
     let db = process.world.db.borrow();
     if db.covers(process.worker.get(), lease) {
         let rows = db.task(lease.task);
-        let deaths = rows.deaths.max(rows.taker_deaths);
+        let deaths = rows.deaths_at_claim.max(rows.taker_deaths);
         promise(process, Promise::SetAside, deaths >= MAX_TAKEOVERS, || {
             format!("{lease:?} is set aside after {deaths} deaths")
         });

@@ -28,7 +28,9 @@ impl Db {
         due.sort_unstable();
         due.truncate(limit);
         let claimed = due.into_iter().map(|(_, _, task)| {
-            let run = &mut self.task_mut(task).run;
+            let rows = self.task_mut(task);
+            rows.deaths_at_claim = rows.deaths;
+            let run = &mut rows.run;
             run.owner = Some(worker);
             run.lease += 1;
             if given_back(run.state) == tasker_model::TaskState::Pending {

@@ -61,6 +61,8 @@ pub(crate) struct TaskRows {
     pub(crate) set_aside: bool,
     /// How often its lease was taken from a worker since the last note that it moved on. For the checker.
     pub(crate) deaths: u32,
+    /// How often that was when it was claimed last: its holder knows of no death that counts no more since.
+    pub(crate) deaths_at_claim: u32,
     /// The most takers that died over one of its offers since an operator moved it. For the checker.
     pub(crate) taker_deaths: u32,
     /// The lease under which something was recorded last. For the checker.
@@ -198,6 +200,7 @@ impl Db {
             attempts: BTreeMap::new(),
             set_aside: false,
             deaths: 0,
+            deaths_at_claim: 0,
             taker_deaths: 0,
             recorded_under: 0,
         });
