@@ -257,6 +257,13 @@ pub fn step_error(input: TokenStream) -> TokenStream {
 /// step that returns it, or one before that, reads the context as the same type, or where `input` says so.
 /// Types are compared with the first two that the steps read.
 ///
+/// # Schemas
+///
+/// With the feature `schema` of tasker-runtime, a type that implements `schemars::JsonSchema` describes its JSON
+/// without an attribute. Then `input`, or what the steps read as the context, is the schema of what tasks are
+/// submitted with, and what a step returns that of its result: what does not fit is refused where it comes in, with
+/// its path, and `template show` shows both.
+///
 /// # Options
 ///
 /// Besides those above: `input = Type`, `description`, `crate`, and `marker = Name`, which gives the type

@@ -34,6 +34,9 @@ pub use crate::handler::returned::{
     Fallible, IsResult, OwnError, Plain, Returned, StepFailure, StepOutput, StepReturn, decision_result,
     is_worker, permanent, plan_result, step_result, takes_its_batch,
 };
+pub use crate::handler::schema::{Describe, Schemas};
+#[cfg(feature = "schema")]
+pub use crate::handler::schema::{Described, NotDescribed};
 pub use crate::handler::{
     BatchableCapable, Batches, Compensates, Compensating, DecisionCapable, Declared as Facts, Endpoint,
     Linked, Need, Registration, StepHandler, TaskSequenceStep,

@@ -10,6 +10,7 @@ use super::options::Options;
 use super::param::{Param, Source};
 use super::parse::{Function, Handler};
 use super::results;
+use super::schema;
 use super::shape::{self, Shape};
 use super::{around, compensates};
 use crate::errors::Errors;
@@ -378,8 +379,11 @@ fn about(handler: &Handler) -> TokenStream {
     say(handler.api.as_ref().map(|_| quote!(.api(__API))));
     say(shape::facts(&handler.shape));
     say(compensates::fact(handler));
+    let how = how(&handler.returns());
+    let output = quote!(<__Return as __tasker::StepReturn<#how>>::Output);
+    let schemas = schema::schemas(handler, &output);
     let needs = needs(handler);
-    let needs = quote!(const NEEDS: &'static [__tasker::Need] = #needs;);
+    let needs = quote!(const NEEDS: &'static [__tasker::Need] = #needs; #schemas);
     if said.is_empty() {
         return needs;
     }

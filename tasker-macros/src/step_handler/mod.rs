@@ -11,6 +11,7 @@ mod options;
 mod param;
 mod parse;
 mod results;
+mod schema;
 mod shape;
 
 use proc_macro2::TokenStream;

@@ -7,6 +7,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
+    handler::input_error::is_about_context,
     model::{Json, Progress, Slot, StepIndex, StepState, TaskState, Timestamp, Verdict, WorkerId},
     orchestration::{
         activity::Running,
@@ -337,6 +338,12 @@ impl TaskReport {
             step.started_at = Some(Timestamp::from_micros(running.since));
             (step.finished_at, step.retry_at) = (None, None);
         }
+    }
+
+    /// Whether a step failed for good because of what the task was submitted with: another attempt comes to the same.
+    #[must_use]
+    pub fn failed_by_context(&self) -> bool {
+        self.all().filter_map(|step| step.error.as_ref()).any(is_about_context)
     }
 
     /// The step or the compensation of this name.

@@ -7,7 +7,6 @@ use uuid::Uuid;
 use super::{Done, Failure, Form, live::Live, output, printable::printable, program, signals::Signals};
 use crate::{
     api::{TaskReport, Tasker, WaitError, Watch},
-    handler::input_error::is_about_context,
     model::{StepState, TaskState},
     store,
 };
@@ -142,13 +141,9 @@ fn next(report: &TaskReport) -> String {
         return format!("{}, then {}", command("show"), command("retry"));
     }
     // What is wrong with the input is wrong with it each time.
-    if failed().any(|(_, error)| is_about_context(error)) {
-        let submit = format!("run {}/{} --input …", report.namespace, report.template);
-        return format!(
-            "{} with what is missing or wrong in it, and {}",
-            program::command(&submit),
-            command("give-up")
-        );
+    if report.failed_by_context() {
+        let submit = program::command(&format!("run {}/{} --input …", report.namespace, report.template));
+        return format!("{submit} with another input, and {}", command("give-up"));
     }
     let step = failed().next().map_or("STEP", |(step, _)| &step.name);
     let step = program::in_shell(&printable(step));

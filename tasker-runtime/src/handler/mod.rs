@@ -27,6 +27,7 @@ pub(crate) mod plan;
 mod registration;
 mod result_ext;
 pub(crate) mod returned;
+pub(crate) mod schema;
 mod spec;
 mod states;
 mod step;

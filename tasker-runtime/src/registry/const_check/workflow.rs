@@ -5,6 +5,7 @@
 
 use crate::handler::annotated::StepFn;
 use crate::handler::const_message::Text;
+use crate::handler::schema::Schemas;
 use crate::handler::{Capability, Need};
 
 /// The message has room for a few mistakes; the first ones help most.
@@ -20,6 +21,7 @@ pub struct Listed {
     pub(in crate::registry) namespace: Option<&'static str>,
     pub(in crate::registry) needs: &'static [Need],
     pub(in crate::registry) capability: Capability,
+    pub(in crate::registry) schemas: Schemas,
 }
 
 impl Listed {
@@ -57,7 +59,13 @@ pub const fn workflow_step<S: StepFn>() -> Listed {
         text.push("`").push(S::NAME).push("` compensates another handler and is no step of a workflow: ");
         text.push("leave it out, it is found by itself").panic();
     }
-    Listed { name: S::NAME, namespace: S::FACTS.namespace, needs: S::NEEDS, capability: S::FACTS.capability }
+    Listed {
+        name: S::NAME,
+        namespace: S::FACTS.namespace,
+        needs: S::NEEDS,
+        capability: S::FACTS.capability,
+        schemas: S::SCHEMAS,
+    }
 }
 
 /// Refuses a workflow that lists a step twice, leaves one out that another reads, or never ends.
