@@ -564,6 +564,13 @@ pub fn step_error(input: TokenStream) -> TokenStream {
 /// a function could not be printed or kept in a field as the workflow it stands for, its methods would be there only
 /// where a trait is imported, and messages would speak of functions instead of workflows.
 ///
+/// # Schemas
+///
+/// With the feature `schema` of tasker-runtime, a type that implements `schemars::JsonSchema` describes its JSON
+/// without an attribute. Then `input`, or what the steps read as the context, is the schema of what tasks are
+/// submitted with, and what a step returns that of its result: what does not fit is refused where it comes in, with
+/// its path, and `template show` shows both.
+///
 /// # Options
 ///
 /// Besides those above: `input = Type`, `description`, `crate`, and `marker = Name`, which gives the type

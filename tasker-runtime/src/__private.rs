@@ -39,6 +39,9 @@ pub use crate::handler::routes::{
     Carried, Carrier, Data, NoRoutes, Routes, RoutesOf, Taken, array, decided, nothing, object, read_routes,
     routes_of, taken,
 };
+pub use crate::handler::schema::{Describe, Schemas};
+#[cfg(feature = "schema")]
+pub use crate::handler::schema::{Described, NotDescribed};
 pub use crate::handler::upstream::{CompensatedOf, OutputOf};
 pub use crate::handler::{
     BatchableCapable, Batches, Compensates, Compensating, Decision, DecisionCapable, Declared as Facts,

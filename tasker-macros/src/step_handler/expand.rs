@@ -11,6 +11,7 @@ use super::param::Source;
 use super::params::{context, inputs, is_one_of, needs, one_context, param_name, params, position};
 use super::parse::{Function, Handler};
 use super::results;
+use super::schema;
 use super::shape::{self, Shape};
 use super::{around, compensates, docs};
 use crate::errors::Errors;
@@ -245,8 +246,11 @@ fn about(handler: &Handler) -> TokenStream {
     say(handler.api.as_ref().map(|_| quote!(.api(__API))));
     say(shape::facts(&handler.shape, &how(&handler.returns())));
     say(compensates::fact(handler));
+    let how = how(&handler.returns());
+    let output = quote!(<__Return as __tasker::StepReturn<#how>>::Output);
+    let schemas = schema::schemas(handler, &output);
     let needs = needs(handler);
-    let needs = quote!(const NEEDS: &'static [__tasker::Need] = #needs;);
+    let needs = quote!(const NEEDS: &'static [__tasker::Need] = #needs; #schemas);
     if said.is_empty() {
         return needs;
     }

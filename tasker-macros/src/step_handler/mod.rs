@@ -16,6 +16,7 @@ pub(crate) mod params;
 mod parse;
 mod place;
 mod results;
+mod schema;
 mod shape;
 
 use proc_macro2::TokenStream;

@@ -283,6 +283,9 @@ fn settings(workflow: &Workflow) -> TokenStream {
     say(workflow.namespace.as_ref().map(|text| quote!(.namespace(#text))));
     say(workflow.version.as_ref().map(|text| quote!(.version(#text))));
     say(workflow.description.as_ref().map(|text| quote!(.description(#text))));
+    say(workflow.input.as_ref().filter(|_| cfg!(feature = "schema")).map(|input| {
+        quote!(.context({ #[allow(unused_imports)] use __tasker::NotDescribed as _; __tasker::Described::<#input>::READ }))
+    }));
     say(workflow.on_failure.as_ref().map(|word| quote!(.on_failure(__tasker::OnFailure::#word))));
     settings
 }

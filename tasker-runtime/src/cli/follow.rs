@@ -141,13 +141,9 @@ fn next(report: &TaskReport) -> String {
         return format!("{}, then {}", command("show"), command("retry"));
     }
     // What is wrong with the input is wrong with it each time.
-    if failed().any(|(_, error)| error.is_about_context()) {
-        let submit = format!("run {}/{} --input …", report.namespace, report.template);
-        return format!(
-            "{} with what is missing or wrong in it, and {}",
-            program::command(&submit),
-            command("give-up")
-        );
+    if report.failed_by_context() {
+        let submit = program::command(&format!("run {}/{} --input …", report.namespace, report.template));
+        return format!("{submit} with another input, and {}", command("give-up"));
     }
     let step = failed().next().map_or("STEP", |(step, _)| &step.name);
     let step = program::in_shell(&printable(step));

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::const_message::Text;
 use super::param::Parameter;
+use super::schema::Schemas;
 use super::{Declared, Entry, HandlerSpec, Need, Registration, StepHandler, TaskSequenceStep};
 use crate::model::{Json, StepError};
 
@@ -50,6 +51,8 @@ pub trait StepFn: Sized + Send + Sync + 'static {
     const FACTS: Declared = Declared::new().needs(Self::NEEDS);
     /// The handler and its place in the source.
     const ENTRY: Entry = Entry::at(&Annotated::<Self>(PhantomData), Self::PLACE, type_name::<Self>);
+    /// What its types say about their JSON.
+    const SCHEMAS: Schemas = Schemas::NONE;
     /// What it returns when all is well.
     type Output: 'static;
     /// What it reads the context as; [`super::param::NoContext`] where it does not.

@@ -28,6 +28,7 @@ mod registration;
 mod result_ext;
 pub(crate) mod returned;
 pub(crate) mod routes;
+pub(crate) mod schema;
 mod spec;
 mod states;
 mod step;

@@ -5,13 +5,14 @@ use std::{
     fmt,
 };
 
+use serde_json::{Value, json};
 use tasker_template::{OnFailure, Options, Parsed, Report, Step, StepKind, Template, TemplateBuilder};
 
 use super::const_check::{
     reads::Reads,
     workflow::{Listed, Message},
 };
-use crate::handler::Capability;
+use crate::handler::{Capability, param::reads, schema::Describe};
 use crate::model::HandlerKey;
 
 /// A workflow that is part of the program, as `workflow!` and `template!` make it.
@@ -61,12 +62,19 @@ pub struct Settings {
     description: Option<&'static str>,
     /// What becomes of a task one of whose steps has failed for good.
     on_failure: OnFailure,
+    /// What describes the context, where the workflow says its type.
+    context: Option<Describe>,
 }
 
 impl Settings {
     /// What holds where nothing is said.
-    pub const DEFAULT: Self =
-        Self { namespace: None, version: None, description: None, on_failure: OnFailure::Block };
+    pub const DEFAULT: Self = Self {
+        namespace: None,
+        version: None,
+        description: None,
+        on_failure: OnFailure::Block,
+        context: None,
+    };
 
     /// Sets the namespace.
     #[must_use]
@@ -86,6 +94,13 @@ impl Settings {
     #[must_use]
     pub const fn description(mut self, description: &'static str) -> Self {
         self.description = Some(description);
+        self
+    }
+
+    /// Sets what describes the context.
+    #[must_use]
+    pub const fn context(mut self, context: Option<Describe>) -> Self {
+        self.context = context;
         self
     }
 
@@ -189,6 +204,9 @@ impl Workflow {
         if let Some(description) = settings.description {
             builder = builder.description(description);
         }
+        if let Some(schema) = context_schema(steps, settings.context) {
+            builder = builder.input_schema(schema);
+        }
         let names = StepNames::of(steps);
         let releasing: Vec<&Listed> = steps.iter().filter(|listed| !listed.releases().is_empty()).collect();
         let upstreams: Vec<Vec<&str>> =
@@ -198,9 +216,10 @@ impl Workflow {
         let workers: HashSet<&str> = steps.iter().filter(is_worker).map(|listed| listed.step).collect();
         for (listed, upstreams) in steps.iter().zip(upstreams) {
             let kind = kind(listed, &names, &chosen, &workers);
-            let step = Step::new(listed.step)
+            let mut step = Step::new(listed.step)
                 .kind(kind)
                 .handler(HandlerKey::new(listed.namespace, listed.name).as_str());
+            step.result_schema = listed.schemas.output.map(|describe| describe());
             builder = builder.step(step.after(upstreams));
         }
         builder
@@ -218,6 +237,27 @@ impl Workflow {
         let mut all: Vec<Self> = inventory::iter::<Self>.into_iter().copied().collect();
         all.sort_by_cached_key(|workflow| (workflow.name, workflow.place()));
         all
+    }
+}
+
+/// What a context must look like for every step that reads it as a whole, as far as their types describe it; the type
+/// that the workflow names describes it for all.
+fn context_schema(steps: &[Listed], named: Option<Describe>) -> Option<Value> {
+    if let Some(describe) = named {
+        return Some(describe());
+    }
+    let readers = steps.iter().filter(|listed| reads(listed.needs));
+    let mut schemas: Vec<Value> = Vec::new();
+    for schema in readers.filter_map(|listed| listed.schemas.context).map(|describe| describe()) {
+        if !schemas.contains(&schema) {
+            schemas.push(schema);
+        }
+    }
+    match schemas.len() {
+        0 | 1 => schemas.pop(),
+        // A type that holds itself is described with references, which hold in a schema of its own only.
+        _ if schemas.iter().any(|schema| schema.get("$defs").is_some()) => None,
+        _ => Some(json!({ "allOf": schemas })),
     }
 }
 

@@ -221,8 +221,7 @@ impl Store {
     ///
     /// # Errors
     /// When it does not answer.
-    #[cfg(feature = "cli")]
-    pub(crate) async fn room(&self) -> Result<Option<ServerRoom>> {
+    pub async fn room(&self) -> Result<Option<ServerRoom>> {
         if !self.can_listen() {
             return Ok(None);
         }
@@ -316,9 +315,9 @@ impl std::fmt::Debug for Store {
 }
 
 /// A limit to the connections of a PostgreSQL server.
-#[cfg(feature = "cli")]
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ServerRoom {
+#[non_exhaustive]
+pub struct ServerRoom {
     /// Whose limit it is.
     pub whose: &'static str,
     /// How many there may be.

@@ -135,7 +135,6 @@ statements! {
     ADD_MIGRATION = twin "add_migration";
     DEAD_LETTER = shared "dead_letter";
     DEAD_LETTERS = shared "dead_letters";
-    #[cfg(feature = "cli")]
     CONNECTIONS = twin "connections";
     NOW = twin "now";
     VERSION = twin "version";

@@ -6,6 +6,7 @@
 use super::reads::Reads;
 use crate::handler::annotated::StepFn;
 use crate::handler::const_message::Text;
+use crate::handler::schema::Schemas;
 use crate::handler::{Capability, Need};
 
 /// The message has room for a few mistakes; the first ones help most.
@@ -28,6 +29,7 @@ pub struct Listed {
     pub(in crate::registry) capability: Capability,
     /// The steps that it waits for without reading them.
     pub(in crate::registry) after: &'static [&'static str],
+    pub(in crate::registry) schemas: Schemas,
 }
 
 impl Listed {
@@ -40,6 +42,7 @@ impl Listed {
         needs: &[],
         capability: Capability::Standard,
         after: &[],
+        schemas: Schemas::NONE,
     };
 
     /// The same handler, as a step of this name.
@@ -108,6 +111,7 @@ pub const fn workflow_step<S: StepFn>() -> Listed {
         needs: S::NEEDS,
         capability: S::FACTS.capability,
         after: &[],
+        schemas: S::SCHEMAS,
     }
 }
 
