@@ -24,8 +24,8 @@ pub use crate::handler::hidden::{HidesError, hides_no_error};
 #[cfg(feature = "http")]
 pub use crate::handler::http::ApiCapable;
 pub use crate::handler::param::{
-    DefaultOf, Fallback, FieldInput, Gathers, Kind, NoContext, Parameter, Pick, Readable, StepInput, compensated,
-    depends_on, never_taken, one_context, some_api,
+    DefaultOf, Fallback, FieldInput, Gathers, Kind, NoContext, Parameter, Pick, Readable, StepInput,
+    compensated, depends_on, never_taken, one_context, some_api,
 };
 pub use crate::handler::plan::{AnyPosition, IsPlan, Positions};
 pub use crate::handler::returned::{
@@ -44,13 +44,13 @@ pub use crate::handler::{
 pub use crate::model::{Classified, Derived, StepError, classified};
 pub use crate::registry::Workflow;
 pub use crate::registry::const_check::ends::{check_marked, last, names, reader, reader_of};
+pub use crate::registry::const_check::splice::{
+    Part, count, joined, of_all, own_number, own_numbers, own_steps,
+};
 pub use crate::registry::const_check::template::{
     TemplateStep, Wanted, check_template, pick, readers, template_step,
 };
 pub use crate::registry::const_check::workflow::{Listed, Names, check_workflow, workflow_step};
-pub use crate::registry::const_check::splice::{
-    Part, count, joined, of_all, own_number, own_numbers, own_steps,
-};
 pub use crate::registry::declared::DeclaredStep;
 pub use crate::registry::workflow::Settings;
 pub use crate::testing::{Given, given};
