@@ -144,7 +144,7 @@ pub fn step_handler(attribute: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// workflow!(checkout = [validate, charge]);
 ///
-/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// let shop = Shop { vat: 19 };
 /// assert_eq!(shop.validate(100).await, 119);
 ///
@@ -380,7 +380,8 @@ pub fn from_step(input: TokenStream) -> TokenStream {
 ///
 /// - the enum, whichever variant it was;
 /// - what a variant with one field carries, by the type of that field, or, where it has several without names, as
-///   a tuple; where the decision went another way, the step fails for good as `OTHER_ROUTE`;
+///   a tuple. A branch to which no variant carries it does not compile in [`workflow!`] and [`template!`]; where
+///   another variant leads to it too and was decided, the step fails for good as `OTHER_ROUTE`;
 /// - an `Option` of that, `None` where the decision went another way.
 ///
 /// What variants carry serializes and deserializes. Two variants that carry the same type are written with the
@@ -591,12 +592,12 @@ pub fn workflow(input: TokenStream) -> TokenStream {
 /// use tasker_runtime::prelude::*;
 ///
 /// #[derive(Serialize, Deserialize)]
-/// struct Order {
+/// pub struct Order {
 ///     cents: u64,
 /// }
 ///
 /// #[derive(Serialize, Deserialize)]
-/// struct Charge {
+/// pub struct Charge {
 ///     receipt: String,
 /// }
 ///

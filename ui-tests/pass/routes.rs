@@ -98,7 +98,13 @@ pub async fn finance(#[depends_on(route)] path: Path) -> bool {
 
 /// A branch of a name that says something else.
 #[step_handler]
-pub async fn skip(#[depends_on(route)] bytes: Vec<u8>) -> usize {
+pub async fn skip(#[depends_on(route)] pair: Option<(Reason, u8)>) -> u8 {
+    pair.map_or(0, |pair| pair.1)
+}
+
+/// No branch, but reads what one variant carries.
+#[step_handler]
+pub async fn count(#[depends_on(route)] bytes: Vec<u8>) -> usize {
     bytes.len()
 }
 
@@ -149,7 +155,7 @@ fn main() -> Result<(), StepError> {
         assert_eq!(chosen.result::<Path>()?, Path::Single { reason: reason(u128::MAX) });
         let limit = testing::run_step::<manager>().result_of::<route>(&Path::Single { reason: reason(4) });
         assert_eq!(limit.await.result::<u128>()?, 4);
-        let other = testing::run_step::<skip>().result_of::<route>(&Path::Nothing).await;
+        let other = testing::run_step::<count>().result_of::<route>(&Path::Nothing).await;
         assert_eq!(other.error().map(StepError::code), Some("OTHER_ROUTE"));
         Ok(())
     })

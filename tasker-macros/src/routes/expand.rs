@@ -28,7 +28,7 @@ pub(super) fn whole(choice: &Choice) -> TokenStream {
     let variants = || choice.variants.iter().enumerate();
     let decided = variants().map(|(number, variant)| decided(number, variant, &routes));
     let read = variants().map(|(number, variant)| read(number, variant));
-    let (carriers, carried) = (carriers(choice), carried(choice));
+    let (carriers, carried) = (carriers(choice), carried(choice, &routes));
     let serving = serving(ident);
     // In parentheses each can only be a type, and a function is refused in plain words.
     quote! {
@@ -195,7 +195,7 @@ fn name_of(member: &Member) -> String {
 }
 
 /// What a step can take in place of the enum.
-fn carried(choice: &Choice) -> TokenStream {
+fn carried(choice: &Choice, all: &[&Path]) -> TokenStream {
     let enumeration = &choice.ident;
     // The type that is taken, and the variants that carry it.
     let mut types: Vec<(TokenStream, Vec<&Variant>)> = Vec::new();
@@ -229,6 +229,15 @@ fn carried(choice: &Choice) -> TokenStream {
             .then(|| quote!(_ => __tasker::core::option::Option::None,));
         let taken = quote!(match decided { #(#arms)* #others });
         let optional = quote!(__tasker::core::option::Option<#ty>);
+        // Paths that lead to the branches that may read it.
+        let mut routes: Vec<&Path> = Vec::new();
+        for variant in variants {
+            if let Leads::To(paths) = &variant.leads {
+                routes.extend(paths);
+            }
+        }
+        let numbers = routes.iter().filter_map(|path| all.iter().position(|route| is_same(route, path)));
+        let carried = quote!(&[#(<#enumeration as __tasker::Routes>::ROUTES[#numbers]),*]);
         let of_option = (!is_carried(&quote!(Option<#ty>))).then(|| {
             quote! {
                 #[automatically_derived]
@@ -247,6 +256,7 @@ fn carried(choice: &Choice) -> TokenStream {
             #[automatically_derived]
             impl __tasker::OutputOf<#enumeration> for #ty {
                 const OPTIONAL: __tasker::bool = false;
+                const CARRIED: &'static [&'static __tasker::str] = #carried;
                 fn some(decided: #enumeration) -> __tasker::core::option::Option<Self> {
                     #taken
                 }

@@ -76,7 +76,7 @@ impl<T> Parameter<T> {
         T: Readable,
     {
         let read = if optional { loose_or_null::<T, GATHERS> } else { loose::<T, GATHERS> };
-        Self { read, text: name, need: Need::Step { name, exact: None, optional } }
+        Self { read, text: name, need: Need::Step { name, exact: None, optional, carried: &[] } }
     }
 
     /// `#[input("path")]`.
@@ -140,6 +140,7 @@ where
         name: S::NAME,
         exact: Some(TypeFacts::of::<S::Output>()),
         optional: <T as OutputOf<S::Output>>::OPTIONAL,
+        carried: <T as OutputOf<S::Output>>::CARRIED,
     };
     Parameter { read: exact::<T, S::Output>, text: S::NAME, need }
 }
@@ -161,7 +162,12 @@ where
         text.push("`").push(S::NAME).push("` is a batch worker and is undone batch by batch: ");
         text.push("take what one batch returns").panic();
     }
-    let need = Need::Step { name: S::NAME, exact: Some(TypeFacts::of::<S::Output>()), optional: false };
+    let need = Need::Step {
+        name: S::NAME,
+        exact: Some(TypeFacts::of::<S::Output>()),
+        optional: false,
+        carried: &[],
+    };
     Parameter { read: compensated_result::<T, S::Output>, text: S::NAME, need }
 }
 

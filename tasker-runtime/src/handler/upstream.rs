@@ -15,6 +15,8 @@ use crate::model::{Json, StepError};
 pub trait OutputOf<U>: Sized {
     /// Whether it copes with a branch that was not taken.
     const OPTIONAL: bool;
+    /// The routes to which an enum of routes carries it; none: it is there whatever was decided.
+    const CARRIED: &'static [&'static str] = &[];
 
     /// The parameter for a result; `None` where the decision that it is of took another route.
     fn some(result: U) -> Option<Self>;

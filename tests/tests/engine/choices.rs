@@ -65,7 +65,7 @@ async fn file(
 
 workflow!(approving = [classify, wave_through, ask_boss, ask_finance, file]);
 
-// Reads what its route does not carry.
+// Reads what only one of the variants carries that lead to it.
 #[step_handler]
 async fn mistaken(#[depends_on(choose_small)] limit: Limit) -> u64 {
     limit.cents
@@ -75,7 +75,7 @@ async fn mistaken(#[depends_on(choose_small)] limit: Limit) -> u64 {
 enum Small {
     #[route(mistaken)]
     Small,
-    #[route(skip)]
+    #[route(mistaken)]
     Large(Limit),
 }
 
@@ -134,7 +134,7 @@ async fn branches_read_what_their_route_carries() {
 }
 
 #[tokio::test]
-async fn branch_that_reads_what_another_route_carries_fails_for_good() {
+async fn branch_that_reads_what_another_variant_carries_fails_for_good() {
     for world in worlds().await {
         let builder = world.builder(&[]).registry(registry()).template(mistaking.template().unwrap());
         let tasker = builder.start().await.unwrap();
@@ -143,5 +143,7 @@ async fn branch_that_reads_what_another_route_carries_fails_for_good() {
         let step = report.step("mistaken").unwrap();
         let error = step.error.clone().unwrap();
         assert_eq!((error.code(), step.attempts), ("OTHER_ROUTE", 1), "{}", world.database);
+        let carried: u64 = tasker.run("mistaking", &5_000).await.unwrap();
+        assert_eq!(carried, 5_000, "{}", world.database);
     }
 }

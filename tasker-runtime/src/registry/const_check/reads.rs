@@ -3,6 +3,7 @@
 //! Needs are lists within lists, and the compiler, which looks through them for every workflow, has no memory to
 //! flatten them. Nearly all are flat, so going on from one to the next costs nothing there.
 
+use super::workflow::equal;
 use crate::handler::Need;
 
 /// A step that a handler reads.
@@ -12,6 +13,27 @@ pub(crate) struct Read {
     pub(crate) name: &'static str,
     /// Whether the reader copes with a branch that was not taken.
     pub(crate) optional: bool,
+    /// The routes to which a decision carries what is read; none: it is read whatever was decided.
+    carried: &'static [&'static str],
+}
+
+impl Read {
+    /// Whether `reader` is a route of the decision that is read, which has these routes, and another one than those
+    /// to which it carries what is read.
+    pub(crate) const fn is_of_another_route(&self, reader: &str, routes: &[&str]) -> bool {
+        !self.carried.is_empty() && has(routes, reader) && !has(self.carried, reader)
+    }
+}
+
+const fn has(names: &[&str], name: &str) -> bool {
+    let mut at = 0;
+    while at < names.len() {
+        if equal(names[at], name) {
+            return true;
+        }
+        at += 1;
+    }
+    false
 }
 
 /// Goes from one step that is read to the next.
@@ -34,9 +56,9 @@ impl Reads {
     pub(crate) const fn next(&mut self) -> Option<Read> {
         while self.at < self.needs.len() {
             match self.needs[self.at] {
-                Need::Step { name, optional, .. } => {
+                Need::Step { name, optional, carried, .. } => {
                     self.at += 1;
-                    return Some(Read { name, optional });
+                    return Some(Read { name, optional, carried });
                 }
                 Need::All(more) => {
                     if let Some(read) = nth(more, self.inner) {
@@ -77,7 +99,7 @@ mod tests {
     use super::*;
 
     const fn step(name: &'static str) -> Need {
-        Need::Step { name, exact: None, optional: false }
+        Need::Step { name, exact: None, optional: false, carried: &[] }
     }
 
     #[test]

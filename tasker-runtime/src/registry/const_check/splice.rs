@@ -28,7 +28,7 @@ pub const fn count(parts: &[Part]) -> usize {
 /// All steps in their order; `N` is how many there are.
 #[must_use]
 pub const fn joined<const N: usize>(parts: &[Part]) -> [Listed; N] {
-    let mut all = [Listed::EMPTY; N];
+    let mut all = [Listed::PLACEHOLDER; N];
     let (mut part, mut step) = (0, 0);
     while part < parts.len() {
         match parts[part] {
@@ -52,7 +52,7 @@ pub const fn joined<const N: usize>(parts: &[Part]) -> [Listed; N] {
 /// The steps of its own; `OWN` is how many there are.
 #[must_use]
 pub const fn own_steps<const OWN: usize>(parts: &[Part]) -> [Listed; OWN] {
-    let mut all = [Listed::EMPTY; OWN];
+    let mut all = [Listed::PLACEHOLDER; OWN];
     let (mut part, mut step) = (0, 0);
     while part < parts.len() {
         if let Part::Own(listed) = parts[part] {

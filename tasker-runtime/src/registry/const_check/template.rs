@@ -5,7 +5,7 @@
 //! two types in a constant.
 
 use super::reads::Reads;
-use super::workflow::{Listed, Message, NOBODY, equal};
+use super::workflow::{Listed, Message, NOBODY, OTHER_ROUTE, TAKE_ALL, equal};
 use crate::handler::annotated::StepFn;
 use crate::handler::param::reads;
 
@@ -211,7 +211,15 @@ const fn check_needs<const N: usize>(steps: &[Wanted; N], step: usize, handler: 
     let mut reads = Reads::of(handler.needs);
     while let Some(read) = reads.next() {
         let found = find(steps, step, read.name);
-        if matches!(found, Found::One) {
+        if let Found::One(above) = found {
+            let routes = match &steps[above].found {
+                Some(decision) => decision.releases(),
+                None => &[],
+            };
+            if read.is_of_another_route(handler.name, routes) {
+                problem(&steps[step], text).push("its handler").push(OTHER_ROUTE.split_at(1).1);
+                text.push(read.name).push(TAKE_ALL);
+            }
             continue;
         }
         problem(&steps[step], text).push("its handler reads `").push(read.name);
@@ -228,7 +236,7 @@ const fn check_needs<const N: usize>(steps: &[Wanted; N], step: usize, handler: 
 
 /// Which step is meant by a name.
 enum Found {
-    One,
+    One(usize),
     Several,
     NotBefore(usize),
     Nothing,
@@ -240,7 +248,7 @@ const fn find<const N: usize>(steps: &[Wanted; N], step: usize, name: &str) -> F
     let mut at = 0;
     while at < direct.len() {
         if equal(steps[direct[at]].step, name) {
-            return Found::One;
+            return Found::One(direct[at]);
         }
         at += 1;
     }
@@ -250,7 +258,7 @@ const fn find<const N: usize>(steps: &[Wanted; N], step: usize, name: &str) -> F
     while at < N {
         let named = equal(steps[at].step, name);
         if named && before[at] {
-            return Found::One;
+            return Found::One(at);
         }
         let calls = match &steps[at].found {
             Some(handler) => equal(handler.name, name),
@@ -266,7 +274,7 @@ const fn find<const N: usize>(steps: &[Wanted; N], step: usize, name: &str) -> F
     if count > 1 {
         Found::Several
     } else if called != NOBODY {
-        Found::One
+        Found::One(called)
     } else if elsewhere != NOBODY {
         Found::NotBefore(elsewhere)
     } else {

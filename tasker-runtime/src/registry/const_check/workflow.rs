@@ -34,7 +34,7 @@ pub struct Listed {
 
 impl Listed {
     /// No handler: what is there until one takes its place.
-    pub(in crate::registry) const EMPTY: Self = Self {
+    pub(in crate::registry) const PLACEHOLDER: Self = Self {
         step: "",
         is_alias: false,
         name: "",
@@ -233,6 +233,11 @@ const fn find_missing<const N: usize, const SLOTS: usize>(
     let mut reads = Reads::of(steps[step].needs);
     while let Some(read) = reads.next() {
         tell_missing(workflow, steps, names, (step, "` reads `", read.name), text);
+        let above = names.number(steps, read.name);
+        if above != NOBODY && read.is_of_another_route(steps[step].name, steps[above].releases()) {
+            problem(workflow, text).push("step `").push(steps[step].step).push(OTHER_ROUTE).push(read.name);
+            text.push(TAKE_ALL);
+        }
     }
     tell_all_missing(workflow, steps, names, (step, "` comes after `", steps[step].after), text);
     let verb = match steps[step].capability {
@@ -241,6 +246,11 @@ const fn find_missing<const N: usize, const SLOTS: usize>(
     };
     tell_all_missing(workflow, steps, names, (step, verb, steps[step].releases()), text);
 }
+
+/// Of a branch that reads what another one is told.
+pub(in crate::registry) const OTHER_ROUTE: &str = "` reads what is carried to another route of `";
+/// The way out.
+pub(in crate::registry) const TAKE_ALL: &str = "`: take an `Option` of it, or the enum itself";
 
 const fn tell_all_missing<const N: usize, const SLOTS: usize>(
     workflow: &str,
