@@ -60,7 +60,7 @@ fn a_new_project_builds_passes_its_tests_and_runs_with_three_commands() {
     let runtime = root().join("tasker-runtime");
     let runtime = runtime.to_str().unwrap();
     let files = written(place.path(), &["new", "New Shop", "--runtime-path", runtime]);
-    assert_eq!(files.lines().count(), 6, "{files}");
+    assert_eq!(files.lines().count(), 5, "{files}");
     let package = place.path().join("New Shop");
     let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap();
     assert!(manifest.contains("name = \"new-shop\""), "{manifest}");
@@ -73,18 +73,21 @@ fn a_new_project_builds_passes_its_tests_and_runs_with_three_commands() {
     for kind in ["step", "decision", "batch", "api"] {
         let (name, file) = (format!("my_{kind}"), format!("src/my_{kind}.rs"));
         written(&package, &["handler", "new", &name, "--kind", kind, "--write", &file]);
-        main = main.replace("mod handlers;\n", &format!("mod handlers;\nmod {name};\n"));
+        main = main.replace("mod checkout;\n", &format!("mod checkout;\nmod {name};\n"));
     }
     fs::write(package.join("src/main.rs"), main).unwrap();
     written(&package, &["template", "new", "my_step", "--write", "config/tasks/more/my_step.yaml"]);
 
     cargo(&package, &["build", "--quiet"]);
     let tested = cargo(&package, &["test", "--quiet"]);
-    assert!(tested.contains("7 passed"), "{tested}");
+    assert!(tested.contains("8 passed"), "{tested}");
     assert_eq!(cargo(&package, &run).trim(), "\"book shipped for 1250 cents\"");
 
     let checked = cargo(&package, &["run", "--quiet", "--", "template", "check"]);
-    assert_eq!(checked.matches("ok").count(), 2, "{checked}");
+    let checked: Vec<&str> = checked.lines().collect();
+    assert_eq!(checked[0], "config/tasks/more/my_step.yaml: ok");
+    assert!(checked[1].starts_with("src/checkout.rs:") && checked[1].ends_with(": ok"), "{checked:?}");
+    assert_eq!(checked.len(), 2, "{checked:?}");
     let more = [
         "run",
         "--quiet",

@@ -12,9 +12,7 @@ pub(crate) fn any_of(names: &[&str]) -> String {
 
 /// The name nearest to what was written, where one is near.
 pub(crate) fn near<'n>(written: &str, names: &[&'n str]) -> Option<&'n str> {
-    let distances = names.iter().map(|name| (strsim::damerau_levenshtein(written, name), *name));
-    let (distance, name) = distances.min()?;
-    (distance <= written.chars().count().div_ceil(3).max(1)).then_some(name)
+    tasker_template::nearest(written, names.iter().copied())
 }
 
 /// The end of a message about an attribute of parameters that stands elsewhere.

@@ -13,7 +13,7 @@ use tasker_runtime::{
     clock::Clock,
     handler::Registration,
     model::Timestamp,
-    prelude::{Json, StepError, StepHandler, TaskSequenceStep, async_trait},
+    prelude::{Json, StepError, StepHandler, TaskSequenceStep},
     registry::Registry,
     template::{RetryOptions, Step, Template},
 };
@@ -147,7 +147,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The one handler.
 struct Play;
 
-#[async_trait]
 impl StepHandler for Play {
     fn name(&self) -> &str {
         "play"

@@ -61,6 +61,28 @@ fn the_quick_start_compiles_and_runs_word_for_word() {
     let printed = readme.split("\nprints `").nth(1).unwrap().split('`').next().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), printed, "{errors}");
 
+    // What it shows for programs that are not a command line.
+    let in_program = main.split("fn main()").next().unwrap().to_owned() + &block(&readme, "rust", 1);
+    fs::write(source.join("main.rs"), in_program).unwrap();
+    let alone = fs::read_to_string(package.path().join("Cargo.toml")).unwrap();
+    let tokio = format!("[dependencies]\n{}", block(&readme, "toml", 1));
+    fs::write(package.path().join("Cargo.toml"), alone.replace("[dependencies]", &tokio)).unwrap();
+    let output = cargo(package.path(), &["run", "--quiet", "--offline"]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let printed = readme.split("`cargo run` prints `").nth(1).unwrap().split('`').next().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), printed, "{errors}");
+
+    // The command line under a runtime of the user's: it works, and what it says can be pasted.
+    let under = main.replace("fn main()", "#[tokio::main]\nasync fn main()");
+    fs::write(source.join("main.rs"), under).unwrap();
+    let output = cargo(package.path(), &["run", "--quiet", "--offline", "--", "run", "chekout"]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let expected = "error: there is no template `chekout`; did you mean `default/checkout`?\n\
+                    try: cargo run -- template list\n";
+    assert_eq!((output.status.code(), &*errors), (Some(3), expected));
+    fs::write(package.path().join("Cargo.toml"), alone).unwrap();
+
     // The two mistakes the README names do not compile, and the messages say what it says.
     let wrong = main
         .replace("#[depends_on(validate)] order: Order, key", "#[depends_on(validate)] order: Charge, key");

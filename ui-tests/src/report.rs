@@ -72,7 +72,14 @@ fn rendered(message: &Value) -> String {
     let level = text(&message["level"]);
     line(&mut out, 0, &format!("{level}{code}"), &text(&message["message"]));
     spans(&mut out, 2, message);
-    for child in message["children"].as_array().into_iter().flatten() {
+    // Where the compiler keeps long types is another place each time.
+    let about_files = |child: &&Value| {
+        let said = text(&child["message"]);
+        said.starts_with("the full name for the type has been written")
+            || said.starts_with("consider using `--verbose`")
+    };
+    let children = message["children"].as_array().into_iter().flatten();
+    for child in children.filter(|child| !about_files(child)) {
         line(&mut out, 2, &text(&child["level"]), &text(&child["message"]));
         spans(&mut out, 4, child);
     }

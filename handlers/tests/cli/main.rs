@@ -65,7 +65,8 @@ fn failed_run_exits_1_and_says_which_step_why_and_what_to_try() {
     let ran = run(&database, &order);
     let task = last_task(&database);
     let why = "step `linear_step_1` failed for good after 1 of 3 attempts: VALIDATION_ERROR";
-    ran.failed(1, why, &format!("tasker show {task}, then tasker retry {task}"));
+    let resolve = format!("tasker resolve {task} linear_step_1 --result …");
+    ran.failed(1, why, &format!("tasker show {task}, then {resolve}, or tasker give-up {task}"));
     let ran = run(&database, &[&order[..], &["-o", "json"]].concat());
     let report = ran.json();
     assert_eq!((ran.code, &report["state"]), (1, &json!("blocked_by_failures")));

@@ -1,6 +1,9 @@
 //! Runs the binary and keeps what it left behind.
 
-use std::process::{Command, Output, Stdio};
+use std::{
+    os::unix::process::CommandExt,
+    process::{Command, Output, Stdio},
+};
 
 use serde_json::Value;
 use support::TestDatabase;
@@ -20,6 +23,8 @@ steps:
 /// `tasker` on this database, with the examples.
 pub(crate) fn tasker(database: &TestDatabase, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tasker"));
+    // As one that is found by its name, and which cargo has nothing to do with.
+    command.arg0("tasker").env_remove("CARGO");
     command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).args(arguments);
     command.env("DATABASE_URL", &database.url).env_remove("TASKER_CONFIG_PATH").env_remove("RUST_LOG");
     command.stdin(Stdio::null());

@@ -142,3 +142,30 @@ async fn list_says_which_handler_a_task_waits_for() {
         assert!(told, "{database}: {}", run(&database, &["show", &last_task(&database)]).out);
     }
 }
+
+#[test]
+fn retry_is_not_advised_where_the_input_is_wrong() {
+    let (database, folder) = (fresh_sqlite(), Folder::new());
+    folder.put("picky.yaml", "name: picky\nsteps:\n  - name: linear_step_1\n");
+    let ran = folder.run(&database, &["run", "picky", "--input", "\"six\""]);
+    let task = last_task(&database);
+    let hint = format!("tasker run default/picky --input … with another input, and tasker give-up {task}");
+    ran.failed(1, "INVALID_CONTEXT", &hint);
+}
+
+#[test]
+fn handlers_are_listed_with_queue_retry_and_timeout() {
+    let listed = run(&fresh_sqlite(), &["handler", "list"]).out;
+    let head: Vec<&str> = listed.lines().next().unwrap().split_whitespace().collect();
+    assert_eq!(
+        head,
+        ["HANDLER", "QUEUE", "RETRY", "TIMEOUT", "READS", "COMPENSATES", "PLACE", "DESCRIPTION"]
+    );
+    assert_eq!(listed.matches("  10 attempts from 1s to 5m  ").count(), 2, "{listed}");
+    let lines = run(&fresh_sqlite(), &["handler", "list", "-o", "json"]).json();
+    let tried = lines.as_array().unwrap().iter().filter(|line| line["retry"]["max_attempts"] == 10);
+    let tried: Vec<_> =
+        tried.map(|line| (&line["retry"]["backoff_base_ms"], &line["queue"], &line["timeout_ms"])).collect();
+    let (base, none) = (serde_json::json!(1000), serde_json::Value::Null);
+    assert_eq!(tried, [(&base, &none, &none); 2], "{lines}");
+}

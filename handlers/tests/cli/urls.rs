@@ -50,6 +50,11 @@ fn database_in_memory_is_for_commands_that_run_tasks() {
         ] {
             on(url, command).failed(2, "ends with this command: name a file, or a server", "tasker --help");
         }
+        on(url, &["serve"]).failed(
+            2,
+            "nobody could submit a task to it: name a file, or a server",
+            "tasker --help",
+        );
         let ran = on(url, &[&["run"], &LINEAR[..]].concat());
         assert_eq!((ran.code, &*ran.out), (0, "2821109907456\n"), "{url}: {}", ran.err);
     }
@@ -121,6 +126,7 @@ fn file_that_may_not_be_read_or_written_is_told_so() {
     let file = here.join("tasker.db");
     let list = || {
         let mut command = Command::new(&program);
+        command.arg0("tasker").env_remove("CARGO");
         command.args(["list", "--database", &format!("sqlite://{}", file.display())]).current_dir(&here);
         as_a_user(command)
     };

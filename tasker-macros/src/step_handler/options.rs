@@ -3,10 +3,11 @@
 use proc_macro2::{Ident, TokenStream};
 use syn::{LitStr, Meta, Path};
 
+use super::around;
 use crate::errors::Errors;
 use crate::{duration, options};
 
-const KNOWN: [&str; 11] = [
+const KNOWN: [&str; 12] = [
     "name",
     "namespace",
     "version",
@@ -15,6 +16,7 @@ const KNOWN: [&str; 11] = [
     "timeout",
     "queue",
     "concurrency",
+    "around",
     "errors",
     "marker",
     "crate",
@@ -37,6 +39,8 @@ pub(super) struct Options {
     pub(super) timeout: Option<u64>,
     pub(super) queue: Option<LitStr>,
     pub(super) concurrency: Option<u32>,
+    /// What stands around its calls, outermost first.
+    pub(super) around: Vec<Path>,
     /// Whether an error that says nothing of another attempt gets none.
     pub(super) permanent: bool,
     pub(super) marker: Option<Ident>,
@@ -70,6 +74,7 @@ pub(super) fn read(attribute: TokenStream, errors: &mut Errors) -> Options {
             "concurrency" => {
                 read.concurrency = errors.take(options::number(&meta, "concurrency = 4", 1..=100_000));
             }
+            "around" => read.around = errors.take(around::read(&meta)).unwrap_or_default(),
             "errors" => read.permanent = errors.take(default_of_errors(&meta)).unwrap_or_default(),
             "marker" => read.marker = errors.take(options::ident(&meta, "marker = ChargeStep")),
             _ => read.krate = errors.take(options::path(&meta, "crate = my_crate::tasker_runtime")),
@@ -78,7 +83,7 @@ pub(super) fn read(attribute: TokenStream, errors: &mut Errors) -> Options {
     read
 }
 
-fn name(meta: &Meta) -> syn::Result<LitStr> {
+pub(super) fn name(meta: &Meta) -> syn::Result<LitStr> {
     let name = options::filled(meta, "name = \"charge\"")?;
     match crate::names::handler(&name.value()) {
         Ok(()) => Ok(name),

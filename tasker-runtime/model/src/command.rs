@@ -1,7 +1,7 @@
 //! What operators ask of a task, and what follows from it.
 
 use serde::{Deserialize, Serialize};
-use tasker_template::FailureStrategy;
+use tasker_template::{FailureStrategy, nearest};
 
 use super::{Event, Json, Progress, StepIndex, StepState, TaskState, Verdict};
 
@@ -17,7 +17,8 @@ use super::{Event, Json, Progress, StepIndex, StepState, TaskState, Verdict};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
-    /// A new round of attempts for failed steps: for these, or for all that failed for good.
+    /// A new round of attempts for failed steps: for these, or for all that failed for good. Those that wait for
+    /// their next attempt wait no longer; how many attempts they have left stays as it is.
     ///
     /// A batch goes on from its checkpoint. Of a worker that failed fast, the failed batches are tried
     /// again; once none of them is left failed, those that were cancelled run too. In a batch that may go
@@ -28,7 +29,8 @@ pub enum Command {
     /// In a task that is being rolled back, this and the next two are for its compensations, by names like
     /// `undo charge`.
     Retry {
-        /// Names of failed steps; none: every one. The name of a worker stands for its failed batches.
+        /// Names of steps that failed or wait for a retry; none: every one. The name of a worker stands for such
+        /// batches of it.
         #[serde(default)]
         steps: Vec<String>,
     },
@@ -61,6 +63,8 @@ pub enum Command {
 pub enum Fact {
     /// The failed step gets a new round of attempts.
     Reopened(StepIndex),
+    /// The step, which waits for its next attempt, is due now.
+    DueNow(StepIndex),
     /// The step has this result.
     Resolved(StepIndex, Json),
     /// The step is left out.
@@ -73,6 +77,7 @@ impl Fact {
     pub fn event(&self) -> (StepIndex, Event) {
         match self {
             Self::Reopened(no) => (*no, Event::Reopened),
+            Self::DueNow(no) => (*no, Event::DueNow),
             Self::Resolved(no, result) => (*no, Event::Resolved { result: result.clone() }),
             Self::Skipped(no) => (*no, Event::Skipped),
         }
@@ -114,8 +119,8 @@ pub enum CommandError {
         /// What was to be done to it.
         verb: &'static str,
     },
-    /// No step has failed for good.
-    #[error("no step of the task has failed for good")]
+    /// No step has failed for good or waits for a retry.
+    #[error("no step of the task has failed for good or waits for a retry")]
     NothingFailed,
     /// The batch failed, and the steps after it have run without it.
     #[error(
@@ -152,16 +157,13 @@ impl Command {
     pub fn facts(&self, progress: &Progress) -> Result<Vec<Fact>, CommandError> {
         match self {
             Self::Retry { steps } if steps.is_empty() && progress.rolling_back() => {
-                let failed = progress.compensations().find(|(_, slot)| slot.state() == StepState::Error);
-                failed.map(|(no, _)| vec![Fact::Reopened(no)]).ok_or(CommandError::NothingFailed)
+                let fact = progress.compensations().find_map(|(no, slot)| again(no, slot.state()));
+                fact.map(|fact| vec![fact]).ok_or(CommandError::NothingFailed)
             }
             Self::Retry { steps } if steps.is_empty() => {
-                let failed = progress.slots().filter(|(_, slot)| slot.state() == StepState::Error);
                 // A failed batch is the failure of its instances.
-                let facts: Vec<Fact> = failed
-                    .filter(|(no, _)| !is_worker(progress, *no) && open_batch(progress, *no, true))
-                    .map(|(no, _)| Fact::Reopened(no))
-                    .collect();
+                let steps = progress.slots().filter(|(no, _)| !is_worker(progress, *no));
+                let facts = facts_of(progress, steps);
                 if facts.is_empty() { Err(CommandError::NothingFailed) } else { Ok(facts) }
             }
             Self::Retry { steps } => {
@@ -227,11 +229,10 @@ fn find(progress: &Progress, step: &str, verb: &'static str) -> Result<(StepInde
         return Err(CommandError::RollingBack { step: step.to_owned(), verb });
     }
     found.ok_or_else(|| {
-        let names = progress.rules().steps.iter().map(|rule| rule.name.to_string());
-        let names =
-            names.chain(progress.compensations().map(|(no, _)| progress.rules().name(no).to_string()));
-        let alike = |name: &String| strsim::jaro_winkler(name, step);
-        let nearest = names.max_by(|a, b| alike(a).total_cmp(&alike(b))).filter(|name| alike(name) > 0.7);
+        let steps = progress.rules().steps.iter().map(|rule| rule.name.clone());
+        let compensations = progress.compensations().map(|(no, _)| progress.rules().name(no));
+        let names: Vec<_> = steps.chain(compensations).collect();
+        let nearest = nearest(step, names.iter().map(AsRef::as_ref)).map(str::to_owned);
         CommandError::UnknownStep { step: step.to_owned(), nearest }
     })
 }
@@ -255,25 +256,36 @@ fn open_batch(progress: &Progress, no: StepIndex, again: bool) -> bool {
     }
 }
 
-/// What it means to retry a step by name: for a worker, its failed instances.
+/// What it means to try a step in this state again.
+fn again(no: StepIndex, state: StepState) -> Option<Fact> {
+    match state {
+        StepState::Error => Some(Fact::Reopened(no)),
+        StepState::WaitingForRetry => Some(Fact::DueNow(no)),
+        _ => None,
+    }
+}
+
+/// What it means to try these again, as far as they can be.
+fn facts_of<'p>(progress: &Progress, slots: impl Iterator<Item = (StepIndex, &'p super::Slot)>) -> Vec<Fact> {
+    let facts = slots.filter_map(|(no, slot)| again(no, slot.state()));
+    facts.filter(|fact| open_batch(progress, fact.event().0, true)).collect()
+}
+
+/// What it means to retry a step by name: for a worker, those of its instances that failed or wait.
 fn retried(progress: &Progress, step: &str) -> Result<Vec<Fact>, CommandError> {
     let (no, state) = find(progress, step, "retried")?;
     if is_worker(progress, no) {
-        let failed = progress.slots().filter(|(other, slot)| {
-            other.step() == no.step() && other.index().is_some() && slot.state() == StepState::Error
-        });
-        let facts: Vec<Fact> = failed
-            .filter(|(no, _)| open_batch(progress, *no, true))
-            .map(|(no, _)| Fact::Reopened(no))
-            .collect();
+        let instances =
+            progress.slots().filter(|(other, _)| other.step() == no.step() && other.index().is_some());
+        let facts = facts_of(progress, instances);
         if !facts.is_empty() {
             return Ok(facts);
         }
     }
-    match state {
-        StepState::Error if open_batch(progress, no, true) => Ok(vec![Fact::Reopened(no)]),
-        StepState::Error => Err(CommandError::BatchOver { step: step.to_owned(), verb: "retried" }),
-        state => Err(CommandError::WrongState { step: step.to_owned(), state, verb: "retried" }),
+    match again(no, state) {
+        Some(fact) if open_batch(progress, no, true) => Ok(vec![fact]),
+        Some(_) => Err(CommandError::BatchOver { step: step.to_owned(), verb: "retried" }),
+        None => Err(CommandError::WrongState { step: step.to_owned(), state, verb: "retried" }),
     }
 }
 

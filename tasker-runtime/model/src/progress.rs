@@ -47,6 +47,8 @@ pub enum Event {
     },
     /// An operator allowed the failed step a new round of attempts.
     Reopened,
+    /// An operator ended the wait for the next attempt.
+    DueNow,
     /// An attempt failed for good and an operator has allowed a new round since: both, read back at once,
     /// so that nothing below ever takes the failure for the end.
     FailedAndReopened,
@@ -312,6 +314,8 @@ impl Progress {
             (Err(_), _) => self.fail(no),
             (_, Event::Failed { retry_at }) => self.attempt_failed(no, *retry_at),
             (_, Event::Reopened) => self.reopen(no),
+            // That is a matter of time, which the step knows nothing of.
+            (_, Event::DueNow) => {}
             (_, Event::FailedAndReopened) => {
                 self.lead_to(no, StepState::Error);
                 self.slot_mut(no, |slot| slot.attempts += 1);

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tasker_template::{FailureStrategy, OnFailure, StepKind};
+use tasker_template::{FailureStrategy, OnFailure, StepKind, nearest};
 
 use super::{
     Json, Retry, StepError, StepIndex,
@@ -159,10 +159,7 @@ impl Rules {
             valid().find(|&&step| *self.steps[step as usize].name == **route).copied().ok_or_else(|| {
                 let valid: Vec<String> =
                     valid().map(|&step| self.steps[step as usize].name.to_string()).collect();
-                let nearest = valid
-                    .iter()
-                    .max_by(|a, b| strsim::jaro_winkler(a, route).total_cmp(&strsim::jaro_winkler(b, route)));
-                let nearest = nearest.filter(|name| strsim::jaro_winkler(name, route) > 0.7).cloned();
+                let nearest = nearest(route, valid.iter().map(String::as_str)).map(str::to_owned);
                 let elsewhere = self.number(route).is_some();
                 OutcomeError::UnknownRoute {
                     step: rule.name.to_string(),

@@ -11,7 +11,7 @@ use crate::{
     clock::Clock,
     config::Config,
     dispatch::{engine::own_connections, settings::Settings},
-    handler::{Registration, States},
+    handler::{Around, Registration, States, around::Wrapper},
     model::Served,
     registry::{LiveRegistry, Problem, Registry, catalog::full_name, unreadable_files::UnreadableFile},
     store::{self, Store},
@@ -54,6 +54,7 @@ pub struct Builder {
     replace: bool,
     partial: bool,
     aliases: BTreeMap<String, String>,
+    around: Vec<Wrapper>,
     wanted: Option<String>,
     without_templates: bool,
     actor: Option<Arc<str>>,
@@ -188,6 +189,42 @@ impl Builder {
         self
     }
 
+    /// Lets a wrapper stand around every call of every handler, compensations and handlers that come later included:
+    /// for tracing, tenancy, feature flags. Of several, the first is the outermost; those that a handler names with
+    /// `around = [..]` stand inside of them. See [`Next`](crate::handler::Next).
+    ///
+    /// ```
+    /// use tasker_runtime::{Tasker, prelude::*};
+    ///
+    /// async fn only_on_weekdays(step: &TaskSequenceStep, next: Next<'_>) -> Outcome {
+    ///     # let weekend = step.name() == "greet";
+    ///     if weekend {
+    ///         return Err(StepError::permanent("CLOSED", format!("`{}` does not run today", step.name())));
+    ///     }
+    ///     next.run(step).await
+    /// }
+    ///
+    /// #[step_handler]
+    /// async fn greet(name: String) -> String {
+    ///     format!("hello {name}")
+    /// }
+    ///
+    /// workflow!(greeting = [greet]);
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # std::env::set_current_dir(std::env::temp_dir())?;
+    /// let tasker = Tasker::builder().database("sqlite::memory:").around(only_on_weekdays).start().await?;
+    /// assert!(greeting.run::<_, String, _, _>(&tasker, "ada").await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn around(mut self, wrapper: impl Around) -> Self {
+        self.around.push(Wrapper::given(wrapper));
+        self
+    }
+
     /// Whether handlers and code-first workflows that are linked are found by themselves, as they are without
     /// this.
     #[must_use]
@@ -217,7 +254,8 @@ impl Builder {
         self
     }
 
-    /// Lets a template whose content changed replace the kept one of the same version, for new tasks.
+    /// Lets a template whose content changed replace the kept one of the same version, for new tasks, even while
+    /// open tasks use that one. Without this, only where none does.
     #[must_use]
     pub fn replace_templates(mut self, replace: bool) -> Self {
         self.replace = replace;
@@ -333,6 +371,7 @@ impl Builder {
         let handlers = std::mem::take(&mut self.handlers);
         let registry = self.registry.take().unwrap_or_else(|| Registry::of(linked.chain(handlers)));
         let registry = registry.with_aliases(std::mem::take(&mut self.aliases));
+        let registry = registry.with_around(std::mem::take(&mut self.around));
         if self.without_templates {
             return Ok(Discovered { registry, catalog: Catalog::default(), left_out: Vec::new() });
         }

@@ -22,7 +22,7 @@ use crate::{
         templates::{self, Kept},
         view,
     },
-    registry::{LiveRegistry, catalog::full_name},
+    registry::{LiveRegistry, Registry, catalog::full_name},
     store::{self, Store},
     template::Template,
 };
@@ -95,6 +95,11 @@ impl Checked {
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// The templates and the handlers.
+    pub(crate) fn shapes(&self) -> (&Catalog, Arc<Registry>) {
+        (&self.catalog, self.registry.current())
     }
 
     /// Opens the database and starts. May be called again after it failed.

@@ -37,9 +37,10 @@ pub enum StartError {
         /// How many may.
         most: u32,
     },
-    /// The same name and version is kept with other content, and tasks may be running with it.
+    /// The same name and version is kept with other content, with which tasks began that are not over. Where
+    /// there are none, it is replaced without a word.
     #[error(
-        "template {name} {version} is kept with other content: give it a new version, or replace it with --replace"
+        "template {name} {version} is kept with other content, and open tasks use it: give it a new version, or replace it with --replace"
     )]
     Changed {
         /// Namespace and name.

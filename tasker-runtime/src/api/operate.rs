@@ -7,9 +7,10 @@ use uuid::Uuid;
 use super::{OperateError, Tasker};
 use crate::{
     dispatch::notify::Notification,
-    model::Command,
+    model::{Command, CommandError, Json},
     orchestration::{
         commands::{self, Answered, Asked, Refused},
+        compiled::CompiledTemplate,
         view,
     },
 };
@@ -52,6 +53,20 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How often it is looked whether the holder has answered.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// Whether a result that is given by hand has the shape that the template asks of the step. Of a batch worker it is
+/// the results of all batches, each of which has one.
+fn fits(template: &CompiledTemplate, step: &str, result: &Json) -> Result<(), OperateError> {
+    let Some(no) = template.rules().number(step) else { return Ok(()) };
+    let whole = no.index().is_none() && template.rules().steps[no.step() as usize].batch.is_some();
+    if whole {
+        return Ok(());
+    }
+    template.check_schema(no, result).map_err(|error| {
+        let (step, problem) = (step.to_owned(), error.message().to_owned());
+        OperateError::Refused(CommandError::Result { step, problem })
+    })
+}
 
 impl Tasker {
     /// The same Tasker, on whose commands `actor` stands in the audit trail: a person, or the program that acts
@@ -110,7 +125,10 @@ impl Tasker {
     ) -> Result<CommandOutcome, OperateError> {
         let template = view::template(&mut self.inner.store.reader().await?, task).await?;
         // Known before a connection is held: to read it with another one, all may be waiting for each other.
-        self.inner.plans.kept(template.ok_or(OperateError::UnknownTask(task))?).await?;
+        let template = self.inner.plans.kept(template.ok_or(OperateError::UnknownTask(task))?).await?;
+        if let Command::Resolve { step, result } = command {
+            fits(&template, step, result)?;
+        }
         let mut connection = self.inner.store.writer().await?;
         let known = |template| self.inner.plans.known(template);
         let (actor, now) = (Some(&*self.actor), self.inner.clock.now());

@@ -339,6 +339,12 @@ impl TaskReport {
         }
     }
 
+    /// Whether a step failed for good because of what the task was submitted with: another attempt comes to the same.
+    #[must_use]
+    pub fn failed_by_context(&self) -> bool {
+        self.all().filter_map(|step| step.error.as_ref()).any(crate::model::StepError::is_about_context)
+    }
+
     /// The step or the compensation of this name.
     #[must_use]
     pub fn step(&self, name: &str) -> Option<&StepReport> {

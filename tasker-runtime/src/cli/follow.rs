@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{Done, Failure, Form, live::Live, output, printable::printable, signals::Signals};
+use super::{Done, Failure, Form, live::Live, output, printable::printable, program, signals::Signals};
 use crate::{
     api::{TaskReport, Tasker, WaitError, Watch},
     model::{StepState, TaskState},
@@ -31,7 +31,7 @@ pub(super) async fn follow(
     until: Until<'_>,
 ) -> Result<TaskReport, Failure> {
     let task = watch.task();
-    let come_back = format!("tasker {} {task}", until.come_back);
+    let come_back = program::command(&format!("{} {task}", until.come_back));
     let mut rest = std::pin::pin!(rested(tasker, task));
     let mut looked = std::pin::pin!(look(tasker, task));
     let mut limit = std::pin::pin!(async {
@@ -46,7 +46,7 @@ pub(super) async fn follow(
             biased;
             () = until.signals.stop() => {
                 let message = format!("interrupted; task {task} stays and can be taken up again");
-                return Err(Failure::interrupted(message).try_this(come_back));
+                return Err(Failure::interrupted(message).try_all_this(come_back));
             }
             // What runs the task here cannot go on.
             () = tasker.broken() => {
@@ -128,10 +128,29 @@ pub(super) fn conclude(report: &TaskReport, form: Form) -> Done {
     } else {
         lines.join("\n       ")
     };
+    Err(Failure::run(why).try_all_this(next(report)))
+}
+
+/// What to try where a task did not complete.
+fn next(report: &TaskReport) -> String {
     let task = report.task_id;
-    Err(Failure::run(why).try_this(match report.state {
-        TaskState::Paused => format!("tasker resume {task}"),
-        TaskState::BlockedByFailures => format!("tasker show {task}, then tasker retry {task}"),
-        _ => format!("tasker show {task}"),
-    }))
+    let command = |name: &str| program::command(&format!("{name} {task}"));
+    if report.state == TaskState::Paused {
+        return command("resume");
+    }
+    if report.state != TaskState::BlockedByFailures {
+        return command("show");
+    }
+    let failed = || report.all().filter_map(|step| Some((step, step.error.as_ref()?)));
+    if failed().any(|(_, error)| error.is_retryable()) {
+        return format!("{}, then {}", command("show"), command("retry"));
+    }
+    // What is wrong with the input is wrong with it each time.
+    if report.failed_by_context() {
+        let submit = program::command(&format!("run {}/{} --input …", report.namespace, report.template));
+        return format!("{submit} with another input, and {}", command("give-up"));
+    }
+    let step = failed().next().map_or("STEP", |(step, _)| &step.name);
+    let step = program::in_shell(&printable(step));
+    format!("{}, then {} {step} --result …, or {}", command("show"), command("resolve"), command("give-up"))
 }

@@ -13,7 +13,7 @@ const MAX_INPUT: u64 = 64 << 20;
 
 /// JSON given as text, as `@file` or as `-` for standard input, with this option of this command.
 pub(crate) fn read(input: &str, option: &str, command: &str) -> Result<Json, Failure> {
-    let refused = |message| Failure::usage(message).try_this(format!("tasker {command} --help"));
+    let refused = |message| Failure::usage(message).try_this(format!("{command} --help"));
     let (name, text) = match input.strip_prefix('@') {
         Some(path) => {
             let text = File::open(path)

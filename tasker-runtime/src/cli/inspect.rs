@@ -48,7 +48,7 @@ fn state(name: &str) -> Result<TaskState, String> {
 }
 
 pub(crate) fn unknown_task(task: Uuid) -> Failure {
-    Failure::not_found(format!("there is no task {task}")).try_this("tasker list")
+    Failure::not_found(format!("there is no task {task}")).try_this("list")
 }
 
 impl List {
@@ -217,7 +217,7 @@ impl Workers {
 /// Inspect tasks that were set aside.
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeadLetters {
-    /// List the tasks that were set aside, newest first; `tasker retry` runs one again
+    /// List the tasks that were set aside, newest first; `retry` runs one again
     List,
 }
 

@@ -18,6 +18,7 @@ mod new;
 mod operate;
 mod output;
 mod printable;
+mod program;
 mod run;
 mod screen;
 mod serve;
@@ -27,11 +28,12 @@ mod templates;
 
 use std::{path::PathBuf, process::ExitCode, thread, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
 use self::{
     printable::{printable, printable_lines},
+    program::program,
     signals::Signals,
 };
 use crate::{
@@ -57,8 +59,8 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 the run failed, 2 wrong usage, 3
 /// The id of a task, as a command takes it.
 pub(crate) fn task_id(text: &str) -> Result<Uuid, String> {
     text.parse().map_err(|_| {
-        "a task id looks like 0198c1c0-5b7e-7a31-9c2d-1f4e6a8b0c3d; `tasker list` shows which there are"
-            .to_owned()
+        let list = program::command("list");
+        format!("a task id looks like 0198c1c0-5b7e-7a31-9c2d-1f4e6a8b0c3d; `{list}` shows which there are")
     })
 }
 
@@ -74,7 +76,7 @@ pub(crate) struct Global {
     /// How data is printed
     #[arg(short, long, global = true, value_name = "FORM", default_value = "table")]
     output: Form,
-    /// Let templates that changed without a new version replace the stored ones
+    /// Let templates that changed without a new version replace the stored ones even while open tasks use those
     #[arg(long, global = true)]
     replace: bool,
 }
@@ -102,7 +104,7 @@ enum Command {
     Resume(run::Resume),
     /// Watch a task that other processes run, until it has finished
     Watch(run::Watching),
-    /// Give failed steps a new round of attempts
+    /// Give failed steps a new round of attempts, and end the wait of those that wait for one
     Retry(operate::Retry),
     /// Give a failed step its result by hand
     Resolve(operate::Resolve),
@@ -149,7 +151,7 @@ enum Command {
 pub(crate) struct Failure {
     code: u8,
     message: String,
-    /// The next command to try.
+    /// What to try next.
     hint: Option<String>,
 }
 
@@ -168,7 +170,13 @@ impl Failure {
         Self { code: 3, message: message.to_string(), hint: None }
     }
 
-    pub(crate) fn try_this(mut self, hint: impl Into<String>) -> Self {
+    /// Says that this program with these arguments is what to try next.
+    pub(crate) fn try_this(self, arguments: impl AsRef<str>) -> Self {
+        self.try_all_this(program::command(arguments.as_ref()))
+    }
+
+    /// Says what to try next, which is more than one command.
+    pub(crate) fn try_all_this(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
@@ -187,7 +195,7 @@ impl Failure {
 impl From<store::Error> for Failure {
     fn from(error: store::Error) -> Self {
         let code = if matches!(error, store::Error::Url { .. }) { 2 } else { 4 };
-        Self { code, message: error.to_string(), hint: Some("tasker doctor".to_owned()) }
+        Self { code, message: error.to_string(), hint: None }.try_this("doctor")
     }
 }
 
@@ -196,8 +204,8 @@ impl From<crate::api::StartError> for Failure {
         use crate::api::StartError::{Store, Templates};
         match error {
             Store(error) => error.into(),
-            error @ Templates { .. } => Self::usage(error).try_this("tasker template check"),
-            error => Self::usage(error).try_this("tasker doctor"),
+            error @ Templates { .. } => Self::usage(error).try_this("template check"),
+            error => Self::usage(error).try_this("doctor"),
         }
     }
 }
@@ -209,6 +217,9 @@ impl From<crate::api::StartError> for Failure {
 ///     tasker_runtime::main()
 /// }
 /// ```
+///
+/// It has a runtime of its own, so `main` need not be async. Under `#[tokio::main]` it works as well, on a thread
+/// of its own.
 #[must_use]
 pub fn main() -> ExitCode {
     main_with(Builder::default())
@@ -225,7 +236,19 @@ pub fn main() -> ExitCode {
 /// ```
 #[must_use]
 pub fn main_with(builder: Builder) -> ExitCode {
-    let cli = match Cli::try_parse() {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return run_program(builder);
+    }
+    // Called by what a runtime drives, as under `#[tokio::main]`: there no other one may be started.
+    let program = thread::Builder::new().name("program".to_owned()).spawn(|| run_program(builder));
+    program.ok().and_then(|program| program.join().ok()).unwrap_or(ExitCode::FAILURE)
+}
+
+fn run_program(builder: Builder) -> ExitCode {
+    let mut usage = Cli::command().bin_name(program());
+    let cli = usage.try_get_matches_from_mut(std::env::args_os());
+    let cli = match cli.and_then(|cli| Cli::from_arg_matches(&cli).map_err(|error| error.format(&mut usage)))
+    {
         Ok(cli) => cli,
         Err(error) => return told(&error),
     };
@@ -259,9 +282,9 @@ impl Failure {
             return;
         }
         output::say!("{} {}", output::red("error:"), printable_lines(&redact(&self.message)));
-        let usual = (self.code != 130).then_some("tasker --help");
-        if let Some(hint) = self.hint.as_deref().or(usual) {
-            output::say!("{} {}", output::dim("try:"), printable(hint));
+        let usual = || (self.code != 130).then(|| program::command("--help"));
+        if let Some(hint) = self.hint.clone().or_else(usual) {
+            output::say!("{} {}", output::dim("try:"), printable(&hint));
         }
     }
 }

@@ -3,19 +3,19 @@
 use clap::Args;
 use uuid::Uuid;
 
-use super::{Context, Done, Failure, input, inspect, output, printable::printable, task_id};
+use super::{Context, Done, Failure, input, inspect, output, printable::printable, program, task_id};
 use crate::{
     api::{CommandOutcome, OperateError},
     model::{Command, StepState, TaskState},
 };
 
-/// Give failed steps a new round of attempts.
+/// Give failed steps a new round of attempts, and end the wait of those that wait for their next one.
 #[derive(Debug, Args)]
 pub(crate) struct Retry {
     /// The id of the task
     #[arg(value_parser = task_id)]
     task: Uuid,
-    /// The failed steps [default: all that failed for good]
+    /// The steps [default: all that failed for good or wait for their next attempt]
     steps: Vec<String>,
 }
 
@@ -102,7 +102,7 @@ async fn operate(context: Context, task: Uuid, command: Command) -> Done {
     let failed = |error| match error {
         OperateError::Store(error) => error.into(),
         OperateError::UnknownTask(task) => inspect::unknown_task(task),
-        error => Failure::run(error).try_this(format!("tasker show {task}")),
+        error => Failure::run(error).try_this(format!("show {task}")),
     };
     let left_out = match &command {
         Command::Skip { step } => {
@@ -131,7 +131,8 @@ async fn operate(context: Context, task: Uuid, command: Command) -> Done {
         (CommandOutcome::Followed, TaskState::Pending | TaskState::Compensating)
             if form == super::Form::Table =>
         {
-            output::say!("{verb}: {task} is {state}, until `tasker serve` or `tasker resume {task}`");
+            let (serve, resume) = (program::command("serve"), program::command(&format!("resume {task}")));
+            output::say!("{verb}: {task} is {state}, until `{serve}` or `{resume}`");
         }
         _ if form == super::Form::Table => output::say!("{verb}: {task} is {state}"),
         _ => {}

@@ -10,7 +10,7 @@ use super::{
     follow::{Until, conclude, follow},
     input, inspect,
     live::Live,
-    output,
+    output, program,
     signals::Signals,
     task_id,
 };
@@ -167,7 +167,7 @@ impl Run {
         let template = found.map_err(|error| refused(error.into(), None))?.clone();
         let Some(submitted) = signals.unless_stopped(tasker.submit_watched(submission)).await else {
             let message = "interrupted; it is unknown whether the task was submitted";
-            return Err(Failure::interrupted(message).try_this("tasker list"));
+            return Err(Failure::interrupted(message).try_this("list"));
         };
         let watch = submitted.map_err(|error| refused(error, Some(&template)))?;
         let live = Live::new(template, form != Form::Table);
@@ -189,6 +189,9 @@ pub(super) async fn stop(tasker: Tasker, patience: Duration) {
 /// Says which templates are not known.
 fn tell_left_out(tasker: &Tasker) {
     tasker.left_out().iter().for_each(|warning| output::warn(warning));
+    if !tasker.left_out().is_empty() {
+        output::say!("{} {}", output::dim("try:"), program::command("template check"));
+    }
 }
 
 /// A task as it stands, and the template it started with.
@@ -219,7 +222,7 @@ impl Resume {
 
     fn interrupted(&self) -> Failure {
         let message = format!("interrupted; task {} stays and can be taken up again", self.task);
-        Failure::interrupted(message).try_this(format!("tasker resume {}", self.task))
+        Failure::interrupted(message).try_this(format!("resume {}", self.task))
     }
 
     /// Shows the task and lets it go on.
@@ -240,22 +243,17 @@ impl Resume {
 
 /// What to say where a template is not there.
 pub(super) fn unknown_template(error: UnknownTemplate) -> Failure {
-    let message = match &error.nearest {
-        Some(_) => error.to_string(),
-        None => format!("there is no template `{}`", error.name),
-    };
-    Failure::not_found(message).try_this("tasker template list")
+    Failure::not_found(error).try_this("template list")
 }
 
 fn refused(error: SubmitError, template: Option<&Arc<Template>>) -> Failure {
-    let show =
-        template.map(|template| format!("tasker template show {}/{}", template.namespace(), template.name()));
+    let show = template.map(|template| {
+        program::command(&format!("template show {}/{}", template.namespace(), template.name()))
+    });
     match error {
         SubmitError::Store(error) => error.into(),
         SubmitError::UnknownTemplate(error) => unknown_template(error),
-        error @ SubmitError::KeyReused { task, .. } => {
-            Failure::usage(error).try_this(format!("tasker show {task}"))
-        }
+        error @ SubmitError::KeyReused { task, .. } => Failure::usage(error).try_this(format!("show {task}")),
         error => Failure { hint: show, ..Failure::usage(error) },
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::{Context, Done, Failure, output, printable::printable, signals::Signals};
+use super::{Context, Done, Failure, output, printable::printable, program, signals::Signals};
 use crate::{
     api::{Checked, StartError, Tasker},
     config::redact,
@@ -18,6 +18,13 @@ pub(crate) struct Serve {}
 impl Serve {
     pub(crate) async fn run(self, context: Context, mut signals: Signals) -> Done {
         let (database, patience) = (context.location()?, context.patience());
+        if database.is_in_memory() {
+            let message = format!(
+                "the database {database} is seen by this process alone, so nobody could submit a task to it: name a \
+                 file, or a server"
+            );
+            return Err(Failure::usage(message));
+        }
         let prepared = context.builder()?.check()?;
         signals.take_over();
         let Some(tasker) = start(&prepared, &database, &mut signals).await? else { return Ok(()) };
@@ -34,7 +41,7 @@ impl Serve {
             return Err(Failure::run(
                 "a part of this worker failed, as the log says; it gave back what it could",
             )
-            .try_this("start it again: tasker serve"));
+            .try_all_this(format!("start it again: {}", program::command("serve"))));
         }
         stopped
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Context, Done, Failure, Form, new, output, printable::printable};
 use crate::{
     api::Catalog,
-    registry,
+    registry::{self, Workflow},
     template::{self, Loaded, Verdict},
 };
 
@@ -31,7 +31,7 @@ pub(crate) enum Command {
 /// Check template files.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// Files or folders [default: the templates directory]
+    /// Files or folders [default: the templates directory, and the workflows in the program]
     paths: Vec<PathBuf>,
     /// Do not check whether the handlers are linked
     #[arg(long)]
@@ -67,25 +67,42 @@ impl Check {
                 read(&template::Options { max_decision_depth: most, ..*options })
             })
         };
-        let paths = if self.paths.is_empty() { vec![context.directory()] } else { self.paths };
+        let all = self.paths.is_empty();
+        let paths = if all { vec![context.directory()] } else { self.paths };
         let mut loaded = Vec::new();
         for path in &paths {
             if path.is_dir() {
                 loaded.extend(with(&|options| template::load_tree(path, options)));
             } else if path.exists() {
                 loaded.extend(with(&|options| vec![template::load_file(path, options)]));
-            } else {
+            } else if !all {
                 return Err(Failure::not_found(format!("there is no file or folder {}", path.display())));
             }
         }
+        if all {
+            loaded.extend(with(&|options| {
+                Workflow::discover().iter().map(|one| checked(one, options)).collect()
+            }));
+        }
         if loaded.is_empty() {
             let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-            output::say!("there are no templates in {}", printable(&paths.join(", ")));
+            let nowhere_else = if all { ", and no workflow is linked into this program" } else { "" };
+            output::say!("there are no templates in {}{nowhere_else}", printable(&paths.join(", ")));
         }
         report(&loaded, context.global.output)?;
         let wrong = loaded.iter().filter(|file| file.report().verdict() == Verdict::Error).count();
-        if wrong > 0 { Err(Failure::quiet(1)) } else { Ok(()) }
+        let mistakes = if all && wrong == 0 { load(context).0.mistakes().join("\n") } else { String::new() };
+        match wrong {
+            0 if mistakes.is_empty() => Ok(()),
+            0 => Err(Failure::run(mistakes)),
+            _ => Err(Failure::quiet(1)),
+        }
     }
+}
+
+/// A workflow that is part of the program, checked as a file is.
+fn checked(workflow: &Workflow, options: &template::Options<'_>) -> Loaded {
+    Loaded { path: workflow.place().into(), result: workflow.parse(options) }
 }
 
 fn report(loaded: &[Loaded], form: Form) -> Done {
@@ -125,8 +142,7 @@ fn load(context: &Context) -> (Catalog, Vec<String>) {
 }
 
 fn mistaken(reports: &[String]) -> Failure {
-    Failure::usage(format!("templates have mistakes:\n{}", reports.join("\n")))
-        .try_this("tasker template check")
+    Failure::usage(format!("templates have mistakes:\n{}", reports.join("\n"))).try_this("template check")
 }
 
 fn list(context: &Context) -> Done {

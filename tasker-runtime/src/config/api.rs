@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use super::ConfigError;
+use crate::template::nearest;
 
 /// The keys of a section.
 const KEYS: [&str; 4] = ["base_url", "timeout_seconds", "headers", "max_response_bytes"];
@@ -89,8 +90,7 @@ fn number(key: &str, value: &toml::Value, most: u64) -> Result<u64, String> {
 }
 
 fn unknown(key: &str) -> String {
-    let distance = |known: &&str| strsim::damerau_levenshtein(known, key);
-    match KEYS.into_iter().min_by_key(distance).filter(|known| distance(known) <= key.len().div_ceil(3)) {
+    match nearest(key, KEYS) {
         Some(near) => format!("there is no key `{key}`; did you mean `{near}`?"),
         None => format!("there is no key `{key}`; there are {}", KEYS.join(", ")),
     }

@@ -9,7 +9,8 @@ use std::{
 
 use toml::de::{DeTable, DeValue};
 
-use super::{ApiSection, ConfigError, Form, KEYS, Key, variables::nearest};
+use super::{ApiSection, ConfigError, Form, KEYS, Key};
+use crate::template::nearest;
 
 /// The largest file that is read, in bytes: 1 MiB.
 const MAX_FILE: u64 = 1 << 20;
@@ -187,6 +188,6 @@ fn owned_value(value: &DeValue<'_>) -> toml::Value {
 }
 
 fn unknown(place: String, key: &str) -> ConfigError {
-    let nearest = nearest(key, KEYS.iter().map(|known| known.name), 3);
+    let nearest = nearest(key, KEYS.iter().map(|known| known.name));
     ConfigError::Unknown { place, key: key.to_owned(), nearest }
 }

@@ -288,7 +288,7 @@ settings! {
         directory ("directory"): PathBuf = "config/tasks", Form::Text,
             "the folder of the template files, including its subfolders; a missing one counts as empty";
         replace ("replace"): bool = "false", Form::Flag,
-            "whether a template that changed without a new version replaces the stored one";
+            "whether a template that changed without a new version replaces the stored one while open tasks use that";
     }
     /// The handlers of this process.
     handlers: Handlers {

@@ -15,14 +15,11 @@ pub(super) fn of(key: &Key) -> String {
     format!("{PREFIX}{}", key.name.replace('.', "_").to_uppercase())
 }
 
-/// The candidate that is at most `most` letters away, if any; for a short name less than a third of its letters
-/// may differ.
-pub(super) fn nearest<'a>(
-    name: &str,
-    candidates: impl Iterator<Item = &'a str>,
-    most: usize,
-) -> Option<&'a str> {
-    let most = most.min(name.len().saturating_sub(1) / 3);
+/// The candidate of which a name is so near that it must be a slip: at most three letters away, and of a short name
+/// less than a third of its letters. Names that only look alike are not ours to refuse, so this is stricter than
+/// [`nearest`](crate::template::nearest).
+fn meant<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let most = 3.min(name.len().saturating_sub(1) / 3);
     let near = candidates.map(|candidate| (strsim::damerau_levenshtein(candidate, name), candidate));
     near.filter(|(distance, _)| *distance <= most).min().map(|(_, candidate)| candidate)
 }
@@ -45,7 +42,7 @@ pub(super) fn unknown(names: impl Iterator<Item = OsString>, is_meant: impl Fn(&
         let near = name
             .strip_prefix(PREFIX)
             .filter(|_| !is_injected(&name))
-            .and_then(|rest| nearest(rest, known.iter().map(|known| &known[PREFIX.len()..]), 3));
+            .and_then(|rest| meant(rest, known.iter().map(|known| &known[PREFIX.len()..])));
         match near {
             Some(near) => {
                 let nearest = format!("{PREFIX}{near}");

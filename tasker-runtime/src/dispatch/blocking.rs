@@ -160,7 +160,6 @@ mod tests {
 
     struct Busy;
 
-    #[async_trait::async_trait]
     impl StepHandler for Busy {
         fn name(&self) -> &str {
             "busy"

@@ -114,7 +114,7 @@ impl TaskResults {
     /// An operator settled the step.
     pub(crate) fn accept(&self, fact: &Fact) {
         match fact {
-            Fact::Reopened(_) => {}
+            Fact::Reopened(_) | Fact::DueNow(_) => {}
             Fact::Skipped(no) => self.left_out(*no),
             Fact::Resolved(no, result) => self.complete(*no, result.clone()),
         }

@@ -2,7 +2,7 @@
 
 use std::{
     any::Any,
-    future::Future,
+    future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     sync::Arc,
@@ -68,12 +68,25 @@ impl Call {
     /// `None` when the handler was dropped because its result is no longer wanted.
     async fn outcome(&self, started: (Timestamp, Duration)) -> Option<Result<Json, StepError>> {
         // A handler may panic before its first await as well as after it.
-        let call = pin!(async { self.handler.call(&self.step).await });
+        let call = pin!(async { self.handler.call_boxed(&self.step).await });
         let step = self.step.parts().name.clone();
         let who = Who { handler: self.handler.clone(), step, timeout: self.timeout };
-        let handler = Noted { inner: Caught(call), who };
+        let mut handler = Noted { inner: Caught(call), who };
+        let at_once = poll_fn(|context| Poll::Ready(Pin::new(&mut handler).poll(context))).await;
+        match at_once {
+            Poll::Ready(outcome) => Some(outcome.unwrap_or_else(|panic| Err(panicked(&*panic)))),
+            // Timers and the room for them are for those alone that take a while.
+            Poll::Pending => Box::pin(self.waited_for(handler, started)).await,
+        }
+    }
+
+    /// Waits for a handler that was not done at once.
+    async fn waited_for(
+        &self,
+        handler: impl Future<Output = Result<Result<Json, StepError>, Box<dyn Any + Send>>>,
+        started: (Timestamp, Duration),
+    ) -> Option<Result<Json, StepError>> {
         let cancelled = async {
-            // Only a handler that is not done at once is waited for.
             let StepParts { task, name, .. } = self.step.parts();
             let _noted = self.running.note(task.id, name.clone(), self.attempt.number, started);
             self.cancel.cancelled().await;

@@ -6,12 +6,14 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::time::Duration;
 
+use super::const_message::Text;
 use super::param::Parameter;
+use super::schema::Schemas;
 use super::{Declared, Entry, HandlerSpec, Need, Registration, StepHandler, TaskSequenceStep};
 use crate::model::{Json, StepError};
 
-/// The future of a call.
-type Calling<'a> = Pin<Box<dyn Future<Output = Result<Json, StepError>> + Send + 'a>>;
+/// The future of a call, whatever its type.
+pub type Calling<'a> = Pin<Box<dyn Future<Output = Result<Json, StepError>> + Send + 'a>>;
 
 /// A call that is under way. A type of its own, since every handler names it and the compiler looks through
 /// an alias each time.
@@ -19,7 +21,7 @@ pub struct Call<'a>(pub(crate) Calling<'a>);
 
 impl<'a> Call<'a> {
     #[inline(always)]
-    fn of(future: impl Future<Output = Result<Json, StepError>> + Send + 'a) -> Self {
+    pub(crate) fn of(future: impl Future<Output = Result<Json, StepError>> + Send + 'a) -> Self {
         // What is pinned has one type for all handlers: less code than to box each one pinned.
         let boxed: Box<dyn Future<Output = Result<Json, StepError>> + Send + 'a> = Box::new(future);
         Self(boxed.into())
@@ -39,6 +41,8 @@ pub trait StepFn: Sized + Send + Sync + 'static {
     const NAMESPACE: Option<&'static str> = None;
     /// Whether it undoes another handler and is no step itself.
     const COMPENSATES: bool = false;
+    /// Whether it is only declared here, and implemented elsewhere.
+    const DECLARED: bool = false;
     /// Where it is written.
     const PLACE: Place;
     /// What its parameters need.
@@ -47,10 +51,14 @@ pub trait StepFn: Sized + Send + Sync + 'static {
     const FACTS: Declared = Declared::new().needs(Self::NEEDS);
     /// The handler and its place in the source.
     const ENTRY: Entry = Entry::at(&Annotated::<Self>(PhantomData), Self::PLACE, type_name::<Self>);
+    /// What its types say about their JSON.
+    const SCHEMAS: Schemas = Schemas::NONE;
     /// What it returns when all is well.
     type Output: 'static;
     /// What it reads the context as; [`super::param::NoContext`] where it does not.
     type Context;
+    /// What a function takes that stands in for it in a test: a tuple of [`super::inputs::Input`].
+    type Inputs;
     /// The positions of its batches; [`super::plan::AnyPosition`] where they are not known.
     type Position;
 
@@ -76,14 +84,12 @@ impl<F: StepFn> StepHandler for Annotated<F> {
         F::NAME
     }
 
-    // As `async_trait` writes it, without its box around ours.
-    fn call<'this, 'step, 'call>(&'this self, step: &'step TaskSequenceStep) -> Calling<'call>
-    where
-        'this: 'call,
-        'step: 'call,
-        Self: 'call,
-    {
-        F::call(step).0
+    async fn call(&self, step: &TaskSequenceStep) -> Result<Json, StepError> {
+        F::call(step).0.await
+    }
+
+    fn boxed<'a>(&'a self, step: &'a TaskSequenceStep) -> Call<'a> {
+        F::call(step)
     }
 
     fn spec(&self) -> HandlerSpec {
@@ -150,6 +156,32 @@ calls! {
     call_4(a: A, b: B, c: C, d: D);
     call_5(a: A, b: B, c: C, d: D, e: E);
     call_6(a: A, b: B, c: C, d: D, e: E, g: G);
+}
+
+/// The call of a step that is only declared here: nothing of it is in this program.
+#[must_use]
+pub fn not_here(step: &TaskSequenceStep) -> Call<'_> {
+    Call::of(async move {
+        let message = format!("step `{}` is declared in this program and implemented elsewhere", step.name());
+        Err(StepError::permanent("NOT_HERE", message))
+    })
+}
+
+/// What makes the registration of the handler `S`, of which there is none where it is only declared here.
+///
+/// # Panics
+/// When it is refused, which is while the program is compiled.
+#[must_use]
+#[track_caller]
+pub const fn listed<S: StepFn>() -> fn() -> Registration {
+    if S::DECLARED {
+        let mut text = Text::<512>::new();
+        text.push("`")
+            .push(S::NAME)
+            .push("` is declared here and implemented elsewhere: there is no handler to ");
+        text.push("register, leave it out").panic();
+    }
+    entry::<S>
 }
 
 /// The handler `S` and its place in the source.

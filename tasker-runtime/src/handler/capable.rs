@@ -23,7 +23,6 @@ use crate::model::{BatchOutcome, CursorConfig, DecisionOutcome, Json, StepError}
 ///     }
 /// }
 ///
-/// #[async_trait]
 /// impl StepHandler for RouteByAmount {
 ///     fn name(&self) -> &str {
 ///         "route_by_amount"
@@ -99,7 +98,6 @@ pub trait DecisionCapable {
 ///
 /// impl BatchableCapable for CutRows {}
 ///
-/// #[async_trait]
 /// impl StepHandler for CutRows {
 ///     fn name(&self) -> &str {
 ///         "cut_rows"

@@ -61,7 +61,6 @@ impl Compensates {
 ///
 /// struct Release;
 ///
-/// #[async_trait]
 /// impl StepHandler for Release {
 ///     fn name(&self) -> &str {
 ///         "release"

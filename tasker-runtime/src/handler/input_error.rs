@@ -6,18 +6,21 @@ use super::TaskSequenceStep;
 use crate::model::{Json, StepError};
 
 /// The code where the context lacks a field.
-pub(super) const MISSING_FIELD: &str = "MISSING_CONTEXT_FIELD";
+pub(super) const MISSING_FIELD: &str = StepError::MISSING_CONTEXT_FIELD;
+
+/// The code where the context has another shape.
+const INVALID_CONTEXT: &str = StepError::INVALID_CONTEXT;
 
 /// The context does not have the shape that was asked for.
 pub(super) fn context(context: &Json, error: &serde_json::Error) -> StepError {
     let (path, reason) = found(context, error);
-    let code = if reason.starts_with("missing field") { MISSING_FIELD } else { "INVALID_CONTEXT" };
+    let code = if reason.starts_with("missing field") { MISSING_FIELD } else { INVALID_CONTEXT };
     StepError::permanent(code, format!("the context of the task does not fit: {}", at(&path, &reason)))
 }
 
 /// A field of the context does not have the shape that was asked for, or is missing.
 pub(super) fn input(path: &str, reason: &str, missing: bool) -> StepError {
-    let code = if missing { MISSING_FIELD } else { "INVALID_CONTEXT" };
+    let code = if missing { MISSING_FIELD } else { INVALID_CONTEXT };
     StepError::permanent(code, format!("the context of the task does not fit: at `{path}`: {reason}"))
 }
 
@@ -51,6 +54,16 @@ pub(super) fn nothing_to_compensate(step: &TaskSequenceStep) -> StepError {
 pub(super) fn not_taken(step: &TaskSequenceStep, name: &str) -> StepError {
     let message = format!("step `{}` reads `{name}`, which was not taken: take an `Option`", step.name());
     StepError::permanent("DEPENDENCY_NOT_TAKEN", message)
+}
+
+/// A decision whose data is asked for took a route that carries other data.
+pub(super) fn not_carried(step: &TaskSequenceStep, name: &str) -> StepError {
+    let message = format!(
+        "step `{}` reads what a route of `{name}` carries, and `{name}` decided otherwise: take an `Option`, or the \
+         enum itself",
+        step.name()
+    );
+    StepError::permanent("OTHER_ROUTE", message)
 }
 
 /// A step whose result is asked for has none, which the engine should have waited for.

@@ -6,6 +6,7 @@
 //! what the registry knows about a handler before it is called.
 
 pub(crate) mod annotated;
+pub(crate) mod around;
 mod batch;
 pub(crate) mod callable;
 mod capable;
@@ -19,20 +20,26 @@ mod field;
 pub(crate) mod hidden;
 #[cfg(feature = "http")]
 pub mod http;
-mod input_error;
+pub(crate) mod input_error;
+pub(crate) mod inputs;
 pub(crate) mod param;
 pub(crate) mod plan;
 mod registration;
 mod result_ext;
 pub(crate) mod returned;
+pub(crate) mod routes;
+pub(crate) mod schema;
 mod spec;
 mod states;
 mod step;
 mod traits;
+pub(crate) mod upstream;
 pub(crate) mod wiring;
 
+pub use annotated::Calling;
 #[doc(hidden)]
 pub use annotated::StepFn;
+pub use around::{Around, Next, Outcome};
 pub use batch::{BatchFailure, BatchPart, Batches, Checkpoint, Cursor, Instance, Progressing, Saved};
 pub use capable::{BatchableCapable, DecisionCapable};
 pub use compensating::{Compensates, Compensating};
@@ -43,7 +50,7 @@ pub use declared::{Capability, Need, TypeFacts};
 pub use endpoint::Endpoint;
 pub use extract::{Attempt, Cancelled, Config, IdempotencyKey, State, StepInfo};
 #[doc(hidden)]
-pub use param::{OutputOf, Readable, StepInput};
+pub use param::{Readable, StepInput};
 pub use plan::{BatchPlan, Slice};
 #[doc(hidden)]
 pub use registration::Entry;
@@ -51,10 +58,13 @@ pub use registration::{Linked, Registration};
 pub use result_ext::{OptionExt, ResultExt};
 #[doc(hidden)]
 pub use returned::{StepFailure, StepOutput};
+pub use routes::Routes;
 pub use spec::{Compensated, HandlerSpec, Role};
 pub use states::States;
 pub use step::{Results, StepParts, TaskData, TaskSequenceStep, Upstream};
-pub use traits::{FromStep, StepHandler};
+pub use traits::{DynHandler, FromStep, StepHandler};
+#[doc(hidden)]
+pub use upstream::OutputOf;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::panic::Location;
-use std::pin::Pin;
 use std::sync::Arc;
 
-use super::{HandlerSpec, StepHandler, TaskSequenceStep};
-use crate::model::{HandlerKey, Json, StepError};
+use super::annotated::Call;
+use super::around::{Wrapped, Wrapper};
+use super::{HandlerSpec, Outcome, StepHandler, TaskSequenceStep};
+use crate::model::HandlerKey;
 
 /// A handler that can be put into a registry, with its place in the source.
 ///
@@ -63,7 +64,6 @@ impl Registration {
     ///     name: String,
     /// }
     ///
-    /// #[async_trait]
     /// impl StepHandler for Remote {
     ///     fn name(&self) -> &str {
     ///         &self.name
@@ -93,6 +93,22 @@ impl Registration {
         let spec = handler.spec();
         let key = HandlerKey::new(spec.namespace.as_deref(), handler.name());
         Self(Arc::new(Registered { handler, spec, key, file, line, module }))
+    }
+
+    /// The same handler, called within these wrappers.
+    pub(crate) fn within(&self, wrappers: &Arc<[Wrapper]>) -> Self {
+        if wrappers.is_empty() {
+            return self.clone();
+        }
+        let (handler, wrappers) = (self.handler().clone(), wrappers.clone());
+        self.replaced(Arc::new(Wrapped { handler, wrappers }))
+    }
+
+    /// Another handler of the same name in the same place.
+    pub(crate) fn replaced(&self, handler: Arc<dyn StepHandler>) -> Self {
+        let Registered { key, file, line, module, .. } = &*self.0;
+        let (spec, key) = (handler.spec(), key.clone());
+        Self(Arc::new(Registered { handler, spec, key, file, line: *line, module: *module }))
     }
 
     /// Every handler that is linked into the program, in no particular order.
@@ -153,17 +169,12 @@ impl StepHandler for Fixed {
         self.0.name()
     }
 
-    // As `async_trait` writes it, without a box around that of the handler.
-    fn call<'this, 'step, 'call>(
-        &'this self,
-        step: &'step TaskSequenceStep,
-    ) -> Pin<Box<dyn Future<Output = Result<Json, StepError>> + Send + 'call>>
-    where
-        'this: 'call,
-        'step: 'call,
-        Self: 'call,
-    {
-        self.0.call(step)
+    async fn call(&self, step: &TaskSequenceStep) -> Outcome {
+        self.0.call_boxed(step).await
+    }
+
+    fn boxed<'a>(&'a self, step: &'a TaskSequenceStep) -> Call<'a> {
+        Call(self.0.call_boxed(step))
     }
 
     fn spec(&self) -> HandlerSpec {
@@ -243,6 +254,9 @@ macro_rules! register_handler {
 #[macro_export]
 macro_rules! handlers {
     ($($handler:path),* $(,)?) => {
-        [$($crate::__private::entry::<$handler>()),*]
+        [$({
+            const LISTED: fn() -> $crate::__private::Registration = $crate::__private::listed::<$handler>();
+            LISTED()
+        }),*]
     };
 }

@@ -60,7 +60,7 @@ fn complete(text: &str) -> Upstream {
 /// Calls a handler that has nothing to wait for.
 fn call(handler: &dyn StepHandler, parts: StepParts) -> Result<Json, StepError> {
     let step = TaskSequenceStep::new(parts);
-    let mut call = handler.call(&step);
+    let mut call = handler.call_boxed(&step);
     match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
         Poll::Pending => Err(StepError::permanent("PENDING", "the handler waits")),
@@ -403,7 +403,7 @@ fn facts_hold_every_option() {
     assert_eq!(facts.output.map(|output| output.id()), Some(std::any::TypeId::of::<Vec<u64>>()));
     let needs = facts.needs;
     assert!(
-        matches!(needs.as_slice(), [Need::Step { name: "charge", exact: Some(_), optional: true }]),
+        matches!(needs.as_slice(), [Need::Step { name: "charge", exact: Some(_), optional: true, .. }]),
         "{needs:?}"
     );
 }

@@ -1,9 +1,8 @@
 //! The traits a user may implement by hand.
 
-use async_trait::async_trait;
-
-use super::{HandlerSpec, Need, TaskSequenceStep};
-use crate::model::{Json, StepError};
+use super::annotated::{Call, Calling};
+use super::{HandlerSpec, Need, Outcome, TaskSequenceStep};
+use crate::model::StepError;
 
 /// Something that does the work of a step.
 ///
@@ -15,7 +14,6 @@ use crate::model::{Json, StepError};
 ///
 /// struct Greet;
 ///
-/// #[async_trait]
 /// impl StepHandler for Greet {
 ///     fn name(&self) -> &str {
 ///         "greet"
@@ -29,13 +27,42 @@ use crate::model::{Json, StepError};
 ///
 /// register_handler!(Greet);
 /// ```
+///
+/// `fn call(&self, step: &TaskSequenceStep) -> impl Future<Output = Outcome> + Send` means the same. The attribute
+/// `#[async_trait]` of the prelude may stand above and changes nothing; that of the crate `async-trait` has to be
+/// taken away, since it gives functions other lifetimes (E0195).
+///
+/// Handlers of several types go into a list as `Arc<dyn StepHandler>`; one of these is called with
+/// [`call_boxed`](DynHandler::call_boxed):
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use tasker_runtime::{prelude::*, testing};
+/// # struct Greet;
+/// # impl StepHandler for Greet {
+/// #     fn name(&self) -> &str {
+/// #         "greet"
+/// #     }
+/// #     async fn call(&self, step: &TaskSequenceStep) -> Result<Json, StepError> {
+/// #         step.output("hello")
+/// #     }
+/// # }
+/// #[step_handler]
+/// async fn first_greeting(step: &TaskSequenceStep, greeters: State<Vec<Arc<dyn StepHandler>>>) -> Result<String, StepError> {
+///     Ok(greeters[0].call_boxed(step).await?.as_str().to_owned())
+/// }
+///
+/// let greeters: Vec<Arc<dyn StepHandler>> = vec![Arc::new(Greet)];
+/// let greeting = testing::block_on(testing::run_step::<first_greeting>().state(greeters));
+/// assert_eq!(greeting.result::<String>()?, "\"hello\"");
+/// # Ok::<(), StepError>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a step handler",
     label = "neither an async fn with `#[step_handler]` nor a type that implements `StepHandler`",
     note = "add `#[step_handler]` to the async fn, or write `impl StepHandler for {Self}`"
 )]
-#[async_trait]
-pub trait StepHandler: Send + Sync + 'static {
+pub trait StepHandler: DynHandler + Send + Sync + 'static {
     /// What templates call it by, unique in its namespace.
     fn name(&self) -> &str;
 
@@ -46,11 +73,38 @@ pub trait StepHandler: Send + Sync + 'static {
     ///
     /// # Errors
     /// The failure of this attempt, which says itself whether another one makes sense.
-    async fn call(&self, step: &TaskSequenceStep) -> Result<Json, StepError>;
+    fn call(&self, step: &TaskSequenceStep) -> impl Future<Output = Outcome> + Send
+    where
+        Self: Sized;
 
     /// What the registry should know before the first call; it asks once. Nothing by default.
     fn spec(&self) -> HandlerSpec {
         HandlerSpec::new()
+    }
+
+    /// As [`call`](Self::call), for a handler that has its future in a box already.
+    #[doc(hidden)]
+    fn boxed<'a>(&'a self, step: &'a TaskSequenceStep) -> Call<'a>
+    where
+        Self: Sized,
+    {
+        Call::of(self.call(step))
+    }
+}
+
+/// How a handler is called whose type is not known. Every [`StepHandler`] has it.
+pub trait DynHandler {
+    /// Makes one attempt, as [`StepHandler::call`] does.
+    ///
+    /// # Errors
+    /// The failure of this attempt.
+    fn call_boxed<'a>(&'a self, step: &'a TaskSequenceStep) -> Calling<'a>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<H: StepHandler> DynHandler for H {
+    fn call_boxed<'a>(&'a self, step: &'a TaskSequenceStep) -> Calling<'a> {
+        self.boxed(step).0
     }
 }
 

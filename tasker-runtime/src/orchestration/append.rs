@@ -212,11 +212,15 @@ pub(super) async fn decide(
 ) -> Result<()> {
     let right = Right::of_operator(holder);
     let mut entries = Vec::new();
-    let mut reopened = Vec::new();
+    let (mut reopened, mut due) = (Vec::new(), Vec::new());
     for fact in facts {
         let (step, kind, result) = match fact {
             Fact::Reopened(step) => {
                 reopened.push(*step);
+                continue;
+            }
+            Fact::DueNow(step) => {
+                due.push(*step);
                 continue;
             }
             Fact::Resolved(step, result) => (*step, Kind::Operator, result.clone()),
@@ -231,15 +235,24 @@ pub(super) async fn decide(
         });
     }
     write(connection, right, &entries).await?;
+    let owner = right.owner.map(|worker| worker.0);
     if !reopened.is_empty() {
-        let rows = Rows::new(vec![
-            Column::Int(vec![lease.task.0; reopened.len()]),
-            Column::Int(vec![lease.epoch; reopened.len()]),
-            Column::Int(reopened.iter().map(|step| i64::from(step.code())).collect()),
-        ]);
-        connection.execute(&sql::REOPEN_STEPS, values![&rows, right.owner.map(|worker| worker.0)]).await?;
+        connection.execute(&sql::REOPEN_STEPS, values![&step_rows(lease, &reopened), owner]).await?;
+    }
+    if !due.is_empty() {
+        let rows = step_rows(lease, &due);
+        connection.execute(&sql::END_WAITS, values![&rows, owner, now.as_micros()]).await?;
     }
     Ok(())
+}
+
+/// Steps of the task that `lease` is of.
+fn step_rows(lease: Lease, steps: &[StepIndex]) -> Rows {
+    Rows::new(vec![
+        Column::Int(vec![lease.task.0; steps.len()]),
+        Column::Int(vec![lease.epoch; steps.len()]),
+        Column::Int(steps.iter().map(|step| i64::from(step.code())).collect()),
+    ])
 }
 
 /// As high as results count their attempts; the failed ones are counted further.

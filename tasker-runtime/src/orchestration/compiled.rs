@@ -69,8 +69,8 @@ impl CompiledTemplate {
             let compensator = handler.and_then(|handler| registry.compensator_of(handler));
             rules.push(rule(&template, no, (handler, compensator), defaults));
             routes.push(route(step, &namespace, (handler, compensator), served));
-            handlers.push(handler.cloned());
-            compensators.push(compensator.cloned());
+            handlers.push(handler.map(|handler| registry.wrapped(handler)));
+            compensators.push(compensator.map(|handler| registry.wrapped(handler)));
         }
         let rules = Arc::new(Rules { steps: rules, on_failure: template.on_failure() });
         let (routes, epoch) = (Arc::new(Routes { rules, steps: routes }), registry.epoch());
@@ -96,7 +96,8 @@ impl CompiledTemplate {
         let steps = (0..).zip(self.template.steps()).filter(|(_, step)| step.handler.callable == *callable);
         for (no, place) in steps.map(|(no, _)| (no, no as usize)) {
             rules.steps[place] = rule(&self.template, no, (Some(handler), compensator), defaults);
-            (handlers[place], compensators[place]) = (Some(handler.clone()), compensator.cloned());
+            handlers[place] = Some(registry.wrapped(handler));
+            compensators[place] = compensator.map(|handler| registry.wrapped(handler));
         }
         let routes = Arc::new(Routes { rules: Arc::new(rules), steps: self.routes.steps.clone() });
         let (template, results, epoch) = (self.template.clone(), self.results.clone(), self.epoch);

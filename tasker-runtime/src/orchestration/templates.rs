@@ -13,7 +13,7 @@ use crate::{
 pub(crate) enum Kept {
     /// New tasks start with it, under this number.
     As(i64),
-    /// The same name and version is kept with other content.
+    /// The same name and version is kept with other content, and tasks that are not over began with it.
     Differs,
 }
 
@@ -22,7 +22,8 @@ pub(crate) fn digest(content: &str) -> String {
     Sha256::digest(content.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Keeps `template`. Another content under its name and version is only followed with `replace`.
+/// Keeps `template`. Another content under its name and version is followed where no open task began with it, or
+/// with `replace`.
 pub(crate) async fn keep(
     connection: &mut Connection,
     template: &Template,
@@ -34,12 +35,18 @@ pub(crate) async fn keep(
     let (namespace, name) = (template.namespace(), template.name());
     let version = template.version().to_string();
     let of_version = values![namespace, name, &*version];
-    for row in connection.fetch(&sql::TEMPLATE_VERSIONS, of_version).await? {
+    let versions = connection.fetch(&sql::TEMPLATE_VERSIONS, of_version).await?;
+    let newest = versions.first().map(|row| row.text(1)).transpose()?;
+    let changed = newest.is_some_and(|newest| newest != digest);
+    if changed && !replace {
+        let of_others = values![namespace, name, &*version, &*digest];
+        if connection.fetch_first(&sql::OPEN_TASK_OF, of_others).await?.is_some() {
+            return Ok(Kept::Differs);
+        }
+    }
+    for row in &versions {
         if row.text(1)? == digest {
             return row.int(0).map(Kept::As);
-        }
-        if !replace {
-            return Ok(Kept::Differs);
         }
     }
     let values = values![namespace, name, &*version, &*digest, &*content, now.as_micros()];

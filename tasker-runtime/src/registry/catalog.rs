@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use serde_json::Value;
 
+use super::declared::is_declared;
 use super::{NotFound, Registration, Registry, Workflow, schema::Schema, unreadable_files::UnreadableFile};
 use crate::{
     model::Json,
@@ -40,19 +41,12 @@ pub(crate) struct Known {
 
 /// There is no such template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no template `{name}`{}", hint(nearest.as_deref()))]
+#[error("there is no template `{name}`{}", nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default())]
 pub struct UnknownTemplate {
     /// What was asked for.
     pub name: String,
     /// The name that is nearest, or the first of several that fit.
     pub nearest: Option<String>,
-}
-
-fn hint(nearest: Option<&str>) -> String {
-    nearest.map_or_else(
-        || "; `tasker template list` shows what there is".to_owned(),
-        |name| format!("; did you mean `{name}`?"),
-    )
 }
 
 impl Catalog {
@@ -174,17 +168,16 @@ impl Catalog {
     }
 
     fn nearest(&self, asked: &str) -> Option<String> {
-        let alike = |(namespace, name): &(String, String)| {
-            let full = format!("{namespace}/{name}");
-            let alike = if asked.contains('/') {
-                strsim::jaro_winkler(&full, asked)
-            } else {
-                strsim::jaro_winkler(name, asked).max(if name == asked { 1.0 } else { 0.0 })
-            };
-            (alike, full)
-        };
-        let best = self.by_name.keys().map(alike).max_by(|a, b| a.0.total_cmp(&b.0))?;
-        (best.0 > 0.75).then_some(best.1)
+        let full: Vec<String> =
+            self.by_name.keys().map(|(namespace, name)| format!("{namespace}/{name}")).collect();
+        if let Some(near) = template::nearest(asked, full.iter().map(String::as_str)) {
+            return Some(near.to_owned());
+        }
+        // Perhaps only one half of it is meant, or right.
+        let name = asked.split_once('/').map_or(asked, |(_, name)| name);
+        let near = template::nearest(name, self.by_name.keys().map(|(_, name)| name.as_str()))?;
+        let found = self.by_name.keys().position(|(_, name)| name == near)?;
+        full.get(found).cloned()
     }
 }
 
@@ -231,6 +224,7 @@ fn linked(registry: &Registry, handler: &HandlerRef) -> Result<(), UnknownHandle
     let named = |registration: &Registration| registration.handler().name() == handler.callable;
     match registry.find("", &handler.callable) {
         Err(NotFound::Unknown { .. }) if registry.handlers().iter().any(named) => Ok(()),
+        Err(NotFound::Unknown { .. }) if is_declared("", &handler.callable) => Ok(()),
         Err(problem) => Err(UnknownHandler {
             message: problem.to_string(),
             help: Some(

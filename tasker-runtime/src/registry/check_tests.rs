@@ -1,7 +1,6 @@
 //! Every kind of problem, in the words that a user reads.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tasker_template::{Options, Step, Template};
 
@@ -87,7 +86,6 @@ fn right_wiring_has_no_problem() {
 fn two_handlers_of_one_name_are_named_with_both_places() {
     struct Copy;
 
-    #[async_trait]
     impl StepHandler for Copy {
         fn name(&self) -> &str {
             "check_estimate"

@@ -42,7 +42,6 @@ async fn early(#[depends_on(charge)] charged: String) -> String {
 
 struct ByHand;
 
-#[async_trait::async_trait]
 impl StepHandler for ByHand {
     fn name(&self) -> &str {
         "undo_by_hand"

@@ -1,6 +1,7 @@
 //! From what a template writes to a handler.
 
 use crate::handler::{Registration, callable};
+use crate::template::nearest;
 
 use super::Registry;
 
@@ -81,11 +82,10 @@ impl Registry {
     /// The key that is nearest to what was written, where one is near.
     pub(super) fn near(&self, written: &str) -> Option<String> {
         let wanted = callable::short(written).unwrap_or_else(|| written.to_owned());
-        let near = self.handlers.iter().filter_map(|handler| {
-            let distance = strsim::damerau_levenshtein(handler.handler().name(), &wanted);
-            (distance <= wanted.chars().count().div_ceil(3)).then(|| (distance, handler.key()))
-        });
-        near.min().map(|(_, key)| key.to_string())
+        let names = self.handlers.iter().map(|handler| handler.handler().name());
+        let near = nearest(&wanted, names)?;
+        let named = self.handlers.iter().find(|handler| handler.handler().name() == near);
+        named.map(|handler| handler.key().to_string())
     }
 }
 

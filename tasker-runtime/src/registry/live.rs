@@ -53,15 +53,12 @@ impl LiveRegistry {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use async_trait::async_trait;
-
     use super::*;
     use crate::handler::{StepHandler, TaskSequenceStep};
     use crate::model::{Json, StepError};
 
     struct Named(&'static str);
 
-    #[async_trait]
     impl StepHandler for Named {
         fn name(&self) -> &str {
             self.0

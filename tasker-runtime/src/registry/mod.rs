@@ -9,11 +9,13 @@ pub(crate) mod catalog;
 mod check;
 mod compensation;
 pub(crate) mod const_check;
+pub(crate) mod declared;
 mod find;
 mod kinds;
 mod live;
 mod schema;
 pub(crate) mod unreadable_files;
+mod unwired;
 pub(crate) mod workflow;
 
 pub use crate::handler::Registration;
@@ -24,9 +26,12 @@ pub(crate) use live::LiveRegistry;
 pub(crate) use schema::Schema;
 pub use workflow::Workflow;
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
-use crate::model::HandlerKey;
+use crate::{handler::around::Wrapper, model::HandlerKey};
 use compensation::Compensators;
 
 /// All handlers of a program, sorted by name.
@@ -56,6 +61,8 @@ pub struct Registry {
     compensators: Compensators,
     /// From what a template may write to what is meant.
     aliases: BTreeMap<String, String>,
+    /// What stands around all of them, outermost first.
+    around: Arc<[Wrapper]>,
     epoch: u64,
 }
 
@@ -85,13 +92,26 @@ impl Registry {
         for (index, handler) in handlers.iter().enumerate() {
             by_key.entry(handler.key().clone()).or_insert(index);
         }
-        Self { handlers, by_key, compensators: Compensators::of(compensators), aliases, epoch }
+        let (compensators, around) = (Compensators::of(compensators), Arc::default());
+        Self { handlers, by_key, compensators, aliases, around, epoch }
     }
 
     /// These handlers as well, under the next epoch.
     pub(crate) fn with(&self, more: impl IntoIterator<Item = Registration>) -> Self {
         let all = self.handlers.iter().chain(self.compensators()).cloned().chain(more);
-        Self::made_of(all.collect(), self.aliases.clone(), self.epoch + 1)
+        let more = Self::made_of(all.collect(), self.aliases.clone(), self.epoch + 1);
+        Self { around: self.around.clone(), ..more }
+    }
+
+    /// The same handlers, each within these wrappers when it is called.
+    pub(crate) fn with_around(mut self, around: impl Into<Arc<[Wrapper]>>) -> Self {
+        self.around = around.into();
+        self
+    }
+
+    /// What is called where a step calls `handler`.
+    pub(crate) fn wrapped(&self, handler: &Registration) -> Registration {
+        handler.within(&self.around)
     }
 
     /// Grows with each handler that came while the program ran.

@@ -18,8 +18,7 @@ impl UnreadableFile {
 
     /// That the file is passed over, in one line.
     pub(crate) fn left_out(&self) -> String {
-        let path = self.path.display();
-        format!("{path} has mistakes and is left out; `tasker template check {path}` says which")
+        format!("{} has mistakes and is left out", self.path.display())
     }
 }
 

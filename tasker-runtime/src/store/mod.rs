@@ -315,6 +315,7 @@ impl std::fmt::Debug for Store {
 
 /// A limit to the connections of a PostgreSQL server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ConnectionLimit {
     /// Whose limit it is: `the server`, `the role` or `the database`.
     pub whose: &'static str,

@@ -76,6 +76,7 @@ statements! {
     APPEND_IN = twin "append";
     APPEND = whole "append";
     REOPEN_STEPS = twin "reopen_steps";
+    END_WAITS = twin "end_waits";
     HELD = twin "held";
     HOLD_RUN = twin "hold_run";
     PROGRESSED = twin "progressed";
@@ -83,6 +84,7 @@ statements! {
     PUT_TEMPLATE = twin "put_template";
     TEMPLATE_VERSIONS = shared "template_versions";
     TEMPLATE_CONTENT = shared "template_content";
+    OPEN_TASK_OF = shared "open_task_of";
     ADD_WORKER = twin "add_worker";
     SET_HANDLERS = twin "set_handlers";
     HEARTBEAT = twin "heartbeat";

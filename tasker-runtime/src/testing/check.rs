@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::lock;
 use crate::{
     api::{Builder, Tasker},
     config::Config,
@@ -18,6 +19,7 @@ pub struct Check {
     package: PathBuf,
     /// `None`: what the settings say.
     templates: Option<PathBuf>,
+    lock: Option<PathBuf>,
     builder: Builder,
 }
 
@@ -34,12 +36,18 @@ impl fmt::Debug for Misfit {
 impl Check {
     /// Of everything that is linked, and the templates of the package in this directory.
     pub fn of_package(directory: &str) -> Self {
-        Self { package: directory.into(), templates: None, builder: Tasker::builder() }
+        Self { package: directory.into(), templates: None, lock: None, builder: Tasker::builder() }
     }
 
     /// Where its template files are, from its directory on.
     pub fn templates(mut self, directory: impl AsRef<Path>) -> Self {
         self.templates = Some(self.package.join(directory));
+        self
+    }
+
+    /// Where the shapes of its workflows are kept, from its directory on.
+    pub fn lock(mut self, file: impl AsRef<Path>) -> Self {
+        self.lock = Some(self.package.join(file));
         self
     }
 
@@ -64,10 +72,13 @@ impl Check {
             None => usual(),
         };
         let checked = self.builder.config(&config).template_directory(directory).check();
-        for warning in checked.map_err(|error| Misfit(said(&error.to_string())))?.warnings() {
+        let checked = checked.map_err(|error| Misfit(said(&error.to_string())))?;
+        for warning in checked.warnings() {
             eprintln!("warning: {warning}");
         }
-        Ok(())
+        let Some(file) = self.lock else { return Ok(()) };
+        let (catalog, registry) = checked.shapes();
+        lock::check(&file, catalog, &registry, lock::Rules::of_environment()).map_err(Misfit)
     }
 }
 
@@ -96,12 +107,24 @@ fn said(problems: &str) -> String {
 /// }
 /// ```
 ///
+/// `lock = "workflows.lock"` keeps the shape of each workflow in that file of the package: its steps with their kinds,
+/// edges and handlers, and what these read and return. Where it changes while the version stays, the test fails and
+/// says how: tasks that are under way would meet it. A new version, and a first run, are written there; where `CI` is
+/// set nothing is, and what is missing fails. `WORKFLOW_LOCK=accept cargo test` accepts a change.
+///
+/// ```no_run
+/// tasker_runtime::testing::check!(lock = "workflows.lock");
+/// ```
+///
 /// In a file below `tests/`, `use my_crate as _;` links the crate whose handlers are meant.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __tasker_check {
     (@ $check:ident templates $directory:literal) => {
         $check.templates($directory)
+    };
+    (@ $check:ident lock $file:literal) => {
+        $check.lock($file)
     };
     (@ $check:ident state [$($state:ty),* $(,)?]) => {
         $check$(.state::<$state>())*

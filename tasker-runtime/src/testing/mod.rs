@@ -136,6 +136,39 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! What a step would do to the world need not happen: a value or a function stands in for its handler, typed as that is.
+//!
+//! ```
+//! use tasker_runtime::{prelude::*, testing};
+//!
+//! #[derive(serde::Serialize, serde::Deserialize)]
+//! struct Charge {
+//!     id: String,
+//! }
+//!
+//! #[step_handler]
+//! async fn charge(cents: u64) -> Result<Charge, StepError> {
+//!     Err(StepError::permanent("NO_GATEWAY", format!("nobody takes {cents} here")))
+//! }
+//!
+//! #[step_handler]
+//! async fn ship(#[depends_on(charge)] charge: Charge, key: IdempotencyKey) -> Result<String, StepError> {
+//!     Err(StepError::permanent("NO_LORRY", format!("{} waits as {key}", charge.id)))
+//! }
+//!
+//! workflow!(checkout = [charge, ship]);
+//!
+//! # testing::block_on(async {
+//! let shipped = testing::run(checkout, &1250)
+//!     .returns::<charge>(Charge { id: "c-7".to_owned() })
+//!     .replace::<ship>(|charge: Charge, _key: IdempotencyKey| async move { Ok(format!("{} is on its way", charge.id)) })
+//!     .await?;
+//! assert_eq!(shipped.result::<String>()?, "c-7 is on its way");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! [`WorkflowRun::start`] leaves the time to the test: see [`Running`]. Several tests run at once, each in a
 //! database of its own.
 //!
@@ -146,14 +179,20 @@
 //! ```
 //! tasker_runtime::testing::check!();
 //! ```
+//!
+//! With `check!(lock = "workflows.lock")` a workflow whose steps, edges or types change while its version stays fails
+//! as well, and says what has changed.
 
 mod check;
-mod faults;
+mod lock;
 mod outcome;
 mod running;
 mod scene;
+mod stand_in;
 mod step;
 mod workflow;
+
+use std::future::IntoFuture;
 
 use crate::model::Timestamp;
 
@@ -161,10 +200,38 @@ use crate::model::Timestamp;
 pub use crate::__tasker_check as check;
 #[doc(hidden)]
 pub use check::{Check, Misfit};
+#[doc(hidden)]
+pub use outcome::given;
 pub use outcome::{Given, StepOutcome};
 pub use running::{Finished, Running};
+pub use stand_in::{ReplacementOf, StandsFor};
 pub use step::{StepRun, run_handler, run_step};
 pub use workflow::{Flow, RunError, Tested, WorkflowRun, run};
+
+/// What a future comes to, for a test that is no async function: with it a package needs no runtime among its
+/// dependencies.
+///
+/// ```
+/// use tasker_runtime::{prelude::*, testing};
+///
+/// #[step_handler]
+/// async fn double(number: u64) -> u64 {
+///     number * 2
+/// }
+///
+/// let outcome = testing::block_on(testing::run_step::<double>().context(&21));
+/// assert_eq!(outcome.result::<u64>()?, 42);
+/// # Ok::<(), StepError>(())
+/// ```
+///
+/// # Panics
+/// In an async function, which awaits instead; and where the system gives no threads.
+#[track_caller]
+#[allow(clippy::expect_used)]
+pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("threads for a runtime").block_on(future.into_future())
+}
 
 /// When the clock of a test starts: 2023-11-14 22:13:20 UTC.
 pub const START: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);

@@ -71,7 +71,6 @@ pub fn run_step<S: StepFn>() -> StepRun {
 ///
 /// struct Greet;
 ///
-/// #[async_trait]
 /// impl StepHandler for Greet {
 ///     fn name(&self) -> &str {
 ///         "greet"
@@ -252,7 +251,7 @@ impl StepRun {
             cancel: self.cancel,
             batch,
         });
-        let result = self.handler.call(&at_hand).await?;
+        let result = self.handler.call_boxed(&at_hand).await?;
         if compensates.is_none() {
             super::scene::check(self.handler, template, step, &result)?;
         }

@@ -2,16 +2,19 @@
 
 use std::{future::IntoFuture, path::PathBuf, pin::Pin};
 
-use super::{Finished, Running, faults::Faults};
+use super::{
+    Finished, ReplacementOf, Running, StandsFor,
+    stand_in::{self, StandIns},
+};
 use crate::{
     api::{
         AnyContext, AnyOutput, Catalog, StartError, Submission, SubmitError, Tasker, WaitError, WorkflowType,
         typed::{ContextOf, Runs},
     },
     clock::Clock,
-    handler::StepFn,
+    handler::{Around, StepFn},
     model::{Json, StepError, TaskState},
-    registry::{Registration, Registry, Workflow},
+    registry::{Registration, Registry, Workflow, catalog::full_name},
     store,
     template::Template,
 };
@@ -54,8 +57,8 @@ where
         flow: workflow.flow(),
         context: context.to_json(),
         handlers: None,
-        faulty: Vec::new(),
-        faults: Faults::default(),
+        stand_ins: StandIns::default(),
+        misfit: None,
         builder: Tasker::builder(),
         directory: "config/tasks".into(),
     }
@@ -68,8 +71,9 @@ pub struct WorkflowRun {
     flow: Flow,
     context: serde_json::Result<Json>,
     handlers: Option<Vec<Registration>>,
-    faulty: Vec<Registration>,
-    faults: Faults,
+    stand_ins: StandIns,
+    /// The first value that cannot stand for what its handler returns.
+    misfit: Option<String>,
     builder: crate::api::Builder,
     directory: PathBuf,
 }
@@ -102,7 +106,58 @@ impl WorkflowRun {
 
     /// As [`fail_first`](Self::fail_first), with an error of the test's own.
     pub fn fail_first_with<S: StepFn>(mut self, attempts: u32, error: StepError) -> Self {
-        self.faulty.push(self.faults.add::<S>(attempts, error));
+        self.stand_ins.fail::<S>(attempts, error);
+        self
+    }
+
+    /// Gives `value` in place of what the handler `S` returns, at every step that calls it: the handler is not called,
+    /// and the state and the API it takes need not be there. Of a batch worker it is what each batch returns.
+    ///
+    /// A value of another type does not compile:
+    ///
+    /// ```compile_fail
+    /// # use tasker_runtime::{prelude::*, testing};
+    /// # #[step_handler]
+    /// # async fn charge(cents: u64) -> u64 {
+    /// #     cents
+    /// # }
+    /// # workflow!(checkout = [charge]);
+    /// let run = testing::run(checkout, &1250).returns::<charge>("a lot");
+    /// ```
+    pub fn returns<S: StepFn>(mut self, value: impl StandsFor<S::Output>) -> Self {
+        self.misfit = self.misfit.or_else(|| stand_in::misfit::<S, _>(&value));
+        self.stand_ins.give::<S>(value);
+        self
+    }
+
+    /// Calls `function` in place of the handler `S`, with what the handler takes, in the same order, apart from an
+    /// `Api`. It returns a `Result` of what the handler returns; of a batch worker, of what one batch returns.
+    ///
+    /// ```
+    /// # use tasker_runtime::{prelude::*, testing};
+    /// #[step_handler]
+    /// async fn quote(item: String, prices: State<Vec<u64>>) -> Result<u64, StepError> {
+    ///     prices.get(item.len()).copied().permanent("NO_PRICE", "nobody knows")
+    /// }
+    ///
+    /// workflow!(quoting = [quote]);
+    ///
+    /// # testing::block_on(async {
+    /// let run = testing::run(quoting, "book").state(vec![1_u64]);
+    /// let quoted = run.replace::<quote>(|item: String, _: State<Vec<u64>>| async move { Ok(item.len() as u64) }).await?;
+    /// assert_eq!(quoted.result::<u64>()?, 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn replace<S: StepFn>(mut self, function: impl ReplacementOf<S>) -> Self {
+        self.stand_ins.call::<S>(function);
+        self
+    }
+
+    /// Lets a wrapper stand around every call, as [`Builder::around`](crate::api::Builder::around) does.
+    pub fn around(mut self, wrapper: impl Around) -> Self {
+        self.builder = self.builder.around(wrapper);
         self
     }
 
@@ -114,12 +169,21 @@ impl WorkflowRun {
         let template = self.flow.template(&self.directory)?;
         let context = self.context.map_err(SubmitError::NotJson)?;
         let linked = self.handlers.unwrap_or_else(|| Registration::linked().collect());
+        if let Some(reason) = self.misfit {
+            return Err(RunError::Misfit { reason });
+        }
+        if let Some(handler) = self.stand_ins.unused(&template, &Registry::of(linked.iter().cloned())) {
+            return Err(RunError::NotInWorkflow {
+                handler: handler.to_string(),
+                template: full_name(&template),
+            });
+        }
         // Of two with one name and place the first counts.
-        let registry = Registry::of(self.faulty.into_iter().chain(linked));
+        let registry = Registry::of(self.stand_ins.registrations().chain(linked));
         let clock = Clock::manual(super::START);
-        let name = crate::registry::catalog::full_name(&template);
+        let name = full_name(&template);
         let mut builder = self.builder.database("sqlite::memory:").clock(clock.clone()).registry(registry);
-        builder = builder.state(self.faults).template(template);
+        builder = builder.template(template);
         let tasker = builder.start().await?;
         let watch = tasker.submit_watched(Submission::to(&*name).json(context)).await?;
         Ok(Running::new(tasker, clock, watch, name))
@@ -223,6 +287,20 @@ pub enum RunError {
     /// The task could not be looked at.
     #[error(transparent)]
     Wait(#[from] WaitError),
+    /// Something stands in for a handler that no step of the workflow calls.
+    #[error("no step of `{template}` calls `{handler}`: nothing can stand in for it there")]
+    NotInWorkflow {
+        /// The handler.
+        handler: String,
+        /// Namespace and name of the workflow.
+        template: String,
+    },
+    /// A value cannot stand for what a handler returns, though it has the type.
+    #[error("{reason}")]
+    Misfit {
+        /// Why, and what to give instead.
+        reason: String,
+    },
     /// No attempt at a step begins.
     #[error("no attempt at step `{step}` begins: the task is {state}")]
     NotBegun {

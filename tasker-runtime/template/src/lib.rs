@@ -17,7 +17,10 @@ mod check;
 mod cycles;
 mod duration;
 mod graph;
+#[doc(hidden)]
+pub mod headers;
 mod load;
+mod nearest;
 mod nesting;
 mod parse;
 mod place;
@@ -35,6 +38,7 @@ mod yaml;
 pub use builder::TemplateBuilder;
 pub use graph::Graph;
 pub use load::{Loaded, load_file, load_tree};
+pub use nearest::nearest;
 pub use nesting::DecisionChain;
 pub use parse::{HandlerCheck, MAX_FILE, Options, Parsed, SchemaCheck, UnknownHandler};
 pub use report::{Code, Mistake, Position, Report, Verdict};

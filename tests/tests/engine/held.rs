@@ -290,6 +290,23 @@ async fn step_that_waits_for_a_retry_is_skipped_while_others_run() {
 }
 
 #[tokio::test]
+async fn step_that_waits_for_a_retry_is_due_at_once_while_others_run() {
+    let later = RetryOptions { base: Some(Duration::from_secs(600)), ..RetryOptions::default() };
+    let later = RetryOptions { max: Some(Duration::from_secs(600)), ..later };
+    for world in worlds().await {
+        let (_holder, office, task, gate) = busy(&world, later.clone()).await;
+        step_in_state(&office, task, "bad", StepState::WaitingForRetry).await;
+        world.stage.on("bad", |step| async move { Ok(json!(step.attempt())) });
+        let answer = answered(&world, &office, task, &retry(&["bad"])).await.unwrap();
+        assert_eq!(answer, CommandOutcome::Followed, "{}", world.database);
+        step_in_state(&office, task, "after", StepState::Complete).await;
+        gate.add_permits(1);
+        let report = in_state(&office, task, TaskState::Complete).await;
+        assert_eq!(report.step("bad").unwrap().result, json!(2), "{}", world.database);
+    }
+}
+
+#[tokio::test]
 async fn who_asks_hears_that_the_holder_followed() {
     for world in worlds().await {
         let (_holder, office, task, gate) = busy(&world, only_once()).await;

@@ -325,7 +325,11 @@ async fn retry_where_nothing_failed_is_refused() {
         let office = world.connect(&template).await;
         let task = office.submit(Submission::to("test/fine")).await.unwrap();
         let reason = refusal(&office, task, retry(&[])).await;
-        assert_eq!(reason, "no step of the task has failed for good", "{}", world.database);
+        assert_eq!(
+            reason, "no step of the task has failed for good or waits for a retry",
+            "{}",
+            world.database
+        );
     }
 }
 
@@ -373,6 +377,38 @@ async fn task_that_waits_for_a_far_retry_can_be_resolved_and_goes_on_at_once() {
             world.database
         );
         assert_eq!(world.stage.called(), ["bad 1", "after 1"], "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn wait_for_a_far_retry_is_ended_and_the_attempts_that_are_left_stay() {
+    let far = RetryOptions { base: Some(Duration::from_secs(600)), ..RetryOptions::default() };
+    let far = RetryOptions { max: Some(Duration::from_secs(600)), max_attempts: Some(3), ..far };
+    let template = template("patient", [retried(step("bad", &[]), far), step("after", &["bad"])]);
+    for command in [retry(&["bad"]), retry(&[])] {
+        for world in worlds().await {
+            world.stage.on("bad", |step| async move {
+                match step.attempt() {
+                    3 => Ok(json!(3)),
+                    _ => Err(StepError::retryable("DOWN", "no answer")),
+                }
+            });
+            let tasker = world.start(&template).await;
+            let task = tasker.submit(Submission::to("test/patient")).await.unwrap();
+            in_state(&tasker, task, TaskState::Waiting).await;
+            let before = world.clock.now();
+            for attempt in [2, 3] {
+                tasker.operate(task, &command).await.unwrap();
+                world.stage.wait_for("bad", attempt).await;
+                if attempt == 2 {
+                    let report = in_state(&tasker, task, TaskState::Waiting).await;
+                    assert_eq!(report.step("bad").unwrap().max_attempts, 3, "{}", world.database);
+                }
+            }
+            let report = in_state(&tasker, task, TaskState::Complete).await;
+            assert_eq!(report.step("bad").unwrap().attempts, 3, "{}", world.database);
+            assert_eq!(world.clock.now(), before, "{}: no time has passed", world.database);
+        }
     }
 }
 

@@ -60,7 +60,7 @@ async fn unknown_template_is_refused_with_the_nearest_name() {
         for (asked, message) in [
             ("test/plian", "there is no template `test/plian`; did you mean `test/plain`?"),
             ("plaim", "there is no template `plaim`; did you mean `test/plain`?"),
-            ("zzz", "there is no template `zzz`; `tasker template list` shows what there is"),
+            ("zzz", "there is no template `zzz`"),
         ] {
             let refused = office.submit(Submission::to(asked)).await.unwrap_err();
             assert_eq!(refused.to_string(), message, "{}", world.database);
@@ -263,7 +263,7 @@ async fn submitted_task_survives_the_process_that_took_it_at_once() {
 }
 
 #[tokio::test]
-async fn template_that_changed_without_a_new_version_is_refused_and_running_tasks_keep_theirs() {
+async fn template_that_changed_without_a_new_version_is_refused_while_open_tasks_use_the_kept_one() {
     for world in worlds().await {
         let office = world.connect(&plain()).await;
         let task = office.submit(Submission::to("test/plain")).await.unwrap();
@@ -275,5 +275,31 @@ async fn template_that_changed_without_a_new_version_is_refused_and_running_task
         assert_eq!(settled(&tasker, task).await.result, json!("a"), "{}: as it started", world.database);
         let next: Value = tasker.run("test/plain", &()).await.unwrap();
         assert_eq!(next, json!("z"), "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn template_that_changed_without_a_new_version_replaces_one_that_no_open_task_uses() {
+    let changed = || template("plain", [step("a", &[]), step("z", &["a"])]);
+    for world in worlds().await {
+        let tasker = world.start(&plain()).await;
+        let over = tasker.submit(Submission::to("test/plain")).await.unwrap();
+        assert_eq!(settled(&tasker, over).await.result, json!("a"), "{}", world.database);
+        tasker.stop().await.unwrap();
+        let tasker = world.start(&changed()).await;
+        let result: Value = tasker.run("test/plain", &()).await.unwrap();
+        assert_eq!(result, json!("z"), "{}", world.database);
+        let kept = tasker.show(over).await.unwrap().unwrap();
+        assert_eq!(kept.steps.len(), 1, "{}: it is shown as it ran", world.database);
+        tasker.stop().await.unwrap();
+        // Back again, and an open task of this very content is in nobody's way but the other's.
+        let office = world.connect(&plain()).await;
+        office.submit(Submission::to("test/plain")).await.unwrap();
+        world.connect(&plain()).await;
+        let third = template("plain", [step("a", &[]), step("y", &["a"])]);
+        let refused = world.builder(&[]).template(third).connect().await.err().unwrap().to_string();
+        let expected = "template test/plain 1.0.0 is kept with other content, and open tasks use it: give it a new \
+                        version, or replace it with --replace";
+        assert_eq!(refused, expected, "{}", world.database);
     }
 }

@@ -224,12 +224,12 @@ impl Run {
         let failed: Vec<StepIndex> = match worker && retry {
             true => {
                 let of_worker = |other: &StepIndex| other.step() == no.step() && other.index().is_some();
-                let failed = stand.steps.iter().filter(|(_, state)| *state == StepState::Error);
+                let failed = stand.steps.iter().filter(|(_, state)| stuck(*state));
                 failed.map(|(other, _)| *other).filter(of_worker).collect()
             }
             false => vec![no],
         };
-        let fits = if retry { state == StepState::Error } else { stuck(state) };
+        let fits = stuck(state);
         let wanted = open && fits && (no.compensates().is_some() || !stand.failed);
         let facts = command.facts(&self.progress);
         // A worker is retried as soon as one of its batches has failed, if they are still open.
@@ -248,6 +248,10 @@ impl Run {
         for fact in facts {
             let no = number_of(&fact);
             let (event, known) = match fact {
+                Fact::DueNow(_) => {
+                    self.end_wait(no);
+                    continue;
+                }
                 Fact::Reopened(_) => (Event::Reopened, None),
                 Fact::Skipped(_) => (Event::Skipped, Some(Known::Skipped)),
                 Fact::Resolved(_, result) => {
@@ -263,6 +267,19 @@ impl Run {
         if stand.verdict == Verdict::Complete {
             // Whoever takes up a task that was over reads it back.
             self.progress = replay(&self.rules, &self.journal);
+        }
+    }
+
+    /// What waits is due now, and that is on record in place of when it was.
+    fn end_wait(&mut self, no: StepIndex) {
+        self.progress.apply_at(no, &Event::DueNow, self.now).unwrap();
+        let now = self.now;
+        if let Some(Known::Waiting { until }) = self.facts.known.get_mut(&no) {
+            *until = now.min(*until);
+        }
+        let last = self.journal.iter_mut().rev().find(|(other, ..)| *other == no);
+        if let Some((_, Event::Failed { retry_at: Some(until) }, _)) = last {
+            *until = now.min(*until);
         }
     }
 
@@ -308,6 +325,6 @@ impl Run {
 /// What a fact is about.
 pub(crate) fn number_of(fact: &Fact) -> StepIndex {
     match fact {
-        Fact::Reopened(no) | Fact::Skipped(no) | Fact::Resolved(no, _) => *no,
+        Fact::Reopened(no) | Fact::DueNow(no) | Fact::Skipped(no) | Fact::Resolved(no, _) => *no,
     }
 }

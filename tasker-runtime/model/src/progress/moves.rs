@@ -260,6 +260,10 @@ impl Life {
                     let of_step = |failure: &&mut Failure| failure.step == no && failure.retry_at.is_none();
                     self.history.failures.iter_mut().filter(of_step).for_each(|f| f.reopened = true);
                 }
+                Fact::DueNow(_) => {
+                    let of_step = |failure: &&mut Failure| failure.step == no && failure.retry_at > Some(at);
+                    self.history.failures.iter_mut().filter(of_step).for_each(|f| f.retry_at = Some(at));
+                }
                 Fact::Resolved(_, result) => self.entry(no, Kind::Operator, result),
                 Fact::Skipped(_) => self.entry(no, Kind::Skipped, Json::null()),
             }

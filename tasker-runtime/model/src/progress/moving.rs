@@ -3,7 +3,7 @@
 use std::mem;
 
 use super::{Counts, Progress, Slot};
-use crate::{StepIndex, StepState};
+use crate::{StepIndex, StepState, Timestamp};
 
 impl Slot {
     /// The one place where a state changes. It goes only where [`StepState::next`] says.
@@ -30,6 +30,17 @@ impl Progress {
         if self.slot(no).is_some_and(|slot| slot.state != StepState::WaitingForRetry) {
             self.lead_to(no, StepState::Error);
         }
+    }
+
+    /// Lets what waits for its next attempt wait until `at` at the longest.
+    pub(super) fn end_wait(&mut self, no: StepIndex, at: Timestamp) {
+        if let (Some(of), Some(rollback)) = (no.compensates(), &mut self.rollback) {
+            return rollback.end_wait(of, at);
+        }
+        let Some(due) = self.slot(no).and_then(Slot::retry_at).filter(|due| *due > at) else { return };
+        self.slot_mut(no, |slot| slot.retry_at = Some(at));
+        self.waits.remove(&(due, no));
+        self.waits.insert((at, no));
     }
 
     /// Moves a step or an instance, and every count with it.

@@ -61,6 +61,14 @@ impl Rollback {
         Some((*no, self.slot(*no)?))
     }
 
+    /// Lets a compensation that waits for its next attempt wait until `at` at the longest.
+    pub(super) fn end_wait(&mut self, of: StepIndex, at: Timestamp) {
+        let undo = self.finished.get_mut(&of).and_then(|finished| finished.compensation.as_mut());
+        if let Some(slot) = undo.filter(|slot| slot.retry_at().is_some_and(|due| due > at)) {
+            slot.retry_at = Some(at);
+        }
+    }
+
     /// The compensation of the step `of`.
     pub(super) fn slot(&self, of: StepIndex) -> Option<&Slot> {
         self.finished.get(&of)?.compensation.as_ref()
@@ -103,6 +111,7 @@ impl Rollback {
             return;
         }
         match event {
+            Event::DueNow => return,
             Event::Reopened if slot.state != StepState::Error => return,
             Event::Reopened => {
                 slot.spent = 0;
@@ -149,6 +158,10 @@ impl Progress {
     /// # Errors
     /// As [`apply`](Self::apply).
     pub fn apply_at(&mut self, no: StepIndex, event: &Event, at: Timestamp) -> Result<(), OutcomeError> {
+        if matches!(event, Event::DueNow) {
+            self.end_wait(no, at);
+            return Ok(());
+        }
         if let Some(of) = no.compensates() {
             if let Some(rollback) = &mut self.rollback {
                 rollback.apply(of, event);

@@ -145,7 +145,7 @@ impl Bench {
         let is_postgres = store.is_postgres();
         if !is_postgres && self.only.contains(&Part::Processes) {
             return Err(Failure::usage("several processes are measured on PostgreSQL")
-                .try_this("tasker bench --only processes --database postgres://…"));
+                .try_this("bench --only processes --database postgres://…"));
         }
         let findings = Findings::new(&store, self.sizes.clone()).await?;
         let mut run = Run { scratch, sizes: self.sizes, is_postgres, findings };

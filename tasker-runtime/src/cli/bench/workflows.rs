@@ -5,8 +5,6 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
-
 use crate::{
     api::{Builder, Submission, Tasker},
     handler::{BatchableCapable, Registration, StepHandler, TaskSequenceStep},
@@ -40,7 +38,6 @@ pub(super) fn calls() -> u64 {
 /// Returns the same small result each time.
 struct Nothing;
 
-#[async_trait]
 impl StepHandler for Nothing {
     fn name(&self) -> &str {
         "bench_nothing"
@@ -55,7 +52,6 @@ impl StepHandler for Nothing {
 /// Returns the same small result after a while.
 struct Wait;
 
-#[async_trait]
 impl StepHandler for Wait {
     fn name(&self) -> &str {
         "bench_wait"
@@ -71,7 +67,6 @@ impl StepHandler for Wait {
 /// Cuts as many batches of one item as the context says.
 struct Cut;
 
-#[async_trait]
 impl StepHandler for Cut {
     fn name(&self) -> &str {
         "bench_cut"

@@ -11,7 +11,7 @@ use std::{
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::{Done, Failure, Form, output, printable::printable};
+use super::{Done, Failure, Form, output, printable::printable, program::in_shell};
 
 /// The kind of a handler.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -73,11 +73,10 @@ const MANIFEST: &str = include_str!("project/manifest.toml");
 /// For a package below another one, which cargo would take for a member of that workspace.
 const ALONE: &str = "\n# Not a part of the workspace around it.\n[workspace]\n";
 
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 4] = [
     ("src/main.rs", include_str!("project/main.rs")),
-    ("src/handlers.rs", include_str!("project/handlers.rs")),
+    ("src/checkout.rs", include_str!("project/checkout.rs")),
     ("src/tests.rs", include_str!("project/tests.rs")),
-    ("config/tasks/checkout.yaml", include_str!("project/checkout.yaml")),
     (".gitignore", include_str!("project/gitignore")),
 ];
 
@@ -187,15 +186,6 @@ fn runtime_at(path: &Path) -> Result<String, Failure> {
 /// A text as TOML writes it, which is how JSON does.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
-}
-
-/// A text as a shell takes it for one word.
-fn in_shell(text: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%".contains(c);
-    if text.chars().all(plain) && !text.starts_with('-') {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 fn write_new(file: &Path, text: &str) -> Done {

@@ -78,7 +78,6 @@ fn resolve(registry: &Registry, served: &Served, target: &str) -> Option<Resolve
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use async_trait::async_trait;
 
     use super::*;
     use crate::{
@@ -88,7 +87,6 @@ mod tests {
 
     struct Named(&'static str, HandlerSpec);
 
-    #[async_trait]
     impl StepHandler for Named {
         fn name(&self) -> &str {
             self.0

@@ -35,7 +35,6 @@ use crate::{
 ///     }
 /// }
 ///
-/// #[async_trait]
 /// impl StepHandler for Convert {
 ///     fn name(&self) -> &str {
 ///         "convert"
@@ -87,7 +86,6 @@ use crate::{
 ///     }
 /// }
 ///
-/// #[async_trait]
 /// impl StepHandler for CheckCredit {
 ///     fn name(&self) -> &str {
 ///         "check_credit"

@@ -144,6 +144,7 @@ impl Db {
         for fact in facts {
             match fact {
                 Fact::Reopened(step) => self.reopen(task, *step),
+                Fact::DueNow(step) => self.end_wait(task, *step, at),
                 Fact::Resolved(step, result) => self.settle(task, *step, Kind::Operator, result.clone(), at),
                 Fact::Skipped(step) => {
                     self.settle(task, *step, Kind::Skipped, tasker_model::Json::null(), at);
@@ -156,6 +157,13 @@ impl Db {
         let attempts = self.task_mut(task).attempts.values_mut();
         let for_good = attempts.filter(|failure| failure.step == step && failure.retry_at.is_none());
         for_good.for_each(|failure| failure.reopened = true);
+    }
+
+    /// `end_waits.sql`
+    fn end_wait(&mut self, task: TaskNo, step: StepIndex, at: Timestamp) {
+        let attempts = self.task_mut(task).attempts.values_mut();
+        let waiting = attempts.filter(|failure| failure.step == step && failure.retry_at > Some(at));
+        waiting.for_each(|failure| failure.retry_at = Some(at));
     }
 
     fn settle(

@@ -26,12 +26,13 @@ pub async fn new_handler(input: Input, api: Api) -> Result<Output, StepError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tasker_runtime::testing;
 
-    #[tokio::test]
-    async fn silence_is_worth_another_attempt() {
+    #[test]
+    fn silence_is_worth_another_attempt() {
         // Nobody listens there.
-        let api = Api::for_test("http://127.0.0.1:9").ok().expect("a URL");
-        let error = new_handler(Input { id: "7".to_owned() }, api).await.err();
+        let api = Api::for_test("http://127.0.0.1:9").expect("a URL");
+        let error = testing::block_on(new_handler(Input { id: "7".to_owned() }, api)).err();
         assert!(error.is_some_and(|error| error.is_retryable()));
     }
 }

@@ -43,9 +43,10 @@ mod tests {
     use super::*;
     use tasker_runtime::testing;
 
-    #[tokio::test]
-    async fn an_attempt_goes_on_from_what_was_saved() {
-        let outcome = testing::run_step::<new_handler_part>().cursor(0, 25).checkpoint(20, 20, 190).await;
+    #[test]
+    fn an_attempt_goes_on_from_what_was_saved() {
+        let attempt = testing::run_step::<new_handler_part>().cursor(0, 25).checkpoint(20, 20, 190);
+        let outcome = testing::block_on(attempt);
         assert_eq!(outcome.result::<u64>().ok(), Some((0..25).sum()));
     }
 }

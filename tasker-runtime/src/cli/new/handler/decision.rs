@@ -35,9 +35,9 @@ mod tests {
     use super::*;
     use tasker_runtime::testing;
 
-    #[tokio::test]
-    async fn large_amounts_go_the_long_way() {
-        let outcome = testing::run_step::<new_handler>().context(&Input { amount: 5_000 }).await;
+    #[test]
+    fn large_amounts_go_the_long_way() {
+        let outcome = testing::block_on(testing::run_step::<new_handler>().context(&Input { amount: 5_000 }));
         assert_eq!(outcome.routes(), ["new_handler_large"]);
     }
 }

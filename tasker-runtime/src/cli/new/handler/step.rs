@@ -28,9 +28,10 @@ mod tests {
     use super::*;
     use tasker_runtime::testing;
 
-    #[tokio::test]
-    async fn an_empty_id_is_refused() {
-        let outcome = testing::run_step::<new_handler>().context(&Input { id: String::new() }).await;
+    #[test]
+    fn an_empty_id_is_refused() {
+        let attempt = testing::run_step::<new_handler>().context(&Input { id: String::new() });
+        let outcome = testing::block_on(attempt);
         assert_eq!(outcome.error().map(StepError::code), Some("NO_ID"));
     }
 }

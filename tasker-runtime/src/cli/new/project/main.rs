@@ -1,6 +1,6 @@
-//! The program that runs the workflows: `cargo run -- --help`.
+//! The program that runs the workflow: `cargo run -- --help`.
 
-mod handlers;
+mod checkout;
 #[cfg(test)]
 mod tests;
 

@@ -1,9 +1,19 @@
-//! The steps of `config/tasks/checkout.yaml`.
+//! The workflow `checkout`: what it is started with, its steps, and what they give to each other.
 
 use serde::{Deserialize, Serialize};
 use tasker_runtime::prelude::*;
 
-/// What a task is submitted with.
+workflow!(
+    /// Validates an order, charges for it and ships it.
+    ///
+    /// In a program of your own, such as a web server, this runs it, and the compiler knows both types:
+    ///
+    /// `let shipped: String = checkout.run(&tasker, &order).await?;`
+    pub checkout = [validate, charge, ship],
+    version = "1.0.0",
+);
+
+/// What a task is started with.
 #[derive(Serialize, Deserialize)]
 pub struct Order {
     pub item: String,
