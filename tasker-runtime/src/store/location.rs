@@ -181,10 +181,11 @@ mod tests {
             };
             assert_eq!((&**path, options.get_filename()), (&*here.join("a.db"), &*here.join("a.db")));
         }
-        assert_eq!(
-            Location::of("sqlite:///a%3Fb%25.db?mode=rwc").unwrap().url(),
-            "sqlite:///a%3Fb%25.db?mode=rwc"
-        );
+        // What is handed on is read again.
+        for url in ["sqlite:///a%3Fb%25.db?mode=rwc", "sqlite:///a%01%0Ab%C2%85.db"] {
+            assert_eq!(Location::of(url).unwrap().url(), url);
+            assert_eq!(Location::of(Location::of(url).unwrap().url()).unwrap().url(), url);
+        }
     }
 
     #[test]

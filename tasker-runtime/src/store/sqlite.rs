@@ -170,7 +170,16 @@ pub(super) fn read_url(rest: &str) -> std::result::Result<Read, String> {
 
 /// A path as a URL writes it, as far as it must.
 pub(super) fn encoded(path: &Path) -> String {
-    path.to_string_lossy().replace('%', "%25").replace('?', "%3F")
+    let mut url = String::new();
+    for character in path.to_string_lossy().chars() {
+        if matches!(character, '%' | '?') || character.is_control() {
+            let mut bytes = [0; 4];
+            url.extend(character.encode_utf8(&mut bytes).bytes().map(|byte| format!("%{byte:02X}")));
+        } else {
+            url.push(character);
+        }
+    }
+    url
 }
 
 /// Why SQLite could not open this file, where that can be told.
