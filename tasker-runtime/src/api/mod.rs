@@ -23,7 +23,7 @@ pub use typed::{Answer, AnyContext, AnyOutput, Typed, WorkflowType};
 pub use wait::{TaskOutcome, Watch};
 
 pub use crate::{
-    dispatch::{engine::worker_connections, watch::Update},
+    dispatch::watch::Update,
     orchestration::submission::Submission,
     registry::{Catalog, UnknownTemplate},
 };

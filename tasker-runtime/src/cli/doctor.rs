@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use super::{Context, Done, Failure, Form, output, printable::printable_lines};
 use crate::{
-    api::{self, Catalog},
+    api::{Catalog, Tasker},
     config::redact,
-    store::{self, ServerRoom, Store},
+    store::{self, ConnectionLimit, Store},
 };
 
 /// Check that everything a run needs is in place.
@@ -85,23 +85,24 @@ impl Doctor {
 }
 
 /// Whether the server has room for the connections of one more worker.
-fn connections(context: &Context, room: ServerRoom) -> Finding {
-    let ServerRoom { whose, limit, used } = room;
-    let pool = context.config.settings().database.pool_size;
-    let (least, most) = api::worker_connections(pool);
+fn connections(context: &Context, room: ConnectionLimit) -> Finding {
+    let ConnectionLimit { whose, limit, used } = room;
+    let connections = Tasker::builder().config(&context.config).connections();
+    let (least, most) = (connections.start(), connections.end());
     // This one is among those that are used.
     let free = (limit - used + 1).max(0);
+    let enough = usize::try_from(free).is_ok_and(|free| free >= *least);
     let detail = format!(
         "a worker keeps {least} and up to {most}; {whose} allows {limit}, of which {free} are free{}",
-        if free < least { ": stop something that uses them, or allow more" } else { "" }
+        if !enough { ": stop something that uses them, or allow more" } else { "" }
     );
-    Finding { what: "connections", ok: free >= least, detail }
+    Finding { what: "connections", ok: enough, detail }
 }
 
 /// Opens a database; what that says of itself, and of the connections it has room for.
-async fn ask(url: &str) -> store::Result<(String, Option<ServerRoom>)> {
+async fn ask(url: &str) -> store::Result<(String, Option<ConnectionLimit>)> {
     let store = Store::open(url, store::Options::default()).await?;
-    let said = (store.version().await?, store.room().await?);
+    let said = (store.version().await?, store.connection_limit().await?);
     store.close().await;
     Ok(said)
 }

@@ -53,10 +53,11 @@ impl Call {
     /// Waits for its permit, runs the handler and tells `done` what came of it.
     pub(crate) async fn run(mut self, done: impl FnOnce(Came) + Send) {
         let Some(_permit) = self.permit.granted().await else { return done(Came::NoPermit(self.attempt)) };
-        let started_at = self.clock.now();
+        let started = self.clock.both();
+        let started_at = started.0;
         // Told to stop before it began.
         let outcome =
-            if self.step.parts().cancel.is_cancelled() { None } else { self.outcome(started_at).await };
+            if self.step.parts().cancel.is_cancelled() { None } else { self.outcome(started).await };
         let finished_at = self.clock.now();
         let outcome = outcome.map(|outcome| {
             outcome.and_then(|result| self.plan.check_schema(self.attempt.step, &result).map(|()| result))
@@ -65,7 +66,7 @@ impl Call {
     }
 
     /// `None` when the handler was dropped because its result is no longer wanted.
-    async fn outcome(&self, started_at: Timestamp) -> Option<Result<Json, StepError>> {
+    async fn outcome(&self, started: (Timestamp, Duration)) -> Option<Result<Json, StepError>> {
         // A handler may panic before its first await as well as after it.
         let call = pin!(async { self.handler.call_boxed(&self.step).await });
         let step = self.step.parts().name.clone();
@@ -75,7 +76,7 @@ impl Call {
         match at_once {
             Poll::Ready(outcome) => Some(outcome.unwrap_or_else(|panic| Err(panicked(&*panic)))),
             // Timers and the room for them are for those alone that take a while.
-            Poll::Pending => Box::pin(self.waited_for(handler, started_at)).await,
+            Poll::Pending => Box::pin(self.waited_for(handler, started)).await,
         }
     }
 
@@ -83,11 +84,11 @@ impl Call {
     async fn waited_for(
         &self,
         handler: impl Future<Output = Result<Result<Json, StepError>, Box<dyn Any + Send>>>,
-        started_at: Timestamp,
+        started: (Timestamp, Duration),
     ) -> Option<Result<Json, StepError>> {
         let cancelled = async {
             let StepParts { task, name, .. } = self.step.parts();
-            let _noted = self.running.note(task.id, name.clone(), self.attempt.number, started_at);
+            let _noted = self.running.note(task.id, name.clone(), self.attempt.number, started);
             self.cancel.cancelled().await;
             self.clock.sleep(self.grace).await;
         };

@@ -250,18 +250,6 @@ pub(crate) const fn own_connections(settings: &Settings) -> usize {
     settings.holds + 3
 }
 
-/// How many connections to a PostgreSQL server one worker has open at least, and at most, with a pool of this size.
-///
-/// ```
-/// let (least, most) = tasker_runtime::api::worker_connections(8);
-/// assert!(least > 1 && most > least + 8, "it also hears and tells others");
-/// ```
-#[must_use]
-pub fn worker_connections(pool: u32) -> (i64, i64) {
-    let own = i64::try_from(own_connections(&Settings::default())).unwrap_or(i64::MAX);
-    (own, own + 1 + i64::from(pool))
-}
-
 /// The connections of the task loops and, last, of the claimer, each of them open: what is held must be recordable.
 async fn own_sessions(store: &Store, settings: &Settings) -> store::Result<Vec<Session>> {
     let mut sessions = Vec::with_capacity(settings.holds + 1);

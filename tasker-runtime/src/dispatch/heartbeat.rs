@@ -3,7 +3,7 @@
 //! Recovery is the expiry of leases and nothing else, by whichever process looks next. A crash here lets the
 //! leases of this process run out.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{Notify, oneshot};
 
@@ -90,8 +90,8 @@ pub(crate) struct Heartbeat {
 /// What others know of what runs here.
 struct Told {
     activity: String,
-    /// When they were told.
-    at: Timestamp,
+    /// When they were told, by the steady clock.
+    at: Duration,
 }
 
 impl Heartbeat {
@@ -160,7 +160,7 @@ impl Heartbeat {
 
     /// A new worker: nothing is known of it.
     fn nothing_told(&self) -> Told {
-        Told { activity: "[]".to_owned(), at: self.shared.clock.now() }
+        Told { activity: "[]".to_owned(), at: self.shared.clock.steady() }
     }
 
     async fn beat(&mut self, told: &mut Told) -> Result<bool> {
@@ -171,12 +171,12 @@ impl Heartbeat {
             None => shared.clock.follow_machine(),
         }
         let mut connection = self.store.writer().await?;
-        let now = shared.clock.now();
+        let (now, steady) = shared.clock.both();
         let news = self.running.news(told.at, &told.activity);
         let (worker, lease) = (shared.worker(), shared.settings.lease);
         let alive = recover::heartbeat(&mut connection, worker, now, lease, news.as_deref()).await?;
         told.activity = news.unwrap_or_else(|| std::mem::take(&mut told.activity));
-        told.at = now;
+        told.at = steady;
         drop(connection);
         let mut freed = recover::take_back_gone(&self.store, now).await?;
         // The common case, in which nobody is gone, costs one question.

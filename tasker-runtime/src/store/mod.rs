@@ -216,25 +216,24 @@ impl Store {
         }
     }
 
-    /// How many connections the server has room for, by the smallest of its limits; `None` where no server counts
-    /// them, or a pooler does.
+    /// The limit to the connections of the server that leaves the least room for further ones: its own, that of the
+    /// role or that of the database. `None` where no server counts them, or a pooler does.
     ///
     /// # Errors
     /// When it does not answer.
-    pub async fn room(&self) -> Result<Option<ServerRoom>> {
+    pub async fn connection_limit(&self) -> Result<Option<ConnectionLimit>> {
         if !self.can_listen() {
             return Ok(None);
         }
         let Some(row) = self.reader().await?.fetch_first(&sql::CONNECTIONS, &[]).await? else {
             return Ok(None);
         };
-        let limits = [("the server", 0), ("the role", 2), ("the database", 4)];
-        let mut rooms = Vec::new();
-        for (whose, column) in limits {
+        let mut limits = Vec::new();
+        for (whose, column) in [("the server", 0), ("the role", 2), ("the database", 4)] {
             let (limit, used) = (row.int(column)?, row.int(column + 1)?);
-            rooms.extend((limit >= 0).then_some(ServerRoom { whose, limit, used }));
+            limits.extend((limit >= 0).then_some(ConnectionLimit { whose, limit, used }));
         }
-        Ok(rooms.into_iter().min_by_key(|room| room.limit - room.used))
+        Ok(limits.into_iter().min_by_key(|limit| limit.limit - limit.used))
     }
 
     /// Whether the file of a SQLite database is still the one that was opened.
@@ -315,14 +314,14 @@ impl std::fmt::Debug for Store {
 }
 
 /// A limit to the connections of a PostgreSQL server.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct ServerRoom {
-    /// Whose limit it is.
+pub struct ConnectionLimit {
+    /// Whose limit it is: `the server`, `the role` or `the database`.
     pub whose: &'static str,
     /// How many there may be.
     pub limit: i64,
-    /// How many there are.
+    /// How many there are, that of whoever asks included.
     pub used: i64,
 }
 

@@ -8,7 +8,7 @@ use std::{
 /// The conditions on owner and lease, and what stands in their place. Parameters keep a use and a type.
 const FENCES: [(&str, &str); 13] = [
     ("\n    where exists (select 1 from alive)\n    returning 1", "\n    returning 1"),
-    ("\n    where $17::bigint is null or exists (select 1 from alive)", ""),
+    ("\n    where $17::bigint is null or $18::bigint = 0 or exists (select 1 from alive)", ""),
     (" and r.owner is not distinct from $14 and r.lease = e.lease", ""),
     (" and r.owner is not distinct from $14 and r.lease = n.lease", ""),
     (

@@ -9,13 +9,16 @@ use support::{databases, fresh_postgres};
 
 use super::{
     super::{
-        record,
+        append, record,
         share::{self, Wanted},
     },
     passing::{beside, lend, outcome},
     scene::{Scene, T0, begin, failure, overlapping, result, somebody_waits, untouched},
 };
-use crate::model::{Json, Lease, Target};
+use crate::{
+    model::{Fact, Json, Lease, StepIndex, Target},
+    store::{sql, values},
+};
 
 /// A row that is written and not committed, which keeps waiting whoever writes the same.
 async fn in_the_way(scene: &Scene, row: &str) -> PgConnection {
@@ -95,6 +98,22 @@ async fn task_is_not_set_aside_by_a_former_holder() {
     let set_aside = record::set_aside(&mut session, scene.one, &leases, T0, "because");
     let (written, freed) = taken_over_during(&scene, &row, set_aside).await;
     assert_eq!((written.is_ok(), freed), (true, 0));
+}
+
+#[tokio::test]
+async fn command_that_is_followed_while_its_task_is_being_taken_over_waits_for_nobody() {
+    let (scene, lease) = Scene::held(fresh_postgres().await).await;
+    let mut holder = begin(&scene).await;
+    holder.fetch(&sql::HOLD_RUN, values![lease.task.0, lease.epoch]).await.unwrap();
+    let follow = async {
+        // It has the row of the worker, and waits for that of the task.
+        somebody_waits(&scene).await;
+        let skipped = [Fact::Skipped(StepIndex::of(0))];
+        append::decide(&mut holder, Some(scene.one), lease, &skipped, T0).await.unwrap();
+        holder.commit().await.unwrap();
+    };
+    let (freed, ()) = tokio::join!(scene.take_over(), follow);
+    assert_eq!((freed, scene.journal().await), (1, vec!["null".to_owned()]));
 }
 
 /// Steps that [`Scene::offer`] offers are taken under this.
