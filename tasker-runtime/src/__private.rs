@@ -18,7 +18,7 @@ pub use crate::handler::annotated::{
     Call, Place, StepFn, by_hand, call_0, call_1, call_2, call_3, call_4, call_5, call_6, entry, here,
     listed, millis, never_called, not_here, run, run_with_step,
 };
-pub use crate::handler::compensating::{Same, compensates, marked};
+pub use crate::handler::compensating::{Same, compensates, marked, takes_one_batch};
 pub use crate::handler::decision::{AsRoute, IsDecision, Route};
 pub use crate::handler::hidden::{HidesError, hides_no_error};
 #[cfg(feature = "http")]
