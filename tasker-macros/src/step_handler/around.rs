@@ -27,7 +27,7 @@ pub(super) fn read(meta: &Meta) -> syn::Result<Vec<Path>> {
     for element in &list.elems {
         match element {
             Expr::Path(path) if path.qself.is_none() && !paths.contains(&path.path) => {
-                paths.push(path.path.clone())
+                paths.push(path.path.clone());
             }
             Expr::Path(path) if path.qself.is_none() => {
                 return Err(syn::Error::new_spanned(

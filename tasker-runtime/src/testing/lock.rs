@@ -53,7 +53,7 @@ pub(super) fn check(file: &Path, catalog: &Catalog, registry: &Registry, rules: 
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let changed: Vec<String> = shapes
         .iter()
-        .filter_map(|(version, now)| Some(difference(version, known.get(version)?, now, &name)?))
+        .filter_map(|(version, now)| difference(version, known.get(version)?, now, &name))
         .collect();
     if !changed.is_empty() && (!rules.accept || rules.read_only) {
         let (variable, value) = ACCEPT;
