@@ -11,7 +11,7 @@ use handlers as _;
 use serde_json::{Value, json};
 use tasker_runtime::{
     StepError,
-    handler::{Results, StepHandler, StepParts, TaskData, TaskSequenceStep, Upstream},
+    handler::{Results, StepParts, TaskData, TaskSequenceStep, Upstream},
     model::Json,
     registry::Registry,
     template::{Options, Template, Verdict, load_file, load_tree},
