@@ -53,8 +53,14 @@ pub(crate) fn name_of(ty: &syn::Type) -> Option<String> {
     }
 }
 
-/// Of a name that means two things `None`.
-type Names = HashMap<String, Option<Known>>;
+/// What was seen in one crate. Of a name that means two things `None`.
+#[derive(Default)]
+struct Names {
+    /// Of handlers and types.
+    known: HashMap<String, Option<Known>>,
+    /// The steps of workflows.
+    workflows: HashMap<String, Option<Vec<Node>>>,
+}
 
 /// The names of the crate that is compiled; a process that compiles several keeps those of the last one.
 static SEEN: Mutex<Option<(String, Names)>> = Mutex::new(None);
@@ -65,7 +71,7 @@ fn with_names<T>(ask: impl FnOnce(&mut Names) -> T) -> T {
     let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
     match &mut *seen {
         Some((known, names)) if *known == name => ask(names),
-        other => ask(&mut other.insert((name, Names::new())).1),
+        other => ask(&mut other.insert((name, Names::default())).1),
     }
 }
 
@@ -74,13 +80,28 @@ pub(crate) fn remember(name: String, known: Known) {
     with_names(|names| {
         let one = Some(known.clone());
         names
+            .known
             .entry(name)
             .and_modify(|other| *other = other.take().filter(|other| *other == known))
             .or_insert(one);
     });
 }
 
+/// Remembers the steps of a workflow.
+pub(crate) fn remember_workflow(name: String, nodes: Vec<Node>) {
+    with_names(|names| {
+        let again = names.workflows.get(&name).is_some_and(|known| known.as_ref() != Some(&nodes));
+        names.workflows.insert(name, (!again).then_some(nodes));
+    });
+}
+
+/// The steps of a workflow, where they are known.
+pub(crate) fn workflow(name: &str) -> Option<Vec<Node>> {
+    with_names(|names| names.workflows.get(name).cloned().flatten())
+}
+
 /// A step of a workflow, for its graph.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Node {
     /// Its name.
     pub(crate) name: String,
@@ -123,14 +144,14 @@ pub(crate) fn picture(nodes: &[Node]) -> Option<String> {
 
 /// What is known of a handler together with the types it names.
 fn whole(names: &Names, handler: &str) -> Option<Known> {
-    let mut all = names.get(handler)?.clone()?;
+    let mut all = names.known.get(handler)?.clone()?;
     let mut open = std::mem::take(&mut all.types);
     let mut seen: Vec<String> = Vec::new();
     while let Some(name) = open.pop() {
         if seen.contains(&name) {
             continue;
         }
-        if let Some(known) = names.get(&name) {
+        if let Some(known) = names.known.get(&name) {
             let known = known.clone()?;
             all.reads.extend(known.reads);
             all.releases.extend(known.releases);

@@ -20,7 +20,7 @@ pub use crate::handler::annotated::{
     listed, millis, never_called, not_here, run, run_with_step,
 };
 pub use crate::handler::around::{Wrapper, within};
-pub use crate::handler::compensating::{Same, compensates, marked};
+pub use crate::handler::compensating::{Same, compensates, marked, takes_one_batch};
 pub use crate::handler::decision::{AsRoute, IsDecision, Route};
 pub use crate::handler::hidden::{HidesError, hides_no_error};
 #[cfg(feature = "http")]

@@ -93,15 +93,20 @@ pub(super) fn whole(workflow: &Workflow) -> TokenStream {
 /// The graph of the steps for the docs, by the names they have in code; the names alone, where the edges are not known.
 fn steps(workflow: &Workflow) -> String {
     let name = |path: &syn::Path| graph::last(path).unwrap_or_default();
-    let nodes: Option<Vec<graph::Node>> = workflow
-        .entries
-        .iter()
-        .map(|entry| {
-            let step = entry.step()?;
-            let after = step.after.iter().map(name).collect();
-            Some(graph::Node { name: step.name(), handler: name(&step.handler), after })
-        })
-        .collect();
+    let mut nodes = Some(Vec::new());
+    for entry in &workflow.entries {
+        let known = match &entry.what {
+            What::Step(step) => {
+                let after = step.after.iter().map(name).collect();
+                Some(vec![graph::Node { name: step.name(), handler: name(&step.handler), after }])
+            }
+            What::Steps(path) => graph::workflow(&name(path)),
+        };
+        nodes = nodes.zip(known).map(|(all, known)| [all, known].concat());
+    }
+    if let Some(nodes) = &nodes {
+        graph::remember_workflow(workflow.ident.unraw().to_string(), nodes.clone());
+    }
     if let Some(picture) = nodes.as_deref().and_then(graph::picture) {
         return format!("\nIts steps, and what they wait for:\n\n```text\n{picture}\n```");
     }

@@ -294,6 +294,32 @@ pub(crate) const fn reads(needs: &[Need]) -> bool {
     false
 }
 
+/// Whether one of these reads the step `name`.
+pub(super) const fn reads_step(needs: &[Need], name: &str) -> bool {
+    let mut at = 0;
+    while at < needs.len() {
+        let reads = match needs[at] {
+            Need::Step { name: read, .. } => equal(read, name),
+            Need::All(more) => reads_step(more, name),
+            _ => false,
+        };
+        if reads {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
+const fn equal(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut at = 0;
+    while one.len() == other.len() && at < one.len() && one[at] == other[at] {
+        at += 1;
+    }
+    one.len() == other.len() && at == one.len()
+}
+
 /// The answer no, where a type has no answer of its own.
 pub trait Fallback {
     /// It is not.

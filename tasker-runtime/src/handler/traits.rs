@@ -1,5 +1,7 @@
 //! The traits a user may implement by hand.
 
+use std::sync::Arc;
+
 use super::annotated::{Call, Calling};
 use super::{HandlerSpec, Need, Outcome, TaskSequenceStep};
 use crate::model::StepError;
@@ -32,8 +34,8 @@ use crate::model::StepError;
 /// `#[async_trait]` of the prelude may stand above and changes nothing; that of the crate `async-trait` has to be
 /// taken away, since it gives functions other lifetimes (E0195).
 ///
-/// Handlers of several types go into a list as `Arc<dyn StepHandler>`; one of these is called with
-/// [`call_boxed`](DynHandler::call_boxed):
+/// Handlers of several types go into a list as `Arc<dyn StepHandler>`, which is a handler itself. Behind any other
+/// pointer one is called with [`call_boxed`](DynHandler::call_boxed).
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -49,7 +51,7 @@ use crate::model::StepError;
 /// # }
 /// #[step_handler]
 /// async fn first_greeting(step: &TaskSequenceStep, greeters: State<Vec<Arc<dyn StepHandler>>>) -> Result<String, StepError> {
-///     Ok(greeters[0].call_boxed(step).await?.as_str().to_owned())
+///     Ok(greeters[0].call(step).await?.as_str().to_owned())
 /// }
 ///
 /// let greeters: Vec<Arc<dyn StepHandler>> = vec![Arc::new(Greet)];
@@ -105,6 +107,25 @@ pub trait DynHandler {
 impl<H: StepHandler> DynHandler for H {
     fn call_boxed<'a>(&'a self, step: &'a TaskSequenceStep) -> Calling<'a> {
         self.boxed(step).0
+    }
+}
+
+/// A handler of whatever type is one as well.
+impl StepHandler for Arc<dyn StepHandler> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    async fn call(&self, step: &TaskSequenceStep) -> Outcome {
+        (**self).call_boxed(step).await
+    }
+
+    fn spec(&self) -> HandlerSpec {
+        (**self).spec()
+    }
+
+    fn boxed<'a>(&'a self, step: &'a TaskSequenceStep) -> Call<'a> {
+        Call((**self).call_boxed(step))
     }
 }
 

@@ -137,7 +137,7 @@ impl WorkflowRun {
     /// # use tasker_runtime::{prelude::*, testing};
     /// #[step_handler]
     /// async fn quote(item: String, prices: State<Vec<u64>>) -> Result<u64, StepError> {
-    ///     prices.get(item.len()).copied().permanent("NO_PRICE", "nobody knows")
+    ///     prices.get(item.len()).copied().or_permanent("NO_PRICE")
     /// }
     ///
     /// workflow!(quoting = [quote]);

@@ -65,10 +65,8 @@ impl StepHandler for Plays {
         self.0
     }
 
-    // The long form, which is what the trait says.
-    #[allow(clippy::manual_async_fn)]
-    fn call(&self, step: &TaskSequenceStep) -> impl Future<Output = Outcome> + Send {
-        async move { step.parts().states.get::<Stage>().unwrap().play(step).await }
+    async fn call(&self, step: &TaskSequenceStep) -> Outcome {
+        step.parts().states.get::<Stage>().unwrap().play(step).await
     }
 
     fn spec(&self) -> HandlerSpec {
