@@ -9,7 +9,7 @@ const LONGEST: u64 = 30 * 24 * 60 * 60 * 1_000;
 /// What is wrong with it, and what to write.
 pub(crate) fn parse(text: &str) -> Result<u64, String> {
     const FORM: &str = "write a number and a unit: `200ms`, `30s`, `5m`, `1h30m` or `2d`";
-    let bad = || format!("`{text}` is no duration: {FORM}");
+    let bad = || format!("`{text}` is not a duration: {FORM}");
     let too_long = || format!("`{text}` is too long: at most 30 days");
     let mut rest = text.trim();
     if rest.is_empty() {
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn anything_else_is_refused_with_what_to_write() {
         for text in ["", "s", "30x", "1.5s", "-1s", "30 s", "s30", "١s"] {
-            assert!(parse(text).is_err_and(|error| error.contains("is no duration")), "{text}");
+            assert!(parse(text).is_err_and(|error| error.contains("is not a duration")), "{text}");
         }
         assert!(parse("30").is_err_and(|error| error.contains("has no unit")));
         for text in ["31d", "99999999999999999999s", "18446744073709551615d"] {

@@ -3,9 +3,13 @@
 mod async_trait;
 mod duration;
 mod errors;
+mod from_step;
+mod graph;
 mod named;
 mod names;
 mod options;
+mod routes;
+mod runtime;
 mod step_error;
 mod step_handler;
 mod template;
@@ -14,95 +18,16 @@ mod workflow;
 
 use proc_macro::TokenStream;
 
-/// Makes an async function the handler of a step.
-///
-/// The function stays what it is and can be called and tested as any other. Its parameters are taken
-/// from the step when it runs, each by its form:
-///
-/// ```
-/// use serde::{Deserialize, Serialize};
-/// use tasker_runtime::prelude::*;
-///
-/// #[derive(Deserialize)]
-/// struct Order {
-///     amount: u64,
-/// }
-///
-/// #[derive(Debug, PartialEq, Serialize, Deserialize)]
-/// struct Valid {
-///     total: u64,
-/// }
-///
-/// #[step_handler]
-/// async fn validate(order: Order) -> Result<Valid, StepError> {
-///     if order.amount == 0 {
-///         return Err(StepError::permanent("EMPTY_ORDER", "nothing was ordered"));
-///     }
-///     Ok(Valid { total: order.amount })
-/// }
-///
-/// #[step_handler(retry(max_attempts = 5, base = "200ms", max = "30s"), timeout = "10s")]
-/// async fn charge(#[depends_on(validate)] valid: Valid, key: IdempotencyKey) -> String {
-///     format!("{} charged under {key}", valid.total)
-/// }
-///
-/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-/// assert_eq!(validate(Order { amount: 7 }).await?, Valid { total: 7 });
-/// assert_eq!(validate(Order { amount: 0 }).await.unwrap_err().code(), "EMPTY_ORDER");
-/// # Ok::<(), StepError>(()) }).unwrap();
-/// ```
-///
-/// # Parameters
-///
-/// | written | meaning |
-/// |---|---|
-/// | `order: T` | the whole context of the task, deserialized |
-/// | `#[input("items.0.sku")] sku: T` | one field of the context; an `Option` may be absent |
-/// | `#[depends_on(validate)] v: T` | what step `validate` returned, of that very type; the step waits for it |
-/// | `#[depends_on(validate)] v: Option<T>` | `None` where that branch was not taken |
-/// | `#[depends_on("validate")] v: T` | the same by name, read in whatever shape `T` has |
-/// | `step: &TaskSequenceStep` | the task, the step and all that came before it |
-/// | any other `T` | what implements `FromStep`: `State`, `Config`, `StepInfo`, `Attempt`, `Cancelled`, `IdempotencyKey`, or a type of your own |
-///
-/// # Result
-///
-/// `Result<T, E>`, where `T` serializes and `E` is a `StepError`, any error (another attempt follows)
-/// or text (none does); or just `T`. An alias of `Result` is taken for what it stands for. Any error is what
-/// converts into `Box<dyn Error + Send + Sync>`, so `anyhow::Result<T>` will do; its causes are kept. Codes
-/// are added on the way out: `parse(&raw).permanent("BAD_ORDER")?`, see `ResultExt` and `OptionExt`.
-///
-/// What is returned is kept digit for digit. A float that is not a number, and an error inside of the data
-/// (`Vec<Result<..>>`), would be lost on the way to the next step: these do not compile, or fail the step for
-/// good as `INVALID_OUTPUT` with the path of the value.
-///
-/// # Options
-///
-/// | option | meaning | default |
-/// |---|---|---|
-/// | `name = "…"` | what templates call it | the name of the function |
-/// | `namespace = "…"` | where the name counts: templates of other namespaces write `namespace.name` | everywhere |
-/// | `version = "1.0.0"`, `description = "…"` | for people | |
-/// | `retry = 3` | attempts in all, 1 to 1,000 | the engine's |
-/// | `retry(max_attempts = 3, backoff = "exponential", base = "1s", max = "30s")` | the same, with delays | the engine's |
-/// | `timeout = "30s"` | for one attempt, up to 30 days | the engine's |
-/// | `queue = "…"` | where its steps wait | the namespace of the template |
-/// | `concurrency = 4` | calls at once in one process | no limit |
-/// | `around = [tenant, audited]` | what stands around its calls, outermost first: `async fn tenant(step: &TaskSequenceStep, next: Next<'_>) -> Outcome` | nothing |
-/// | `errors = "permanent"` | an error that says nothing else fails the step for good | another attempt follows |
-/// | `marker = Name` | the type beside the function, for where its own name is taken | the name of the function |
-/// | `crate = path` | where `tasker_runtime` is found | `::tasker_runtime` |
-///
-/// Durations are `200ms`, `30s`, `5m`, `1h30m`, `2d`. What a template says about retries, timeout and
-/// queue comes before what stands here.
-///
-/// # The type beside the function
-///
-/// `#[depends_on(charge)]` and `workflow!` name a type that the macro puts beside the function, under
-/// the same name, so that one `use` brings in both. Where a module of that name is in the way,
-/// `marker` gives it another one.
+#[doc = include_str!("../docs/step_handler.md")]
 #[proc_macro_attribute]
 pub fn step_handler(attribute: TokenStream, item: TokenStream) -> TokenStream {
     step_handler::step_handler(attribute.into(), &item.into()).into()
+}
+
+#[doc = include_str!("../docs/step_handlers.md")]
+#[proc_macro_attribute]
+pub fn step_handlers(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    step_handler::step_handlers(&attribute.into(), &item.into()).into()
 }
 
 /// Declares the attributes that add a capability to a handler.
@@ -127,7 +52,8 @@ capabilities! {
     ///   the environment; headers that carry secrets must have one.
     /// - `max_response_bytes = 1048576`: the largest answer that is read; 8 MiB without it.
     api
-    /// Makes a handler choose among the steps after it: `#[decision(routes = [approve, reject])]`.
+    /// Makes a handler choose among the steps after it: `#[decision(routes = [approve, reject])]`, where it returns
+    /// a `Decision`; `#[decision]` alone, where it returns an enum with `#[derive(Routes)]`, which knows its routes.
     decision
     /// Makes a handler cut work into batches: `#[batch_analyzer(worker = process_batch)]`.
     batch_analyzer
@@ -170,6 +96,18 @@ pub fn async_trait(attribute: TokenStream, item: TokenStream) -> TokenStream {
     async_trait::async_trait(&attribute.into(), item.into()).into()
 }
 
+#[doc = include_str!("../docs/from_step.md")]
+#[proc_macro_derive(FromStep, attributes(depends_on, input, from_step))]
+pub fn from_step(input: TokenStream) -> TokenStream {
+    from_step::from_step(input.into()).into()
+}
+
+#[doc = include_str!("../docs/routes.md")]
+#[proc_macro_derive(Routes, attributes(route, routes))]
+pub fn routes(input: TokenStream) -> TokenStream {
+    routes::routes(input.into()).into()
+}
+
 /// Lets an error type say for itself how a step fails.
 ///
 /// The text comes from its `Display`. Each variant says `permanent` or `retryable`, or all do at once
@@ -204,116 +142,19 @@ pub fn step_error(input: TokenStream) -> TokenStream {
     step_error::step_error(input.into()).into()
 }
 
-/// Makes a workflow of handlers; the edges come from their parameters.
-///
-/// A step that is listed twice, one that reads a step which is not listed, and steps that wait for each
-/// other do not compile.
-///
-/// ```
-/// use tasker_runtime::prelude::*;
-///
-/// #[step_handler]
-/// async fn validate(amount: u64) -> u64 {
-///     amount
-/// }
-///
-/// #[step_handler]
-/// async fn charge(#[depends_on(validate)] amount: u64) -> u64 {
-///     amount
-/// }
-///
-/// workflow!(
-///     /// From order to payment.
-///     pub checkout = [validate, charge],
-///     namespace = "shop",      // default
-///     version = "1.2.0",       // 1.0.0
-///     on_failure = "fail",     // block
-/// );
-///
-/// # fn main() -> Result<(), tasker_runtime::template::Report> {
-/// let template = checkout.template()?;
-/// assert_eq!(template.steps()[1].depends_on, ["validate"]);
-/// # Ok(())
-/// # }
-/// ```
-///
-/// The workflow is in the program wherever it is written, as if a template of that name had been loaded; two
-/// of one namespace, name and version that differ keep the program from starting.
-///
-/// # Types
-///
-/// The name is a type with one value, through which the compiler knows what the workflow is started with and
-/// what it comes to: `checkout.run(&tasker, &7).await?`, `tasker.run(checkout, &7).await?`,
-/// `checkout.submit(..)`, `checkout.task(..)`, `checkout.wait(..)`, `testing::run(checkout, &7)`. A context or
-/// a result of another type does not compile.
-///
-/// - The context is what its steps read as the context as a whole, where that is one type. Where it is
-///   several, or none, whatever serializes is taken; `input = Order` says it.
-/// - The result is that of the only step that nothing depends on. Where there are several, or a decision may
-///   skip it, it is read as whatever type the caller asks for; of several it is an object by their names.
-///
-/// A step that reads from the context what another step returns does not compile either, since that is nearly
-/// always a parameter without `#[depends_on]`. It does where the type is the one of the context: where the
-/// step that returns it, or one before that, reads the context as the same type, or where `input` says so.
-/// Types are compared with the first two that the steps read.
-///
-/// # Schemas
-///
-/// With the feature `schema` of tasker-runtime, a type that implements `schemars::JsonSchema` describes its JSON
-/// without an attribute. Then `input`, or what the steps read as the context, is the schema of what tasks are
-/// submitted with, and what a step returns that of its result: what does not fit is refused where it comes in, with
-/// its path, and `template show` shows both.
-///
-/// # Options
-///
-/// Besides those above: `input = Type`, `description`, `crate`, and `marker = Name`, which gives the type
-/// behind the name another one where a module of that name is in the way.
+#[doc = include_str!("../docs/workflow.md")]
 #[proc_macro]
 pub fn workflow(input: TokenStream) -> TokenStream {
     workflow::workflow(input.into()).into()
 }
 
-/// Binds a workflow in a YAML file to its handlers.
-///
-/// The file is checked while the program is compiled, again whenever it changes: mistakes in the file
-/// with their line, handlers that are not there, and handlers that read a step which theirs does not
-/// wait for. It becomes a part of the program and need not be there when that runs.
-///
-/// ```
-/// use tasker_runtime::prelude::*;
-///
-/// mod steps {
-///     use tasker_runtime::prelude::*;
-///
-///     #[step_handler]
-///     pub async fn validate(amount: u64) -> u64 {
-///         amount
-///     }
-///
-///     #[step_handler]
-///     pub async fn charge(#[depends_on(validate)] amount: u64) -> u64 {
-///         amount
-///     }
-/// }
-///
-/// // name: checkout
-/// // namespace: shop
-/// // steps:
-/// //   - name: validate
-/// //   - name: charge
-/// //     depends_on: [validate]
-/// template!(checkout = "examples/checkout.yaml", handlers = crate::steps);
-///
-/// fn main() -> Result<(), tasker_runtime::template::Report> {
-///     assert_eq!(checkout.template()?.namespace(), "shop");
-///     Ok(())
-/// }
-/// ```
-///
-/// The path starts at the directory of the package. `handlers` is a module, whose functions the file
-/// calls by their own names, or a list in brackets, whose functions it calls by the names they are
-/// registered under. The name before the path may be left out; where it is there, it is a type as that of
-/// [`workflow!`], with the types of the handlers in the file.
+#[doc = include_str!("../docs/declare_step.md")]
+#[proc_macro]
+pub fn declare_step(input: TokenStream) -> TokenStream {
+    step_handler::declare_step(input.into()).into()
+}
+
+#[doc = include_str!("../docs/template.md")]
 #[proc_macro]
 pub fn template(input: TokenStream) -> TokenStream {
     template::template(input.into()).into()

@@ -18,17 +18,19 @@ pub(crate) fn cfgs(attrs: &[Attribute]) -> Vec<&Attribute> {
     attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).collect()
 }
 
-/// The struct, and a constant of the name where that is not its own.
+/// The struct, and a constant of the name where that is not its own; `steps` follow what the user says about it.
 pub(crate) fn declare(
     attrs: &[Attribute],
     vis: &Visibility,
     (ident, marker): (&Ident, Option<&Ident>),
     doc: &str,
+    steps: Option<&str>,
 ) -> TokenStream {
     let name = self::marker(ident, None);
     let ty = self::marker(ident, marker);
     let documented = attrs.iter().any(|attribute| attribute.path().is_ident("doc"));
     let doc = (!documented).then(|| quote!(#[doc = #doc]));
+    let steps = steps.map(|steps| quote!(#[doc = #steps]));
     if marker.is_some() {
         let cfgs = cfgs(attrs);
         return quote! {
@@ -38,6 +40,7 @@ pub(crate) fn declare(
             #vis struct #ty;
             #doc
             #(#attrs)*
+            #steps
             #[allow(non_upper_case_globals, dead_code)]
             #vis const #name: #ty = #ty;
         };
@@ -45,6 +48,7 @@ pub(crate) fn declare(
     quote! {
         #doc
         #(#attrs)*
+        #steps
         #[allow(non_camel_case_types, dead_code, clippy::exhaustive_structs)]
         #vis struct #ty;
     }

@@ -2,7 +2,7 @@
 
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{Expr, ExprLit, Lit, LitInt, LitStr, Meta, Path, Token};
+use syn::{Attribute, Expr, ExprLit, Lit, LitInt, LitStr, Meta, Path, Token};
 
 use crate::errors::Errors;
 use crate::words;
@@ -189,6 +189,22 @@ pub(crate) fn path(meta: &Meta, example: &str) -> syn::Result<Path> {
     }
 }
 
+/// Where the runtime is found, if `#[name(crate = path)]` above a type says it.
+pub(crate) fn krate(name: &str, attrs: &[Attribute], errors: &mut Errors) -> Option<Path> {
+    const EXAMPLE: &str = "crate = my_crate::tasker_runtime";
+    let mut krate = None;
+    for attribute in attrs.iter().filter(|attribute| attribute.path().is_ident(name)) {
+        let Meta::List(list) = &attribute.meta else {
+            errors.at(attribute, format!("say something: `#[{name}({EXAMPLE})]`"));
+            continue;
+        };
+        for (_, meta) in read(&format!("`#[{name}]`"), list.tokens.clone(), &["crate"], errors) {
+            krate = errors.take(path(&meta, EXAMPLE));
+        }
+    }
+    krate
+}
+
 /// Text or a path, the two ways to name a step.
 pub(crate) enum Name {
     /// By text.
@@ -237,42 +253,12 @@ pub(crate) fn namespace(meta: &Meta) -> syn::Result<LitStr> {
 /// Where it is none.
 pub(crate) fn version(meta: &Meta) -> syn::Result<LitStr> {
     let version = filled(meta, "version = \"1.0.0\"")?;
-    if is_version(&version.value()) {
-        return Ok(version);
-    }
-    let message = format!("`{}` is no semantic version: write three numbers, `1.0.0`", version.value());
-    Err(syn::Error::new_spanned(version, message))
-}
-
-fn is_version(text: &str) -> bool {
-    let core = text.split(['-', '+']).next().unwrap_or_default();
-    let tail = &text[core.len()..];
-    let numbers: Vec<&str> = core.split('.').collect();
-    let number = |part: &&str| {
-        !part.is_empty()
-            && part.bytes().all(|byte| byte.is_ascii_digit())
-            && (part.len() == 1 || !part.starts_with('0'))
-            && part.parse::<u64>().is_ok()
-    };
-    let word = |part: &str| {
-        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    };
-    numbers.len() == 3
-        && numbers.iter().all(number)
-        && (tail.is_empty() || tail[1..].splitn(2, '+').all(|part| part.split('.').all(word)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn version_is_semantic() {
-        for good in ["0.0.0", "1.2.3", "10.20.30-rc.1", "1.0.0+build-7", "1.0.0-a+b"] {
-            assert!(is_version(good), "{good}");
-        }
-        for bad in ["1", "1.0", "v1.0.0", "01.0.0", "1.0.0-", "1.0.0-a..b", "1.0.0.0", "1.0.x"] {
-            assert!(!is_version(bad), "{bad}");
+    match semver::Version::parse(&version.value()) {
+        Ok(_) => Ok(version),
+        Err(_) => {
+            let message =
+                format!("`{}` is not a semantic version: write three numbers, `1.0.0`", version.value());
+            Err(syn::Error::new_spanned(version, message))
         }
     }
 }

@@ -9,6 +9,7 @@ pub use std::string::String;
 
 pub use async_trait::async_trait;
 pub use inventory;
+pub use serde;
 pub use tasker_template::{Backoff, OnFailure};
 
 pub use crate::api::typed::{
@@ -16,36 +17,46 @@ pub use crate::api::typed::{
 };
 pub use crate::handler::annotated::{
     Call, Place, StepFn, by_hand, call_0, call_1, call_2, call_3, call_4, call_5, call_6, entry, here,
-    millis, never_called, run, run_with_step,
+    listed, millis, never_called, not_here, run, run_with_step,
 };
 pub use crate::handler::around::{Wrapper, within};
-pub use crate::handler::compensating::{Same, compensates, marked};
+pub use crate::handler::compensating::{Same, compensates, marked, takes_one_batch};
 pub use crate::handler::decision::{AsRoute, IsDecision, Route};
 pub use crate::handler::hidden::{HidesError, hides_no_error};
 #[cfg(feature = "http")]
 pub use crate::handler::http::ApiCapable;
 pub use crate::handler::inputs::{ByType, OfAll, OfField, OfStep};
 pub use crate::handler::param::{
-    CompensatedOf, Fallback, Gathers, Kind, NoContext, OutputOf, Parameter, Pick, Readable, StepInput,
-    compensated, depends_on, one_context, some_api,
+    DefaultOf, Fallback, FieldInput, Gathers, Kind, NoContext, Parameter, Pick, Readable, StepInput,
+    compensated, depends_on, never_taken, one_context, some_api,
 };
 pub use crate::handler::plan::{AnyPosition, IsPlan, Positions};
 pub use crate::handler::returned::{
-    Fallible, IsResult, OwnError, Plain, Returned, StepFailure, StepOutput, StepReturn, decision_result,
-    is_worker, permanent, plan_result, step_result, takes_its_batch,
+    Fallible, IsResult, OwnError, Plain, Returned, StepFailure, StepOutput, StepReturn, choice_result,
+    decision_result, is_worker, permanent, plan_result, step_result, takes_its_batch,
+};
+pub use crate::handler::routes::{
+    Carried, Carrier, Data, NoRoutes, Routes, RoutesOf, Taken, array, decided, nothing, object, read_routes,
+    routes_of, taken,
 };
 pub use crate::handler::schema::{Describe, Schemas};
 #[cfg(feature = "schema")]
 pub use crate::handler::schema::{Described, NotDescribed};
+pub use crate::handler::upstream::{CompensatedOf, OutputOf};
 pub use crate::handler::{
-    BatchableCapable, Batches, Compensates, Compensating, DecisionCapable, Declared as Facts, Endpoint,
-    Linked, Need, Registration, StepHandler, TaskSequenceStep,
+    BatchableCapable, Batches, Compensates, Compensating, Decision, DecisionCapable, Declared as Facts,
+    Endpoint, FromStep, Linked, Need, Registration, State, StepHandler, TaskSequenceStep, Upstream,
 };
 pub use crate::model::{Classified, Derived, StepError, classified};
 pub use crate::registry::Workflow;
 pub use crate::registry::const_check::ends::{check_marked, last, names, reader, reader_of};
+pub use crate::registry::const_check::splice::{
+    Part, count, joined, of_all, own_number, own_numbers, own_steps,
+};
 pub use crate::registry::const_check::template::{
     TemplateStep, Wanted, check_template, pick, readers, template_step,
 };
 pub use crate::registry::const_check::workflow::{Listed, Names, check_workflow, workflow_step};
+pub use crate::registry::declared::DeclaredStep;
 pub use crate::registry::workflow::Settings;
+pub use crate::testing::{Given, given};

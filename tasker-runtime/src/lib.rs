@@ -107,8 +107,8 @@ pub use cli::{main, main_with};
 pub use model::StepError;
 #[doc(inline)]
 pub use tasker_macros::{
-    StepError, api, batch_analyzer, batch_worker, compensates, decision, publishes, step_handler, template,
-    workflow,
+    FromStep, Routes, StepError, api, batch_analyzer, batch_worker, compensates, decision, declare_step,
+    publishes, step_handler, step_handlers, template, workflow,
 };
 #[doc(inline)]
 pub use tasker_model as model;

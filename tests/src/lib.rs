@@ -18,6 +18,7 @@ pub mod cluster;
 mod database;
 pub mod doors;
 pub mod layers;
+pub mod pooler;
 pub mod stage;
 pub mod world;
 

@@ -49,7 +49,11 @@ async fn rb_report(#[depends_on("rb_send")] sent: Option<Batches<Vec<u64>>>) -> 
 /// `rb_cut` → `rb_send` → `rb_report`, beside a step that does what the stage says.
 fn template(failure_strategy: FailureStrategy) -> Template {
     let mut send = Step::new("rb_send").kind(StepKind::BatchWorker).after(["rb_cut"]);
-    send.batch = Some(BatchConfig { parallelism: Some(1), failure_strategy, ..BatchConfig::default() });
+    send.batch = Some(BatchConfig {
+        parallelism: Some(1),
+        failure_strategy: Some(failure_strategy),
+        ..BatchConfig::default()
+    });
     Template::builder("post")
         .namespace("test")
         .on_failure(OnFailure::Compensate)

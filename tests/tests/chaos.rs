@@ -43,6 +43,33 @@ fn promises_are_kept_on_sqlite() {
     });
 }
 
+/// Trouble that is none of a process's own: what is in its way, what it cannot reach, who ends it or stops it.
+#[test]
+fn promises_are_kept_in_every_other_trouble_on_postgres() {
+    keeps_every_promise(match support::quick() {
+        true => {
+            "--seed 14 --kills 0 --locks 1 --read-only 1 --backends 1 --servers 1 --networks 2 --submitters 2 --operators 1"
+        }
+        false => {
+            "--seed 14 --kills 4 --locks 6 --read-only 4 --backends 5 --servers 4 --networks 10 --submitters 10 --operators 8"
+        }
+    });
+}
+
+#[test]
+fn promises_are_kept_in_every_other_trouble_on_sqlite() {
+    let troubled = match support::quick() {
+        true => "--store sqlite --workers 2 --seed 15 --kills 0 --submitters 2 --operators 2",
+        false => "--store sqlite --workers 2 --seed 15 --kills 2 --submitters 8 --operators 8",
+    };
+    // A disk that is full has to be mounted, which not everybody may.
+    let disks = if support::quick() { 2 } else { 8 };
+    let full = format!("{troubled} --full-disks {disks}");
+    let may =
+        Command::new("sh").args(["-c", "unshare -m true"]).output().is_ok_and(|ran| ran.status.success());
+    keeps_every_promise(if may { &full } else { troubled });
+}
+
 #[test]
 fn promises_are_kept_by_a_single_process() {
     if !support::quick() {

@@ -183,7 +183,7 @@ async fn call_all(template: &str, context: Value) -> Result<HashMap<String, Valu
             cancel: CancellationToken::new(),
             batch: None,
         });
-        returned.insert(number, handler.call(&call).await?);
+        returned.insert(number, handler.call_boxed(&call).await?);
     }
     let name = |number: u32| template.steps()[number as usize].name.to_string();
     Ok(returned.into_iter().map(|(number, json)| (name(number), json.to_value())).collect())

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tasker_runtime::handler::Compensating;
-use tasker_runtime::prelude::*;
+use tasker_runtime::{prelude::*, testing};
 
 #[derive(Serialize, Deserialize)]
 struct Order {
@@ -60,6 +60,20 @@ async fn call_back(#[depends_on(self::send)] sent: Charge) -> String {
     sent.id
 }
 
+/// What is undone, among other parameters.
+#[derive(FromStep)]
+struct Reserved {
+    #[depends_on(self::reserve)]
+    pieces: u64,
+    _key: IdempotencyKey,
+}
+
+#[step_handler]
+#[compensates(reserve)]
+async fn put_back(reserved: Reserved) -> u64 {
+    reserved.pieces
+}
+
 workflow!(letters = [cut, send], on_failure = "compensate");
 
 workflow!(checkout = [reserve, Pay], on_failure = "compensate");
@@ -70,6 +84,10 @@ fn main() {
     compensates::<refund>();
     compensates::<release>();
     compensates::<call_back>();
+    compensates::<put_back>();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let back = runtime.block_on(async { testing::run_step::<put_back>().result_of::<reserve>(&7).await });
+    assert_eq!(back.result::<u64>().ok(), Some(7));
     let _ = letters;
     let _ = (checkout, charge(1), release);
 }

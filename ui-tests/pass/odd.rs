@@ -77,6 +77,6 @@ fn main() {
     assert_eq!(template.steps()[1].depends_on, ["type"]);
     let [made] = handlers![made];
     assert_eq!(made.key(), "made-up");
-    let optional = Need::Step { name: "other", exact: None, optional: true };
+    let optional = Need::Step { name: "other", exact: None, optional: true, carried: &[] };
     assert!(format!("{:?}", made.spec().needs).contains(&format!("{optional:?}")), "{:?}", made.spec());
 }

@@ -26,8 +26,11 @@ pub fn build_and_run() -> io::Result<String> {
         }
     }
     names.sort();
+    let runtime = workspace().join("tasker-runtime");
     let members = format!(
-        "[workspace]\nresolver = \"3\"\nmembers = {names:?}\n\n[profile.dev]\ndebug = \"line-tables-only\"\n"
+        "[workspace]\nresolver = \"3\"\nmembers = {names:?}\n\n\
+         [workspace.dependencies]\nstream = {{ package = \"tasker-runtime\", path = {runtime:?} }}\n\n\
+         [profile.dev]\ndebug = \"line-tables-only\"\n"
     );
     write_if_new(&to.join("Cargo.toml"), &members)?;
     fs::copy(workspace().join("Cargo.lock"), to.join("Cargo.lock"))?;

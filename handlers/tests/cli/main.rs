@@ -4,6 +4,7 @@
 mod following;
 mod graph;
 mod inputs;
+mod operating;
 mod ran;
 mod signals;
 mod templates;

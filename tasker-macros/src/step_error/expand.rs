@@ -2,14 +2,13 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::Path;
 
 use super::parse::{Case, Failure};
+use crate::runtime;
 
 /// The code of an error type that keeps all rules.
 pub(super) fn whole(failure: &Failure) -> TokenStream {
-    let default: Path = syn::parse_quote!(::tasker_runtime);
-    let krate = failure.krate.as_ref().unwrap_or(&default);
+    let krate = runtime::path(failure.krate.as_ref());
     let ident = &failure.ident;
     let arms = failure.cases.iter().map(arm);
     let step_error = quote_spanned!(ident.span()=> __tasker::classified);

@@ -1,5 +1,6 @@
 //! What the attributes say about each variant, and the rules they keep.
 
+use heck::ToShoutySnakeCase as _;
 use proc_macro2::{Ident, TokenStream};
 use syn::ext::IdentExt as _;
 use syn::{Attribute, Data, DeriveInput, LitStr, Meta, Path};
@@ -84,7 +85,7 @@ fn case(variant: Option<Ident>, named: &Ident, inner: &Words, outer: &Words, err
         errors.at(named, format!("`{named}` is permanent, so nothing comes after it: remove `after`"));
     }
     let code = inner.code.as_ref().or(outer.code.as_ref().filter(|_| variant.is_none()));
-    let code = code.map_or_else(|| screaming(&named.unraw().to_string()), LitStr::value);
+    let code = code.map_or_else(|| named.unraw().to_string().to_shouty_snake_case(), LitStr::value);
     Case { variant, retryable: retryable.unwrap_or(false), code, after }
 }
 
@@ -135,30 +136,4 @@ fn code(meta: &Meta) -> syn::Result<LitStr> {
 fn after(meta: &Meta) -> syn::Result<u64> {
     let text = options::text(meta, "after = \"30s\"")?;
     duration::parse(&text.value()).map_err(|message| syn::Error::new_spanned(text, message))
-}
-
-/// `CardDeclined` as `CARD_DECLINED`.
-fn screaming(name: &str) -> String {
-    let mut code = String::with_capacity(name.len() + 4);
-    let mut before = '_';
-    for letter in name.chars() {
-        if letter.is_uppercase() && !before.is_uppercase() && before != '_' {
-            code.push('_');
-        }
-        code.extend(letter.to_uppercase());
-        before = letter;
-    }
-    code
-}
-
-#[cfg(test)]
-mod tests {
-    use super::screaming;
-
-    #[test]
-    fn code_is_the_name_in_capitals() {
-        assert_eq!(screaming("CardDeclined"), "CARD_DECLINED");
-        assert_eq!(screaming("IOError"), "IOERROR");
-        assert_eq!(screaming("Down"), "DOWN");
-    }
 }

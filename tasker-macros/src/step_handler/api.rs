@@ -5,6 +5,7 @@ use quote::quote;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, LitStr, Meta, Token};
+use tasker_template::headers::{self, SECRET};
 
 use crate::errors::Errors;
 use crate::{duration, options};
@@ -13,13 +14,6 @@ const KNOWN: [&str; 5] = ["base_url", "config", "timeout", "headers", "max_respo
 
 /// The largest limit of a response, 1 GiB.
 const MOST_BYTES: u32 = 1 << 30;
-
-/// Headers that carry secrets and nothing else.
-const SECRET: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "x-api-key"];
-
-/// Headers that belong to the connection or to the step.
-const OWN: [&str; 7] =
-    ["host", "content-length", "transfer-encoding", "connection", "idempotency-key", "traceparent", "te"];
 
 /// What stands in `#[api(…)]`.
 pub(super) struct Api {
@@ -60,7 +54,7 @@ pub(super) fn read(attribute: &Attribute, errors: &mut Errors) -> Api {
             "base_url" => read.base_url = errors.take(base_url(&meta)),
             "config" => read.config = errors.take(config(&meta)),
             "timeout" => read.timeout = errors.take(timeout(&meta)),
-            "headers" => read.headers = headers(&meta, errors),
+            "headers" => read.headers = given_headers(&meta, errors),
             _ => {
                 let number = options::number(&meta, "max_response_bytes = 1048576", 1..=MOST_BYTES);
                 read.max_response_bytes = errors.take(number);
@@ -116,11 +110,11 @@ fn base_url(meta: &Meta) -> syn::Result<LitStr> {
     }
 }
 
-/// Why a text is no base URL, as far as that can be seen without the rules for international names.
+/// Why a text is not a valid base URL, as far as that can be seen without the rules for international names.
 fn wrong_url(url: &str) -> Option<String> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let Some(rest) = rest else {
-        return Some(format!("`{url}` is no base URL: it starts with `https://` or `http://`"));
+        return Some(format!("`{url}` is not a valid base URL: it starts with `https://` or `http://`"));
     };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if authority.contains('@') {
@@ -149,7 +143,7 @@ fn wrong_url(url: &str) -> Option<String> {
     } else {
         return None;
     };
-    Some(format!("`{url}` is no base URL: {why}"))
+    Some(format!("`{url}` is not a valid base URL: {why}"))
 }
 
 fn config(meta: &Meta) -> syn::Result<LitStr> {
@@ -183,7 +177,7 @@ impl Parse for Header {
     }
 }
 
-fn headers(meta: &Meta, errors: &mut Errors) -> Vec<(LitStr, LitStr)> {
+fn given_headers(meta: &Meta, errors: &mut Errors) -> Vec<(LitStr, LitStr)> {
     const FORM: &str = "headers are names and values: `headers = { \"Accept-Language\" = \"en\" }`";
     let parsed = match meta {
         Meta::List(list) => list.parse_args_with(Punctuated::<Header, Token![,]>::parse_terminated).ok(),
@@ -212,10 +206,9 @@ fn headers(meta: &Meta, errors: &mut Errors) -> Vec<(LitStr, LitStr)> {
 fn wrong_name(name: &str) -> Option<String> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(token) {
-        return Some(format!("`{name}` is no name of a header: letters, digits and `-`"));
+        return Some(format!("`{name}` is not a valid header name: letters, digits and `-`"));
     }
-    OWN.contains(&&*name.to_ascii_lowercase())
-        .then(|| format!("header `{name}` is set for each request, it cannot be given"))
+    headers::reserved(name).map(|why| format!("header `{name}` {why}"))
 }
 
 fn wrong_value(name: &str, value: &str) -> Option<String> {

@@ -6,7 +6,7 @@ use syn::{FnArg, Signature, Type};
 
 use super::param::{Param, Source, is_step};
 use super::parse::Handler;
-use super::{capability, compensates, results, shape};
+use super::{capability, compensates, declare, results, shape};
 use crate::errors::Errors;
 use crate::names;
 
@@ -26,6 +26,19 @@ pub(super) fn all(handler: &Handler, errors: &mut Errors) {
     results::check(handler, errors);
     has_a_name_for_steps(handler, errors);
     compensates::check(handler, errors);
+}
+
+/// Checks the rules of a step that is only declared.
+pub(super) fn of_declared(handler: &Handler, errors: &mut Errors) {
+    if let Some(FnArg::Receiver(receiver)) = handler.function.sig.inputs.first() {
+        errors.at(receiver, "a declared step has no `self`: it says which data it takes");
+    }
+    has_named_types(handler, errors);
+    declare::takes_data(handler, errors);
+    owns_its_inputs(handler, errors);
+    does_not_depend_on_itself(handler, errors);
+    results::check(handler, errors);
+    has_a_name_for_steps(handler, errors);
 }
 
 fn is_async(sig: &Signature, errors: &mut Errors) {
@@ -49,8 +62,8 @@ fn is_not_generic(sig: &Signature, errors: &mut Errors) {
 
 fn has_no_self(sig: &Signature, errors: &mut Errors) {
     if let Some(FnArg::Receiver(receiver)) = sig.inputs.first() {
-        let message =
-            "a handler has no `self`: make it a free function and take what it shares as `State<T>`";
+        let message = "a handler has no `self`: put `#[step_handlers]` on the `impl` around it, or make it a free function that \
+             takes what it shares as `State<T>`";
         errors.at(receiver, message);
     }
 }
@@ -86,7 +99,7 @@ fn has_named_types(handler: &Handler, errors: &mut Errors) {
 }
 
 /// The first `impl Trait` in a type, wherever it stands.
-pub(super) fn impl_trait(ty: &Type) -> Option<TokenStream> {
+pub(crate) fn impl_trait(ty: &Type) -> Option<TokenStream> {
     fn starts(tokens: TokenStream) -> Option<TokenStream> {
         let mut tokens = tokens.into_iter();
         while let Some(token) = tokens.next() {
@@ -162,7 +175,7 @@ fn borrows_anything(ty: &Type) -> bool {
 }
 
 /// Whether a type has a reference that does not say how long it lives.
-pub(super) fn borrows(ty: &Type) -> bool {
+pub(crate) fn borrows(ty: &Type) -> bool {
     fn any(tokens: TokenStream) -> bool {
         let mut tokens = tokens.into_iter().peekable();
         while let Some(token) = tokens.next() {

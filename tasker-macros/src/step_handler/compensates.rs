@@ -8,6 +8,7 @@ use syn::{Meta, Path};
 
 use super::capability::Capability;
 use super::param::{Param, Source};
+use super::params;
 use super::parse::Handler;
 use crate::errors::Errors;
 use crate::options::Name;
@@ -82,15 +83,19 @@ pub(super) fn implement(handler: &Handler) -> Option<TokenStream> {
     let written =
         path.segments.iter().map(|segment| segment.ident.to_string()).collect::<Vec<_>>().join("::");
     let compensated = type_of(path);
-    let by_type = handler.params.iter().filter(|param| matches!(param.source, Source::Type));
-    let marked = by_type.map(|Param { ty, .. }| {
+    let by_type = handler.params.iter().enumerate().filter(|(_, param)| matches!(param.source, Source::Type));
+    let marked = by_type.map(|(index, Param { ty, .. })| {
+        let parameter = params::param_name(index);
         let import = quote!(
             use __tasker::Fallback as _;
         );
         let same = quote_spanned! {ty.span()=>
             { #import __tasker::Same::<#ty, <#compensated as __tasker::StepFn>::Output>::YES }
         };
-        quote_spanned!(ty.span()=> const _: () = __tasker::marked::<#compensated>(#name, #written, #same);)
+        quote_spanned!(ty.span()=> const _: () = {
+            __tasker::marked::<#compensated>(#name, #written, #same);
+            __tasker::takes_one_batch::<#compensated>(#parameter.need);
+        };)
     });
     Some(quote! {
         impl __tasker::Compensating for #marker {}

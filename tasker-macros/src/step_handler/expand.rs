@@ -7,21 +7,25 @@ use syn::{Meta, Type};
 
 use super::check::{borrows, impl_trait};
 use super::options::Options;
-use super::param::{Param, Source};
+use super::param::Source;
+use super::params::{context, inputs, is_one_of, needs, one_context, param_name, params, position};
 use super::parse::{Function, Handler};
 use super::results;
 use super::schema;
 use super::shape::{self, Shape};
-use super::{around, compensates};
+use super::{around, compensates, docs};
 use crate::errors::Errors;
+use crate::runtime;
 
 /// The code of a handler that keeps all rules.
 ///
 /// Every constant and every function costs whoever compiles it, so there are as few as will do.
 pub(super) fn whole(handler: &Handler) -> TokenStream {
+    docs::remember(handler);
     let marker = handler.marker();
     let inside = join([
         Some(alias(&handler.options)),
+        handler.method.as_ref().map(|method| method.wrapper(handler)),
         params(handler),
         one_context(handler),
         api(handler),
@@ -39,7 +43,8 @@ pub(super) fn whole(handler: &Handler) -> TokenStream {
         unique(handler),
     ]);
     let beside = quote!(const _: () = { #inside };);
-    join([Some(function(handler)), Some(self::marker(handler)), cfgs(handler), lints(handler), Some(beside)])
+    let function = handler.method.is_none().then(|| function(handler));
+    join([function, Some(self::marker(handler)), cfgs(handler), lints(handler), Some(beside)])
 }
 
 /// One stream of several, which costs less than to put each into the next.
@@ -50,7 +55,7 @@ fn join<const N: usize>(parts: [Option<TokenStream>; N]) -> TokenStream {
 /// The code of a handler that breaks a rule: the function and the type beside it, so that whoever
 /// names them still can, and the mistakes.
 pub(super) fn mistaken(handler: &Handler, errors: &Errors) -> TokenStream {
-    let function = function(handler);
+    let function = handler.method.is_none().then(|| function(handler));
     let errors = errors.to_tokens();
     if handler.function.sig.receiver().is_some() {
         // Inside an `impl` no type can stand beside it.
@@ -76,14 +81,14 @@ pub(super) fn mistaken(handler: &Handler, errors: &Errors) -> TokenStream {
 
 /// The function as it was written. That it is async and how many parameters it
 /// may have are our rules, so nobody is told to change that.
-fn function(handler: &Handler) -> TokenStream {
+pub(super) fn function(handler: &Handler) -> TokenStream {
     let Function { attrs, vis, sig, .. } = &handler.function;
-    let body = shape::body(handler);
-    quote!(#(#attrs)* #[allow(clippy::unused_async, clippy::too_many_arguments)] #vis #sig #body)
+    let (docs, body) = (docs::of(handler), shape::body(handler));
+    quote!(#(#attrs)* #docs #[allow(clippy::unused_async, clippy::too_many_arguments)] #vis #sig #body)
 }
 
 /// The conditions of the function, which hold for all that stands beside it.
-fn cfgs(handler: &Handler) -> Option<TokenStream> {
+pub(super) fn cfgs(handler: &Handler) -> Option<TokenStream> {
     let mut cfgs =
         handler.function.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).peekable();
     cfgs.peek()?;
@@ -92,7 +97,7 @@ fn cfgs(handler: &Handler) -> Option<TokenStream> {
 
 /// What the function allows, the code beside it may do as well: it names the same types. A deprecated
 /// handler is still called.
-fn lints(handler: &Handler) -> Option<TokenStream> {
+pub(super) fn lints(handler: &Handler) -> Option<TokenStream> {
     let mut allowed = TokenStream::new();
     for attribute in &handler.function.attrs {
         match &attribute.meta {
@@ -121,147 +126,9 @@ fn marker(handler: &Handler) -> TokenStream {
     }
 }
 
-fn alias(options: &Options) -> TokenStream {
-    match &options.krate {
-        Some(path) => quote!(use #path::__private as __tasker;),
-        None => quote!(
-            use ::tasker_runtime::__private as __tasker;
-        ),
-    }
-}
-
-fn param_name(index: usize) -> Ident {
-    format_ident!("PARAMETER_{}", index + 1)
-}
-
-/// A constant for each parameter, which checks its type and knows how to read it.
-fn params(handler: &Handler) -> Option<TokenStream> {
-    let by_type = match (&handler.api, &handler.shape) {
-        (None, Shape::Worker) => "by_type_of_batch",
-        (Some(_), Shape::Worker) => "by_type_of_all",
-        (Some(_), _) => "by_type_of_api",
-        (None, _) => "by_type",
-    };
-    let constants = handler.params.iter().enumerate().filter_map(|(index, Param { source, ty })| {
-        let name = param_name(index);
-        let mut asked = quote!();
-        let by = match source {
-            Source::Step | Source::Mistaken => return None,
-            Source::Type if is_extractor(ty) => {
-                quote_spanned!(ty.span()=> __tasker::Parameter::<#ty>::by_type::<true>())
-            }
-            Source::Type => {
-                let import = quote!(
-                    use __tasker::Fallback as _;
-                );
-                // Where the type stands, as what is wrong with it is said of all this.
-                let by_type = Ident::new(by_type, ty.span());
-                let is = is_extractor_name(index);
-                let extractor = quote_spanned!(ty.span()=> { #import __tasker::Kind::<#ty>::YES });
-                asked = quote!(const #is: __tasker::bool = #extractor;);
-                quote_spanned!(ty.span()=> __tasker::Parameter::<#ty>::#by_type::<{ let is = #is; is }>())
-            }
-            Source::Output(path) => {
-                // In parentheses it can only be a type, and a function is refused in plain words.
-                let step = quote!((#path));
-                let read = match compensates::compensates(handler, path) {
-                    true => quote!(compensated),
-                    false => quote!(depends_on),
-                };
-                quote_spanned!(ty.span()=> __tasker::#read::<#step, #ty>())
-            }
-            Source::Named(step) => {
-                let optional = is_one_of(ty, &["Option"]);
-                let gathers = match last(ty).is_some_and(|last| last.ident == "Vec") {
-                    true => quote!(false),
-                    false => quote!({ use __tasker::Fallback as _; __tasker::Gathers::<#ty>::YES }),
-                };
-                quote_spanned!(ty.span()=> __tasker::Parameter::<#ty>::depends_on_name::<#gathers>(#step, #optional))
-            }
-            Source::Field(path) => quote_spanned!(ty.span()=> __tasker::Parameter::<#ty>::input(#path)),
-        };
-        Some(quote!(#asked const #name: __tasker::Parameter<#ty> = #by;))
-    });
-    (!handler.params.is_empty()).then(|| constants.collect())
-}
-
-/// Whether a type says by its form that it is an extractor. What is wrong with it is then said of what it holds.
-fn is_extractor(ty: &Type) -> bool {
-    is_one_of(ty, &["State", "Config"]) && has_arguments(ty)
-}
-
-fn is_extractor_name(index: usize) -> Ident {
-    format_ident!("EXTRACTS_{}", index + 1)
-}
-
-/// What the context is read as: the first parameter that only its type explains and that is no extractor.
-fn context(handler: &Handler) -> TokenStream {
-    let by_type = handler
-        .params
-        .iter()
-        .enumerate()
-        .filter(|(_, param)| matches!(param.source, Source::Type) && !is_extractor(&param.ty));
-    by_type.rev().fold(quote!(__tasker::NoContext), |rest, (index, Param { ty, .. })| {
-        let is = is_extractor_name(index);
-        quote!(<() as __tasker::Pick<#is, #ty, #rest>>::Out)
-    })
-}
-
-/// What a function takes that stands in for the handler.
-fn inputs(handler: &Handler) -> TokenStream {
-    let extracts =
-        |index: usize| (!is_extractor(&handler.params[index].ty)).then(|| is_extractor_name(index));
-    super::inputs::inputs(handler, extracts)
-}
-
-/// The positions of the batches that a worker takes.
-fn position(handler: &Handler) -> TokenStream {
-    let cursor = handler.params.iter().find(|param| {
-        let is_cursor = is_one_of(&param.ty, &["Cursor"]) && has_arguments(&param.ty);
-        matches!(handler.shape, Shape::Worker) && matches!(param.source, Source::Type) && is_cursor
-    });
-    match cursor.filter(|param| shape::is_ours(&param.ty)) {
-        Some(Param { ty, .. }) => quote!(<#ty as __tasker::Positions>::Position),
-        None => quote!(__tasker::AnyPosition),
-    }
-}
-
-fn last(ty: &Type) -> Option<&syn::PathSegment> {
-    match ty {
-        Type::Path(path) => path.path.segments.last(),
-        _ => None,
-    }
-}
-
-fn is_one_of(ty: &Type, names: &[&str]) -> bool {
-    last(ty).is_some_and(|last| names.iter().any(|name| last.ident == name))
-}
-
-fn has_arguments(ty: &Type) -> bool {
-    last(ty).is_some_and(|last| !last.arguments.is_empty())
-}
-
-/// What each parameter needs.
-fn needs(handler: &Handler) -> TokenStream {
-    let needs = handler.params.iter().enumerate().filter_map(|(index, param)| {
-        let name = param_name(index);
-        (!matches!(param.source, Source::Step)).then(|| quote!(#name.need))
-    });
-    quote!(&[#(#needs),*])
-}
-
-/// Of several parameters that only their type explains, at most one is the context.
-fn one_context(handler: &Handler) -> Option<TokenStream> {
-    let by_type: Vec<&Type> = handler
-        .params
-        .iter()
-        .filter(|param| matches!(param.source, Source::Type))
-        .map(|param| &param.ty)
-        .collect();
-    let [_, .., last] = by_type.as_slice() else { return None };
-    let (name, marker) = (handler.name(), handler.marker());
-    let needs = quote!(<#marker as __tasker::StepFn>::NEEDS);
-    Some(quote_spanned!(last.span()=> const _: () = __tasker::one_context(#name, #needs);))
+pub(super) fn alias(options: &Options) -> TokenStream {
+    let runtime = runtime::path(options.krate.as_ref());
+    quote!(use #runtime::__private as __tasker;)
 }
 
 /// The API that is called.
@@ -301,7 +168,7 @@ fn body(handler: &Handler) -> TokenStream {
     let returns = handler.returns();
     let finish = shape::finish(handler, &how(&returns), &own_error(&returns));
     let run = match handler.shape {
-        Shape::Decision(_) | Shape::Analyzer(_) => quote!(run_with_step),
+        Shape::Decision(_) | Shape::Choice | Shape::Analyzer(_) => quote!(run_with_step),
         Shape::Plain | Shape::Worker => quote!(run),
     };
     // Where the name stands, but with names of the expansion's own: a handler that another macro writes
@@ -377,7 +244,7 @@ fn about(handler: &Handler) -> TokenStream {
     say(queue.as_ref().map(|text| quote!(.queue(#text))));
     say(concurrency.map(|number| quote!(.concurrency(#number))));
     say(handler.api.as_ref().map(|_| quote!(.api(__API))));
-    say(shape::facts(&handler.shape));
+    say(shape::facts(&handler.shape, &how(&handler.returns())));
     say(compensates::fact(handler));
     let how = how(&handler.returns());
     let output = quote!(<__Return as __tasker::StepReturn<#how>>::Output);
@@ -394,7 +261,7 @@ fn about(handler: &Handler) -> TokenStream {
     }
 }
 
-fn step_fn(
+pub(super) fn step_fn(
     handler: &Handler,
     returns: &Type,
     [context, position, inputs]: [TokenStream; 3],

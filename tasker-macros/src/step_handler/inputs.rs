@@ -17,7 +17,7 @@ pub(super) fn inputs(handler: &Handler, extracts: impl Fn(usize) -> Option<Ident
                 None => quote!(__tasker::ByType<true, #ty>),
             },
             Source::Output(_) | Source::Named(_) => quote!(__tasker::OfStep<#ty>),
-            Source::Field(_) => quote!(__tasker::OfField<#ty>),
+            Source::Field { .. } => quote!(__tasker::OfField<#ty>),
             Source::Step => quote!(__tasker::OfAll),
             Source::Mistaken => return None,
         })

@@ -5,11 +5,16 @@ mod around;
 mod capability;
 mod check;
 mod compensates;
+mod declare;
+mod docs;
 mod expand;
 mod inputs;
+mod methods;
 mod options;
-mod param;
+pub(crate) mod param;
+pub(crate) mod params;
 mod parse;
+mod place;
 mod results;
 mod schema;
 mod shape;
@@ -19,6 +24,13 @@ use proc_macro2::TokenStream;
 use crate::errors::Errors;
 
 pub(crate) use capability::stand_alone;
+pub(crate) use check::{borrows, impl_trait};
+pub(crate) use declare::declare_step;
+pub(crate) use methods::step_handlers;
+
+/// Of a handler inside of an `impl`.
+const IN_IMPL: &str = "a method is no handler by itself: put `#[step_handlers]` on the `impl` around it, or make it a \
+                       free function";
 
 /// Expands the attribute.
 ///
@@ -29,6 +41,14 @@ pub(crate) fn step_handler(attribute: TokenStream, item: &TokenStream) -> TokenS
         let errors = errors.to_tokens();
         return quote::quote!(#item #errors);
     };
+    let first = item.clone().into_iter().next();
+    if handler.function.sig.receiver().is_none() && first.is_some_and(|token| place::is_in_impl(token.span()))
+    {
+        // No type can stand beside it there, so nothing of it is written.
+        errors.at(&handler.function.sig.ident, IN_IMPL);
+        let (function, errors) = (expand::function(&handler), errors.to_tokens());
+        return quote::quote!(#function #errors);
+    }
     check::all(&handler, &mut errors);
     // The compiler has its own words for a reference that is returned and borrows from nothing.
     if errors.is_empty() && !check::borrows(&handler.returns()) {

@@ -83,7 +83,7 @@ pub(super) fn read(attribute: TokenStream, errors: &mut Errors) -> Options {
     read
 }
 
-fn name(meta: &Meta) -> syn::Result<LitStr> {
+pub(super) fn name(meta: &Meta) -> syn::Result<LitStr> {
     let name = options::filled(meta, "name = \"charge\"")?;
     match crate::names::handler(&name.value()) {
         Ok(()) => Ok(name),

@@ -1,24 +1,28 @@
 //! Where each parameter comes from.
 
-use syn::{Attribute, LitStr, Meta, PatType, Path, Type};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::parse::{Parse, ParseStream};
+use syn::spanned::Spanned as _;
+use syn::{Attribute, Expr, ExprLit, Lit, LitStr, Meta, PatType, Path, Token, Type};
 
 use crate::errors::Errors;
 use crate::options::Name;
 use crate::words;
 
 /// The attributes that a parameter may have.
-pub(super) const KNOWN: [&str; 2] = ["depends_on", "input"];
+pub(crate) const KNOWN: [&str; 2] = ["depends_on", "input"];
 
 /// One parameter.
-pub(super) struct Param {
+pub(crate) struct Param {
     /// Where its value comes from.
-    pub(super) source: Source,
+    pub(crate) source: Source,
     /// Its type as it is written.
-    pub(super) ty: Type,
+    pub(crate) ty: Type,
 }
 
 /// Where the value of a parameter comes from.
-pub(super) enum Source {
+pub(crate) enum Source {
     /// Its type says so: an extractor, or the context.
     Type,
     /// `&TaskSequenceStep`.
@@ -27,14 +31,44 @@ pub(super) enum Source {
     Output(Path),
     /// `#[depends_on("name")]`.
     Named(LitStr),
-    /// `#[input("path")]`.
-    Field(LitStr),
+    /// `#[input("path")]`, and what stands for a field that is not there.
+    Field { path: LitStr, default: Option<Default> },
     /// An attribute that was a mistake.
     Mistaken,
 }
 
+/// What stands for a field of the context that is not there.
+pub(crate) enum Default {
+    /// The default of the type.
+    OfType(Span),
+    /// This value.
+    Value(Box<Expr>),
+}
+
+impl Default {
+    fn span(&self) -> Span {
+        match self {
+            Self::OfType(span) => *span,
+            Self::Value(value) => value.span(),
+        }
+    }
+
+    /// The value. Text becomes whatever is made of text.
+    pub(crate) fn value(&self) -> TokenStream {
+        match self {
+            Self::OfType(span) => quote_spanned!(*span=> __tasker::core::default::Default::default()),
+            Self::Value(value) => match &**value {
+                text @ Expr::Lit(ExprLit { lit: Lit::Str(_), .. }) => {
+                    quote_spanned!(text.span()=> __tasker::core::convert::Into::into(#text))
+                }
+                value => quote!(#value),
+            },
+        }
+    }
+}
+
 /// Reads a parameter and takes our attributes off it.
-pub(super) fn read(input: &mut PatType, errors: &mut Errors) -> Param {
+pub(crate) fn read(input: &mut PatType, errors: &mut Errors) -> Param {
     let mut sources: Vec<(Attribute, Source)> = Vec::new();
     let mut kept = Vec::new();
     for attribute in input.attrs.drain(..) {
@@ -63,27 +97,60 @@ pub(super) fn read(input: &mut PatType, errors: &mut Errors) -> Param {
         }
     }
     input.attrs = kept;
-    if let Some((second, _)) = sources.get(1) {
-        errors.at(second, "a parameter has one source: keep one of these attributes");
-    }
     let ty = ungrouped(&input.ty).clone();
-    if let (Some((attribute, Source::Output(_) | Source::Named(_) | Source::Field(_))), Some(name)) =
-        (sources.first(), extractor(&ty))
-    {
-        let from = if name_of(attribute) == "input" { "the context" } else { "another step" };
-        errors.at(attribute, format!("`{name}` does not come from {from}: remove this attribute"));
-    }
-    let source = sources.into_iter().next().map(|(_, source)| source);
+    let source = only_source(sources, &ty, errors);
     if let (syn::Pat::TupleStruct(pattern), None, Some(inner)) = (&*input.pat, &source, wrapped(&ty)) {
-        let name = pattern.elems.first().map(|name| quote::quote!(#name).to_string()).unwrap_or_default();
+        let name = pattern.elems.first().map(|name| quote!(#name).to_string()).unwrap_or_default();
         errors.at(&ty, format!("the context is read without a wrapper: write `{name}: {inner}`"));
         return Param { source: Source::Mistaken, ty };
     }
     Param { source: source.unwrap_or_else(|| by_type(&ty)), ty }
 }
 
+/// Reads a field of a parameter struct.
+pub(crate) fn of_field(field: &syn::Field, errors: &mut Errors) -> Param {
+    let mut sources = Vec::new();
+    for attribute in &field.attrs {
+        let source = match name_of(attribute).as_str() {
+            "depends_on" => errors.take(depends_on(attribute)),
+            "input" => errors.take(self::field(attribute)),
+            _ => continue,
+        };
+        sources.push((attribute.clone(), source.unwrap_or(Source::Mistaken)));
+    }
+    let ty = ungrouped(&field.ty).clone();
+    let source = only_source(sources, &ty, errors).unwrap_or(Source::Type);
+    Param { source, ty }
+}
+
+/// The one source that the attributes of a parameter of type `ty` say; `None` where they say nothing.
+fn only_source(sources: Vec<(Attribute, Source)>, ty: &Type, errors: &mut Errors) -> Option<Source> {
+    if let Some((second, _)) = sources.get(1) {
+        errors.at(second, "a parameter has one source: keep one of these attributes");
+    }
+    if let (Some((attribute, Source::Output(_) | Source::Named(_) | Source::Field { .. })), Some(name)) =
+        (sources.first(), extractor(ty))
+    {
+        let from = if name_of(attribute) == "input" { "the context" } else { "another step" };
+        errors.at(attribute, format!("`{name}` does not come from {from}: remove this attribute"));
+    }
+    let source = sources.into_iter().next().map(|(_, source)| source);
+    if let Some(Source::Field { default: Some(default), .. }) = &source
+        && is_optional(ty)
+    {
+        let message = "an `Option` is `None` where there is no such field: remove `default`, or take the type \
+                       inside of the `Option`";
+        errors.at_span(default.span(), message);
+    }
+    source
+}
+
+fn is_optional(ty: &Type) -> bool {
+    matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Option"))
+}
+
 /// The name of an extractor of ours, where a type is one that is never read from JSON.
-fn extractor(ty: &Type) -> Option<String> {
+pub(crate) fn extractor(ty: &Type) -> Option<String> {
     const OURS: [&str; 9] = [
         "State",
         "Config",
@@ -107,7 +174,7 @@ fn wrapped(ty: &Type) -> Option<String> {
     match &last.arguments {
         syn::PathArguments::AngleBracketed(arguments) => {
             let inner = &arguments.args;
-            Some(quote::quote!(#inner).to_string().replace(' ', ""))
+            Some(quote!(#inner).to_string().replace(' ', ""))
         }
         _ => None,
     }
@@ -124,7 +191,7 @@ fn misspelt(name: &str) -> Option<&'static str> {
 }
 
 /// A type as a person would write it: that of a parameter of `macro_rules!` comes in a group.
-pub(super) fn ungrouped(mut ty: &Type) -> &Type {
+pub(crate) fn ungrouped(mut ty: &Type) -> &Type {
     while let Type::Group(group) = ty {
         ty = &group.elem;
     }
@@ -141,7 +208,7 @@ fn by_type(ty: &Type) -> Source {
 }
 
 /// Whether a type is `TaskSequenceStep`, under whatever path.
-pub(super) fn is_step(ty: &Type) -> bool {
+pub(crate) fn is_step(ty: &Type) -> bool {
     match ungrouped(ty) {
         Type::Path(path) => path.path.segments.last().is_some_and(|last| last.ident == "TaskSequenceStep"),
         _ => false,
@@ -162,12 +229,49 @@ fn depends_on(attribute: &Attribute) -> syn::Result<Source> {
     }
 }
 
+/// `"path"`, `"path", default` or `"path", default = value`.
+struct Field {
+    path: LitStr,
+    default: Option<Default>,
+}
+
+impl Parse for Field {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let path = input.parse()?;
+        let mut field = Self { path, default: None };
+        if !input.is_empty() {
+            input.parse::<Token![,]>().map_err(|error| syn::Error::new(error.span(), DEFAULT))?;
+        }
+        if input.is_empty() {
+            return Ok(field);
+        }
+        let key = input.parse::<Ident>().map_err(|error| syn::Error::new(error.span(), DEFAULT))?;
+        if key != "default" {
+            let instead = words::instead(&key.to_string(), &["default"]);
+            return Err(syn::Error::new(key.span(), format!("`#[input]` has no option `{key}`: {instead}")));
+        }
+        field.default = Some(match input.parse::<Option<Token![=]>>()? {
+            Some(_) => Default::Value(
+                input.parse().map(Box::new).map_err(|error| syn::Error::new(error.span(), DEFAULT))?,
+            ),
+            None => Default::OfType(key.span()),
+        });
+        input.parse::<Option<Token![,]>>()?;
+        if input.is_empty() { Ok(field) } else { Err(input.error(DEFAULT)) }
+    }
+}
+
+const DEFAULT: &str = "after the path may stand what is taken where there is no such field: `#[input(\"sku\", default = \"none\")]`";
+
 fn field(attribute: &Attribute) -> syn::Result<Source> {
     const FORM: &str = "name one field of the context: `#[input(\"items.0.sku\")]`";
-    let Meta::List(list) = &attribute.meta else {
-        return Err(syn::Error::new_spanned(attribute, FORM));
+    let form = || syn::Error::new_spanned(attribute, FORM);
+    let Meta::List(list) = &attribute.meta else { return Err(form()) };
+    let Field { path, default } = match list.parse_args() {
+        Ok(field) => field,
+        Err(_) if list.parse_args_with(starts_with_text).is_err() => return Err(form()),
+        Err(error) => return Err(error),
     };
-    let path: LitStr = list.parse_args().map_err(|_| syn::Error::new_spanned(attribute, FORM))?;
     let written = path.value();
     if written.starts_with(['$', '/']) || written.contains('[') {
         let plain = written.trim_start_matches('$').replace(['[', '/'], ".").replace([']', '\'', '"'], "");
@@ -178,5 +282,11 @@ fn field(attribute: &Attribute) -> syn::Result<Source> {
     if written.split('.').any(str::is_empty) {
         return Err(syn::Error::new_spanned(path, FORM));
     }
-    Ok(Source::Field(path))
+    Ok(Source::Field { path, default })
+}
+
+/// Text, whatever follows.
+fn starts_with_text(input: ParseStream<'_>) -> syn::Result<()> {
+    input.parse::<LitStr>()?;
+    input.parse::<TokenStream>().map(drop)
 }

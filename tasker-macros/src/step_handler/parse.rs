@@ -9,6 +9,7 @@ use syn::{Attribute, FnArg, ReturnType, Signature, Type, Visibility};
 use super::api::{self, Api};
 use super::capability::{self, Capability};
 use super::compensates;
+use super::methods::Method;
 use super::options::{self, Options};
 use super::param::{self, Param};
 use super::shape::{self, Shape};
@@ -32,6 +33,8 @@ pub(super) struct Handler {
     pub(super) compensates: Option<Name>,
     /// The parameters, `self` left out.
     pub(super) params: Vec<Param>,
+    /// What it is a method of, if it is one.
+    pub(super) method: Option<Method>,
 }
 
 impl Handler {
@@ -107,7 +110,7 @@ pub(super) fn handler(attribute: TokenStream, item: &TokenStream, errors: &mut E
     let params = inputs.map(|input| param::read(input, errors)).collect();
     let shape = shape::read(&capabilities, errors);
     let compensates = compensates::read(&capabilities, errors);
-    Some(Handler { function, options, capabilities, api, shape, compensates, params })
+    Some(Handler { function, options, capabilities, api, shape, compensates, params, method: None })
 }
 
 /// The mistake of an attribute on something else; `None` where it is a function after all.
@@ -116,5 +119,11 @@ fn not_a_function(item: &TokenStream) -> Option<syn::Error> {
     if matches!(item, syn::Item::Fn(_)) {
         return None;
     }
-    Some(syn::Error::new(item.span(), "`#[step_handler]` goes on an `async fn`"))
+    let message = match item {
+        syn::Item::Impl(_) => {
+            "`#[step_handler]` goes on each method that is a handler, `#[step_handlers]` on the `impl`"
+        }
+        _ => "`#[step_handler]` goes on an `async fn`",
+    };
+    Some(syn::Error::new(item.span(), message))
 }

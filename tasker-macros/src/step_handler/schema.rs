@@ -14,7 +14,9 @@ pub(super) fn schemas(handler: &Handler, output: &TokenStream) -> Option<TokenSt
     }
     let output = match handler.shape {
         Shape::Plain | Shape::Worker => quote!(__tasker::Described::<#output>::WRITTEN),
-        Shape::Decision(_) | Shape::Analyzer(_) => quote!(__tasker::core::option::Option::None),
+        Shape::Decision(_) | Shape::Choice | Shape::Analyzer(_) => {
+            quote!(__tasker::core::option::Option::None)
+        }
     };
     Some(quote! {
         const SCHEMAS: __tasker::Schemas = {

@@ -13,7 +13,7 @@ use super::capability::Capability;
 use super::param::{Param, Source};
 use super::parse::Handler;
 use crate::errors::Errors;
-use crate::{options, words};
+use crate::{options, runtime, words};
 
 /// What a handler returns besides data.
 #[derive(Default)]
@@ -23,6 +23,8 @@ pub(super) enum Shape {
     Plain,
     /// Which of these handlers' steps are taken.
     Decision(Vec<Path>),
+    /// Which steps are taken, as an enum says it.
+    Choice,
     /// The batches of this worker; `None` where it is not said.
     Analyzer(Option<Path>),
     /// What came of one batch.
@@ -32,6 +34,7 @@ pub(super) enum Shape {
 /// Reads the capability attributes.
 pub(super) fn read(capabilities: &[Capability], errors: &mut Errors) -> Shape {
     let found = capabilities.iter().find_map(|capability| match capability.name {
+        "decision" if matches!(capability.attribute.meta, Meta::Path(_)) => Some(Shape::Choice),
         "decision" => Some(Shape::Decision(routes(capability, errors))),
         "batch_analyzer" => Some(Shape::Analyzer(worker(capability, errors))),
         "batch_worker" => {
@@ -75,8 +78,9 @@ impl Parse for Routes {
     }
 }
 
+const LIST: &str = "list the steps it chooses from: `#[decision(routes = [approve, reject])]`";
+
 fn routes(capability: &Capability, errors: &mut Errors) -> Vec<Path> {
-    const FORM: &str = "list the steps it chooses from: `#[decision(routes = [approve, reject])]`";
     let routes = match syn::parse2::<Routes>(arguments(capability)) {
         Ok(Routes { key, routes }) if !routes.is_empty() => {
             // Whatever is wrong with the key, the body may name the routes.
@@ -86,12 +90,12 @@ fn routes(capability: &Capability, errors: &mut Errors) -> Vec<Path> {
                     let instead = words::instead(&key.to_string(), &["routes"]);
                     errors.at(&key, format!("`#[decision]` has no option `{key}`: {instead}"));
                 }
-                None => errors.at(&capability.attribute, FORM),
+                None => errors.at(&capability.attribute, LIST),
             }
             routes
         }
         _ => {
-            errors.at(&capability.attribute, FORM);
+            errors.at(&capability.attribute, LIST);
             return Vec::new();
         }
     };
@@ -145,7 +149,12 @@ pub(super) fn check(handler: &Handler, errors: &mut Errors) {
     }
     let returns = handler.returns();
     let output = super::results::output(&returns);
-    let missing = match name_of(output).filter(|_| is_ours(output)).as_deref() {
+    let decision = handler.capabilities.iter().find(|capability| capability.name == "decision");
+    let ours = name_of(output).filter(|_| is_ours(output));
+    if let (Shape::Choice, Some("Decision"), Some(decision)) = (&handler.shape, ours.as_deref(), decision) {
+        errors.at(&decision.attribute, LIST);
+    }
+    let missing = match ours.as_deref() {
         Some("Decision") if !has("decision") => {
             "`Decision` chooses among steps: add `#[decision(routes = [..])]` to the handler, or write \
              `self::Decision` where it is a type of your own"
@@ -197,7 +206,7 @@ fn name_of(ty: &Type) -> Option<String> {
 pub(super) fn body(handler: &Handler) -> TokenStream {
     let body = &handler.function.body;
     let Shape::Decision(routes) = &handler.shape else { return body.clone() };
-    let tasker = handler.options.krate.clone().unwrap_or_else(|| syn::parse_quote!(::tasker_runtime));
+    let tasker = runtime::path(handler.options.krate.as_ref());
     let taken = |name: &syn::Ident| {
         handler.function.sig.inputs.iter().any(|input| match input {
             FnArg::Typed(input) => matches!(&*input.pat, Pat::Ident(pattern) if pattern.ident == *name),
@@ -233,6 +242,7 @@ pub(super) fn finish(handler: &Handler, how: &TokenStream, own: &TokenStream) ->
     let (span, marker) = (super::results::suspect(&returns).span(), handler.marker());
     let finish = match &handler.shape {
         Shape::Decision(_) => quote_spanned!(span=> __tasker::decision_result::<#how, #own, _, _>),
+        Shape::Choice => quote_spanned!(span=> __tasker::choice_result::<#how, #own, _, _>),
         Shape::Analyzer(worker) => {
             let worker = worker.as_ref().map_or_else(|| quote!(#marker), |worker| quote!((#worker)));
             quote_spanned!(span=> __tasker::plan_result::<#how, #own, _, _, #worker>)
@@ -243,7 +253,7 @@ pub(super) fn finish(handler: &Handler, how: &TokenStream, own: &TokenStream) ->
         return finish;
     }
     match handler.shape {
-        Shape::Decision(_) | Shape::Analyzer(_) => {
+        Shape::Decision(_) | Shape::Choice | Shape::Analyzer(_) => {
             quote_spanned!(span=> |step, returned| __tasker::permanent(#finish(step, returned)))
         }
         Shape::Plain | Shape::Worker => {
@@ -252,9 +262,13 @@ pub(super) fn finish(handler: &Handler, how: &TokenStream, own: &TokenStream) ->
     }
 }
 
-/// What the facts say of it.
-pub(super) fn facts(shape: &Shape) -> Option<TokenStream> {
+/// What the facts say of it; `how` is what its return type is taken as.
+pub(super) fn facts(shape: &Shape, how: &TokenStream) -> Option<TokenStream> {
     match shape {
+        Shape::Choice => Some(quote!(.decision({
+            use __tasker::NoRoutes as _;
+            __tasker::RoutesOf::<<__Return as __tasker::StepReturn<#how>>::Output>::ROUTES
+        }))),
         Shape::Plain | Shape::Analyzer(None) => None,
         Shape::Decision(routes) => Some(quote!(.decision(&[#(<(#routes) as __tasker::StepFn>::NAME),*]))),
         Shape::Analyzer(Some(worker)) => Some(quote!(.batch_analyzer(<(#worker) as __tasker::StepFn>::NAME))),
@@ -271,6 +285,13 @@ pub(super) fn items(handler: &Handler) -> Option<TokenStream> {
             impl __tasker::DecisionCapable for #marker {
                 fn routes(&self) -> &'static [&'static __tasker::core::primitive::str] {
                     &[#(<(#routes) as __tasker::StepFn>::NAME),*]
+                }
+            }
+        },
+        Shape::Choice => quote! {
+            impl __tasker::DecisionCapable for #marker {
+                fn routes(&self) -> &'static [&'static __tasker::core::primitive::str] {
+                    __tasker::routes_of::<#marker>()
                 }
             }
         },

@@ -11,7 +11,7 @@ use tasker_template::{Step, StepKind, Template};
 use super::file::File;
 use super::parse::{Handlers, Input};
 use crate::errors::Errors;
-use crate::{named, words};
+use crate::{graph, named, runtime, words};
 
 /// The type of that name, its checks, its place in the registry, and the tie to the file.
 pub(super) fn whole(input: &Input, file: &File) -> TokenStream {
@@ -43,7 +43,16 @@ pub(super) fn whole(input: &Input, file: &File) -> TokenStream {
     };
     let named = (ident, input.marker.as_ref());
     let doc = format!("The workflow `{name}` of `{path}`.");
-    let declared = named::declare(&input.attrs, &input.vis, named, &doc);
+    let rows: Vec<(String, Vec<String>)> = (0..)
+        .zip(template.steps())
+        .map(|(number, step)| {
+            let above = template.dependencies(number).iter().filter_map(|&above| template.step(above));
+            (step.name.to_string(), above.map(|above| above.name.to_string()).collect())
+        })
+        .collect();
+    let picture = graph::drawn(&rows);
+    let picture = format!("\nIts steps, and what they wait for:\n\n```text\n{picture}\n```");
+    let declared = named::declare(&input.attrs, &input.vis, named, &doc, Some(&picture));
     let marker = named::marker(ident, input.marker.as_ref());
     let implemented = named::implement(&marker);
     let cfgs = named::cfgs(&input.attrs);
@@ -69,7 +78,7 @@ pub(super) fn mistaken(input: &Input, file: Option<&File>, errors: &Errors) -> T
         quote!(const _: &[#krate::__private::core::primitive::u8] = #krate::__private::core::include_bytes!(#full);)
     });
     let named = input.ident.as_ref().map(|ident| {
-        let declared = named::declare(&input.attrs, &input.vis, (ident, input.marker.as_ref()), "");
+        let declared = named::declare(&input.attrs, &input.vis, (ident, input.marker.as_ref()), "", None);
         let marker = named::marker(ident, input.marker.as_ref());
         let implemented = named::implement(&marker);
         let untyped = named::untyped(&marker);
@@ -89,8 +98,8 @@ pub(super) fn mistaken(input: &Input, file: Option<&File>, errors: &Errors) -> T
     quote!(#named #tie #errors)
 }
 
-fn krate(input: &Input) -> Path {
-    input.krate.clone().unwrap_or_else(|| syn::parse_quote!(::tasker_runtime))
+fn krate(input: &Input) -> TokenStream {
+    runtime::path(input.krate.as_ref())
 }
 
 /// A constant that holds the handlers against the file, and the types of the workflow.

@@ -1,8 +1,10 @@
 //! `workflow!`: parse, check, expand.
 //!
 //! What a list of steps has to keep among themselves is not known here, since names and edges belong
-//! to the handlers: the expansion leaves that to a constant.
+//! to the handlers: the expansion leaves that to a constant. Which conditions hold is not known either: the
+//! compiler chooses among two workflows for each.
 
+mod entries;
 mod expand;
 mod parse;
 
@@ -14,6 +16,7 @@ use crate::errors::Errors;
 pub(crate) fn workflow(input: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     match parse::workflow(input, &mut errors) {
+        Some(workflow) if errors.is_empty() && workflow.is_conditional() => expand::either(&workflow),
         Some(workflow) if errors.is_empty() => expand::whole(&workflow),
         Some(workflow) => expand::mistaken(&workflow, &errors),
         None => errors.to_tokens(),

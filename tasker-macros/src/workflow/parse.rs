@@ -1,24 +1,29 @@
 //! From tokens to a workflow, and the rules of its options.
 
+use std::collections::HashSet;
+
 use proc_macro2::{Ident, TokenStream};
+use quote::ToTokens as _;
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream};
-use syn::punctuated::Punctuated;
 use syn::{Attribute, LitStr, Meta, Path, Token, Type, Visibility, bracketed};
 
+use super::entries::{Entry, Step, What};
 use crate::errors::Errors;
 use crate::{names, options, words};
 
 const KNOWN: [&str; 7] = ["namespace", "version", "description", "on_failure", "input", "marker", "crate"];
 
-const FORM: &str = "write `workflow!(checkout = [validate, charge])`";
+pub(super) const FORM: &str = "write `workflow!(checkout = [validate, charge])`";
 
 /// A workflow and its options.
 pub(super) struct Workflow {
     pub(super) attrs: Vec<Attribute>,
     pub(super) vis: Visibility,
     pub(super) ident: Ident,
-    pub(super) steps: Vec<Path>,
+    pub(super) entries: Vec<Entry>,
+    /// Everything after the list, as it is written.
+    pub(super) rest: TokenStream,
     pub(super) namespace: Option<LitStr>,
     pub(super) version: Option<LitStr>,
     pub(super) description: Option<LitStr>,
@@ -35,7 +40,7 @@ struct Input {
     attrs: Vec<Attribute>,
     vis: Visibility,
     ident: Ident,
-    steps: Punctuated<Path, Token![,]>,
+    entries: Vec<Entry>,
     options: TokenStream,
 }
 
@@ -60,28 +65,19 @@ impl Parse for Input {
         }
         let list;
         bracketed!(list in input);
-        let steps = steps(&list)?;
+        let entries = entries(&list)?;
         if !input.is_empty() {
             input.parse::<Token![,]>()?;
         }
-        Ok(Self { attrs, vis, ident, steps, options: input.parse()? })
+        Ok(Self { attrs, vis, ident, entries, options: input.parse()? })
     }
 }
 
-/// The steps of the list.
-fn steps(list: ParseStream<'_>) -> syn::Result<Punctuated<Path, Token![,]>> {
-    let list_form = |span| {
-        let message = format!("a workflow lists its handlers, with commas between: {FORM}");
-        syn::Error::new(span, message)
-    };
-    let mut steps = Punctuated::new();
+/// The entries of the list.
+fn entries(list: ParseStream<'_>) -> syn::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
     while !list.is_empty() {
-        if let Ok(text) = list.fork().parse::<LitStr>() {
-            let message =
-                format!("a step is named by its function, without quotes: write `{}`", text.value());
-            return Err(syn::Error::new(text.span(), message));
-        }
-        steps.push_value(list.call(Path::parse_mod_style).map_err(|error| list_form(error.span()))?);
+        entries.push(list.parse()?);
         if list.is_empty() {
             break;
         }
@@ -90,24 +86,40 @@ fn steps(list: ParseStream<'_>) -> syn::Result<Punctuated<Path, Token![,]>> {
                            commas between the steps";
             return Err(syn::Error::new(list.span(), message));
         }
-        steps.push_punct(list.parse().map_err(|_| list_form(list.span()))?);
+        list.parse::<Token![,]>().map_err(|_| {
+            let message = format!("a workflow lists its handlers, with commas between: {FORM}");
+            syn::Error::new(list.span(), message)
+        })?;
     }
-    Ok(steps)
+    Ok(entries)
+}
+
+impl Workflow {
+    /// The steps that are written in the list.
+    pub(super) fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.entries.iter().filter_map(Entry::step)
+    }
+
+    /// Whether an entry stands under a condition.
+    pub(super) fn is_conditional(&self) -> bool {
+        self.entries.iter().any(|entry| !entry.conditions.is_empty())
+    }
 }
 
 /// Reads a workflow; `None` where the form is another.
 pub(super) fn workflow(input: TokenStream, errors: &mut Errors) -> Option<Workflow> {
-    let Input { attrs, vis, ident, steps, options } = errors.take(syn::parse2(input))?;
-    if steps.is_empty() {
+    let Input { attrs, vis, ident, entries, options } = errors.take(syn::parse2(input))?;
+    if entries.is_empty() {
         errors.at(&ident, format!("workflow `{ident}` has no steps: {FORM}"));
     }
     is_name(&ident, errors);
-    is_listed_once(&ident, &steps, errors);
+    is_listed_once(&ident, &entries, errors);
     let mut read = Workflow {
         attrs,
         vis,
         ident,
-        steps: steps.into_iter().collect(),
+        entries,
+        rest: options.clone(),
         namespace: None,
         version: None,
         description: None,
@@ -147,24 +159,47 @@ fn input_type(tokens: TokenStream) -> syn::Result<Type> {
         .map_err(|_| syn::Error::new_spanned(tokens, "expected the type of the context: `input = Order`"))
 }
 
-/// A workflow and a step of it have names of their own.
+/// A workflow and a step of it have names of their own, and no workflow is a part of itself.
 fn is_no_step(read: &Workflow, errors: &mut Errors) {
-    let Workflow { ident, steps, .. } = read;
-    if steps.iter().any(|step| step.get_ident().is_some_and(|step| step.unraw() == ident.unraw())) {
+    let ident = &read.ident;
+    let is_own = |path: &Path| path.get_ident().is_some_and(|path| path.unraw() == ident.unraw());
+    if read.steps().any(|step| is_own(&step.handler)) {
         let message = format!(
             "`{ident}` is a step of this workflow, which needs a name of its own: write `{ident}_workflow`"
         );
         errors.at(ident, message);
     }
+    for entry in &read.entries {
+        if let What::Steps(path) = &entry.what
+            && is_own(path)
+        {
+            errors.at(path, format!("workflow `{ident}` cannot be a part of itself"));
+        }
+    }
 }
 
-/// The same path twice; the same step under two paths is found later.
-fn is_listed_once(ident: &Ident, steps: &Punctuated<Path, Token![,]>, errors: &mut Errors) {
-    let mut seen: std::collections::HashSet<&Path> = std::collections::HashSet::new();
-    for step in steps {
-        if !seen.insert(step) {
-            let name = step.segments.last().map(|last| last.ident.to_string()).unwrap_or_default();
-            errors.at(step, format!("workflow `{ident}`: step `{name}` is listed twice: remove one"));
+/// The same name twice, unless conditions may leave one out; the same step under two paths is found later.
+fn is_listed_once(ident: &Ident, entries: &[Entry], errors: &mut Errors) {
+    let mut seen: HashSet<String> = HashSet::new();
+    for entry in entries.iter().filter(|entry| entry.conditions.is_empty()) {
+        let (place, key, what) = match &entry.what {
+            What::Step(Step { alias: Some(alias), .. }) => {
+                if let Err(message) = names::step(&alias.unraw().to_string(), "name") {
+                    errors.at(alias, format!("{message}: call the step something else"));
+                }
+                (alias.to_token_stream(), alias.unraw().to_string(), format!("step `{}`", alias.unraw()))
+            }
+            What::Step(step) => {
+                let key = step.handler.to_token_stream().to_string();
+                (step.handler.to_token_stream(), key, format!("step `{}`", step.name()))
+            }
+            What::Steps(path) => {
+                let key = format!("..{}", path.to_token_stream());
+                (path.to_token_stream(), key, "another workflow".to_owned())
+            }
+        };
+        if !seen.insert(key) {
+            errors.at(place, format!("workflow `{ident}`: {what} is listed twice: remove one"));
         }
     }
 }

@@ -184,6 +184,30 @@ impl Command {
         }
     }
 
+    /// The names of the steps that are left out because of this command, beside the one it names: those that need
+    /// its result, and whatever needs theirs. Only [`Skip`](Self::Skip) leaves any out.
+    ///
+    /// # Errors
+    /// As [`facts`](Self::facts).
+    pub fn leaves_out(&self, progress: &Progress) -> Result<Vec<String>, CommandError> {
+        let facts = self.facts(progress)?;
+        let mut after = progress.clone();
+        let mut named = Vec::new();
+        for fact in facts.iter().filter(|fact| matches!(fact, Fact::Skipped(_))) {
+            let (no, event) = fact.event();
+            named.push(no);
+            // Leaving out a step has no result that could be refused.
+            let _ = after.apply(no, &event);
+        }
+        let is_new = |(no, slot): &(StepIndex, &super::Slot)| {
+            slot.state() == StepState::Skipped
+                && !named.contains(no)
+                && progress.slot(*no).is_none_or(|before| before.state() != StepState::Skipped)
+        };
+        let left_out = after.slots().filter(is_new);
+        Ok(left_out.map(|(no, _)| progress.rules().name(no).to_string()).collect())
+    }
+
     /// The command in a word, for the audit trail.
     #[must_use]
     pub const fn verb(&self) -> &'static str {

@@ -108,6 +108,18 @@ impl StepError {
         self
     }
 
+    /// The code of a step whose task was submitted without a field that it reads.
+    pub const MISSING_CONTEXT_FIELD: &str = "MISSING_CONTEXT_FIELD";
+
+    /// The code of a step whose task was submitted with a context of another shape than it reads.
+    pub const INVALID_CONTEXT: &str = "INVALID_CONTEXT";
+
+    /// Whether the step failed because of what its task was submitted with: it does so each time.
+    #[must_use]
+    pub fn is_about_context(&self) -> bool {
+        [Self::MISSING_CONTEXT_FIELD, Self::INVALID_CONTEXT].contains(&self.code())
+    }
+
     /// Whether another attempt makes sense.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

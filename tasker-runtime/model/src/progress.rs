@@ -121,6 +121,11 @@ impl Slot {
         self.spent > 0 && self.retry_at.is_some()
     }
 
+    /// Moves the time of the next attempt by so many microseconds.
+    pub(super) fn shift_retry(&mut self, by: i64) {
+        self.retry_at = self.retry_at.map(|at| at.shifted(by));
+    }
+
     /// When the next attempt may start, while it waits for that.
     #[must_use]
     pub fn retry_at(&self) -> Option<Timestamp> {
@@ -258,6 +263,15 @@ impl Progress {
         while let Some(&(_, no)) = self.waits.first().filter(|(at, _)| *at <= now) {
             self.make_ready(no);
         }
+    }
+
+    /// The calendar was set by so many microseconds: what waits for a retry waits as long as it would have.
+    pub fn shift_retries(&mut self, by: i64) {
+        let instances = self.batches.values_mut().flat_map(|batch| batch.instances.iter_mut());
+        self.steps.iter_mut().chain(instances).for_each(|slot| slot.shift_retry(by));
+        let waits = mem::take(&mut self.waits);
+        self.waits = waits.into_iter().map(|(at, no)| (at.shifted(by), no)).collect();
+        self.shift_compensations(by);
     }
 
     /// What can be done now, as far as the steps go.

@@ -44,6 +44,14 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// So many microseconds later, or earlier. [`NEVER`](Self::NEVER) stays what it is.
+    #[must_use]
+    pub fn shifted(self, micros: i64) -> Self {
+        if self == Self::NEVER { self } else { Self(self.0.saturating_add(micros)) }
+    }
+}
+
 impl Add<Duration> for Timestamp {
     type Output = Self;
 

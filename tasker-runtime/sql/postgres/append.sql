@@ -4,7 +4,16 @@
 -- good), $16 error.
 -- Of worker $17, as holder or as taker of an offer, which ends; null: nobody holds the tasks, and their rows are
 -- locked. Beside each stands $18. Returns what that covers; what is recorded already stays.
-with named as (
+-- The lock keeps the worker from being given up until this is durable; one that was given up has no right. For an
+-- operator (0 beside the entry) the row of the task is locked, which does the same.
+with alive as materialized (
+    select id
+    from tasker.workers
+    where id = $17
+      and $18::bigint <> 0
+      and stopped_at is null
+    for key share
+), named as (
     select * from unnest($1::bigint[], $2::bigint[], $3::bigint[]) as e (task_id, lease, step)
     union all
     select * from unnest($9::bigint[], $10::bigint[], $11::bigint[]) as e (task_id, lease, step)
@@ -26,6 +35,7 @@ with named as (
         and r.lease = e.lease
         and (r.owner is not distinct from $17 or $17::bigint is null and r.finished_at is not null
             or (e.task_id, e.step) in (select task_id, step from loans))
+    where $17::bigint is null or $18::bigint = 0 or exists (select 1 from alive)
 ), failures as materialized (
     select e.*
     from unnest($9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
@@ -34,6 +44,7 @@ with named as (
         and r.lease = e.lease
         and (r.owner is not distinct from $17 or $17::bigint is null and r.finished_at is not null
             or (e.task_id, e.step) in (select task_id, step from loans))
+    where $17::bigint is null or $18::bigint = 0 or exists (select 1 from alive)
 ), added as (
     insert into tasker.steps (task_id, started_at, finished_at, worker, step, attempt, kind, result)
     select task_id, started_at, finished_at, $18, step, attempt, kind, result::json

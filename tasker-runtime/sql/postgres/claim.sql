@@ -56,9 +56,9 @@ with recursive alive as materialized (
         cause = null
     from due
     where r.task_id = due.task_id
-    returning r.task_id, r.lease, r.takeovers
+    returning r.task_id, r.lease, r.takeovers, r.state
 )
 select taken.task_id, taken.lease, taken.takeovers, t.uuid, t.template_id, t.correlation_id, t.created_at,
-    t.context::text
+    t.context::text, taken.state
 from taken
 join tasker.tasks t on t.id = taken.task_id

@@ -4,12 +4,21 @@
 -- All of worker $14, and only what its leases still cover; returns how many of each that were.
 -- A result that is there already refuses the whole statement: then they are added one by one.
 -- (`is not distinct from` keeps the planner off the index on owner, which has all it holds.)
-with added as (
+-- One lock for all leases: who takes a worker's tasks locks its row against this, so that what this writes is
+-- durable before they are anybody else's, or is not written.
+with alive as materialized (
+    select id
+    from tasker.workers
+    where id = $14
+      and stopped_at is null
+    for key share
+), added as (
     insert into tasker.steps (task_id, started_at, finished_at, worker, step, attempt, result)
     select e.task_id, e.started_at, e.finished_at, $14, e.step, e.attempt, e.result::json
     from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[])
         as e (task_id, lease, step, attempt, started_at, finished_at, result)
     join tasker.runs r on r.task_id = e.task_id and r.owner is not distinct from $14 and r.lease = e.lease
+    where exists (select 1 from alive)
     returning 1
 ), ended as (
     update tasker.runs r

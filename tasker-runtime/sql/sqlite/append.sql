@@ -36,10 +36,13 @@ cross join runs r on r.task_id = n.task_id
         or exists (select 1 from offers o where o.task_id = r.task_id and o.step = n.step and o.taker = $3
             and o.lease = r.lease));
 delete from offers
-where taker = $3
-  and (task_id, step, lease) in (
-      select value ->> 0, value ->> 2, value ->> 1 from jsonb_each($1)
-      union all
-      select value ->> 0, value ->> 2, value ->> 1 from jsonb_each($2)
-  )
-  and exists (select 1 from runs r where r.task_id = offers.task_id and r.lease = offers.lease)
+where (task_id, step) in (
+    select o.task_id, o.step
+    from (
+        select value ->> 0 as task_id, value ->> 1 as lease, value ->> 2 as step from jsonb_each($1)
+        union all
+        select value ->> 0, value ->> 1, value ->> 2 from jsonb_each($2)
+    ) n
+    cross join offers o on o.task_id = n.task_id and o.step = n.step and o.lease = n.lease and o.taker = $3
+    cross join runs r on r.task_id = o.task_id and r.lease = o.lease
+)

@@ -48,4 +48,5 @@ returning task_id, lease, takeovers,
     (select template_id from tasks where id = task_id),
     (select correlation_id from tasks where id = task_id),
     (select created_at from tasks where id = task_id),
-    (select context from tasks where id = task_id)
+    (select context from tasks where id = task_id),
+    state

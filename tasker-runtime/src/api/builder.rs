@@ -10,7 +10,7 @@ use crate::handler::http::ApiClient;
 use crate::{
     clock::Clock,
     config::Config,
-    dispatch::settings::Settings,
+    dispatch::{engine::own_connections, settings::Settings},
     handler::{Around, Registration, States, around::Wrapper},
     model::Served,
     registry::{LiveRegistry, Problem, Registry, catalog::full_name, unreadable_files::UnreadableFile},
@@ -81,6 +81,24 @@ impl Builder {
     pub fn store_options(mut self, options: store::Options) -> Self {
         self.options = options;
         self
+    }
+
+    /// How many connections to a PostgreSQL server a worker with these settings has open, at least and at most: one for
+    /// each of its task loops, one to claim, one for its heartbeat, those of its pool, and one each to hear other
+    /// processes and to tell them.
+    ///
+    /// ```
+    /// use tasker_runtime::Tasker;
+    ///
+    /// let connections = Tasker::builder().connections();
+    /// assert_eq!((*connections.start(), *connections.end()), (5, 14));
+    /// ```
+    #[must_use]
+    pub fn connections(&self) -> std::ops::RangeInclusive<usize> {
+        let least = own_connections(&self.settings);
+        let heard = if self.settings.wake.listens() { 2 } else { 0 };
+        let pool = usize::try_from(self.options.pool_size.max(1)).unwrap_or(usize::MAX);
+        least..=least + heard + (pool - 1)
     }
 
     /// How many attempts run at once; 100 without this.

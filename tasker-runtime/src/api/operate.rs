@@ -156,6 +156,18 @@ impl Tasker {
         }
     }
 
+    /// The names of the steps that `command` would leave out besides the one it names, as the task stands now: for
+    /// [`Command::Skip`] those that need the result of the step, and whatever needs theirs. Nothing is done.
+    ///
+    /// # Errors
+    /// When there is no such task, the command does not fit its state, or the database does not answer.
+    pub async fn would_leave_out(&self, task: Uuid, command: &Command) -> Result<Vec<String>, OperateError> {
+        let found = view::find(&mut self.inner.store.reader().await?, task).await?;
+        let (stored, history) = found.ok_or(OperateError::UnknownTask(task))?;
+        let rules = self.inner.plans.known(stored.template).await?.rules;
+        command.leaves_out(&history.replay(rules)).map_err(OperateError::Refused)
+    }
+
     /// Waits for what the holder makes of the command in this line of the audit trail.
     async fn answer(&self, line: i64, patience: Duration) -> Result<CommandOutcome, OperateError> {
         let mut limit = pin!(self.inner.clock.sleep(patience));

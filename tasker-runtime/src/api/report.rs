@@ -7,7 +7,6 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    handler::input_error::is_about_context,
     model::{Json, Progress, Slot, StepIndex, StepState, TaskState, Timestamp, Verdict, WorkerId},
     orchestration::{
         activity::Running,
@@ -343,7 +342,7 @@ impl TaskReport {
     /// Whether a step failed for good because of what the task was submitted with: another attempt comes to the same.
     #[must_use]
     pub fn failed_by_context(&self) -> bool {
-        self.all().filter_map(|step| step.error.as_ref()).any(is_about_context)
+        self.all().filter_map(|step| step.error.as_ref()).any(crate::model::StepError::is_about_context)
     }
 
     /// The step or the compensation of this name.

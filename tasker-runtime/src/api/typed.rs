@@ -17,6 +17,11 @@ use crate::model::Json;
 use crate::registry::Workflow;
 
 /// A workflow with a name in code, which `workflow!` and `template!` implement for the type of that name.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a workflow",
+    label = "not made by `workflow!`",
+    note = "after `..` stands the name of a workflow, whose steps are taken over: `workflow!(checkout = [validate, ..payments])`"
+)]
 pub trait WorkflowType: Copy + Send + Sync + 'static {
     /// The workflow without types.
     const WORKFLOW: Workflow;

@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use super::{Context, Done, Failure, Form, output, printable::printable_lines};
 use crate::{
-    api::Catalog,
+    api::{Catalog, Tasker},
     config::redact,
-    store::{self, Store},
+    store::{self, ConnectionLimit, Store},
 };
 
 /// Check that everything a run needs is in place.
@@ -50,8 +50,11 @@ impl Doctor {
             );
         }
         match context.location() {
-            Ok(location) => match version(location.url()).await {
-                Ok(version) => findings.note("database", true, format!("{location}: {version}")),
+            Ok(location) => match ask(location.url()).await {
+                Ok((version, room)) => {
+                    findings.note("database", true, format!("{location}: {version}"));
+                    findings.0.extend(room.map(|room| connections(&context, room)));
+                }
                 Err(error) => {
                     findings.note("database", false, format!("{location}: {}", redact(&error.to_string())));
                 }
@@ -81,7 +84,25 @@ impl Doctor {
     }
 }
 
-/// Opens a database, and what that says of itself.
-async fn version(url: &str) -> store::Result<String> {
-    Store::open(url, store::Options::default()).await?.version().await
+/// Whether the server has room for the connections of one more worker.
+fn connections(context: &Context, room: ConnectionLimit) -> Finding {
+    let ConnectionLimit { whose, limit, used } = room;
+    let connections = Tasker::builder().config(&context.config).connections();
+    let (least, most) = (connections.start(), connections.end());
+    // This one is among those that are used.
+    let free = (limit - used + 1).max(0);
+    let enough = usize::try_from(free).is_ok_and(|free| free >= *least);
+    let detail = format!(
+        "a worker keeps {least} and up to {most}; {whose} allows {limit}, of which {free} are free{}",
+        if !enough { ": stop something that uses them, or allow more" } else { "" }
+    );
+    Finding { what: "connections", ok: enough, detail }
+}
+
+/// Opens a database; what that says of itself, and of the connections it has room for.
+async fn ask(url: &str) -> store::Result<(String, Option<ConnectionLimit>)> {
+    let store = Store::open(url, store::Options::default()).await?;
+    let said = (store.version().await?, store.connection_limit().await?);
+    store.close().await;
+    Ok(said)
 }

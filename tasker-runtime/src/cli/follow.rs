@@ -48,6 +48,11 @@ pub(super) async fn follow(
                 let message = format!("interrupted; task {task} stays and can be taken up again");
                 return Err(Failure::interrupted(message).try_all_this(come_back));
             }
+            // What runs the task here cannot go on.
+            () = tasker.broken() => {
+                let message = format!("a part of this worker failed, as the log says; task {task} stays");
+                return Err(Failure::run(message).try_this(come_back));
+            }
             Some(update) = watch.next() => {
                 live.show(&update);
                 looked.set(look(tasker, task));

@@ -3,10 +3,10 @@
 use clap::Args;
 use uuid::Uuid;
 
-use super::{Context, Done, Failure, input, inspect, output, program, task_id};
+use super::{Context, Done, Failure, input, inspect, output, printable::printable, program, task_id};
 use crate::{
     api::{CommandOutcome, OperateError},
-    model::{Command, TaskState},
+    model::{Command, StepState, TaskState},
 };
 
 /// Give failed steps a new round of attempts, and end the wait of those that wait for their next one.
@@ -32,7 +32,7 @@ pub(crate) struct Resolve {
     result: String,
 }
 
-/// Continue without a failed step.
+/// Continue without a failed step, and without those that need its result.
 #[derive(Debug, Args)]
 pub(crate) struct Skip {
     /// The id of the task
@@ -65,7 +65,8 @@ impl Resolve {
 
 impl Skip {
     pub(crate) async fn run(self, context: Context) -> Done {
-        operate(context, self.task, Command::Skip { step: self.step }).await
+        let command = Command::Skip { step: self.step };
+        operate(context, self.task, command).await
     }
 }
 
@@ -83,17 +84,44 @@ impl Whole {
     }
 }
 
+/// What becomes of the others when `step` is left out.
+fn leaves_out(step: &str, others: &[String]) -> String {
+    let name = |name: &str| format!("`{}`", printable(name));
+    match others {
+        [] => format!("{} is left out; no other step is", name(step)),
+        others => {
+            let others: Vec<String> = others.iter().map(|other| name(other)).collect();
+            format!("without {}, these are left out as well: {}", name(step), others.join(", "))
+        }
+    }
+}
+
 async fn operate(context: Context, task: Uuid, command: Command) -> Done {
     let form = context.global.output;
     let tasker = context.visiting()?.without_templates().connect().await?;
-    let outcome = tasker.operate(task, &command).await.map_err(|error| match error {
+    let failed = |error| match error {
         OperateError::Store(error) => error.into(),
         OperateError::UnknownTask(task) => inspect::unknown_task(task),
         error => Failure::run(error).try_this(format!("show {task}")),
-    })?;
+    };
+    let left_out = match &command {
+        Command::Skip { step } => {
+            let left_out = tasker.would_leave_out(task, &command).await.map_err(failed)?;
+            output::say!("skip: {}", leaves_out(step, &left_out));
+            left_out
+        }
+        _ => Vec::new(),
+    };
+    let outcome = tasker.operate(task, &command).await.map_err(failed)?;
     let report = tasker.show(task).await?.ok_or_else(|| inspect::unknown_task(task))?;
     tasker.stop().await?;
     let (verb, state) = (command.verb().replace('_', "-"), output::task_state(report.state));
+    if outcome == CommandOutcome::Followed && !left_out.is_empty() {
+        let skipped = |name: &&String| report.step(name).is_some_and(|step| step.state == StepState::Skipped);
+        let skipped: Vec<String> =
+            left_out.iter().filter(skipped).map(|name| printable(name).into()).collect();
+        output::say!("skip: left out as well: {}", skipped.join(", "));
+    }
     match (outcome, report.state) {
         (CommandOutcome::Pending, _) => {
             output::say!(

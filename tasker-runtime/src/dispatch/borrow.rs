@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{
     model::{
-        Json, Served, StepIndex, TaskNo, WorkerId,
+        Attempt, Json, Served, StepIndex, TaskNo, WorkerId,
         task_loop::{self, AttemptEnded, retry_at},
     },
     orchestration::{
@@ -49,6 +49,7 @@ use crate::{
 struct Borrowed {
     /// Who lent it.
     owner: WorkerId,
+    attempt: Attempt,
     /// Its task, as it was when the step was taken.
     known: Arc<Shown>,
     /// Which loan it is. The same attempt may be lent here again while its first call still runs: what that
@@ -141,9 +142,8 @@ impl Borrower {
     async fn take(&mut self) {
         self.around.pulse.beat();
         if self.worker != self.shared.worker() {
-            // Taken for dead meanwhile: what it had on loan is on offer again.
             self.worker = self.shared.worker();
-            self.borrowed.drain().for_each(|(_, borrowed)| borrowed.cancel.cancel());
+            self.forget().await;
         }
         if std::mem::take(&mut self.loans_unknown) {
             self.look_after().await;
@@ -168,6 +168,23 @@ impl Borrower {
             }
         }
         self.around.offers.set_skipped(full);
+    }
+
+    /// This process was taken for dead: what it had on loan is on offer again.
+    async fn forget(&mut self) {
+        let borrowed = std::mem::take(&mut self.borrowed);
+        borrowed.values().for_each(|borrowed| borrowed.cancel.cancel());
+        let loans: Vec<Attempt> = borrowed.values().map(|borrowed| borrowed.attempt).collect();
+        if loans.is_empty() {
+            return;
+        }
+        let noted = async {
+            let mut connection = self.shared.store.writer().await?;
+            share::note_not_dead(&mut connection, &loans).await
+        };
+        if let Err(error) = noted.await {
+            self.trouble.note(&error);
+        }
     }
 
     /// Takes `room` steps at most that are offered for this target, and returns how many.
@@ -283,7 +300,7 @@ impl Borrower {
         call.permit = call.permit.taken();
         self.loans += 1;
         let loan = self.loans;
-        let borrowed = Borrowed { owner: taken.owner, known: known.clone(), loan, cancel, stop };
+        let borrowed = Borrowed { owner: taken.owner, attempt, known: known.clone(), loan, cancel, stop };
         if let Some(former) = self.borrowed.insert((task, step), borrowed) {
             // Lent anew since: what the earlier loan comes to is refused.
             former.cancel.cancel();

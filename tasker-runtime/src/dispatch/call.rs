@@ -2,7 +2,7 @@
 
 use std::{
     any::Any,
-    future::Future,
+    future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     sync::Arc,
@@ -12,7 +12,11 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{permits::PermitRequest, running::Running};
+use super::{
+    blocking::{Noted, Who},
+    permits::PermitRequest,
+    running::Running,
+};
 use crate::{
     clock::Clock,
     handler::{StepHandler, StepParts, TaskSequenceStep},
@@ -49,10 +53,11 @@ impl Call {
     /// Waits for its permit, runs the handler and tells `done` what came of it.
     pub(crate) async fn run(mut self, done: impl FnOnce(Came) + Send) {
         let Some(_permit) = self.permit.granted().await else { return done(Came::NoPermit(self.attempt)) };
-        let started_at = self.clock.now();
+        let started = self.clock.both();
+        let started_at = started.0;
         // Told to stop before it began.
         let outcome =
-            if self.step.parts().cancel.is_cancelled() { None } else { self.outcome(started_at).await };
+            if self.step.parts().cancel.is_cancelled() { None } else { self.outcome(started).await };
         let finished_at = self.clock.now();
         let outcome = outcome.map(|outcome| {
             outcome.and_then(|result| self.plan.check_schema(self.attempt.step, &result).map(|()| result))
@@ -61,14 +66,29 @@ impl Call {
     }
 
     /// `None` when the handler was dropped because its result is no longer wanted.
-    async fn outcome(&self, started_at: Timestamp) -> Option<Result<Json, StepError>> {
+    async fn outcome(&self, started: (Timestamp, Duration)) -> Option<Result<Json, StepError>> {
         // A handler may panic before its first await as well as after it.
         let call = pin!(async { self.handler.call_boxed(&self.step).await });
-        let handler = Caught(call);
+        let step = self.step.parts().name.clone();
+        let who = Who { handler: self.handler.clone(), step, timeout: self.timeout };
+        let mut handler = Noted { inner: Caught(call), who };
+        let at_once = poll_fn(|context| Poll::Ready(Pin::new(&mut handler).poll(context))).await;
+        match at_once {
+            Poll::Ready(outcome) => Some(outcome.unwrap_or_else(|panic| Err(panicked(&*panic)))),
+            // Timers and the room for them are for those alone that take a while.
+            Poll::Pending => Box::pin(self.waited_for(handler, started)).await,
+        }
+    }
+
+    /// Waits for a handler that was not done at once.
+    async fn waited_for(
+        &self,
+        handler: impl Future<Output = Result<Result<Json, StepError>, Box<dyn Any + Send>>>,
+        started: (Timestamp, Duration),
+    ) -> Option<Result<Json, StepError>> {
         let cancelled = async {
-            // Only a handler that is not done at once is waited for.
             let StepParts { task, name, .. } = self.step.parts();
-            let _noted = self.running.note(task.id, name.clone(), self.attempt.number, started_at);
+            let _noted = self.running.note(task.id, name.clone(), self.attempt.number, started);
             self.cancel.cancelled().await;
             self.clock.sleep(self.grace).await;
         };

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -17,6 +18,7 @@ use super::{
     shared::Shared,
 };
 use crate::{
+    clock::Clock,
     model::{Timestamp, task_loop::Message},
     orchestration::claim::{self, ClaimSize, Claimed},
     store::Session,
@@ -41,14 +43,14 @@ pub(crate) struct Claimer {
 
 impl Claimer {
     pub(super) fn new(
-        shared: Arc<Shared>,
+        (shared, session): (Arc<Shared>, Session),
         claims: Arc<Claims>,
         hints: UnboundedReceiver<Hint>,
         (counters, polling): (Arc<Counters>, Polling),
         (loops, pulse): (TaskLoops, Pulse),
     ) -> Self {
         Self {
-            session: shared.store.session(),
+            session,
             shared,
             claims,
             counters,
@@ -79,7 +81,7 @@ impl Claimer {
                 self.room().await;
                 continue;
             }
-            let next = self.due.values().copied().fold(poll, Timestamp::min);
+            let due = self.due.values().copied().min();
             self.pulse.rest();
             queues = tokio::select! {
                 () = stopping.cancelled() => break,
@@ -87,15 +89,11 @@ impl Claimer {
                     Some(hint) => self.hinted(hint),
                     None => break,
                 },
-                () = self.shared.clock.sleep_until(next) => {
-                    let now = self.shared.clock.now();
-                    if now >= poll {
-                        poll = self.next_poll();
-                        self.look_at_queues(now).await
-                    } else {
-                        self.due_at(now)
-                    }
+                () = self.shared.clock.sleep_until_steady(poll) => {
+                    poll = self.next_poll();
+                    self.look_at_queues(self.shared.clock.now()).await
                 }
+                () = due_at(&self.shared.clock, due) => self.due_at(self.shared.clock.now()),
             };
         }
     }
@@ -117,9 +115,9 @@ impl Claimer {
         self.due_at(now)
     }
 
-    /// When every queue is looked at, whatever is known of them.
-    fn next_poll(&self) -> Timestamp {
-        self.shared.clock.now() + self.polling.spread(self.shared.settings.poll)
+    /// When every queue is looked at, whatever is known of them, by the steady clock.
+    fn next_poll(&self) -> Duration {
+        self.shared.clock.steady() + self.polling.spread(self.shared.settings.poll)
     }
 
     /// The queues that have tasks that are due at `now`.
@@ -230,5 +228,13 @@ impl Claimer {
     fn hand_over(&self, tasks: Vec<Claimed>) {
         self.claims.tasks_came(tasks.len());
         self.loops.claimed(tasks);
+    }
+}
+
+/// Waits until something is due by the calendar; without a time for ever.
+async fn due_at(clock: &Clock, at: Option<Timestamp>) {
+    match at {
+        Some(at) => clock.sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct Claims {
     held: AtomicUsize,
     /// Wakes the claimer: a task was let go.
     room: Notify,
+    /// Task loops that cannot write what they have: nothing more is claimed that could not be recorded either.
+    unable: AtomicUsize,
     /// The store may have given this worker tasks, or kept some for it, without its knowing.
     leases_unknown: AtomicBool,
     /// The queues of the templates known here, as far as they are served.
@@ -50,7 +52,8 @@ impl Claims {
     ) -> (Arc<Self>, UnboundedReceiver<Hint>) {
         let (hints, hinted) = unbounded_channel();
         let (held, room, leases_unknown) = (AtomicUsize::new(0), Notify::new(), AtomicBool::new(false));
-        (Arc::new(Self { window, held, room, leases_unknown, queues, served, hints }), hinted)
+        let unable = AtomicUsize::new(0);
+        (Arc::new(Self { window, held, room, unable, leases_unknown, queues, served, hints }), hinted)
     }
 
     /// The queues of the templates known here, as far as they are served.
@@ -99,8 +102,26 @@ impl Claims {
         self.held.fetch_add(count, Ordering::Relaxed);
     }
 
+    /// Says that a task loop cannot write what it has.
+    pub(super) fn cannot_write(&self) {
+        self.unable.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Says that a task loop that could not can write again.
+    pub(super) fn writes_again(&self) {
+        self.unable.fetch_sub(1, Ordering::Relaxed);
+        self.room.notify_one();
+    }
+
+    fn all_write(&self) -> bool {
+        self.unable.load(Ordering::Relaxed) == 0
+    }
+
     /// How many more tasks there is room for.
     pub(super) fn free(&self) -> usize {
+        if !self.all_write() {
+            return 0;
+        }
         self.window.saturating_sub(self.held.load(Ordering::Relaxed))
     }
 
@@ -112,7 +133,8 @@ impl Claims {
     /// Takes the room for one task of this queue; false: there is none, or the queue is not served.
     fn take_room(&self, queue: &str) -> bool {
         let room = |held| (held < self.window).then_some(held + 1);
-        self.served.has(queue) && self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
+        let served = self.all_write() && self.served.has(queue);
+        served && self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
     }
 }
 

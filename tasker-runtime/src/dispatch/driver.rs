@@ -4,9 +4,12 @@
 //! decided is decided in [`task_loop`](crate::model::task_loop); what is awaited is awaited here. Each driver
 //! has tasks and a connection of its own, so there is nothing to lock.
 
+mod writes;
+
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -20,7 +23,7 @@ use super::{
     counters::Counters,
     loans::Loans,
     message::{Message, TaskLoops},
-    notify::{Notification, Notifier},
+    notify::Notifier,
     offers::Offers,
     prepare::Calls,
     pulse::Pulse,
@@ -29,18 +32,12 @@ use super::{
 };
 use crate::{
     model::{
-        Attempt, Batch, Exceptions, Fact, Failed, Lease, Offer, TaskNo, Timestamp,
+        Attempt, Batch, Exceptions, Fact, Failed, Lease, TaskNo, Timestamp,
         task_loop::{
-            self, CommandAnswer, CommandWrite, Left, LoanReturned, Next, Round, TaskLoop, Unrunnable,
-            Withdrawal, Written,
+            self, CommandAnswer, CommandWrite, Left, LoanReturned, Next, Round, TaskLoop, Unrunnable, Written,
         },
     },
-    orchestration::{
-        claim::{self, Claimed},
-        commands,
-        plans::CompiledTemplates,
-        record, share,
-    },
+    orchestration::{claim::Claimed, commands, plans::CompiledTemplates},
     store::{self, Session},
 };
 
@@ -71,14 +68,20 @@ pub(crate) struct Driver {
     tasks: TaskLoop<TaskBody>,
     pulse: Pulse,
     writing: Backoff,
+    /// It was said that what is to be written cannot be.
+    unable: bool,
+    /// What the calendar and the steady clock showed last.
+    clocks: (Timestamp, Duration),
     other: Backoff,
 }
 
 impl Driver {
-    pub(crate) fn new(around: Surroundings, loops: TaskLoops, pulse: Pulse) -> Self {
+    pub(crate) fn new(around: Surroundings, session: Session, loops: TaskLoops, pulse: Pulse) -> Self {
         let shared = around.calls.shared.clone();
         Self {
-            session: shared.store.session(),
+            clocks: shared.clock.both(),
+            unable: false,
+            session,
             shared,
             around,
             loops,
@@ -94,6 +97,7 @@ impl Driver {
         let mut arrived = Vec::with_capacity(BATCH);
         while self.arrive(&mut messages, &mut arrived).await {
             self.pulse.beat();
+            self.follow_clock();
             for message in arrived.drain(..) {
                 self.fold(message).await;
             }
@@ -109,6 +113,9 @@ impl Driver {
             let next = self.tasks.recorded(batch, &exceptions, self.now());
             self.go_on(next).await;
             self.around.offers.permits_freed();
+            if std::mem::take(&mut self.unable) {
+                self.around.claims.writes_again();
+            }
             if self.tasks.is_drained() {
                 break;
             }
@@ -130,7 +137,19 @@ impl Driver {
         tokio::select! {
             biased;
             count = messages.recv_many(arrived, BATCH) => count > 0,
-            () = self.shared.clock.sleep_until(due) => true,
+            () = self.shared.clock.sleep(due.since(self.now())) => true,
+        }
+    }
+
+    /// Retries wait by the steady clock: what is due by the calendar is put off or moved up as that was set.
+    fn follow_clock(&mut self) {
+        let ((calendar, before), (now, steady)) = (self.clocks, self.shared.clock.both());
+        self.clocks = (now, steady);
+        let passed = i64::try_from((steady - before).as_micros()).unwrap_or(i64::MAX);
+        let set = now.as_micros().saturating_sub(calendar.as_micros()).saturating_sub(passed);
+        // A calendar that follows another one is set by a little all the time.
+        if set.unsigned_abs() > 1_000_000 {
+            self.tasks.clock_set(set);
         }
     }
 
@@ -142,6 +161,9 @@ impl Driver {
                 }
             }
             Message::Loop(message) => {
+                if matches!(message, task_loop::Message::Forget) {
+                    self.note_not_dead().await;
+                }
                 self.note(&message);
                 self.tasks.handle(message, self.now());
             }
@@ -214,8 +236,8 @@ impl Driver {
             Ok(plan) => task_loop::Message::Claimed(Box::new(body::read_back(claimed, plan))),
             Err(cause) => {
                 tracing::warn!(task = %claimed.uuid, %cause, "task cannot run here");
-                let Claimed { lease, uuid: id, .. } = claimed;
-                task_loop::Message::Unrunnable(Unrunnable { lease, id, cause })
+                let Claimed { lease, uuid: id, phase, .. } = claimed;
+                task_loop::Message::Unrunnable(Unrunnable { lease, id, phase, cause })
             }
         };
         self.tasks.handle(message, self.now());
@@ -250,81 +272,6 @@ impl Driver {
                 commands::refuse(&mut self.session, command, problem).await
             }
             CommandAnswer::Followed => commands::forget(&mut self.session, command.id).await.map(|()| true),
-        }
-    }
-
-    /// Gives back a task that is held under a lease nobody here knows of.
-    async fn let_go(&mut self, lease: Lease) {
-        tracing::warn!(
-            task = lease.task.0,
-            "a task was claimed without this worker knowing; it is given back"
-        );
-        let (worker, now) = (self.shared.worker(), self.now());
-        let let_go = async {
-            let mut connection = self.session.open().await?;
-            claim::let_go(&mut connection, worker, lease, now).await?;
-            self.session.keep(connection);
-            store::Result::Ok(())
-        };
-        if let Err(error) = let_go.await {
-            self.around.claims.leases_unknown();
-            self.other.note(&error);
-        }
-        self.around.claims.any_queue_may_have_work();
-    }
-
-    /// Says of tasks that are set aside why, before they are.
-    async fn set_aside(&mut self, leases: &[Lease]) {
-        let reason = "its holders died in a row without recording anything";
-        while !leases.is_empty() {
-            let (worker, now) = (self.shared.worker(), self.now());
-            match record::set_aside(&mut self.session, worker, leases, now, reason).await {
-                Err(error) if error.is_transient() => self.wait(&error).await,
-                Err(error) => {
-                    tracing::error!(%error, tasks = leases.len(), "dead letters could not be written");
-                    break;
-                }
-                Ok(()) => break,
-            }
-        }
-    }
-
-    /// Takes back offers of tasks that are not to go on.
-    async fn withdraw(&mut self, withdrawals: &[Withdrawal]) {
-        while !withdrawals.is_empty() {
-            match share::withdraw_of(&mut self.session, withdrawals).await {
-                Err(error) if error.is_transient() => self.wait(&error).await,
-                Err(error) => {
-                    self.other.note(&error);
-                    break;
-                }
-                Ok(()) => {
-                    self.around.loans.something_returned();
-                    break;
-                }
-            }
-        }
-    }
-
-    /// Writes the batch, however often the database has to be asked.
-    async fn write(&mut self, batch: &Batch) -> Exceptions {
-        if batch.is_empty() {
-            return Exceptions::default();
-        }
-        loop {
-            match record::record(&mut self.session, self.shared.worker(), batch).await {
-                Ok(exceptions) => {
-                    self.writing.reset();
-                    self.count(batch, &exceptions);
-                    return exceptions;
-                }
-                Err(error) if error.is_transient() => self.wait(&error).await,
-                Err(error) => {
-                    // Nothing of the batch is known to be written: all of it is read again.
-                    tracing::error!(%error, "results could not be recorded; their tasks are read again");
-                    return Exceptions { stale: batch.tasks().collect(), lost: HashSet::new() };
-                }
-            }
         }
     }
 
@@ -375,28 +322,6 @@ impl Driver {
         self.write_offers(next.offers).await;
     }
 
-    /// Gives back tasks that are to be read again.
-    async fn give_back(&mut self, ends: &[record::End]) {
-        if ends.is_empty() {
-            return;
-        }
-        if let Err(error) = record::end_many(&mut self.session, self.shared.worker(), ends).await {
-            self.around.claims.leases_unknown();
-            self.other.note(&error);
-        }
-        self.around.claims.any_queue_may_have_work();
-    }
-
-    async fn note_moved_on(&mut self, leases: &[Lease]) {
-        if leases.is_empty() {
-            return;
-        }
-        if let Err(error) = record::note_progress(&mut self.session, leases).await {
-            // The deaths of earlier holders still count.
-            self.other.note(&error);
-        }
-    }
-
     /// A task is held here no more.
     fn left(&self, left: Left<TaskBody>) {
         self.around.claims.task_left();
@@ -424,37 +349,6 @@ impl Driver {
             return loops.send(attempt.task(), task_loop::Message::Overflow(attempt));
         };
         tokio::spawn(call.run(move |came| loops.send(attempt.task(), came)));
-    }
-
-    /// Offers what is to be lent, once the tasks' own rows are written.
-    async fn write_offers(&mut self, offers: Vec<Offer>) {
-        if offers.is_empty() {
-            return;
-        }
-        let mut offered = share::offer(&mut self.session, self.shared.worker(), &offers).await;
-        // They may be offered all the same, and then they must not run here as well.
-        while let Err(error) = offered.as_ref()
-            && error.is_transient()
-        {
-            self.wait(error).await;
-            offered = share::offer(&mut self.session, self.shared.worker(), &offers).await;
-        }
-        if let Err(error) = offered {
-            self.other.wait(&error).await;
-            return self.tasks.offers_refused(&offers);
-        }
-        for offer in &offers {
-            self.around.loans.add(offer.attempt);
-        }
-        self.around.notifier.notify(Notification::Offer);
-        self.around.offers.changed();
-    }
-
-    /// Waits until a database is asked again that did not do its part. It answered, so the loop is not stuck.
-    async fn wait(&mut self, error: &store::Error) {
-        self.pulse.beat();
-        self.writing.wait(error).await;
-        self.pulse.beat();
     }
 
     fn now(&self) -> Timestamp {

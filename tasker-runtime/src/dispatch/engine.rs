@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::mpsc::UnboundedReceiver,
+    sync::{mpsc::UnboundedReceiver, oneshot},
     task::{AbortHandle, JoinHandle},
 };
 use uuid::Uuid;
@@ -17,7 +17,7 @@ use super::{
     driver::{self, Driver},
     file_changes,
     heartbeat::{Heartbeat, Identity, Workers},
-    lend,
+    keeper, lend,
     listen::Listening,
     loans::Loans,
     message::{Message, TaskLoops},
@@ -29,6 +29,7 @@ use super::{
     pulse::Pulses,
     settings::Settings,
     shared::Shared,
+    sightings::Sightings,
     watch::Watchers,
 };
 use crate::{
@@ -37,7 +38,7 @@ use crate::{
     model::{Served, WorkerId, task_loop},
     orchestration::{activity, plans::CompiledTemplates, recover},
     registry::Registry,
-    store::{self, Store, presence::Presence},
+    store::{self, Session, Store, presence::Presence},
 };
 
 /// How long a database may take to answer one that stops.
@@ -98,11 +99,14 @@ impl Engine {
         let EngineConfig { store, states, plans, queues, served, settings, clock, notifier, watchers } =
             config;
         let identity = Identity::new(plans.clone(), served.names());
-        let worker = register(&store, &identity, &settings, &clock).await?;
+        let mut sessions = own_sessions(&store, &settings).await?;
+        let registered = register(&store, &identity, &settings, &clock).await;
+        let needed = own_connections(&settings);
+        let worker = registered.map_err(|error| error.of_connections(needed - 2, needed))?;
         let presence = Presence::show(&store, worker);
         notifier.notify(Notification::Workers);
 
-        let polling = Polling::new(settings.wake, store.is_postgres());
+        let polling = Polling::new(settings.wake, store.can_listen());
         let permits = Arc::new(Permits::new(settings.concurrency, &plans.registry().current()));
         let (claims, hints) = Claims::new(settings.window, queues, served.clone());
         let (task_loops, receivers) = TaskLoops::new(settings.holds);
@@ -125,10 +129,12 @@ impl Engine {
             watchers,
             counters: Arc::default(),
         };
+        let claimer = sessions.pop().unwrap_or_else(|| parts.shared.store.session());
+        let last = parts.kept_alive(identity, presence).await?;
         let loops = Loops {
-            last: parts.last(identity, presence),
-            drivers: parts.drivers(receivers),
-            claimer: parts.claimer(hints),
+            last,
+            drivers: parts.drivers(sessions.into_iter().zip(receivers)),
+            claimer: parts.claimer(claimer, hints),
             first: parts.first(),
         };
         Ok(Self { parts, loops })
@@ -222,7 +228,8 @@ impl Engine {
         notifier.flush().await;
         let mut connection = shared.store.writer().await?;
         // What slipped in between is freed as well.
-        recover::take_back(&mut connection, shared.worker(), shared.clock.now()).await?;
+        let (worker, now) = (shared.worker(), shared.clock.now());
+        recover::take_back(&mut connection, worker, now, recover::Why::Stopped).await?;
         notifier.notify(Notification::Workers);
         Ok(())
     }
@@ -235,6 +242,24 @@ fn spawn(
     work: impl Future<Output = ()> + Send + 'static,
 ) -> JoinHandle<()> {
     tokio::spawn(pulses.clone().watch(name, work))
+}
+
+/// How many connections to a PostgreSQL server a worker cannot do without: one for each task loop, one to claim, one
+/// for the heartbeat, and one of its pool.
+pub(crate) const fn own_connections(settings: &Settings) -> usize {
+    settings.holds + 3
+}
+
+/// The connections of the task loops and, last, of the claimer, each of them open: what is held must be recordable.
+async fn own_sessions(store: &Store, settings: &Settings) -> store::Result<Vec<Session>> {
+    let mut sessions = Vec::with_capacity(settings.holds + 1);
+    while sessions.len() <= settings.holds {
+        let mut session = store.session();
+        let opened = session.ready().await;
+        opened.map_err(|error| error.of_connections(sessions.len() + 1, own_connections(settings)))?;
+        sessions.push(session);
+    }
+    Ok(sessions)
 }
 
 /// Frees what processes that are gone held, and registers this one.
@@ -251,7 +276,10 @@ async fn register(
 }
 
 impl Parts {
-    fn drivers(&self, receivers: Vec<UnboundedReceiver<Message>>) -> Vec<JoinHandle<()>> {
+    fn drivers(
+        &self,
+        loops: impl Iterator<Item = (Session, UnboundedReceiver<Message>)>,
+    ) -> Vec<JoinHandle<()>> {
         let around = driver::Surroundings {
             calls: self.calls.clone(),
             plans: self.plans.clone(),
@@ -263,18 +291,18 @@ impl Parts {
             watchers: self.watchers.clone(),
             counters: self.counters.clone(),
         };
-        let drive = |receiver| {
+        let drive = |(session, receiver)| {
             let pulse = self.pulses.of("task loop");
-            let driver = Driver::new(around.clone(), self.task_loops.clone(), pulse);
+            let driver = Driver::new(around.clone(), session, self.task_loops.clone(), pulse);
             spawn(&self.pulses, "task loop", driver.run(receiver))
         };
-        receivers.into_iter().map(drive).collect()
+        loops.map(drive).collect()
     }
 
-    fn claimer(&self, hints: UnboundedReceiver<Hint>) -> JoinHandle<()> {
+    fn claimer(&self, session: Session, hints: UnboundedReceiver<Hint>) -> JoinHandle<()> {
         let seen = (self.counters.clone(), self.polling.clone());
         let told = (self.task_loops.clone(), self.pulses.of("claimer"));
-        let claimer = Claimer::new(self.shared.clone(), self.claims.clone(), hints, seen, told);
+        let claimer = Claimer::new((self.shared.clone(), session), self.claims.clone(), hints, seen, told);
         spawn(&self.pulses, "claimer", claimer.run())
     }
 
@@ -304,7 +332,7 @@ impl Parts {
             spawn(&self.pulses, "command loop", command_loop.run()),
             spawn(&self.pulses, "borrower", borrower.run()),
         ];
-        if self.shared.settings.wake.listens() && self.shared.store.is_postgres() {
+        if self.shared.settings.wake.listens() && self.shared.store.can_listen() {
             let listening = Listening {
                 shared: self.shared.clone(),
                 polling: self.polling.clone(),
@@ -319,8 +347,28 @@ impl Parts {
         first
     }
 
+    /// Starts the loops that end once nothing is held or on loan any more, as soon as the heartbeat has given its
+    /// first sign of life.
+    async fn kept_alive(&self, identity: Identity, presence: Presence) -> store::Result<Vec<JoinHandle<()>>> {
+        let (ready, is_ready) = oneshot::channel();
+        let last = self.last(identity, presence, ready);
+        // Without a word it has failed, which is told where it did.
+        let Err(error) = is_ready.await.unwrap_or(Ok(())) else { return Ok(last) };
+        self.shared.over.cancel();
+        for part in last {
+            let _ = part.await;
+        }
+        let needed = own_connections(&self.shared.settings);
+        Err(error.of_connections(needed - 1, needed))
+    }
+
     /// The loops that end once nothing is held or on loan any more.
-    fn last(&self, identity: Identity, presence: Presence) -> Vec<JoinHandle<()>> {
+    fn last(
+        &self,
+        identity: Identity,
+        presence: Presence,
+        ready: oneshot::Sender<store::Result<()>>,
+    ) -> Vec<JoinHandle<()>> {
         let Self { shared, loans, offers, calls, pulses, .. } = self;
         let heartbeat = Heartbeat {
             shared: shared.clone(),
@@ -333,12 +381,17 @@ impl Parts {
             loops: self.task_loops.clone(),
             presence,
             pulses: pulses.clone(),
+            store: shared.store.clone(),
+            blocked: Arc::default(),
+            threads: tokio::runtime::Handle::current().metrics().num_workers(),
+            sightings: Sightings::default(),
+            ready: Some(ready),
         };
         let (loops, pulse) = (self.task_loops.clone(), pulses.of("lender"));
         let lend = lend::run(shared.clone(), loans.clone(), loops, pulse);
         let look = file_changes::run(shared.clone(), loans.clone(), offers.clone(), calls.permits.clone());
         vec![
-            spawn(pulses, "heartbeat", heartbeat.run()),
+            keeper::spawn(pulses, "heartbeat", heartbeat.run()),
             spawn(pulses, "lender", lend),
             spawn(pulses, "look at the file", look),
         ]

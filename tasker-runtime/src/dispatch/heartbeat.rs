@@ -3,12 +3,13 @@
 //! Recovery is the expiry of leases and nothing else, by whichever process looks next. A crash here lets the
 //! leases of this process run out.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use super::{
     backoff::Backoff,
+    blocking::Blocked,
     claims::Claims,
     message::TaskLoops,
     notify::{Notification, Notifier},
@@ -16,6 +17,7 @@ use super::{
     pulse::Pulses,
     running::Running,
     shared::Shared,
+    sightings::Sightings,
 };
 use crate::{
     model::{Timestamp, WorkerId, task_loop::Message},
@@ -23,7 +25,7 @@ use crate::{
         plans::CompiledTemplates,
         recover::{self, About},
     },
-    store::{Result, presence::Presence},
+    store::{Result, Store, presence::Presence},
 };
 
 /// Tells the heartbeat of a process that a worker came or went.
@@ -74,27 +76,51 @@ pub(crate) struct Heartbeat {
     pub presence: Presence,
     /// Whether the leases are worth renewing.
     pub pulses: Pulses,
+    /// The database, over connections that nobody else uses once this runs.
+    pub store: Store,
+    /// The handlers that keep threads of the process's runtime to themselves.
+    pub blocked: Arc<Blocked>,
+    /// How many threads that runtime has.
+    pub threads: usize,
+    pub sightings: Sightings,
+    /// Is told what came of the first beat.
+    pub ready: Option<oneshot::Sender<Result<()>>>,
 }
 
 /// What others know of what runs here.
 struct Told {
     activity: String,
-    /// When they were told.
-    at: Timestamp,
+    /// When they were told, by the steady clock.
+    at: Duration,
 }
 
 impl Heartbeat {
-    /// Beats until nothing is held or on loan any more, at a third of the lease.
-    pub(crate) async fn run(mut self) {
+    /// Beats until nothing is held or on loan any more, at a third of the lease, and looks for handlers that keep
+    /// others waiting. It runs on a runtime of its own.
+    pub(crate) async fn run(self) {
+        let blocked = self.blocked.clone();
+        tokio::select! {
+            () = self.beat_on() => {}
+            () = blocked.watch() => {}
+        }
+    }
+
+    async fn beat_on(mut self) {
+        match self.store.apart().await {
+            Ok(store) => self.store = store,
+            Err(error) => tracing::warn!(%error, "the lease is renewed over connections that others use too"),
+        }
         let shared = self.shared.clone();
         let period = shared.settings.lease / 3;
         let mut trouble = Backoff::new("the lease could not be renewed");
         let mut stuck = Backoff::new("the lease is not renewed");
         let mut told = self.nothing_told();
         // The first beat only looks around: who else is there?
-        let mut next = shared.clock.now() + period;
-        if let Err(error) = self.beat(&mut told).await {
-            trouble.note(&error);
+        let mut next = shared.clock.steady() + period;
+        let first = self.beat(&mut told).await;
+        if let Some(ready) = self.ready.take() {
+            // Whoever started this may have stopped waiting.
+            let _ = ready.send(first.map(drop));
         }
         loop {
             tokio::select! {
@@ -106,11 +132,17 @@ impl Heartbeat {
                     }
                     continue;
                 }
-                () = shared.clock.sleep_until(next) => {}
+                () = shared.clock.sleep_until_steady(next) => {}
             }
             // Counted from the beginning: one that takes long makes the next one no later.
-            next = shared.clock.now() + period;
-            if let Some(name) = self.pulses.stuck(shared.settings.lease) {
+            next = shared.clock.steady() + period;
+            if let Err(error) = self.store.check_file() {
+                // Whatever is done from here on is lost.
+                return self.pulses.fail(&error.to_string());
+            }
+            let stuck_loop = self.pulses.stuck(shared.settings.lease);
+            // What handlers keep from getting on gets on once they are done.
+            if let Some(name) = stuck_loop.filter(|_| !self.blocked.keep_all(self.threads)) {
                 // Others may have better luck with its tasks.
                 stuck.note(&format!("the {name} has not got on for longer than a lease"));
                 continue;
@@ -128,28 +160,29 @@ impl Heartbeat {
 
     /// A new worker: nothing is known of it.
     fn nothing_told(&self) -> Told {
-        Told { activity: "[]".to_owned(), at: self.shared.clock.now() }
+        Told { activity: "[]".to_owned(), at: self.shared.clock.steady() }
     }
 
-    async fn beat(&self, told: &mut Told) -> Result<bool> {
-        let shared = &self.shared;
+    async fn beat(&mut self, told: &mut Told) -> Result<bool> {
+        let shared = self.shared.clone();
         let asked = shared.clock.now();
-        match shared.store.now().await? {
+        match self.store.now().await? {
             Some(time) => shared.clock.follow(time, asked),
             None => shared.clock.follow_machine(),
         }
-        let mut connection = shared.store.writer().await?;
-        let now = shared.clock.now();
+        let mut connection = self.store.writer().await?;
+        let (now, steady) = shared.clock.both();
         let news = self.running.news(told.at, &told.activity);
         let (worker, lease) = (shared.worker(), shared.settings.lease);
         let alive = recover::heartbeat(&mut connection, worker, now, lease, news.as_deref()).await?;
         told.activity = news.unwrap_or_else(|| std::mem::take(&mut told.activity));
-        told.at = now;
+        told.at = steady;
         drop(connection);
-        let mut freed = recover::take_back_gone(&shared.store, now).await?;
+        let mut freed = recover::take_back_gone(&self.store, now).await?;
         // The common case, in which nobody is gone, costs one question.
-        if self.look_around().await? {
-            freed += recover::take_back_expired(&mut shared.store.writer().await?, now).await?;
+        let gone = self.look_around().await?;
+        if !gone.is_empty() {
+            freed += recover::take_back_all(&mut self.store.writer().await?, &gone, now).await?;
             self.look_around().await?;
         }
         if freed > 0 {
@@ -159,22 +192,23 @@ impl Heartbeat {
         Ok(alive)
     }
 
-    /// Notes how many other workers there are to lend steps to. True: the lease of one has run out.
-    async fn look_around(&self) -> Result<bool> {
+    /// Notes how many other workers there are to lend steps to, and says which of them are gone.
+    async fn look_around(&mut self) -> Result<Vec<(WorkerId, Timestamp)>> {
         let shared = &self.shared;
-        let workers = recover::live(&mut shared.store.reader().await?).await?;
-        self.permits.set_other_workers(workers.iter().filter(|other| other.id != shared.worker()).count());
-        let now = shared.clock.now();
-        Ok(workers.iter().any(|worker| worker.expires_at < now))
+        let mut workers = recover::live(&mut self.store.reader().await?).await?;
+        workers.retain(|other| other.id != shared.worker());
+        self.permits.set_other_workers(workers.len());
+        let (now, steady) = shared.clock.both();
+        Ok(self.sightings.gone(&workers, now, steady))
     }
 
     /// This process was taken for dead: others have its tasks. It forgets them and goes on as a new worker.
     async fn replace_worker(&mut self) {
         tracing::warn!("this worker was given up by others; it starts anew and drops what it held");
         self.loops.all(|| Message::Forget);
-        match register(&self.shared, &self.identity).await {
+        match register(&self.store, &self.shared, &self.identity).await {
             Ok(worker) => {
-                self.presence = Presence::show(&self.shared.store, worker);
+                self.presence = Presence::show(&self.store, worker);
                 self.shared.become_worker(worker);
                 // What it held before is as free as that of any other.
                 self.claims.any_queue_may_have_work();
@@ -185,7 +219,7 @@ impl Heartbeat {
     }
 }
 
-async fn register(shared: &Shared, identity: &Identity) -> Result<WorkerId> {
-    let mut connection = shared.store.writer().await?;
+async fn register(store: &Store, shared: &Shared, identity: &Identity) -> Result<WorkerId> {
+    let mut connection = store.writer().await?;
     recover::register(&mut connection, &identity.about(), shared.clock.now(), shared.settings.lease).await
 }

@@ -24,11 +24,15 @@ use crate::{
 /// How often the offers are looked at while something is lent and nobody says that it came back.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// How often offers are looked for that stand although their steps came back.
+const TIDY: Duration = Duration::from_secs(5);
+
 /// Brings home lent steps until nothing is held any more. While the engine stops, what others run for it may
 /// come to its end; what nobody has taken comes home at once.
 pub(crate) async fn run(shared: Arc<Shared>, loans: Arc<Loans>, loops: TaskLoops, pulse: Pulse) {
     let mut trouble = Backoff::new("lent steps wait for the database");
     let mut stopping = false;
+    let mut tidied = Instant::now();
     loop {
         pulse.rest();
         tokio::select! {
@@ -47,6 +51,9 @@ pub(crate) async fn run(shared: Arc<Shared>, loans: Arc<Loans>, loops: TaskLoops
         let brought = async {
             if stopping {
                 share::withdraw(&mut shared.store.writer().await?, shared.worker()).await?;
+            } else if begun - tidied > TIDY {
+                tidied = begun;
+                share::drop_returned(&mut shared.store.writer().await?, shared.worker()).await?;
             }
             bring_home(&shared, &loans, &loops).await
         };
@@ -61,7 +68,10 @@ pub(crate) async fn run(shared: Arc<Shared>, loans: Arc<Loans>, loops: TaskLoops
 async fn bring_home(shared: &Shared, loans: &Loans, loops: &TaskLoops) -> Result<()> {
     // In this order: what is lent from now on may be missing among the offers, and is not back for that.
     let mut returned = loans.all();
-    let out = share::lent(&shared.store, shared.worker()).await?;
+    let share::Lent { out, deadly } = share::lent(&shared.store, shared.worker()).await?;
+    for attempt in returned.iter().filter(|attempt| deadly.contains(&(attempt.task(), attempt.step))) {
+        loops.send(attempt.task(), Message::TakersDied(attempt.lease, attempt.step));
+    }
     returned.retain(|attempt| !out.contains(&(attempt.task(), attempt.step)));
     if returned.is_empty() {
         return Ok(());

@@ -7,7 +7,7 @@
 //! | [`claimer`] | claims tasks from the queues, as many as there is room for |
 //! | [`driver`] | drives a [`task_loop`](crate::model::task_loop), which alone knows the progress of its tasks: writes what it says together, starts what it calls |
 //! | [`borrow`], [`lend`] | run steps that other processes offer; bring home what others ran for this one |
-//! | [`heartbeat`] | keeps the leases of this process, frees the tasks of those that are gone |
+//! | [`heartbeat`] | keeps the leases of this process, frees the tasks of those that are gone ([`sightings`]); on a thread of its own ([`keeper`]), for handlers may keep all others busy ([`blocking`]) |
 //! | [`command_loop`] | hands on what operators ask |
 //! | [`listen`], [`file_changes`] | hear of what other processes make |
 //! | [`notify`] | tells other processes |
@@ -37,6 +37,7 @@ mod offers;
 
 // An attempt.
 mod batch;
+mod blocking;
 mod body;
 mod call;
 mod permits;
@@ -50,9 +51,11 @@ mod command_loop;
 pub(crate) mod driver;
 mod file_changes;
 mod heartbeat;
+mod keeper;
 mod lend;
 mod listen;
 pub(crate) mod notify;
+mod sightings;
 pub(crate) mod submitter;
 pub(crate) mod watch;
 

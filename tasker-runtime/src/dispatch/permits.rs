@@ -108,11 +108,15 @@ impl PermitRequest {
         if let Some(permit) = self.taken.take().or_else(|| self.now()) {
             return Some(permit);
         }
-        tokio::select! {
-            biased;
-            permit = self.wait() => permit,
-            () = self.better_elsewhere() => None,
-        }
+        // Room for this is made for those alone that have to wait.
+        Box::pin(async {
+            tokio::select! {
+                biased;
+                permit = self.wait() => permit,
+                () = self.better_elsewhere() => None,
+            }
+        })
+        .await
     }
 
     async fn wait(&self) -> Option<Permit> {

@@ -14,14 +14,15 @@ use crate::config::Wake;
 #[derive(Clone, Debug)]
 pub(crate) struct Polling {
     wake: Wake,
-    is_postgres: bool,
+    can_listen: bool,
     /// Other processes tell this one of what they make.
     listening: Arc<AtomicBool>,
 }
 
 impl Polling {
-    pub(crate) fn new(wake: Wake, is_postgres: bool) -> Self {
-        Self { wake, is_postgres, listening: Arc::default() }
+    /// `can_listen`: the database carries what others tell.
+    pub(crate) fn new(wake: Wake, can_listen: bool) -> Self {
+        Self { wake, can_listen, listening: Arc::default() }
     }
 
     /// Notes whether others are heard.
@@ -33,7 +34,7 @@ impl Polling {
     pub(crate) fn pause(&self, usual: Duration) -> Duration {
         let told = match self.wake {
             Wake::PollingOnly => false,
-            Wake::EventDrivenOnly => self.is_postgres,
+            Wake::EventDrivenOnly => self.can_listen,
             Wake::Hybrid => self.listening.load(Ordering::Relaxed),
         };
         if told { usual * 10 } else { usual }

@@ -59,15 +59,18 @@ impl Pulses {
         self.broken.cancelled().await;
     }
 
+    /// Says that this process cannot go on, and why.
+    pub(super) fn fail(&self, why: &str) {
+        tracing::error!("{why}; the leases of this worker are no longer renewed");
+        self.broken.cancel();
+    }
+
     /// Runs a loop; when it panics, says so and breaks the process.
     pub(super) async fn watch(self, name: &'static str, work: impl Future<Output = ()> + Send) {
         let work = pin!(work);
         if let Err(panic) = Caught(work).await {
             let message = panic_message(&*panic);
-            tracing::error!(
-                "the {name} of this worker failed and cannot go on: {message}; its leases are no longer renewed"
-            );
-            self.broken.cancel();
+            self.fail(&format!("the {name} of this worker failed and cannot go on: {message}"));
         }
     }
 }

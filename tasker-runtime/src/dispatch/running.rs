@@ -5,6 +5,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use uuid::Uuid;
@@ -20,13 +21,14 @@ pub(crate) struct Running(Mutex<Calls>);
 
 #[derive(Debug, Default)]
 struct Calls {
-    /// The oldest first; the second part of the key tells apart what was called at the same time.
-    by_age: BTreeMap<(Timestamp, u64), Call>,
+    /// By the steady clock, the oldest first; the second part of the key tells apart what was called at the same time.
+    by_age: BTreeMap<(Duration, u64), Call>,
     next: u64,
 }
 
 #[derive(Clone, Debug)]
 struct Call {
+    since: Timestamp,
     task: Uuid,
     step: Arc<str>,
     attempt: u32,
@@ -36,7 +38,7 @@ struct Call {
 #[derive(Debug)]
 pub(crate) struct Noted<'a> {
     running: &'a Running,
-    key: (Timestamp, u64),
+    key: (Duration, u64),
 }
 
 impl Drop for Noted<'_> {
@@ -46,26 +48,33 @@ impl Drop for Noted<'_> {
 }
 
 impl Running {
-    /// Notes an attempt that was called at `since`.
-    pub(crate) fn note(&self, task: Uuid, step: Arc<str>, attempt: u32, since: Timestamp) -> Noted<'_> {
+    /// Notes an attempt that was called at `since`, as the calendar and the steady clock showed it.
+    pub(crate) fn note(
+        &self,
+        task: Uuid,
+        step: Arc<str>,
+        attempt: u32,
+        (since, steady): (Timestamp, Duration),
+    ) -> Noted<'_> {
         let mut calls = self.lock();
-        let key = (since, calls.next);
+        let key = (steady, calls.next);
         calls.next += 1;
-        calls.by_age.insert(key, Call { task, step, attempt });
+        calls.by_age.insert(key, Call { since, task, step, attempt });
         Noted { running: self, key }
     }
 
     /// What runs of `task`.
     pub(crate) fn of(&self, task: Uuid) -> Vec<activity::Running> {
         let calls = self.lock();
-        calls.by_age.iter().filter(|(_, call)| call.task == task).map(told).collect()
+        calls.by_age.values().filter(|call| call.task == task).map(told).collect()
     }
 
-    /// What has run since before `time`, for other processes to read; `None` where it is what `told` says
+    /// What has run since before `time`, by the steady clock, for other processes to read; `None` where it is what `told` says
     /// they know.
-    pub(crate) fn news(&self, time: Timestamp, told_before: &str) -> Option<String> {
+    pub(crate) fn news(&self, time: Duration, told_before: &str) -> Option<String> {
         let calls = self.lock();
-        let long: Vec<_> = calls.by_age.range(..(time, 0)).take(MOST_TOLD).map(told).collect();
+        let long: Vec<_> =
+            calls.by_age.range(..(time, 0)).take(MOST_TOLD).map(|(_, call)| told(call)).collect();
         drop(calls);
         let text = serde_json::to_string(&long).unwrap_or_default();
         (text != told_before).then_some(text)
@@ -76,9 +85,9 @@ impl Running {
     }
 }
 
-fn told((key, call): (&(Timestamp, u64), &Call)) -> activity::Running {
-    let Call { task, step, attempt } = call;
-    activity::Running { task: *task, step: step.to_string(), attempt: *attempt, since: key.0.as_micros() }
+fn told(call: &Call) -> activity::Running {
+    let Call { since, task, step, attempt } = call;
+    activity::Running { task: *task, step: step.to_string(), attempt: *attempt, since: since.as_micros() }
 }
 
 #[cfg(test)]
@@ -86,8 +95,14 @@ fn told((key, call): (&(Timestamp, u64), &Call)) -> activity::Running {
 mod tests {
     use super::*;
 
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_micros(second * 1_000_000)
+    fn at(second: u64) -> Duration {
+        Duration::from_secs(second)
+    }
+
+    /// An attempt that was called then.
+    fn note(running: &Running, second: u64) -> Noted<'_> {
+        let since = Timestamp::default() + at(second);
+        running.note(Uuid::nil(), "a".into(), 1, (since, at(second)))
     }
 
     fn since(text: &str) -> Vec<i64> {
@@ -99,8 +114,7 @@ mod tests {
     fn only_what_changed_among_the_hundred_oldest_is_told() {
         let running = Running::default();
         assert_eq!(running.news(at(9), "[]"), None);
-        let mut noted: Vec<_> =
-            (0..150).rev().map(|second| running.note(Uuid::nil(), "a".into(), 1, at(second))).collect();
+        let mut noted: Vec<_> = (0..150).rev().map(|second| note(&running, second)).collect();
         let text = running.news(at(120), "[]").unwrap();
         assert_eq!(since(&text), (0..100).collect::<Vec<_>>());
         assert_eq!(running.news(at(130), &text), None, "the younger ones are not told");

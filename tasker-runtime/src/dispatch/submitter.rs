@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::claims::Room;
 use crate::{
-    model::Lease,
+    model::{Lease, TaskState},
     orchestration::{
         claim::Claimed,
         journal::History,
@@ -294,6 +294,7 @@ fn hold(task: NewTask, room: Option<Room>, added: Added) {
             correlation_id: task.correlation_id,
             created_at: task.created_at,
             context: task.context,
+            phase: TaskState::Pending,
             history: History::default(),
         });
     }

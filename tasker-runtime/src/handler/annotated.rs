@@ -6,6 +6,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::time::Duration;
 
+use super::const_message::Text;
 use super::param::Parameter;
 use super::schema::Schemas;
 use super::{Declared, Entry, HandlerSpec, Need, Registration, StepHandler, TaskSequenceStep};
@@ -40,6 +41,8 @@ pub trait StepFn: Sized + Send + Sync + 'static {
     const NAMESPACE: Option<&'static str> = None;
     /// Whether it undoes another handler and is no step itself.
     const COMPENSATES: bool = false;
+    /// Whether it is only declared here, and implemented elsewhere.
+    const DECLARED: bool = false;
     /// Where it is written.
     const PLACE: Place;
     /// What its parameters need.
@@ -155,6 +158,32 @@ calls! {
     call_4(a: A, b: B, c: C, d: D);
     call_5(a: A, b: B, c: C, d: D, e: E);
     call_6(a: A, b: B, c: C, d: D, e: E, g: G);
+}
+
+/// The call of a step that is only declared here: nothing of it is in this program.
+#[must_use]
+pub fn not_here(step: &TaskSequenceStep) -> Call<'_> {
+    Call::of(async move {
+        let message = format!("step `{}` is declared in this program and implemented elsewhere", step.name());
+        Err(StepError::permanent("NOT_HERE", message))
+    })
+}
+
+/// What makes the registration of the handler `S`, of which there is none where it is only declared here.
+///
+/// # Panics
+/// When it is refused, which is while the program is compiled.
+#[must_use]
+#[track_caller]
+pub const fn listed<S: StepFn>() -> fn() -> Registration {
+    if S::DECLARED {
+        let mut text = Text::<512>::new();
+        text.push("`")
+            .push(S::NAME)
+            .push("` is declared here and implemented elsewhere: there is no handler to ");
+        text.push("register, leave it out").panic();
+    }
+    entry::<S>
 }
 
 /// The handler `S` and its place in the source.

@@ -6,8 +6,8 @@ use serde::de::DeserializeOwned;
 
 use super::annotated::StepFn;
 use super::const_message::Text;
-use super::param::Fallback;
-use super::{TaskSequenceStep, TypeFacts, input_error};
+use super::param::{Fallback, reads_step};
+use super::{Capability, Need, TaskSequenceStep, TypeFacts, input_error};
 use crate::model::StepError;
 
 /// The handler that another one undoes.
@@ -127,6 +127,21 @@ impl<A> Same<A, A> {
 }
 
 impl<A, B> Fallback for Same<A, B> {}
+
+/// Refuses a parameter struct that reads all batches of the worker whose one batch is undone.
+///
+/// # Panics
+/// When it is refused, which is while the program is compiled.
+#[track_caller]
+pub const fn takes_one_batch<S: StepFn>(need: Need) {
+    if matches!(S::FACTS.capability, Capability::BatchWorker) && reads_step(&[need], S::NAME) {
+        let mut text = Text::<512>::new();
+        text.push("`")
+            .push(S::NAME)
+            .push("` is a batch worker and is undone batch by batch: take what one batch ");
+        text.push("returns as a parameter of its own, outside of this struct").panic();
+    }
+}
 
 /// Refuses a compensation that reads the context as what the undone step returns, which is nearly always
 /// the result that nobody marked.

@@ -41,7 +41,8 @@ use crate::model::{DecisionOutcome, Json, StepError};
 /// # });
 /// ```
 ///
-/// A step after it may read it with `#[depends_on(route)]`.
+/// A step after it may read it with `#[depends_on(route)]`. Where each route carries data of its own, an enum
+/// that derives [`Routes`](super::Routes) says it by its type.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     outcome: DecisionOutcome,
@@ -75,6 +76,12 @@ impl Decision {
             Ok(data) => self.outcome.data = Some(data),
             Err(error) => self.problem = Some(error.to_string()),
         }
+        self
+    }
+
+    /// The same decision, whose data cannot be written for this reason.
+    pub(super) fn unwritten(mut self, problem: String) -> Self {
+        self.problem = Some(problem);
         self
     }
 
@@ -192,7 +199,7 @@ impl AsRoute for Route {
 #[diagnostic::on_unimplemented(
     message = "a handler with `#[decision]` returns `Decision`, not `{Self}`",
     label = "not a `Decision`",
-    note = "return `Decision::route([..])` or `Decision::skip(\"reason\")`, or remove `#[decision]`"
+    note = "return `Decision::route([..])` or `Decision::skip(\"reason\")`, or remove `#[decision]`; an enum that derives `Routes` goes with `#[decision]` alone"
 )]
 pub trait IsDecision {
     /// The decision.

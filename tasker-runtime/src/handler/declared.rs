@@ -61,6 +61,8 @@ pub enum Need {
         exact: Option<TypeFacts>,
         /// Whether the handler copes with a branch that was not taken.
         optional: bool,
+        /// The routes to which the other step, a decision, carries what is read; none: whatever it decides is read.
+        carried: &'static [&'static str],
     },
     /// A value that the program gives to all its handlers.
     State(TypeFacts),

@@ -12,6 +12,15 @@ use crate::model::{Json, StepError};
 /// Reads the value at `path`: names and, for arrays, indices, with dots between. An `Option` is `None`
 /// where there is nothing.
 pub(super) fn read<T: DeserializeOwned>(json: &Json, path: &'static str) -> Result<T, StepError> {
+    match find(json, path)? {
+        Some(value) => Ok(value),
+        // Only a type that stands for absence too reads as one.
+        None => T::deserialize(Absent).map_err(|_| input_error::input(path, "there is no such field", true)),
+    }
+}
+
+/// Reads the value at `path`; `None` where there is nothing.
+pub(super) fn find<T: DeserializeOwned>(json: &Json, path: &'static str) -> Result<Option<T>, StepError> {
     let mut text = serde_json::Deserializer::from_str(json.as_str());
     let mut found = None;
     let walk = Walk { rest: path, found: &mut found };
@@ -22,11 +31,7 @@ pub(super) fn read<T: DeserializeOwned>(json: &Json, path: &'static str) -> Resu
         }
         return Err(input_error::input(path, &reason, false));
     }
-    match found {
-        Some(value) => Ok(value),
-        // Only a type that stands for absence too reads as one.
-        None => T::deserialize(Absent).map_err(|_| input_error::input(path, "there is no such field", true)),
-    }
+    Ok(found)
 }
 
 /// Goes down one name of the path at a time.

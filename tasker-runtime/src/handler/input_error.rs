@@ -6,15 +6,10 @@ use super::TaskSequenceStep;
 use crate::model::{Json, StepError};
 
 /// The code where the context lacks a field.
-pub(super) const MISSING_FIELD: &str = "MISSING_CONTEXT_FIELD";
+pub(super) const MISSING_FIELD: &str = StepError::MISSING_CONTEXT_FIELD;
 
 /// The code where the context has another shape.
-const INVALID_CONTEXT: &str = "INVALID_CONTEXT";
-
-/// Whether a step failed because of what its task was submitted with.
-pub(crate) fn is_about_context(error: &StepError) -> bool {
-    [MISSING_FIELD, INVALID_CONTEXT].contains(&error.code())
-}
+const INVALID_CONTEXT: &str = StepError::INVALID_CONTEXT;
 
 /// The context does not have the shape that was asked for.
 pub(super) fn context(context: &Json, error: &serde_json::Error) -> StepError {
@@ -59,6 +54,16 @@ pub(super) fn nothing_to_compensate(step: &TaskSequenceStep) -> StepError {
 pub(super) fn not_taken(step: &TaskSequenceStep, name: &str) -> StepError {
     let message = format!("step `{}` reads `{name}`, which was not taken: take an `Option`", step.name());
     StepError::permanent("DEPENDENCY_NOT_TAKEN", message)
+}
+
+/// A decision whose data is asked for took a route that carries other data.
+pub(super) fn not_carried(step: &TaskSequenceStep, name: &str) -> StepError {
+    let message = format!(
+        "step `{}` reads what a route of `{name}` carries, and `{name}` decided otherwise: take an `Option`, or the \
+         enum itself",
+        step.name()
+    );
+    StepError::permanent("OTHER_ROUTE", message)
 }
 
 /// A step whose result is asked for has none, which the engine should have waited for.

@@ -4,7 +4,8 @@ use std::any::type_name;
 use std::marker::PhantomData;
 use std::slice::Iter;
 
-use super::param::{Readable, StepInput, loose_or_null};
+use super::param::{Readable, StepInput};
+use super::upstream::loose_or_null;
 use super::{Need, TaskSequenceStep};
 use crate::model::StepError;
 

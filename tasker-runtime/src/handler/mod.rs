@@ -27,11 +27,13 @@ pub(crate) mod plan;
 mod registration;
 mod result_ext;
 pub(crate) mod returned;
+pub(crate) mod routes;
 pub(crate) mod schema;
 mod spec;
 mod states;
 mod step;
 mod traits;
+pub(crate) mod upstream;
 pub(crate) mod wiring;
 
 pub use annotated::Calling;
@@ -48,7 +50,7 @@ pub use declared::{Capability, Need, TypeFacts};
 pub use endpoint::Endpoint;
 pub use extract::{Attempt, Cancelled, Config, IdempotencyKey, State, StepInfo};
 #[doc(hidden)]
-pub use param::{OutputOf, Readable, StepInput};
+pub use param::{Readable, StepInput};
 pub use plan::{BatchPlan, Slice};
 #[doc(hidden)]
 pub use registration::Entry;
@@ -56,10 +58,13 @@ pub use registration::{Linked, Registration};
 pub use result_ext::{OptionExt, ResultExt};
 #[doc(hidden)]
 pub use returned::{StepFailure, StepOutput};
+pub use routes::Routes;
 pub use spec::{Compensated, HandlerSpec, Role};
 pub use states::States;
 pub use step::{Results, StepParts, TaskData, TaskSequenceStep, Upstream};
 pub use traits::{DynHandler, FromStep, StepHandler};
+#[doc(hidden)]
+pub use upstream::OutputOf;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

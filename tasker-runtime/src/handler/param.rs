@@ -6,9 +6,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::annotated::StepFn;
-use super::batch::{self, Batches};
+use super::batch::Batches;
 use super::const_message::Text;
-use super::{Capability, FromStep, Need, TaskSequenceStep, TypeFacts, Upstream, field, input_error, wiring};
+use super::upstream::{CompensatedOf, OutputOf, compensated_result, exact, loose, loose_or_null};
+use super::{Capability, FromStep, Need, TaskSequenceStep, TypeFacts, field};
 use crate::model::{Json, StepError};
 
 /// One parameter: what it needs and how it is read.
@@ -75,7 +76,7 @@ impl<T> Parameter<T> {
         T: Readable,
     {
         let read = if optional { loose_or_null::<T, GATHERS> } else { loose::<T, GATHERS> };
-        Self { read, text: name, need: Need::Step { name, exact: None, optional } }
+        Self { read, text: name, need: Need::Step { name, exact: None, optional, carried: &[] } }
     }
 
     /// `#[input("path")]`.
@@ -85,6 +86,28 @@ impl<T> Parameter<T> {
         T: Readable,
     {
         Self { read: |step, path| T::field(step.context_json(), path), text: path, need: Need::Input(path) }
+    }
+
+    /// `#[input("path", default = …)]`.
+    #[must_use]
+    pub const fn input_or<D: DefaultOf<T>>(path: &'static str) -> Self
+    where
+        T: Readable,
+    {
+        Self {
+            read: |step, path| T::field_or(step.context_json(), path, D::value),
+            text: path,
+            need: Need::Input(path),
+        }
+    }
+
+    /// A field of a parameter struct that its type explains: an extractor.
+    #[must_use]
+    pub const fn extractor() -> Self
+    where
+        T: FieldInput,
+    {
+        Self { read: |step, _| T::take_field(step), text: "", need: Need::All(T::NEEDS) }
     }
 
     /// Takes the value.
@@ -117,6 +140,7 @@ where
         name: S::NAME,
         exact: Some(TypeFacts::of::<S::Output>()),
         optional: <T as OutputOf<S::Output>>::OPTIONAL,
+        carried: <T as OutputOf<S::Output>>::CARRIED,
     };
     Parameter { read: exact::<T, S::Output>, text: S::NAME, need }
 }
@@ -138,7 +162,12 @@ where
         text.push("`").push(S::NAME).push("` is a batch worker and is undone batch by batch: ");
         text.push("take what one batch returns").panic();
     }
-    let need = Need::Step { name: S::NAME, exact: Some(TypeFacts::of::<S::Output>()), optional: false };
+    let need = Need::Step {
+        name: S::NAME,
+        exact: Some(TypeFacts::of::<S::Output>()),
+        optional: false,
+        carried: &[],
+    };
     Parameter { read: compensated_result::<T, S::Output>, text: S::NAME, need }
 }
 
@@ -265,6 +294,32 @@ pub(crate) const fn reads(needs: &[Need]) -> bool {
     false
 }
 
+/// Whether one of these reads the step `name`.
+pub(super) const fn reads_step(needs: &[Need], name: &str) -> bool {
+    let mut at = 0;
+    while at < needs.len() {
+        let reads = match needs[at] {
+            Need::Step { name: read, .. } => equal(read, name),
+            Need::All(more) => reads_step(more, name),
+            _ => false,
+        };
+        if reads {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
+const fn equal(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut at = 0;
+    while one.len() == other.len() && at < one.len() && one[at] == other[at] {
+        at += 1;
+    }
+    one.len() == other.len() && at == one.len()
+}
+
 /// The answer no, where a type has no answer of its own.
 pub trait Fallback {
     /// It is not.
@@ -293,7 +348,7 @@ impl<T> Fallback for Gathers<T> {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a step input: it does not implement `serde::Deserialize`",
     label = "cannot be read from the context of a task",
-    note = "add `#[derive(serde::Deserialize)]` to `{Self}`, or implement `FromStep` for it; what the program gives to all its handlers is taken as `State<T>`"
+    note = "add `#[derive(serde::Deserialize)]` to `{Self}`, or `#[derive(FromStep)]` where it is a struct of parameters; what the program gives to all its handlers is taken as `State<T>`"
 )]
 pub trait StepInput<const EXTRACTOR: bool = false>: Sized {
     /// What must be there.
@@ -323,6 +378,46 @@ impl<T: DeserializeOwned> StepInput<false> for T {
     }
 }
 
+/// A field of a parameter struct that nothing but its type explains.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not taken from a step: it does not implement `FromStep`",
+    label = "nothing says where this field comes from",
+    note = "mark the field with `#[depends_on(step)]` or `#[input(\"field\")]`; the context as a whole is a parameter of its own beside this struct"
+)]
+pub trait FieldInput: Sized {
+    /// What must be there.
+    const NEEDS: &'static [Need];
+
+    /// Takes the value.
+    ///
+    /// # Errors
+    /// Why the step does not have it.
+    fn take_field(step: &TaskSequenceStep) -> Result<Self, StepError>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: FromStep> FieldInput for T {
+    const NEEDS: &'static [Need] = T::NEEDS;
+
+    fn take_field(step: &TaskSequenceStep) -> Result<Self, StepError> {
+        T::from_step(step)
+    }
+}
+
+/// The parameter struct of a derive that is mistaken: it is never taken.
+///
+/// # Errors
+/// Always.
+pub fn never_taken<T>() -> Result<T, StepError> {
+    Err(StepError::permanent("MISTAKEN_PARAMETERS", "the parameters did not compile"))
+}
+
+/// What stands for a field of the context that is not there.
+pub trait DefaultOf<T> {
+    /// The value.
+    fn value() -> T;
+}
+
 /// What can be read from JSON.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a step input: it does not implement `serde::Deserialize`",
@@ -347,6 +442,12 @@ pub trait Readable: Sized {
     /// # Errors
     /// Where it is not there or has another shape.
     fn field(json: &Json, path: &'static str) -> Result<Self, StepError>;
+
+    /// Reads one field of the context, where it is there.
+    ///
+    /// # Errors
+    /// Where it has another shape.
+    fn field_or(json: &Json, path: &'static str, default: fn() -> Self) -> Result<Self, StepError>;
 }
 
 #[diagnostic::do_not_recommend]
@@ -362,168 +463,8 @@ impl<T: DeserializeOwned> Readable for T {
     fn field(json: &Json, path: &'static str) -> Result<Self, StepError> {
         field::read(json, path)
     }
-}
 
-/// A parameter that takes what the upstream step returns, `U`.
-#[diagnostic::on_unimplemented(
-    message = "step dependency type mismatch: this parameter is `{Self}` but the upstream step returns `{U}`",
-    label = "expected `{U}`, the output of the upstream step",
-    note = "take the upstream's own type, or `Option` of it; `#[depends_on(\"name\")]` reads another shape when the step runs"
-)]
-pub trait OutputOf<U>: Sized {
-    /// Whether it copes with a branch that was not taken.
-    const OPTIONAL: bool;
-
-    /// The parameter for a result.
-    fn some(result: U) -> Self;
-
-    /// The parameter for a branch that was not taken, if there is one.
-    fn none() -> Option<Self>;
-}
-
-#[diagnostic::do_not_recommend]
-impl<T> OutputOf<T> for T {
-    const OPTIONAL: bool = false;
-
-    fn some(result: T) -> Self {
-        result
-    }
-
-    fn none() -> Option<Self> {
-        None
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl<T> OutputOf<T> for Option<T> {
-    const OPTIONAL: bool = true;
-
-    fn some(result: T) -> Self {
-        Some(result)
-    }
-
-    fn none() -> Option<Self> {
-        Some(None)
-    }
-}
-
-// Of the batches of a worker, the results may be taken alone.
-#[diagnostic::do_not_recommend]
-impl<T> OutputOf<Batches<T>> for Vec<T> {
-    const OPTIONAL: bool = false;
-
-    fn some(batches: Batches<T>) -> Self {
-        batches.into_results()
-    }
-
-    fn none() -> Option<Self> {
-        None
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl<T> OutputOf<Batches<T>> for Option<Vec<T>> {
-    const OPTIONAL: bool = true;
-
-    fn some(batches: Batches<T>) -> Self {
-        Some(batches.into_results())
-    }
-
-    fn none() -> Option<Self> {
-        Some(None)
-    }
-}
-
-/// A parameter that takes what is undone, of a step that returns `U`.
-#[diagnostic::on_unimplemented(
-    message = "step dependency type mismatch: this parameter is `{Self}` but the upstream step returns `{U}`",
-    label = "expected `{U}`, the output of the upstream step",
-    note = "take the upstream's own type, of a batch worker that of one batch; `#[depends_on(\"name\")]` reads another shape when the step runs"
-)]
-pub trait CompensatedOf<U>: Sized {
-    /// Whether it is all that the step returns.
-    const WHOLE: bool;
-
-    /// Reads the result.
-    ///
-    /// # Errors
-    /// Where it has another shape.
-    fn read(json: &Json) -> serde_json::Result<Self>;
-}
-
-#[diagnostic::do_not_recommend]
-impl<T: Readable> CompensatedOf<T> for T {
-    const WHOLE: bool = true;
-
-    fn read(json: &Json) -> serde_json::Result<Self> {
-        Readable::read(json)
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl<T: Readable> CompensatedOf<T> for Option<T> {
-    const WHOLE: bool = true;
-
-    fn read(json: &Json) -> serde_json::Result<Self> {
-        Readable::read(json).map(Some)
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl<T: Readable> CompensatedOf<Batches<T>> for T {
-    const WHOLE: bool = false;
-
-    fn read(json: &Json) -> serde_json::Result<Self> {
-        Readable::read(json)
-    }
-}
-
-fn compensated_result<T: CompensatedOf<U>, U>(
-    step: &TaskSequenceStep,
-    name: &'static str,
-) -> Result<T, StepError> {
-    let json = upstream(step, name, true)?.ok_or_else(|| input_error::not_taken(step, name))?;
-    T::read(&json).map_err(|error| input_error::result(name, &json, &error))
-}
-
-fn exact<T: OutputOf<U>, U: Readable>(step: &TaskSequenceStep, name: &'static str) -> Result<T, StepError> {
-    match upstream(step, name, true)? {
-        Some(json) => U::read(&json).map(T::some).map_err(|error| input_error::result(name, &json, &error)),
-        None => T::none().ok_or_else(|| input_error::not_taken(step, name)),
-    }
-}
-
-fn loose<T: Readable, const GATHERS: bool>(
-    step: &TaskSequenceStep,
-    name: &'static str,
-) -> Result<T, StepError> {
-    let json = upstream(step, name, GATHERS)?.ok_or_else(|| input_error::not_taken(step, name))?;
-    T::read(&json).map_err(|error| input_error::result(name, &json, &error))
-}
-
-pub(super) fn loose_or_null<T: Readable, const GATHERS: bool>(
-    step: &TaskSequenceStep,
-    name: &'static str,
-) -> Result<T, StepError> {
-    let json = upstream(step, name, GATHERS)?.unwrap_or_else(Json::null);
-    T::read(&json).map_err(|error| input_error::result(name, &json, &error))
-}
-
-/// The result of the step that `name` means here, of batches with or without their failures; `None` where
-/// it was not taken.
-fn upstream(step: &TaskSequenceStep, name: &str, failures: bool) -> Result<Option<Json>, StepError> {
-    let parts = step.parts();
-    if let Some(result) =
-        parts.compensates.as_ref().filter(|_| wiring::is(&parts.task.template, parts.step, name))
-    {
-        return Ok(Some(result.clone()));
-    }
-    let found = wiring::find(&parts.task.template, parts.step, name);
-    match parts.results.of(found.map_err(|_| input_error::no_ancestor(step, name))?) {
-        Upstream::Complete(json) => Ok(Some(json)),
-        Upstream::Instances(instances) if failures => Ok(Some(batch::all_of(&instances))),
-        Upstream::Instances(instances) => Ok(Some(batch::results_of(&instances))),
-        Upstream::NotTaken => Ok(None),
-        Upstream::Pending => Err(input_error::pending(step, name)),
+    fn field_or(json: &Json, path: &'static str, default: fn() -> Self) -> Result<Self, StepError> {
+        Ok(field::find(json, path)?.unwrap_or_else(default))
     }
 }

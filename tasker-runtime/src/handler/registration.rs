@@ -254,6 +254,9 @@ macro_rules! register_handler {
 #[macro_export]
 macro_rules! handlers {
     ($($handler:path),* $(,)?) => {
-        [$($crate::__private::entry::<$handler>()),*]
+        [$({
+            const LISTED: fn() -> $crate::__private::Registration = $crate::__private::listed::<$handler>();
+            LISTED()
+        }),*]
     };
 }

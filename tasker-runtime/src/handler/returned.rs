@@ -12,7 +12,7 @@ use super::const_message::Text;
 use super::decision::IsDecision;
 use super::param::{Fallback, batch_need};
 use super::plan::IsPlan;
-use super::{Capability, Need, TaskSequenceStep, input_error};
+use super::{Capability, Need, Routes, TaskSequenceStep, input_error};
 use crate::model::{Json, StepError, chain};
 
 /// Whether a type is a `Result`, under whatever name; [`Fallback`] answers for all that are not.
@@ -105,6 +105,22 @@ where
     returned.split().map_err(StepFailure::into_step_error)?.decision().write(step)
 }
 
+/// The end of a call with `#[decision]` that returns an enum.
+///
+/// # Errors
+/// The failure of the handler, or that what it carries does not serialize.
+pub fn choice_result<How, const OWN: bool, R, Into>(
+    step: &TaskSequenceStep,
+    returned: R,
+) -> Result<Json, StepError>
+where
+    R: StepReturn<How>,
+    R::Output: Routes,
+    R::Error: StepFailure<OWN, Into>,
+{
+    returned.split().map_err(StepFailure::into_step_error)?.decision().write(step)
+}
+
 /// The end of a call with `#[batch_analyzer(worker = S)]`.
 ///
 /// # Errors
@@ -167,7 +183,7 @@ pub const fn is_worker<S: StepFn>(analyzer: &str) {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a step output: it does not implement `serde::Serialize`",
     label = "cannot be written as JSON",
-    note = "add `#[derive(serde::Serialize)]` to `{Self}`; a `Decision` belongs to `#[decision(routes = [..])]`, a `BatchPlan` to `#[batch_analyzer(worker = ..)]`"
+    note = "add `#[derive(serde::Serialize)]` to `{Self}`; a `Decision` belongs to `#[decision(routes = [..])]`, an enum of routes to `#[decision]`, a `BatchPlan` to `#[batch_analyzer(worker = ..)]`"
 )]
 pub trait StepOutput {
     /// The JSON text.

@@ -216,7 +216,10 @@ impl From<&Declared> for HandlerSpec {
             role: match declared.capability {
                 Capability::Standard => Role::Standard,
                 Capability::Decision(routes) => {
-                    Role::Decision(routes.iter().map(|&route| route.into()).collect())
+                    // Two paths may lead to one handler.
+                    let first = |&(index, route): &(usize, &&str)| !routes[..index].contains(route);
+                    let routes = routes.iter().enumerate().filter(first);
+                    Role::Decision(routes.map(|(_, &route)| route.into()).collect())
                 }
                 Capability::BatchAnalyzer(worker) => Role::BatchAnalyzer(worker.into()),
                 Capability::BatchWorker => Role::BatchWorker,

@@ -403,7 +403,7 @@ fn facts_hold_every_option() {
     assert_eq!(facts.output.map(|output| output.id()), Some(std::any::TypeId::of::<Vec<u64>>()));
     let needs = facts.needs;
     assert!(
-        matches!(needs.as_slice(), [Need::Step { name: "charge", exact: Some(_), optional: true }]),
+        matches!(needs.as_slice(), [Need::Step { name: "charge", exact: Some(_), optional: true, .. }]),
         "{needs:?}"
     );
 }

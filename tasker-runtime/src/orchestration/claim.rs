@@ -10,7 +10,7 @@ use super::{
     record, share,
 };
 use crate::{
-    model::{Json, Lease, TaskNo, Timestamp, WorkerId},
+    model::{Json, Lease, TaskNo, TaskState, Timestamp, WorkerId},
     store::{Connection, Result, Row, sql, values},
 };
 
@@ -25,6 +25,8 @@ pub(crate) struct Claimed {
     pub correlation_id: Uuid,
     pub created_at: Timestamp,
     pub context: Json,
+    /// The phase it was in.
+    pub phase: TaskState,
     pub history: History,
 }
 
@@ -140,6 +142,13 @@ pub(crate) async fn let_go(
     connection.execute(&sql::LET_GO, values).await.map(drop)
 }
 
+/// Pending, unless it is being rolled back.
+fn phase(row: &Row) -> Result<TaskState> {
+    let state = row.count(8, "runs.state")?;
+    let rolled_back = state == u32::from(TaskState::Compensating.code().unsigned_abs());
+    Ok(if rolled_back { TaskState::Compensating } else { TaskState::Pending })
+}
+
 fn read(row: &Row, lease: Lease) -> Result<Claimed> {
     Ok(Claimed {
         lease,
@@ -149,6 +158,7 @@ fn read(row: &Row, lease: Lease) -> Result<Claimed> {
         correlation_id: row.uuid(5)?,
         created_at: Timestamp::from_micros(row.int(6)?),
         context: row.json(7, "tasks.context")?,
+        phase: phase(row)?,
         history: History::default(),
     })
 }
@@ -166,6 +176,7 @@ mod tests {
             correlation_id: Uuid::nil(),
             created_at: Timestamp::default(),
             context: Json::stored(&"1".repeat(bytes)),
+            phase: TaskState::Pending,
             history: History::default(),
         }
     }

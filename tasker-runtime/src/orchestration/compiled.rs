@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tasker_template::{FailureStrategy, RetryOptions, Step, StepKind, Template};
+use tasker_template::{RetryOptions, Step, StepKind, Template};
 
 use crate::{
     handler::{HandlerSpec, StepHandler},
@@ -227,7 +227,35 @@ fn batch(template: &Template, no: u32, step: &Step) -> Option<BatchRule> {
     let configs =
         || [step.batch.as_ref(), template.steps()[analyzer as usize].batch.as_ref()].into_iter().flatten();
     let parallelism = configs().find_map(|config| config.parallelism).unwrap_or(u32::MAX);
-    let said = |strategy: &FailureStrategy| *strategy != FailureStrategy::default();
-    let strategy = configs().map(|config| config.failure_strategy).find(said).unwrap_or_default();
+    let strategy = configs().find_map(|config| config.failure_strategy).unwrap_or_default();
     Some(BatchRule { analyzer, parallelism, strategy })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use tasker_template::{
+        BatchConfig,
+        FailureStrategy::{self, ContinueOnFailure, FailFast, Isolate},
+    };
+
+    use super::*;
+
+    #[test]
+    fn what_the_worker_says_of_failures_goes_before_what_its_analyzer_says() {
+        let rule = |worker: Option<FailureStrategy>, analyzer: Option<FailureStrategy>| {
+            let config = |failure_strategy| BatchConfig { failure_strategy, ..BatchConfig::default() };
+            let mut cut = Step::new("cut").kind(StepKind::Batchable);
+            cut.batch = Some(config(analyzer));
+            let mut work = Step::new("work").kind(StepKind::BatchWorker).after(["cut"]);
+            work.batch = Some(config(worker));
+            let end = Step::new("end").kind(StepKind::DeferredConvergence).after(["work"]);
+            let template = Template::builder("t").step(cut).step(work).step(end).build().unwrap();
+            batch(&template, 1, &template.steps()[1]).unwrap().strategy
+        };
+        assert_eq!(rule(Some(FailFast), Some(ContinueOnFailure)), FailFast);
+        assert_eq!(rule(Some(Isolate), Some(FailFast)), Isolate);
+        assert_eq!(rule(None, Some(ContinueOnFailure)), ContinueOnFailure);
+        assert_eq!(rule(None, None), FailFast);
+    }
 }

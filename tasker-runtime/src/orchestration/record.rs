@@ -165,6 +165,13 @@ pub(crate) async fn note_progress(session: &mut Session, leases: &[Lease]) -> Re
     session.run(async |connection| connection.execute(&sql::PROGRESSED, values![&rows]).await.map(drop)).await
 }
 
+/// Notes that this worker, which was taken for dead while it held tasks under `leases`, lives: its death is not to
+/// be counted against them.
+pub(crate) async fn note_not_dead(session: &mut Session, leases: &[Lease]) -> Result<()> {
+    let rows = lease_rows(leases.iter().copied());
+    session.run(async |connection| connection.execute(&sql::NOT_DEAD, values![&rows]).await.map(drop)).await
+}
+
 /// Writes why held tasks are about to be set aside.
 pub(crate) async fn set_aside(
     session: &mut Session,

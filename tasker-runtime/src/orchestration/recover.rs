@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::{
     model::{HandlerKey, Timestamp, WorkerId},
-    store::{Connection, Result, Store, presence, sql, values},
+    store::{Column, Connection, Result, Rows, Store, presence, sql, values},
 };
 
 /// A worker that has not stopped.
@@ -74,13 +74,33 @@ pub(crate) async fn heartbeat(
     Ok(connection.fetch_first(&sql::HEARTBEAT, values).await?.is_some())
 }
 
-/// Frees what workers hold whose leases ran out before `now`; says how many tasks that were.
+/// Frees what workers hold whose leases ran out before `now`, by the calendar; says how many tasks that were.
 pub(crate) async fn take_back_expired(connection: &mut Connection, now: Timestamp) -> Result<u64> {
+    let workers = live(connection).await?;
+    let expired = workers.iter().filter(|worker| worker.expires_at < now);
+    let gone: Vec<_> = expired.map(|worker| (worker.id, worker.expires_at)).collect();
+    take_back_all(connection, &gone, now).await
+}
+
+/// Frees what these workers hold, each of which said last that it lives until then, and has said no more since; says
+/// how many tasks that were.
+pub(crate) async fn take_back_all(
+    connection: &mut Connection,
+    gone: &[(WorkerId, Timestamp)],
+    now: Timestamp,
+) -> Result<u64> {
+    if gone.is_empty() {
+        return Ok(0);
+    }
+    let rows = Rows::new(vec![
+        Column::Int(gone.iter().map(|(worker, _)| worker.0).collect()),
+        Column::Int(gone.iter().map(|(_, said)| said.as_micros()).collect()),
+    ]);
     connection
         .transaction(async |connection| {
             let mut freed = 0;
-            for row in connection.fetch(&sql::EXPIRED_WORKERS, values![now.as_micros()]).await? {
-                freed += free(connection, WorkerId(row.int(0)?), now).await?;
+            for row in connection.fetch(&sql::EXPIRED_WORKERS, values![&rows]).await? {
+                freed += free(connection, WorkerId(row.int(0)?), now, Why::Died).await?;
             }
             Ok(freed)
         })
@@ -97,19 +117,40 @@ pub(crate) async fn take_back_gone(store: &Store, now: Timestamp) -> Result<u64>
     drop(reader);
     let mut freed = 0;
     for worker in workers.iter().filter(|worker| presence::is_gone(store, worker.id)) {
-        freed += take_back(&mut store.writer().await?, worker.id, now).await?;
+        freed += take_back(&mut store.writer().await?, worker.id, now, Why::Died).await?;
     }
     Ok(freed)
 }
 
-/// Frees what `worker` holds and notes that it stopped.
-pub(crate) async fn take_back(connection: &mut Connection, worker: WorkerId, now: Timestamp) -> Result<u64> {
-    connection.transaction(async |connection| free(connection, worker, now).await).await
+/// Why a worker is one no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// Its process is gone, as far as can be seen: that counts for the tasks it held and the steps it ran for
+    /// others.
+    Died,
+    /// It stopped.
+    Stopped,
 }
 
-async fn free(connection: &mut Connection, worker: WorkerId, now: Timestamp) -> Result<u64> {
-    let freed = connection.execute(&sql::TAKE_BACK, values![worker.0, now.as_micros()]).await?;
-    connection.execute(&sql::FREE_OFFERS, values![worker.0]).await?;
+/// Frees what `worker` holds and notes that it stopped.
+pub(crate) async fn take_back(
+    connection: &mut Connection,
+    worker: WorkerId,
+    now: Timestamp,
+    why: Why,
+) -> Result<u64> {
+    let taken_back = connection.transaction(async |connection| {
+        connection.fetch(&sql::LOCK_WORKER, values![worker.0]).await?;
+        free(connection, worker, now, why).await
+    });
+    taken_back.await
+}
+
+/// The row of the worker is locked.
+async fn free(connection: &mut Connection, worker: WorkerId, now: Timestamp, why: Why) -> Result<u64> {
+    let deaths = i64::from(why == Why::Died);
+    let freed = connection.execute(&sql::TAKE_BACK, values![worker.0, now.as_micros(), deaths]).await?;
+    connection.execute(&sql::FREE_OFFERS, values![worker.0, deaths]).await?;
     connection.execute(&sql::STOP_WORKER, values![worker.0, now.as_micros()]).await?;
     Ok(freed)
 }

@@ -19,7 +19,7 @@ pub(crate) use crate::model::Offer;
 use crate::{
     model::{
         Attempt, Json, Lease, StepError, StepIndex, Target, TaskNo, Timestamp, WorkerId,
-        task_loop::Withdrawal,
+        task_loop::{MAX_TAKEOVERS, Withdrawal},
     },
     store::{Column, Connection, Error, Result, Row, Rows, Session, Store, sql, values},
 };
@@ -120,7 +120,8 @@ pub(crate) async fn take(
     limit: usize,
 ) -> Result<Vec<Taken>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = connection.fetch(&sql::TAKE_OFFERS, values![worker.0, target, limit]).await?;
+    let deaths = i64::from(MAX_TAKEOVERS);
+    let rows = connection.fetch(&sql::TAKE_OFFERS, values![worker.0, target, limit, deaths]).await?;
     if rows.is_empty() {
         return Ok(Vec::new());
     }
@@ -235,10 +236,41 @@ pub(crate) async fn hand_back(
     connection.execute(&sql::HAND_BACK_OFFER, values).await.map(drop)
 }
 
+/// What a worker has lent.
+#[derive(Debug, Default)]
+pub(crate) struct Lent {
+    /// The steps that have not come back.
+    pub out: HashSet<(TaskNo, StepIndex)>,
+    /// Of these, steps that so many processes died over that no further one may take them.
+    pub deadly: Vec<(TaskNo, StepIndex)>,
+}
+
 /// The steps `worker` has lent that have not come back.
-pub(crate) async fn lent(store: &Store, worker: WorkerId) -> Result<HashSet<(TaskNo, StepIndex)>> {
-    let rows = store.reader().await?.fetch(&sql::LENT, values![worker.0]).await?;
-    rows.iter().map(step_of).collect()
+pub(crate) async fn lent(store: &Store, worker: WorkerId) -> Result<Lent> {
+    let mut lent = Lent::default();
+    let values = values![worker.0, i64::from(MAX_TAKEOVERS)];
+    for row in store.reader().await?.fetch(&sql::LENT, values).await? {
+        let step = step_of(&row)?;
+        lent.out.insert(step);
+        lent.deadly.extend((row.int(2)? == 1).then_some(step));
+    }
+    Ok(lent)
+}
+
+/// Drops what `worker` offers although it has come back: an offer that was written again at that moment.
+pub(crate) async fn drop_returned(connection: &mut Connection, worker: WorkerId) -> Result<()> {
+    connection.execute(&sql::DROP_RETURNED, values![worker.0]).await.map(drop)
+}
+
+/// Notes that this process, which was taken for dead while it ran these steps for others, lives: its death is not
+/// to be counted against them.
+pub(crate) async fn note_not_dead(connection: &mut Connection, loans: &[Attempt]) -> Result<()> {
+    let rows = Rows::new(vec![
+        Column::Int(loans.iter().map(|loan| loan.lease.task.0).collect()),
+        Column::Int(loans.iter().map(|loan| loan.lease.epoch).collect()),
+        Column::Int(loans.iter().map(|loan| i64::from(loan.step.code())).collect()),
+    ]);
+    connection.execute(&sql::LOANS_NOT_DEAD, values![&rows]).await.map(drop)
 }
 
 /// The steps `worker` has on loan, as the store knows them.

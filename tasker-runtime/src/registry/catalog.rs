@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use serde_json::Value;
 
+use super::declared::is_declared;
 use super::{NotFound, Registration, Registry, Workflow, schema::Schema, unreadable_files::UnreadableFile};
 use crate::{
     model::Json,
@@ -223,6 +224,7 @@ fn linked(registry: &Registry, handler: &HandlerRef) -> Result<(), UnknownHandle
     let named = |registration: &Registration| registration.handler().name() == handler.callable;
     match registry.find("", &handler.callable) {
         Err(NotFound::Unknown { .. }) if registry.handlers().iter().any(named) => Ok(()),
+        Err(NotFound::Unknown { .. }) if is_declared("", &handler.callable) => Ok(()),
         Err(problem) => Err(UnknownHandler {
             message: problem.to_string(),
             help: Some(

@@ -4,13 +4,13 @@ use std::any::TypeId;
 use std::collections::HashSet;
 use std::fmt;
 
-use tasker_template::{Template, nearest};
+use tasker_template::Template;
 
 use super::compensation::upstream;
-use super::{NotFound, Registration, Registry, kinds};
+use super::declared::{agree, is_declared};
+use super::{NotFound, Registration, Registry, kinds, unwired};
 #[cfg(feature = "http")]
 use crate::handler::http::ApiClient;
-use crate::handler::wiring::Unwired;
 use crate::handler::{Need, States, TypeFacts};
 use crate::model::{HandlerKey, StepError};
 
@@ -127,6 +127,23 @@ pub enum Problem {
         /// What is there instead.
         reason: NotFound,
     },
+    /// A step is declared to return another type than its handler returns, or than it is declared to elsewhere.
+    #[error(
+        "step `{step}` is declared at {place} to return `{declared}`, but at {other} it returns `{found}`: one of \
+         them is out of date"
+    )]
+    DeclaredOtherwise {
+        /// The key of its handler.
+        step: String,
+        /// Where it is declared.
+        place: String,
+        /// What it is declared to return.
+        declared: String,
+        /// Where its handler is, or another declaration.
+        other: String,
+        /// What that returns.
+        found: String,
+    },
     /// A handler undoes one that is not linked into the program.
     #[error("`{compensator}` at {place} compensates `{handler}`, and no handler is called so{near}")]
     NothingToCompensate {
@@ -216,7 +233,8 @@ impl Registry {
     ///
     /// Reports handlers of one name; steps whose handler is missing; handlers in use whose state is
     /// missing, that read a step theirs does not wait for or one that returns another type, whose
-    /// configuration has another shape or whose API is not configured; handlers that undo what another
+    /// configuration has another shape or whose API is not configured; steps that are declared otherwise than their
+    /// handlers; handlers that undo what another
     /// undoes already, and templates that ask for compensation and have none; and, as a warning, handlers
     /// that no template uses.
     ///
@@ -248,6 +266,7 @@ impl Registry {
         check.duplicates();
         check.compensators();
         check.aliases();
+        check.declarations();
         for template in templates {
             check.template(template);
             check.rollback(template);
@@ -317,6 +336,8 @@ impl Check<'_> {
                         self.need(template, number, handler, need);
                     }
                 }
+                // Some worker is said to have it, and tasks wait for one.
+                Err(_) if is_declared(template.namespace(), &step.handler.callable) => {}
                 Err(reason) => self.found.problems.push(Problem::NoHandler {
                     template: title(template),
                     step: step.name.to_string(),
@@ -335,7 +356,7 @@ impl Check<'_> {
                     }
                 }
                 Err(unwired) => {
-                    let reason = reason(template, number, name, unwired);
+                    let reason = unwired::reason(template, number, name, unwired);
                     self.found.problems.push(Problem::NotWired {
                         template: title(template),
                         step: step_name(template, number),
@@ -381,7 +402,7 @@ impl Check<'_> {
         let Ok(index) = self.registry.locate(template.namespace(), &source.handler.callable) else { return };
         let other = &self.registry.handlers[index];
         let Some(found) = other.spec().output else { return };
-        if found.id() == expected.id() {
+        if found.id() == expected.id() || agree(template, source, (found, expected)) {
             return;
         }
         self.found.problems.push(Problem::WrongType {
@@ -445,29 +466,8 @@ pub(super) fn title(template: &Template) -> String {
     format!("{}/{}", template.namespace(), template.name())
 }
 
-fn step_name(template: &Template, number: u32) -> String {
+pub(super) fn step_name(template: &Template, number: u32) -> String {
     template.step(number).map(|step| step.name.to_string()).unwrap_or_default()
-}
-
-fn reason(template: &Template, number: u32, name: &str, unwired: Unwired) -> String {
-    match unwired {
-        Unwired::NotBefore(other) => {
-            let other = step_name(template, other);
-            format!("which the step does not wait for: add `{other}` to its `depends_on`")
-        }
-        Unwired::Several(steps) => {
-            let names: Vec<String> =
-                steps.iter().map(|&step| format!("`{}`", step_name(template, step))).collect();
-            format!("which {} call: give one of them the name `{name}`", names.join(" and "))
-        }
-        Unwired::Unknown => {
-            // Nobody reads their own result.
-            let others = (0..).zip(template.steps()).filter(|(other, _)| *other != number);
-            let near = nearest(name, others.map(|(_, step)| &*step.name));
-            let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            format!("and no step has that name or calls that handler{near}")
-        }
-    }
 }
 
 #[cfg(test)]

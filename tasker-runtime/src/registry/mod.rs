@@ -9,11 +9,13 @@ pub(crate) mod catalog;
 mod check;
 mod compensation;
 pub(crate) mod const_check;
+pub(crate) mod declared;
 mod find;
 mod kinds;
 mod live;
 mod schema;
 pub(crate) mod unreadable_files;
+mod unwired;
 pub(crate) mod workflow;
 
 pub use crate::handler::Registration;

@@ -1,12 +1,18 @@
 //! Workflows that are part of the program: written in code, or in a file that is bound to code.
 
-use std::{collections::HashSet, fmt};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+};
 
 use serde_json::{Value, json};
 use tasker_template::{OnFailure, Options, Parsed, Report, Step, StepKind, Template, TemplateBuilder};
 
-use super::const_check::workflow::Listed;
-use crate::handler::{Capability, Need, param::reads, schema::Describe};
+use super::const_check::{
+    reads::Reads,
+    workflow::{Listed, Message},
+};
+use crate::handler::{Capability, param::reads, schema::Describe};
 use crate::model::HandlerKey;
 
 /// A workflow that is part of the program, as `workflow!` and `template!` make it.
@@ -133,6 +139,24 @@ impl Workflow {
         Self { name, source: Source::Yaml { namespace, path, text }, file, line }
     }
 
+    /// The steps, for a workflow that takes them as its own.
+    ///
+    /// # Panics
+    /// When it comes from a file, which is while the program is compiled.
+    #[doc(hidden)]
+    #[must_use]
+    #[track_caller]
+    pub const fn listed(&self) -> &'static [Listed] {
+        match self.source {
+            Source::Steps { steps, .. } => steps,
+            Source::Yaml { path, .. } => {
+                let mut text = Message::new();
+                text.push("the steps of `").push(self.name).push("` stand in ").push(path);
+                text.push(": only those of a workflow in code can be taken over with `..`").panic()
+            }
+        }
+    }
+
     /// The name, without the namespace.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -183,14 +207,16 @@ impl Workflow {
         if let Some(schema) = context_schema(steps, settings.context) {
             builder = builder.input_schema(schema);
         }
+        let names = StepNames::of(steps);
         let releasing: Vec<&Listed> = steps.iter().filter(|listed| !listed.releases().is_empty()).collect();
-        let upstreams: Vec<Vec<&str>> = steps.iter().map(|listed| upstreams(&releasing, listed)).collect();
+        let upstreams: Vec<Vec<&str>> =
+            steps.iter().map(|listed| upstreams(&names, &releasing, listed)).collect();
         let chosen = chosen(steps, &upstreams);
         let is_worker = |listed: &&Listed| listed.capability == Capability::BatchWorker;
-        let workers: HashSet<&str> = steps.iter().filter(is_worker).map(|listed| listed.name).collect();
+        let workers: HashSet<&str> = steps.iter().filter(is_worker).map(|listed| listed.step).collect();
         for (listed, upstreams) in steps.iter().zip(upstreams) {
-            let kind = kind(listed, &chosen, &workers);
-            let mut step = Step::new(listed.name)
+            let kind = kind(listed, &names, &chosen, &workers);
+            let mut step = Step::new(listed.step)
                 .kind(kind)
                 .handler(HandlerKey::new(listed.namespace, listed.name).as_str());
             step.result_schema = listed.schemas.output.map(|describe| describe());
@@ -235,15 +261,33 @@ fn context_schema(steps: &[Listed], named: Option<Describe>) -> Option<Value> {
     }
 }
 
-/// The steps that a step waits for: those it reads, and those that it is a route or the worker of.
-fn upstreams(releasing: &[&Listed], listed: &Listed) -> Vec<&'static str> {
-    let read = listed.needs.iter().filter_map(|need| match need {
-        Need::Step { name, .. } => Some(*name),
-        _ => None,
-    });
-    let released_by = releasing.iter().filter(|other| listed.is_released_by(other)).map(|other| other.name);
+/// Which steps are meant by names, as the compiler has found out that they can be found.
+struct StepNames {
+    /// From the name of each step, and from that of each handler that no step is named after, to the step.
+    steps: HashMap<&'static str, &'static str>,
+}
+
+impl StepNames {
+    fn of(steps: &[Listed]) -> Self {
+        let by_handler = steps.iter().map(|listed| (listed.name, listed.step));
+        let by_name = steps.iter().map(|listed| (listed.step, listed.step));
+        Self { steps: by_handler.chain(by_name).collect() }
+    }
+
+    fn step(&self, name: &'static str) -> &'static str {
+        self.steps.get(name).copied().unwrap_or(name)
+    }
+}
+
+/// The steps that a step waits for: those it reads, those it comes after, and those that it is a route or the
+/// worker of.
+fn upstreams(names: &StepNames, releasing: &[&Listed], listed: &Listed) -> Vec<&'static str> {
+    let read = Reads::of(listed.needs).map(|read| names.step(read.name));
+    let after = listed.after.iter().map(|name| names.step(name));
+    let releases = |other: &Listed| other.releases().iter().any(|name| names.step(name) == listed.step);
+    let released_by = releasing.iter().filter(|other| releases(other)).map(|other| other.step);
     let mut all: Vec<&str> = Vec::new();
-    for name in read.chain(released_by) {
+    for name in read.chain(after).chain(released_by) {
         if !all.contains(&name) {
             all.push(name);
         }
@@ -254,13 +298,13 @@ fn upstreams(releasing: &[&Listed], listed: &Listed) -> Vec<&'static str> {
 /// The steps that a decision above them may leave out.
 fn chosen<'l>(steps: &'l [Listed], upstreams: &[Vec<&str>]) -> HashSet<&'l str> {
     let is_decision = |listed: &&Listed| matches!(listed.capability, Capability::Decision(_));
-    let decisions: HashSet<&str> = steps.iter().filter(is_decision).map(|listed| listed.name).collect();
+    let decisions: HashSet<&str> = steps.iter().filter(is_decision).map(|listed| listed.step).collect();
     let mut chosen: HashSet<&str> = HashSet::new();
     loop {
         let known = chosen.len();
         for (listed, upstreams) in steps.iter().zip(upstreams) {
             if upstreams.iter().any(|name| decisions.contains(name) || chosen.contains(name)) {
-                chosen.insert(listed.name);
+                chosen.insert(listed.step);
             }
         }
         if chosen.len() == known {
@@ -271,17 +315,15 @@ fn chosen<'l>(steps: &'l [Listed], upstreams: &[Vec<&str>]) -> HashSet<&'l str> 
 
 /// What a step is: what its handler is made for; where that is nothing special, it waits for what was
 /// taken of branches that it copes without, and for all batches.
-fn kind(listed: &Listed, chosen: &HashSet<&str>, workers: &HashSet<&str>) -> StepKind {
+fn kind(listed: &Listed, names: &StepNames, chosen: &HashSet<&str>, workers: &HashSet<&str>) -> StepKind {
     match listed.capability {
         Capability::Decision(_) => StepKind::Decision,
         Capability::BatchAnalyzer(_) => StepKind::Batchable,
         Capability::BatchWorker => StepKind::BatchWorker,
         Capability::Standard => {
-            let converges = listed.needs.iter().any(|need| match need {
-                Need::Step { name, optional, .. } => {
-                    workers.contains(name) || (*optional && chosen.contains(name))
-                }
-                _ => false,
+            let converges = Reads::of(listed.needs).any(|read| {
+                let step = names.step(read.name);
+                workers.contains(step) || (read.optional && chosen.contains(step))
             });
             if converges { StepKind::DeferredConvergence } else { StepKind::Standard }
         }

@@ -8,11 +8,14 @@ use sqlx::{Sqlite, SqliteConnection};
 #[cfg(feature = "sqlite")]
 use tokio::sync::OwnedMutexGuard;
 
-#[cfg(feature = "postgres")]
-use super::postgres;
 #[cfg(feature = "sqlite")]
 use super::sqlite::{self, Writer};
 use super::{Error, MAX_PAYLOAD_BYTES, Result, Row, Statement, Value};
+#[cfg(feature = "postgres")]
+use super::{
+    pooler::{BEGIN_PINNED, Pooler, Prepared},
+    postgres,
+};
 use crate::model::Json;
 
 /// A connection to run statements on, one at a time. Dropped in the middle of a transaction, as when nobody
@@ -23,6 +26,9 @@ pub(crate) struct Connection {
     open: bool,
     /// Something failed that another connection may not.
     broken: bool,
+    /// What stands between it and the server.
+    #[cfg(feature = "postgres")]
+    pooler: Pooler,
     /// How large contexts and results may be.
     max_payload_bytes: usize,
 }
@@ -82,7 +88,14 @@ impl Drop for Connection {
 
 impl Connection {
     pub(super) fn new(link: Link) -> Self {
-        Self { link, open: false, broken: false, max_payload_bytes: MAX_PAYLOAD_BYTES }
+        Self {
+            link,
+            open: false,
+            broken: false,
+            #[cfg(feature = "postgres")]
+            pooler: Pooler::None,
+            max_payload_bytes: MAX_PAYLOAD_BYTES,
+        }
     }
 
     /// The writer, once nothing is open on it.
@@ -95,6 +108,13 @@ impl Connection {
             connection.roll_back().await;
         }
         connection
+    }
+
+    /// The same, behind this pooler.
+    #[cfg(feature = "postgres")]
+    pub(super) fn behind(mut self, pooler: Pooler) -> Self {
+        self.pooler = pooler;
+        self
     }
 
     /// The same, for contexts and results of at most `most` bytes.
@@ -138,14 +158,66 @@ impl Connection {
         done
     }
 
+    /// How long what is prepared now is known. A transaction of its own may be left open by one who does not wait
+    /// for its end.
+    #[cfg(feature = "postgres")]
+    fn prepared(&mut self) -> Prepared {
+        match (self.pooler, self.open) {
+            (Pooler::None, _) => Prepared::Kept,
+            (Pooler::OfTransactions, true) => Prepared::InTransaction,
+            (Pooler::OfTransactions, false) => {
+                self.open = true;
+                Prepared::Alone
+            }
+        }
+    }
+
+    /// Whatever was done in a transaction of its own, that is over, unless the connection is.
+    #[cfg(feature = "postgres")]
+    fn ended<T>(&mut self, lives: Prepared, done: &Result<T>) {
+        let is_over = !done.as_ref().is_err_and(Error::needs_new_connection);
+        self.open &= !(lives == Prepared::Alone && is_over);
+    }
+
+    /// Says something that begins or ends a transaction.
+    async fn say(&mut self, sql: &'static Statement) -> Result<()> {
+        #[cfg(feature = "postgres")]
+        if self.pooler == Pooler::OfTransactions {
+            let text = if sql.postgres() == "begin" { BEGIN_PINNED } else { sql.postgres() };
+            return self.run_unprepared(sql, text).await;
+        }
+        self.execute(sql, &[]).await.map(drop)
+    }
+
+    /// Runs statements without values in one go, in the transaction that is open.
+    #[cfg(feature = "postgres")]
+    pub(super) async fn run_plain(&mut self, text: &str) -> Result<()> {
+        static PLAIN: Statement = Statement::shared("-- bring the tables up to date");
+        self.run_unprepared(&PLAIN, text).await
+    }
+
+    #[cfg(feature = "postgres")]
+    async fn run_unprepared(&mut self, sql: &'static Statement, text: &str) -> Result<()> {
+        let done = match self.link.end() {
+            End::Postgres(connection) => postgres::plain(connection, sql, text).await,
+            #[cfg(feature = "sqlite")]
+            End::Sqlite(_) => Ok(()),
+        };
+        self.note(done)
+    }
+
     /// Runs a statement and returns its rows.
     pub(crate) async fn fetch(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<Vec<Row>> {
+        #[cfg(feature = "postgres")]
+        let lives = self.prepared();
         let rows = match self.link.end() {
             #[cfg(feature = "postgres")]
-            End::Postgres(connection) => postgres::rows_in_time(connection, sql, values).await,
+            End::Postgres(connection) => postgres::rows_in_time(connection, sql, values, lives).await,
             #[cfg(feature = "sqlite")]
             End::Sqlite(connection) => sqlite::rows(connection, sql, values).await,
         };
+        #[cfg(feature = "postgres")]
+        self.ended(lives, &rows);
         self.note(rows)
     }
 
@@ -156,12 +228,16 @@ impl Connection {
 
     /// Runs one statement and returns how many rows it wrote.
     pub(crate) async fn execute(&mut self, sql: &Statement, values: &[Value<'_>]) -> Result<u64> {
+        #[cfg(feature = "postgres")]
+        let lives = self.prepared();
         let written = match self.link.end() {
             #[cfg(feature = "postgres")]
-            End::Postgres(connection) => postgres::written(connection, sql, values).await,
+            End::Postgres(connection) => postgres::written(connection, sql, values, lives).await,
             #[cfg(feature = "sqlite")]
             End::Sqlite(connection) => sqlite::written(connection, sql, values).await,
         };
+        #[cfg(feature = "postgres")]
+        self.ended(lives, &written);
         self.note(written)
     }
 
@@ -214,13 +290,13 @@ impl Connection {
     pub(crate) async fn begin(&mut self) -> Result<()> {
         static BEGIN: Statement = Statement::twin("begin", "begin immediate");
         self.open = true;
-        self.execute(&BEGIN, &[]).await.map(drop)
+        self.say(&BEGIN).await
     }
 
     /// Makes what the transaction did durable.
     pub(crate) async fn commit(&mut self) -> Result<()> {
         static COMMIT: Statement = Statement::shared("commit");
-        self.execute(&COMMIT, &[]).await?;
+        self.say(&COMMIT).await?;
         self.open = false;
         Ok(())
     }
@@ -229,7 +305,7 @@ impl Connection {
     pub(crate) async fn roll_back(&mut self) {
         static ROLLBACK: Statement = Statement::shared("rollback");
         // Without a transaction SQLite calls this an error; either way none is open afterwards.
-        let _ = self.execute(&ROLLBACK, &[]).await;
+        let _ = self.say(&ROLLBACK).await;
         self.open = false;
     }
 

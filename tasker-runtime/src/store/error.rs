@@ -37,6 +37,18 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
+    /// The file of a SQLite database is not the one any more that was opened: what is written now is lost.
+    #[error(
+        "the database file {} was {what} while it was in use: what is written now would be lost; stop every process \
+         that uses it, put the file back and start again",
+        path.display()
+    )]
+    FileGone {
+        /// Where the file was.
+        path: std::path::PathBuf,
+        /// What happened to it.
+        what: &'static str,
+    },
     /// A newer version of this program has changed the tables.
     #[error(
         "the tables of the database have version {found}, and this program knows them up to version {known}: use a newer program"
@@ -51,6 +63,19 @@ pub enum Error {
     #[error("the database does not answer: {source}")]
     Unreachable {
         /// What the driver said.
+        source: sqlx::Error,
+    },
+    /// The server has no room for the connections that a worker cannot do without.
+    #[error(
+        "a worker needs {needed} connections to the database at least, and got only {opened}: {source}; see \
+         `tasker doctor`"
+    )]
+    Connections {
+        /// How many it needs.
+        needed: usize,
+        /// How many it got.
+        opened: usize,
+        /// What the database said.
         source: sqlx::Error,
     },
     /// The tables could not be created or brought up to date.
@@ -161,7 +186,7 @@ impl Error {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } => true,
+            Self::Unreachable { .. } | Self::FileGone { .. } => true,
             Self::Statement { source, .. } => !is_about_data(source),
             _ => false,
         }
@@ -175,6 +200,24 @@ impl Error {
                 code(source)
             }
             _ => None,
+        }
+    }
+
+    /// Whether the server has no room for another connection.
+    pub(super) fn is_full(&self) -> bool {
+        // 53300 is too_many_connections; poolers say it in the way of the protocol.
+        matches!(self, Self::Unreachable { source: sqlx::Error::Database(refusal) }
+            if refusal.code().is_some_and(|code| code == "53300" || code == "08P01"))
+    }
+
+    /// The same, where it is that the server had room for so many only of the connections that are needed.
+    pub(crate) fn of_connections(self, opened: usize, needed: usize) -> Self {
+        match self.is_full() {
+            true => match self {
+                Self::Unreachable { source } => Self::Connections { needed, opened, source },
+                other => other,
+            },
+            false => self,
         }
     }
 

@@ -12,7 +12,7 @@ mod on_postgres {
 
     use sqlx::{Executor, postgres::PgListener};
 
-    use super::super::{Backend, Error, Result, Store, db::note_statement};
+    use super::super::{Backend, Error, Result, Store, db::note_statement, pooler::Pooler};
 
     /// How long a connection may take to answer.
     const PATIENCE: Duration = Duration::from_secs(5);
@@ -24,7 +24,8 @@ mod on_postgres {
         /// Listens; `None` when the database carries no notifications.
         pub(crate) async fn open(store: &Store) -> Result<Option<Self>> {
             let options = match &store.backend {
-                Backend::Postgres { options, .. } => options,
+                Backend::Postgres { options, pooler: Pooler::None, .. } => options,
+                Backend::Postgres { .. } => return Ok(None),
                 #[cfg(feature = "sqlite")]
                 Backend::Sqlite { .. } => return Ok(None),
             };

@@ -26,7 +26,7 @@ pub struct Location {
 #[derive(Clone)]
 pub(super) enum Target {
     #[cfg(feature = "postgres")]
-    Postgres(Box<sqlx::postgres::PgConnectOptions>),
+    Postgres(Box<sqlx::postgres::PgConnectOptions>, super::pooler::Pooler),
     /// The file; none for a database in memory, which ends with its process.
     #[cfg(feature = "sqlite")]
     Sqlite(Box<sqlx::sqlite::SqliteConnectOptions>, Option<std::path::PathBuf>),
@@ -64,7 +64,7 @@ impl Location {
     pub fn is_in_memory(&self) -> bool {
         match &self.target {
             #[cfg(feature = "postgres")]
-            Target::Postgres(_) => false,
+            Target::Postgres(..) => false,
             #[cfg(feature = "sqlite")]
             Target::Sqlite(_, path) => path.is_none(),
         }
@@ -89,8 +89,9 @@ const FORMS: &str = "sqlite://file.db, sqlite::memory: or postgres://user@host/d
 
 #[cfg(feature = "postgres")]
 fn postgres(rest: &str) -> std::result::Result<Location, String> {
-    let options = super::postgres::read_url(rest)?;
-    Ok(Location { url: format!("postgres:{rest}"), target: Target::Postgres(Box::new(options)) })
+    let (options, pooler) = super::postgres::read_url(rest)?;
+    let target = Target::Postgres(Box::new(options), pooler);
+    Ok(Location { url: format!("postgres:{rest}"), target })
 }
 
 #[cfg(feature = "sqlite")]
@@ -207,7 +208,7 @@ mod tests {
     fn parameters_that_the_driver_does_not_know_are_kept_from_it() {
         let location =
             Location::of("POSTGRES://u@host/db?channel_binding=require&sslmode=disable&x=1#y").unwrap();
-        let Target::Postgres(options) = &location.target else { panic!("not PostgreSQL") };
+        let Target::Postgres(options, _) = &location.target else { panic!("not PostgreSQL") };
         assert_eq!((options.get_host(), options.get_database()), ("host", Some("db")));
         assert_eq!(
             location.to_string(),

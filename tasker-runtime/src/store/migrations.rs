@@ -8,6 +8,8 @@ use sqlx::{
 };
 
 use super::{Backend, Error, Result, Store, sql};
+#[cfg(feature = "postgres")]
+use super::{pooler::Pooler, values};
 
 macro_rules! migrations {
     ($store:literal: $($version:literal $name:literal),+ $(,)?) => {
@@ -27,6 +29,8 @@ pub(super) async fn run(store: &Store) -> Result<()> {
         return Ok(());
     }
     let done = match &store.backend {
+        #[cfg(feature = "postgres")]
+        Backend::Postgres { pooler: Pooler::OfTransactions, .. } => return through_pooler(store).await,
         #[cfg(feature = "postgres")]
         Backend::Postgres { pool, .. } => migrate_postgres(pool).await?,
         #[cfg(feature = "sqlite")]
@@ -54,6 +58,41 @@ async fn migrate_postgres(pool: &sqlx::PgPool) -> Result<std::result::Result<(),
     Ok(migrator.run_direct(None, &mut *connection, false).await)
 }
 
+/// Applies what is missing where only a transaction keeps a connection of the server: all of it in one.
+#[cfg(feature = "postgres")]
+async fn through_pooler(store: &Store) -> Result<()> {
+    let mut connection = store.writer().await?;
+    let applied = connection.transaction(async |connection| {
+        // Whoever waited for this finds what was applied meanwhile.
+        connection.fetch(&sql::MIGRATION_LOCK, &[]).await?;
+        let schema = connection.fetch_first(&sql::SCHEMA_IS_THERE, &[]).await?;
+        let there = |column| schema.as_ref().map_or(Ok(0), |row| row.int(column)).map(|there| there == 1);
+        if !there(0)? {
+            connection.run_plain("create schema tasker").await?;
+        }
+        let known =
+            if there(1)? { connection.fetch(&sql::APPLIED_MIGRATIONS, &[]).await? } else { Vec::new() };
+        let known: Vec<i64> = known.iter().map(|row| row.int(0)).collect::<Result<_>>()?;
+        if !there(1)? {
+            connection.run_plain(TABLE).await?;
+        }
+        for migration in for_postgres().iter().filter(|migration| !known.contains(&migration.version)) {
+            connection.run_plain(migration.sql.as_str()).await?;
+            let checksum: String = migration.checksum.iter().map(|byte| format!("{byte:02x}")).collect();
+            let values = values![migration.version, &*migration.description, &*checksum];
+            connection.execute(&sql::ADD_MIGRATION, values).await?;
+        }
+        Ok::<_, Error>(())
+    });
+    applied.await
+}
+
+/// As sqlx makes it.
+#[cfg(feature = "postgres")]
+const TABLE: &str = "create table tasker.migrations (version bigint primary key, description text not null, \
+                     installed_on timestamptz not null default now(), success boolean not null, \
+                     checksum bytea not null, execution_time bigint not null)";
+
 #[cfg(feature = "sqlite")]
 async fn migrate_sqlite(
     writer: &mut sqlx::SqliteConnection,
@@ -72,12 +111,14 @@ async fn migrate_sqlite(
 
 #[cfg(feature = "postgres")]
 pub(super) fn for_postgres() -> Vec<Migration> {
-    migrations!("postgres": 1 "tables", 2 "step_states", 3 "answers", 4 "offer_targets", 5 "phases")
+    migrations!("postgres": 1 "tables", 2 "step_states", 3 "answers", 4 "offer_targets", 5 "phases",
+        6 "offer_deaths")
 }
 
 #[cfg(feature = "sqlite")]
 pub(super) fn for_sqlite() -> Vec<Migration> {
-    migrations!("sqlite": 1 "tables", 2 "step_states", 3 "answers", 4 "offer_targets", 5 "phases")
+    migrations!("sqlite": 1 "tables", 2 "step_states", 3 "answers", 4 "offer_targets", 5 "phases",
+        6 "offer_deaths", 7 "held")
 }
 
 /// Whether every migration was applied as it stands here; then nothing is locked and no right to create
@@ -85,9 +126,10 @@ pub(super) fn for_sqlite() -> Vec<Migration> {
 async fn is_current(store: &Store) -> Result<bool> {
     let (mut connection, known) = match &store.backend {
         #[cfg(feature = "postgres")]
-        Backend::Postgres { options, .. } => {
+        Backend::Postgres { options, pooler, .. } => {
             let own = super::postgres::connect(options).await?;
-            (super::Connection::new(super::Link::Postgres(Box::new(own))), for_postgres())
+            let own = super::Connection::new(super::Link::Postgres(Box::new(own)));
+            (own.behind(*pooler), for_postgres())
         }
         #[cfg(feature = "sqlite")]
         Backend::Sqlite { .. } => (store.writer().await?, for_sqlite()),

@@ -8,6 +8,8 @@ mod changes;
 mod connection;
 mod db;
 mod error;
+#[cfg(feature = "sqlite")]
+mod file;
 mod listener;
 mod location;
 mod migrations;
@@ -17,6 +19,8 @@ mod on_databases;
 #[cfg(all(test, feature = "postgres"))]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod plans;
+#[cfg(feature = "postgres")]
+mod pooler;
 #[cfg(feature = "postgres")]
 mod postgres;
 pub(crate) mod presence;
@@ -76,13 +80,15 @@ pub struct Store {
 #[derive(Clone)]
 enum Backend {
     #[cfg(feature = "postgres")]
-    Postgres { pool: sqlx::PgPool, options: Box<sqlx::postgres::PgConnectOptions> },
+    Postgres { pool: sqlx::PgPool, options: Box<sqlx::postgres::PgConnectOptions>, pooler: pooler::Pooler },
     /// Without readers for a database in memory, which is its one connection.
     #[cfg(feature = "sqlite")]
     Sqlite {
         writer: std::sync::Arc<tokio::sync::Mutex<sqlite::Writer>>,
         readers: Option<sqlx::SqlitePool>,
-        path: Option<std::path::PathBuf>,
+        file: Option<file::OpenFile>,
+        /// To open it anew.
+        connect: Box<sqlx::sqlite::SqliteConnectOptions>,
     },
 }
 
@@ -121,14 +127,15 @@ impl Store {
     pub async fn open(url: &str, options: Options) -> Result<Self> {
         let backend = match Location::of(url)?.target {
             #[cfg(feature = "postgres")]
-            Target::Postgres(connect) => {
-                let (pool, options) = postgres::open(*connect, options);
-                Backend::Postgres { pool, options }
+            Target::Postgres(connect, pooler) => {
+                let (pool, options) = postgres::open(*connect, pooler, options);
+                Backend::Postgres { pool, options, pooler }
             }
             #[cfg(feature = "sqlite")]
             Target::Sqlite(connect, path) => {
-                let (writer, readers) = sqlite::open(*connect, path.as_deref(), options).await?;
-                Backend::Sqlite { writer, readers, path }
+                let (writer, readers, connect) = sqlite::open(*connect, path.as_deref(), options).await?;
+                let file = path.as_deref().map(file::OpenFile::of);
+                Backend::Sqlite { writer, readers, file, connect }
             }
         };
         let store = Self { backend, max_payload_bytes: options.max_payload_bytes };
@@ -159,14 +166,87 @@ impl Store {
     pub(crate) async fn writer(&self) -> Result<Connection> {
         let connection = match &self.backend {
             #[cfg(feature = "postgres")]
-            Backend::Postgres { pool, .. } => {
-                let pooled = pool.acquire().await.map_err(|source| Error::Unreachable { source })?;
-                Connection::new(Link::Pooled(pooled))
+            Backend::Postgres { pool, pooler, options } => {
+                let pooled = postgres::acquire(pool, options).await?;
+                Connection::new(Link::Pooled(pooled)).behind(*pooler)
             }
             #[cfg(feature = "sqlite")]
-            Backend::Sqlite { writer, .. } => Connection::writer(writer.clone().lock_owned().await).await,
+            Backend::Sqlite { writer, file, .. } => {
+                file.as_ref().map_or(Ok(()), file::OpenFile::check)?;
+                Connection::writer(writer.clone().lock_owned().await).await
+            }
         };
         Ok(connection.limited(self.max_payload_bytes))
+    }
+
+    /// The same database over connections that nobody else uses, so that nobody can keep them: one on PostgreSQL,
+    /// which is opened in the runtime that uses it, and one that writes to a SQLite file. A database in memory is its
+    /// one connection.
+    ///
+    /// # Errors
+    /// When a SQLite file cannot be opened once more.
+    pub(crate) async fn apart(&self) -> Result<Self> {
+        let backend = match &self.backend {
+            #[cfg(feature = "postgres")]
+            Backend::Postgres { options, pooler, .. } => {
+                let one = Options { pool_size: 1, ..Options::default() };
+                let (pool, options) = postgres::open((**options).clone(), *pooler, one);
+                Backend::Postgres { pool, options, pooler: *pooler }
+            }
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite { file: None, .. } => return Ok(self.clone()),
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite { readers, file, connect, .. } => {
+                let writer = sqlite::another(connect).await?;
+                let (readers, file, connect) = (readers.clone(), file.clone(), connect.clone());
+                Backend::Sqlite { writer, readers, file, connect }
+            }
+        };
+        Ok(Self { backend, max_payload_bytes: self.max_payload_bytes })
+    }
+
+    /// Whether what one connection is told reaches another that listens: not through a pooler that hands out
+    /// another connection of the server for each transaction.
+    pub(crate) fn can_listen(&self) -> bool {
+        match &self.backend {
+            #[cfg(feature = "postgres")]
+            Backend::Postgres { pooler, .. } => *pooler == pooler::Pooler::None,
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite { .. } => false,
+        }
+    }
+
+    /// The limit to the connections of the server that leaves the least room for further ones: its own, that of the
+    /// role or that of the database. `None` where no server counts them, or a pooler does.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn connection_limit(&self) -> Result<Option<ConnectionLimit>> {
+        if !self.can_listen() {
+            return Ok(None);
+        }
+        let Some(row) = self.reader().await?.fetch_first(&sql::CONNECTIONS, &[]).await? else {
+            return Ok(None);
+        };
+        let mut limits = Vec::new();
+        for (whose, column) in [("the server", 0), ("the role", 2), ("the database", 4)] {
+            let (limit, used) = (row.int(column)?, row.int(column + 1)?);
+            limits.extend((limit >= 0).then_some(ConnectionLimit { whose, limit, used }));
+        }
+        Ok(limits.into_iter().min_by_key(|limit| limit.limit - limit.used))
+    }
+
+    /// Whether the file of a SQLite database is still the one that was opened.
+    ///
+    /// # Errors
+    /// When it was deleted, moved away or replaced.
+    pub(crate) fn check_file(&self) -> Result<()> {
+        match &self.backend {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite { file: Some(file), .. } => file.check(),
+            #[allow(unreachable_patterns, reason = "without SQLite there is no file")]
+            _ => Ok(()),
+        }
     }
 
     /// A connection of the caller's own, for one who writes all the time.
@@ -190,7 +270,7 @@ impl Store {
     pub fn path(&self) -> Option<&std::path::Path> {
         match &self.backend {
             #[cfg(feature = "sqlite")]
-            Backend::Sqlite { path, .. } => path.as_deref(),
+            Backend::Sqlite { file, .. } => file.as_ref().map(|file| file.path.as_path()),
             #[cfg(feature = "postgres")]
             Backend::Postgres { .. } => None,
         }
@@ -233,6 +313,18 @@ impl std::fmt::Debug for Store {
     }
 }
 
+/// A limit to the connections of a PostgreSQL server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectionLimit {
+    /// Whose limit it is: `the server`, `the role` or `the database`.
+    pub whose: &'static str,
+    /// How many there may be.
+    pub limit: i64,
+    /// How many there are, that of whoever asks included.
+    pub used: i64,
+}
+
 /// A connection kept for one user, opened when it is first needed and again after it broke.
 pub(crate) struct Session {
     store: Store,
@@ -253,15 +345,35 @@ impl Session {
 
     /// The connection. Hand it back with [`keep`](Self::keep).
     pub(crate) async fn open(&mut self) -> Result<Connection> {
+        self.open_in(true).await
+    }
+
+    /// Opens the connection, if it is not open, and keeps it.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) async fn ready(&mut self) -> Result<()> {
+        let connection = self.open_in(false).await?;
+        self.keep(connection);
+        Ok(())
+    }
+
+    /// The connection; where the server has no room for it, in the place of one of the pool, if that may be.
+    async fn open_in(
+        &mut self,
+        #[cfg_attr(not(feature = "postgres"), expect(unused_variables, reason = "SQLite has no such place"))]
+        place_of_another: bool,
+    ) -> Result<Connection> {
         if let Some(connection) = self.kept.take() {
             return Ok(connection);
         }
         match &self.store.backend {
             #[cfg(feature = "postgres")]
-            Backend::Postgres { options, .. } => {
-                let connection = postgres::session(options).await?;
-                Ok(Connection::new(Link::Postgres(Box::new(connection)))
-                    .limited(self.store.max_payload_bytes))
+            Backend::Postgres { options, pooler, pool } => {
+                let pool = place_of_another.then_some(pool);
+                let connection = postgres::session(options, *pooler, pool).await?;
+                let connection = Connection::new(Link::Postgres(Box::new(connection))).behind(*pooler);
+                Ok(connection.limited(self.store.max_payload_bytes))
             }
             #[cfg(feature = "sqlite")]
             Backend::Sqlite { .. } => self.store.writer().await,

@@ -10,7 +10,7 @@ async fn open(database: &TestDatabase) -> Store {
 
 /// The statements of a script for SQLite, without those that only begin and end its transaction.
 #[cfg(feature = "sqlite")]
-fn parts(script: &str) -> Vec<&'static str> {
+pub(super) fn parts(script: &str) -> Vec<&'static str> {
     let is_code = |line: &&str| !line.trim_start().starts_with("--");
     let code = script.lines().filter(is_code).collect::<Vec<_>>().join("\n");
     let meant = |part: &&str| !matches!(part.trim(), "" | "begin immediate" | "commit");
@@ -41,6 +41,22 @@ async fn every_statement_prepares_on_both_databases() {
                 connection.prepare(&part).await.unwrap_or_else(error);
             }
         }
+    }
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn server_notices_soon_that_a_connection_is_dead() {
+    static WATCHED: Statement = Statement::shared(
+        "select current_setting('tcp_keepalives_idle'), current_setting('tcp_keepalives_interval'), \
+         current_setting('tcp_keepalives_count'), current_setting('tcp_user_timeout')",
+    );
+    let database = support::fresh_postgres().await;
+    let store = open(&database).await;
+    for mut connection in [store.session().open().await.unwrap(), store.writer().await.unwrap()] {
+        let row = connection.fetch_first(&WATCHED, &[]).await.unwrap().unwrap();
+        let told = [0, 1, 2, 3].map(|column| row.text(column).unwrap().to_owned());
+        assert_eq!(told, ["30", "10", "3", "30000"]);
     }
 }
 

@@ -52,7 +52,7 @@ fn pooled() -> Vec<Case> {
     vec![
         case("heartbeat", &sql::HEARTBEAT, "1, 1, 1, null", &[]),
         case("commands", &sql::COMMANDS, "1", &["runs_pkey"]),
-        case("take_back", &sql::TAKE_BACK, "1, 1", &["runs_held"]),
+        case("take_back", &sql::TAKE_BACK, "1, 1, 1", &["runs_held"]),
         case("held_by", &sql::HELD_BY, "1", &["runs_held"]),
         case("outcome", &sql::OUTCOME, "uuid, ints, 10", &["tasks_uuid_key", "runs_pkey", "steps_pkey"]),
         case("find_task", &sql::FIND_TASK, "uuid", &["tasks_uuid_key", "runs_pkey"]),
@@ -209,7 +209,7 @@ async fn what_is_not_due_costs_a_look_at_the_queue_nothing() {
     let looks = [
         ("claim", &sql::CLAIM, "'test', 1700000000000000, 2, 500"),
         ("next_due", &sql::NEXT_DUE, "'test', 1700000000000000"),
-        ("take_back", &sql::TAKE_BACK, "1, 1"),
+        ("take_back", &sql::TAKE_BACK, "1, 1, 1"),
         ("held_by", &sql::HELD_BY, "1"),
     ];
     for (name, statement, values) in looks {
@@ -222,5 +222,36 @@ async fn what_is_not_due_costs_a_look_at_the_queue_nothing() {
         let pages =
             plan["Shared Hit Blocks"].as_u64().unwrap() + plan["Shared Read Blocks"].as_u64().unwrap();
         assert!(pages < 50, "{name} reads {pages} pages: {plan:#}");
+    }
+}
+
+#[tokio::test]
+async fn sqlite_finds_tasks_by_their_keys_and_what_a_worker_holds_by_index() {
+    let database = support::fresh_sqlite();
+    let store = Store::open(&database.url, Options::default()).await.unwrap();
+    let mut connection = store.writer().await.unwrap();
+    let by_key = "USING INTEGER PRIMARY KEY";
+    for (statement, way) in [
+        (&sql::RECORD, by_key),
+        (&sql::APPEND, by_key),
+        (&sql::HELD, by_key),
+        (&sql::PROGRESSED, by_key),
+        (&sql::NOT_DEAD, by_key),
+        (&sql::LET_GO, by_key),
+        (&sql::TAKE_BACK, "USING INDEX runs_held"),
+        (&sql::HELD_BY, "USING INDEX runs_held"),
+        (&sql::LOANS_NOT_DEAD, ""),
+    ] {
+        for part in super::on_databases::parts(statement.sqlite()) {
+            let explain = Box::leak(format!("explain query plan {part}").into_boxed_str());
+            let explain: &'static Statement = Box::leak(Box::new(Statement::twin(explain, explain)));
+            for row in connection.fetch(explain, &[]).await.unwrap() {
+                let step = row.text(3).unwrap();
+                let table = step.split(' ').nth(1).unwrap_or_default();
+                let large = ["runs", "r", "offers", "o", "steps", "s", "attempts", "a"].contains(&table);
+                assert!(!(large && step.starts_with("SCAN")), "{part}: {step}");
+                assert!(!["runs", "r"].contains(&table) || step.contains(way), "{part}: {step}");
+            }
+        }
     }
 }

@@ -5,24 +5,33 @@ use std::{str::FromStr, time::Duration};
 use percent_encoding::percent_decode_str;
 use sqlx::{
     ConnectOptions, Connection as _, Executor, Postgres,
+    pool::PoolConnection,
     postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions},
 };
 
 use super::{
-    Error, Options, PATIENCE, Result, Row, Rows, Statement, Value, db::note_statement, rows::Column,
+    Error, Options, PATIENCE, Result, Row, Rows, Statement, Value,
+    db::note_statement,
+    pooler::{Pooler, Prepared, within},
+    rows::Column,
 };
 use crate::config::redact;
 
 /// The pool, which nothing is asked of yet, and how to open a connection beside it.
-pub(super) fn open(connect: PgConnectOptions, options: Options) -> (PgPool, Box<PgConnectOptions>) {
-    let connect = connect.application_name("tasker").disable_statement_logging();
+pub(super) fn open(
+    connect: PgConnectOptions,
+    pooler: Pooler,
+    options: Options,
+) -> (PgPool, Box<PgConnectOptions>) {
+    // No number with a fraction is read: a setting less that poolers refuse.
+    let connect = connect.application_name("tasker").extra_float_digits(None).disable_statement_logging();
     let pool = PgPoolOptions::new()
         .max_connections(options.pool_size.max(1))
         .acquire_timeout(PATIENCE)
         .test_before_acquire(false)
-        .after_connect(|connection, _| {
+        .after_connect(move |connection, _| {
             // Who looks at tasks goes by index too, whatever the statistics say.
-            Box::pin(async move { connection.execute(PINNED_PLANS).await.map(drop) })
+            Box::pin(async move { set_up(connection, pooler).await })
         })
         .before_acquire(|connection, meta| {
             Box::pin(async move {
@@ -43,11 +52,61 @@ pub(super) fn open(connect: PgConnectOptions, options: Options) -> (PgPool, Box<
 pub(super) const PINNED_PLANS: &str = "set plan_cache_mode = force_generic_plan; set enable_hashjoin = off; \
                             set enable_mergejoin = off; set enable_seqscan = off; set jit = off";
 
-/// A connection with plans that hold, for one user alone.
-pub(super) async fn session(options: &PgConnectOptions) -> Result<PgConnection> {
-    let mut connection = connect(options).await?;
-    connection.execute(PINNED_PLANS).await.map_err(|source| Error::Unreachable { source })?;
+/// Has the server notice within half a minute that a connection is dead on which it sends or waits; a client that is
+/// gone would keep its locks for hours.
+const WATCHED: &str = "set tcp_keepalives_idle = 30; set tcp_keepalives_interval = 10; set tcp_keepalives_count = 3; \
+                       set tcp_user_timeout = 30000";
+
+/// Sets up a connection that is the server's own. Through a pooler of transactions each of these pins its own plans,
+/// and the connections of others stay as they are.
+async fn set_up(connection: &mut PgConnection, pooler: Pooler) -> sqlx::Result<()> {
+    match pooler {
+        Pooler::None => {
+            connection.execute(PINNED_PLANS).await?;
+            connection.execute(WATCHED).await.map(drop)
+        }
+        Pooler::OfTransactions => Ok(()),
+    }
+}
+
+/// A connection with plans that hold, for one user alone; where the server has no room for it, in the place of an
+/// idle one of `pool`, if one is given.
+pub(super) async fn session(
+    options: &PgConnectOptions,
+    pooler: Pooler,
+    pool: Option<&PgPool>,
+) -> Result<PgConnection> {
+    let mut connection = match (connect(options).await, pool) {
+        (Err(error), Some(pool)) if error.is_full() && free_one(pool).await => connect(options).await?,
+        (connected, _) => connected?,
+    };
+    set_up(&mut connection, pooler).await.map_err(|source| Error::Unreachable { source })?;
     Ok(connection)
+}
+
+/// Closes a connection of the pool that nobody uses, for one who cannot do without; false: there is none.
+async fn free_one(pool: &PgPool) -> bool {
+    match pool.try_acquire() {
+        Some(idle) => idle.close().await.is_ok(),
+        None => false,
+    }
+}
+
+/// A connection of the pool.
+pub(super) async fn acquire(pool: &PgPool, options: &PgConnectOptions) -> Result<PoolConnection<Postgres>> {
+    match pool.acquire().await {
+        Err(sqlx::Error::PoolTimedOut) => Err(why_none(options).await),
+        acquired => acquired.map_err(|source| Error::Unreachable { source }),
+    }
+}
+
+/// Why the pool came to no connection: it goes on trying, and does not say.
+async fn why_none(options: &PgConnectOptions) -> Error {
+    match tokio::time::timeout(Duration::from_secs(1), connect(options)).await {
+        Ok(Err(why)) => why,
+        // All of its connections are in use, or nothing answers.
+        Ok(Ok(_)) | Err(_) => Error::Unreachable { source: sqlx::Error::PoolTimedOut },
+    }
 }
 
 /// A connection beside the pool. It fails at once where the pool would go on trying until its patience ends.
@@ -67,10 +126,25 @@ async fn in_time<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::time::timeout(ANSWER, answer).await.unwrap_or_else(|_| Err(Error::timed_out()))
 }
 
-pub(super) async fn written(c: &mut PgConnection, sql: &Statement, values: &[Value<'_>]) -> Result<u64> {
+pub(super) async fn written(
+    c: &mut PgConnection,
+    sql: &Statement,
+    values: &[Value<'_>],
+    lives: Prepared,
+) -> Result<u64> {
+    let written = within(c, lives, async |c| {
+        let query = bind(sql.postgres(), values).persistent(lives == Prepared::Kept);
+        query.execute(c).await.map(|done| done.rows_affected())
+    });
+    in_time(async { written.await.map_err(|error| Error::statement(sql, error)) }).await
+}
+
+/// Runs statements without values in one go, unprepared.
+pub(super) async fn plain(c: &mut PgConnection, sql: &Statement, text: &str) -> Result<()> {
+    note_statement();
+    let text = sqlx::AssertSqlSafe(text.to_owned());
     in_time(async {
-        let done = bind(sql.postgres(), values).execute(c).await;
-        done.map(|done| done.rows_affected()).map_err(|error| Error::statement(sql, error))
+        c.execute(sqlx::raw_sql(text)).await.map(drop).map_err(|error| Error::statement(sql, error))
     })
     .await
 }
@@ -90,8 +164,13 @@ pub(super) async fn rows_in_time(
     c: &mut PgConnection,
     sql: &Statement,
     values: &[Value<'_>],
+    lives: Prepared,
 ) -> Result<Vec<Row>> {
-    in_time(rows(c, sql, values)).await
+    let read = within(c, lives, async |c| {
+        bind(sql.postgres(), values).persistent(lives == Prepared::Kept).fetch_all(c).await
+    });
+    let rows = in_time(async { read.await.map_err(|error| Error::statement(sql, error)) }).await?;
+    Ok(rows.into_iter().map(Row::Postgres).collect())
 }
 
 type Query = sqlx::query::Query<'static, Postgres, PgArguments>;
@@ -152,7 +231,7 @@ const PARAMETERS: [&str; 18] = [
 ];
 
 /// Reads what stands behind `postgres:` in a URL.
-pub(super) fn read_url(rest: &str) -> std::result::Result<PgConnectOptions, String> {
+pub(super) fn read_url(rest: &str) -> std::result::Result<(PgConnectOptions, Pooler), String> {
     let Some(rest) = rest.strip_prefix("//") else {
         return Err("write postgres://user@host/database, with two slashes".to_owned());
     };
@@ -163,8 +242,12 @@ pub(super) fn read_url(rest: &str) -> std::result::Result<PgConnectOptions, Stri
     }
     let query = query.split('#').next().unwrap_or_default();
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    let mut pooler = Pooler::None;
     for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
         let name = percent_decode_str(parameter.split('=').next().unwrap_or_default()).decode_utf8_lossy();
+        if name == "statement-cache-capacity" && parameter.ends_with("=0") {
+            pooler = Pooler::OfTransactions;
+        }
         if PARAMETERS.contains(&&*name) || name.starts_with("options[") {
             known.push(parameter);
         } else {
@@ -182,7 +265,8 @@ pub(super) fn read_url(rest: &str) -> std::result::Result<PgConnectOptions, Stri
         });
     }
     let question = if known.is_empty() { "" } else { "?" };
-    PgConnectOptions::from_str(&format!("postgres://{place}{question}{}", known.join("&"))).map_err(|error| {
+    let options = PgConnectOptions::from_str(&format!("postgres://{place}{question}{}", known.join("&")));
+    options.map(|options| (options, pooler)).map_err(|error| {
         let why = match error {
             sqlx::Error::Configuration(why) => redact(&why.to_string()),
             _ => "it cannot be read".to_owned(),

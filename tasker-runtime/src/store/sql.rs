@@ -93,6 +93,9 @@ statements! {
     LIVE_WORKERS = shared "live_workers";
     TAKE_BACK = shared "take_back";
     STOP_WORKER = shared "stop_worker";
+    LOCK_WORKER = twin "lock_worker";
+    NOT_DEAD = twin "not_dead";
+    LOANS_NOT_DEAD = twin "loans_not_dead";
     FIND_TASK = shared "find_task";
     LIST_TASKS = shared "list_tasks";
     LIST_EDGE = shared "list_edge";
@@ -119,12 +122,20 @@ statements! {
     WITHDRAW_OFFERS = shared "withdraw_offers";
     WITHDRAW_TASK = shared "withdraw_task";
     LENT = shared "lent";
+    DROP_RETURNED = shared "drop_returned";
     DROP_OFFERS = twin "drop_offers";
     TASK_OFFERS = shared "task_offers";
     NOTIFY = twin "notify";
     APPLIED_MIGRATIONS = twin "applied_migrations";
+    #[cfg(feature = "postgres")]
+    MIGRATION_LOCK = twin "migration_lock";
+    #[cfg(feature = "postgres")]
+    SCHEMA_IS_THERE = twin "schema_is_there";
+    #[cfg(feature = "postgres")]
+    ADD_MIGRATION = twin "add_migration";
     DEAD_LETTER = shared "dead_letter";
     DEAD_LETTERS = shared "dead_letters";
+    CONNECTIONS = twin "connections";
     NOW = twin "now";
     VERSION = twin "version";
 }

@@ -30,12 +30,16 @@ impl Writer {
     }
 }
 
-/// The writer, and those who only read: nobody where the database is in memory, which is its one connection.
+/// The writer; those who only read, nobody where the database is in memory, which is its one connection; and how to
+/// open it once more.
+type Opened = (Arc<Mutex<Writer>>, Option<SqlitePool>, Box<SqliteConnectOptions>);
+
+/// Opens the database.
 pub(super) async fn open(
     connect: SqliteConnectOptions,
     path: Option<&Path>,
     options: Options,
-) -> Result<(Arc<Mutex<Writer>>, Option<SqlitePool>)> {
+) -> Result<Opened> {
     let sync = if options.full_sync { SqliteSynchronous::Full } else { SqliteSynchronous::Normal };
     let connect = connect
         .create_if_missing(true)
@@ -55,8 +59,14 @@ pub(super) async fn open(
     let readers = path
         .is_some()
         .then(|| SqlitePoolOptions::new().max_connections(options.pool_size.clamp(1, 4)))
-        .map(|pool| pool.test_before_acquire(false).connect_lazy_with(connect));
-    Ok((writer, readers))
+        .map(|pool| pool.test_before_acquire(false).connect_lazy_with(connect.clone()));
+    Ok((writer, readers, Box::new(connect)))
+}
+
+/// One more connection that writes.
+pub(super) async fn another(connect: &SqliteConnectOptions) -> Result<Arc<Mutex<Writer>>> {
+    let writer = connect.connect().await.map_err(|source| Error::Unreachable { source })?;
+    Ok(Arc::new(Mutex::new(Writer::new(writer))))
 }
 
 /// Has a SQLite file write ahead to a log, for good. While another process makes this very change to a new

@@ -6,7 +6,9 @@ use std::{
 };
 
 /// The conditions on owner and lease, and what stands in their place. Parameters keep a use and a type.
-const FENCES: [(&str, &str); 11] = [
+const FENCES: [(&str, &str); 13] = [
+    ("\n    where exists (select 1 from alive)\n    returning 1", "\n    returning 1"),
+    ("\n    where $17::bigint is null or $18::bigint = 0 or exists (select 1 from alive)", ""),
     (" and r.owner is not distinct from $14 and r.lease = e.lease", ""),
     (" and r.owner is not distinct from $14 and r.lease = n.lease", ""),
     (
@@ -15,7 +17,7 @@ const FENCES: [(&str, &str); 11] = [
         "",
     ),
     (" and r.owner = $3 and r.lease = e.value ->> 1", ""),
-    ("  and runs.owner = $3\n  and runs.lease = n.value ->> 1", "  and $3 > 0"),
+    ("  and +runs.owner = $3\n  and runs.lease = n.value ->> 1", "  and $3 > 0"),
     (
         "\n    and r.lease = e.value ->> 1\n    and (r.owner is $3 or $3 is null and r.finished_at is not null\n        \
          or exists (select 1 from offers o where o.task_id = r.task_id and o.step = e.value ->> 2 and o.taker = $3\n            \

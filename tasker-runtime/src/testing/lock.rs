@@ -155,18 +155,24 @@ fn line(template: &Template, step: &Step, registry: &Registry) -> String {
 
 fn types(handler: &Registration) -> String {
     let spec = handler.spec();
-    let reads = spec.needs.iter().filter_map(|need| match need {
-        Need::Context => Some("context".to_owned()),
-        Need::Input(path) => Some(format!("input {path}")),
-        Need::Step { name, exact, optional } => {
-            let ty = exact.map(|ty| format!(": {}", short(ty.name()))).unwrap_or_default();
-            Some(format!("{name}{}{ty}", if *optional { "?" } else { "" }))
-        }
-        _ => None,
-    });
-    let reads = reads.collect::<Vec<_>>().join(", ");
+    let mut read = Vec::new();
+    spec.needs.iter().for_each(|need| reads(need, &mut read));
     let returns = spec.output.map(|ty| format!(" -> {}", short(ty.name()))).unwrap_or_default();
-    format!("({reads}){returns}")
+    format!("({}){returns}", read.join(", "))
+}
+
+/// Adds what a parameter reads of its task; a struct of parameters, what each of its fields does.
+fn reads(need: &Need, read: &mut Vec<String>) {
+    match need {
+        Need::Context => read.push("context".to_owned()),
+        Need::Input(path) => read.push(format!("input {path}")),
+        Need::Step { name, exact, optional, .. } => {
+            let ty = exact.map(|ty| format!(": {}", short(ty.name()))).unwrap_or_default();
+            read.push(format!("{name}{}{ty}", if *optional { "?" } else { "" }));
+        }
+        Need::All(needs) => needs.iter().for_each(|need| reads(need, read)),
+        _ => {}
+    }
 }
 
 /// The name of a type without the modules it is in, which say nothing about its shape.

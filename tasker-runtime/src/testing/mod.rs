@@ -200,6 +200,8 @@ use crate::model::Timestamp;
 pub use crate::__tasker_check as check;
 #[doc(hidden)]
 pub use check::{Check, Misfit};
+#[doc(hidden)]
+pub use outcome::given;
 pub use outcome::{Given, StepOutcome};
 pub use running::{Finished, Running};
 pub use stand_in::{ReplacementOf, StandsFor};

@@ -3,7 +3,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    handler::{BatchPlan, Decision, Saved, Upstream},
+    handler::{BatchPlan, Decision, Routes, Saved, Upstream},
     model::{BatchOutcome, CursorConfig, DecisionOutcome, Json, StepError},
 };
 
@@ -100,6 +100,14 @@ impl<T: Serialize> Given for T {
     fn given(&self) -> Result<Upstream, StepError> {
         complete(self)
     }
+}
+
+/// As the step after it finds a decision that is an enum.
+///
+/// # Errors
+/// A permanent one, where its data is no JSON.
+pub fn given<R: Routes>(routes: &R) -> Result<Upstream, StepError> {
+    routes.decision().given()
 }
 
 impl Given for Decision {

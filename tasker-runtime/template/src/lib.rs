@@ -17,6 +17,8 @@ mod check;
 mod cycles;
 mod duration;
 mod graph;
+#[doc(hidden)]
+pub mod headers;
 mod load;
 mod nearest;
 mod nesting;

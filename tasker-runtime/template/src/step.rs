@@ -128,8 +128,10 @@ pub struct BatchConfig {
     /// The name of the field that a cursor counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor_field: Option<String>,
-    /// What happens to the other batches when one has failed for good.
-    pub failure_strategy: FailureStrategy,
+    /// What happens to the other batches when one has failed for good; absent: what the other of worker and
+    /// analyzer says, the worker first, and `fail_fast` where neither says anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure_strategy: Option<FailureStrategy>,
 }
 
 /// A domain event that a step publishes.

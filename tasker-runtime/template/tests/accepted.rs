@@ -76,7 +76,7 @@ fn every_key_of_the_canonical_form_is_read() {
     let batch = work.batch.as_ref().unwrap();
     assert_eq!((batch.batch_size, batch.parallelism), (Some(200), Some(5)));
     assert_eq!(batch.cursor_field.as_deref(), Some("row_number"));
-    assert_eq!(batch.failure_strategy, FailureStrategy::ContinueOnFailure);
+    assert_eq!(batch.failure_strategy, Some(FailureStrategy::ContinueOnFailure));
     let kinds = [validate, plan, work, gather, route, ship].map(|step| step.kind);
     let expected = [
         StepKind::Standard,

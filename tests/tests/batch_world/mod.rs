@@ -129,8 +129,11 @@ pub(crate) fn template(
     failure_strategy: FailureStrategy,
 ) -> Template {
     let mut work = Step::new(worker).kind(StepKind::BatchWorker).after(["bt_cut"]);
-    work.batch =
-        Some(BatchConfig { parallelism: Some(parallelism), failure_strategy, ..BatchConfig::default() });
+    work.batch = Some(BatchConfig {
+        parallelism: Some(parallelism),
+        failure_strategy: Some(failure_strategy),
+        ..BatchConfig::default()
+    });
     let cut = match worker {
         "bt_work" => "bt_cut",
         "bt_meet" => "bt_cut_to_meet",

@@ -3,14 +3,24 @@
 
 mod abandoned;
 mod activity;
+mod blocking;
+mod choices;
+mod clocks;
 mod code_first;
+mod composed;
+mod connections;
+mod deadly_loans;
 mod decisions;
+mod declared;
 mod failures;
+mod file_gone;
 mod flow;
 mod held;
 mod lending;
 mod lists;
+mod methods;
 mod operators;
+mod parameters;
 mod queues;
 mod recovery;
 mod refused;

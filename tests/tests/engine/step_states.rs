@@ -93,7 +93,7 @@ async fn view_says_of_a_task_that_goes_on_what_its_rows_can_tell() {
 async fn view_of_a_complete_task_has_batches_and_what_was_skipped_or_done_by_hand() {
     let mut worker = retried(step("count", &["plan"]).kind(StepKind::BatchWorker), once());
     let go_on =
-        BatchConfig { failure_strategy: FailureStrategy::ContinueOnFailure, ..BatchConfig::default() };
+        BatchConfig { failure_strategy: Some(FailureStrategy::ContinueOnFailure), ..BatchConfig::default() };
     worker.batch = Some(go_on);
     let steps = [
         step("plan", &[]).kind(StepKind::Batchable),

@@ -64,11 +64,11 @@ async fn offer_taken_without_an_answer_is_handed_back_and_taken_again() {
         let bare = bare.start().await.unwrap();
         let task = bare.submit(Submission::to("test/lent")).await.unwrap();
         one(&world, "the offer", "select count(*) from tasker.offers").await;
-        // Who takes the offer reads the task's history, which fails after the taking.
-        take_away(&world, "attempts").await;
+        // Who takes the offer reads what its task is, which fails after the taking.
+        take_away(&world, "tasks").await;
         let able = world.start(&template).await;
         one(&world, "the taking", "select count(*) from tasker.offers where taker is not null").await;
-        bring_back(&world, "attempts").await;
+        bring_back(&world, "tasks").await;
         complete(&world).await;
         assert_eq!(settled(&able, task).await.state, TaskState::Complete, "{}", world.database);
         assert_eq!(world.stage.called(), ["a 1"], "{}", world.database);

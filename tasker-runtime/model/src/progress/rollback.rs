@@ -266,6 +266,12 @@ impl Progress {
         }
     }
 
+    /// The calendar was set by so many microseconds.
+    pub(super) fn shift_compensations(&mut self, by: i64) {
+        let finished = self.rollback.iter_mut().flat_map(|rollback| rollback.finished.values_mut());
+        finished.filter_map(|finished| finished.compensation.as_mut()).for_each(|slot| slot.shift_retry(by));
+    }
+
     /// Releases the compensation whose retry time has come.
     pub(super) fn wake_compensations(&mut self, now: Timestamp) {
         if let Some(rollback) = &mut self.rollback

@@ -24,7 +24,7 @@ pub struct ActiveTask<B> {
     pub(super) lent: u32,
     /// Of these, attempts that cannot run here.
     pub(super) elsewhere: u32,
-    /// What an operator wants the whole task to come to.
+    /// What the whole task is to come to.
     pub(super) wanted: Option<Wanted>,
     /// The journal may hold what is not known here: the task is to be read anew.
     pub(super) unread: bool,
@@ -35,13 +35,15 @@ pub struct ActiveTask<B> {
     pub(super) body: B,
 }
 
-/// What an operator wants a held task to come to.
+/// What is wanted of a held task as a whole: by an operator, or because of what one of its steps does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// Its end, at once.
     Cancelled,
     /// A pause, once what runs has come back.
     Paused,
+    /// To be set aside, once what runs has come back: processes that borrowed this step died of it.
+    SetAside(StepIndex),
 }
 
 impl<B> ActiveTask<B> {
@@ -50,6 +52,11 @@ impl<B> ActiveTask<B> {
         let (step, event) = fact.event();
         // A result that cannot be followed was refused before it became a fact.
         let _ = self.progress.apply_at(step, &event, at);
+    }
+
+    /// Whether it is to be set aside, and nothing else is wanted of it.
+    pub(super) fn is_to_be_set_aside(&self) -> bool {
+        matches!(self.wanted, Some(Wanted::SetAside(_)))
     }
 
     /// An attempt came back, to whatever end.

@@ -1,6 +1,6 @@
 //! What comes back of the steps of held tasks.
 
-use super::{AttemptEnded, LoanReturned, TaskLoop};
+use super::{AttemptEnded, LoanReturned, TaskLoop, Wanted};
 use crate::{Attempt, Done, Event, Failed, Lease, Offer, Progress, StepError, StepIndex, Timestamp};
 
 /// When the next attempt may start after `attempt` failed; `None`: there is none, the step has failed for good.
@@ -62,6 +62,13 @@ impl<B> TaskLoop<B> {
         task.lend(attempt.step);
         let offer = task.offer(attempt.step, attempt.number, now);
         self.offers.push(offer);
+    }
+
+    /// A step that takes its processes with it is offered no more, and its task waits for an operator.
+    pub(super) fn takers_died(&mut self, lease: Lease, step: StepIndex) {
+        let Some(task) = self.held_under(lease).filter(|task| task.wanted.is_none()) else { return };
+        task.wanted = Some(Wanted::SetAside(step));
+        self.touched.push(lease.task);
     }
 
     pub(super) fn loan_returned(&mut self, lease: Lease, returned: LoanReturned) {

@@ -1,7 +1,8 @@
 //! Tasks come in.
 
 use super::{
-    ActiveTask, ClaimedTask, Left, MAX_TAKEOVERS, NEAR, POSTPONED_BY, QUARANTINE_AFTER, TaskLoop, Unrunnable,
+    ActiveTask, ClaimedTask, DeadLetter, Left, MAX_TAKEOVERS, NEAR, POSTPONED_BY, QUARANTINE_AFTER, TaskLoop,
+    Unrunnable,
 };
 use crate::{End, Lease, TaskNo, TaskState, Timestamp};
 use uuid::Uuid;
@@ -15,7 +16,8 @@ impl<B> TaskLoop<B> {
             return self.left.push(Left { task, id, state: None, run_at: None, followed: false, body });
         }
         if takeovers >= MAX_TAKEOVERS {
-            self.dead_letters.push(lease);
+            let reason = "its holders died in a row without recording anything".to_owned();
+            self.dead_letters.push(DeadLetter { lease, reason });
             let cause =
                 format!("set aside: {MAX_TAKEOVERS} processes in a row died while they held this task");
             return self.end_unheld(lease, id, TaskState::BlockedByFailures, Timestamp::NEVER, cause);
@@ -27,7 +29,9 @@ impl<B> TaskLoop<B> {
                 self.postponed += 1;
                 let later = now + POSTPONED_BY * self.postponed;
                 let cause = "waits until another task whose holders died has moved on".to_owned();
-                return self.end_unheld(lease, id, TaskState::Pending, later, cause);
+                let phase =
+                    if progress.rolling_back() { TaskState::Compensating } else { TaskState::Pending };
+                return self.end_unheld(lease, id, phase, later, cause);
             }
             self.quarantined = Some(task);
         }
@@ -54,9 +58,9 @@ impl<B> TaskLoop<B> {
 
     /// Gives back a task that cannot be run here now.
     pub(super) fn unrunnable(&mut self, task: Unrunnable, now: Timestamp) {
-        let Unrunnable { lease, id, cause } = task;
+        let Unrunnable { lease, id, phase, cause } = task;
         if self.is_news(lease) {
-            return self.end_unheld(lease, id, TaskState::Pending, now + NEAR, cause);
+            return self.end_unheld(lease, id, phase, now + NEAR, cause);
         }
         let task = lease.task;
         self.left.push(Left { task, id, state: None, run_at: None, followed: false, body: None });

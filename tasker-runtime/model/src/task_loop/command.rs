@@ -58,7 +58,9 @@ impl<B> TaskLoop<B> {
         }
         let answer = match (&command.command, command.command.facts(&active.progress)) {
             (Command::Resume, _) => {
-                active.wanted = None;
+                if !active.is_to_be_set_aside() {
+                    active.wanted = None;
+                }
                 CommandAnswer::Followed
             }
             // Only tasks that nobody holds can be given up.

@@ -1,6 +1,6 @@
 //! Tasks leave: over, given back, or lost.
 
-use super::{ActiveTask, Left, NEAR, Next, TaskLoop, Wanted, Withdrawal};
+use super::{ActiveTask, DeadLetter, Left, MAX_TAKEOVERS, NEAR, Next, TaskLoop, Wanted, Withdrawal};
 use crate::{End, TaskNo, TaskState, Timestamp, Verdict};
 
 impl<B> TaskLoop<B> {
@@ -9,17 +9,22 @@ impl<B> TaskLoop<B> {
         for task in &self.touched {
             let Some(active) = self.tasks.get_mut(task) else { continue };
             let end = active.end(now, self.draining);
+            if let Some(lease) = end.as_ref().filter(|_| active.is_to_be_set_aside()).map(|end| end.lease) {
+                let reason = "the processes that borrowed one of its steps died in a row".to_owned();
+                self.dead_letters.push(DeadLetter { lease, reason });
+            }
             self.batch.ends.extend(end.or_else(|| active.rollback_begun()));
         }
     }
 
     /// What is not to be offered any more. A task that ends, or that leaves with steps lent, takes back
-    /// everything: nobody would do so later. One that is to pause takes back what nobody has begun.
+    /// everything: nobody would do so later. One that is to pause or to be set aside takes back what nobody has
+    /// begun.
     pub(super) fn withdrawals(&self) -> Vec<Withdrawal> {
         let lent = self.touched.iter().filter_map(|task| self.tasks.get(task)).filter(|task| task.lent > 0);
         let withdrawal = |task: &ActiveTask<B>| {
             let taken = self.giving_back || task.wanted == Some(Wanted::Cancelled);
-            let wanted = taken || task.wanted == Some(Wanted::Paused);
+            let wanted = taken || task.wanted == Some(Wanted::Paused) || task.is_to_be_set_aside();
             wanted.then_some(Withdrawal { lease: task.lease, taken })
         };
         lent.filter_map(withdrawal).collect()
@@ -59,6 +64,13 @@ impl<B> ActiveTask<B> {
             // What is over without it has nothing left to pause.
             Some(Wanted::Paused) if self.running == 0 && !self.progress.state().is_final() => {
                 return end(TaskState::Paused, Some(Timestamp::NEVER), None, None);
+            }
+            Some(Wanted::SetAside(step)) if self.running == 0 && !self.progress.state().is_final() => {
+                let name = self.progress.rules().name(step);
+                let cause = format!(
+                    "set aside: {MAX_TAKEOVERS} processes in a row died while they ran its step `{name}` for others"
+                );
+                return end(TaskState::BlockedByFailures, Some(Timestamp::NEVER), None, Some(cause));
             }
             _ => {}
         }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::Routes;
 use crate::{
     Attempt, Command, CommandError, Entry, Fact, Failure, Json, Lease, Progress, StepError, StepIndex,
-    TaskNo, Timestamp,
+    TaskNo, TaskState, Timestamp,
 };
 
 /// What a task loop is told.
@@ -25,6 +25,8 @@ pub enum Message<B> {
     Overflow(Attempt),
     /// A step of the task with this lease that was lent came back.
     LoanReturned(Lease, LoanReturned),
+    /// So many processes died over a step that was lent under this lease that nobody is to take it any more.
+    TakersDied(Lease, StepIndex),
     /// An operator asks something of a task.
     Command(PendingCommand),
     /// Start no more steps; give back every task whose steps have come back.
@@ -59,6 +61,8 @@ pub struct Unrunnable {
     pub lease: Lease,
     /// What people call it.
     pub id: Uuid,
+    /// The phase it is in, by the store.
+    pub phase: TaskState,
     /// Why it cannot run here, for people.
     pub cause: String,
 }

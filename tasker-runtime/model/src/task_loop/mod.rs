@@ -36,14 +36,14 @@ pub use message::{
     AttemptEnded, ClaimedTask, CommandAnswer, CommandWrite, LoanReturned, Message, PendingCommand,
     Unrunnable, Written,
 };
-pub use next::{Call, Left, Next, Round, Withdrawal};
+pub use next::{Call, DeadLetter, Left, Next, Round, Withdrawal};
 pub use routes::{Route, Routes};
 
 use super::{Batch, Exceptions, Lease, Offer, TaskNo, TaskState, Timestamp};
 
 /// Retries nearer than this are waited for; for others the task is given back.
 pub const NEAR: std::time::Duration = std::time::Duration::from_secs(5);
-/// After this many holders died in a row over a task, it is set aside.
+/// After this many holders died in a row over a task, or borrowers over one of its steps, it is set aside.
 pub const MAX_TAKEOVERS: u32 = 5;
 /// From this many on, a task runs only while no other such task of the loop does.
 pub const QUARANTINE_AFTER: u32 = 2;
@@ -62,7 +62,7 @@ pub struct TaskLoop<B> {
     /// What is written next.
     batch: Batch,
     /// Tasks to be set aside.
-    dead_letters: Vec<Lease>,
+    dead_letters: Vec<DeadLetter>,
     /// Leases the store gave this worker and of which nothing is known here.
     stray: Vec<Lease>,
     /// Tasks that leave without having been held, and the state they leave in once it is written.
@@ -113,6 +113,7 @@ impl<B> TaskLoop<B> {
             Message::AttemptEnded(ended) => self.attempt_ended(ended),
             Message::Overflow(attempt) => self.overflow(attempt, now),
             Message::LoanReturned(lease, returned) => self.loan_returned(lease, returned),
+            Message::TakersDied(lease, step) => self.takers_died(lease, step),
             Message::Command(command) => self.commands.push(command),
             Message::Drain => {
                 self.draining = true;
@@ -212,6 +213,11 @@ impl<B> TaskLoop<B> {
         self.tasks.get(&lease.task).filter(|task| task.lease == lease).map(|task| &task.body)
     }
 
+    /// The leases under which tasks are held.
+    pub fn leases(&self) -> impl Iterator<Item = Lease> {
+        self.tasks.values().map(|task| task.lease)
+    }
+
     /// What the driver keeps of all tasks.
     pub fn bodies(&self) -> impl Iterator<Item = &B> {
         self.tasks.values().map(|task| &task.body)
@@ -251,6 +257,17 @@ impl<B> TaskLoop<B> {
             }
             self.due.extend(next.map(|at| (at, task)));
             active.due = next;
+        }
+    }
+
+    /// The calendar was set, forwards or back, by so many microseconds: what waits here for a retry waits as long
+    /// as it would have.
+    pub fn clock_set(&mut self, by: i64) {
+        self.due.clear();
+        for (task, active) in &mut self.tasks {
+            active.progress.shift_retries(by);
+            active.due = active.due.map(|at| at.shifted(by));
+            self.due.extend(active.due.map(|at| (at, *task)));
         }
     }
 

@@ -13,13 +13,22 @@ pub struct Round<B> {
     /// Leases to be given back: nothing is known here of what they are for.
     pub stray: Vec<Lease>,
     /// Tasks to be set aside, which is written before their ends are.
-    pub dead_letters: Vec<Lease>,
+    pub dead_letters: Vec<DeadLetter>,
     /// Offers to be taken back before what is decided of their tasks is written.
     pub withdrawals: Vec<Withdrawal>,
     /// Results, failures and ends, sorted by task.
     pub batch: Batch,
     /// Tasks that are held here no more, whatever comes of the batch.
     pub left: Vec<Left<B>>,
+}
+
+/// A task that is to be set aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The lease it is held under.
+    pub lease: Lease,
+    /// Why, for people.
+    pub reason: String,
 }
 
 /// The offers of a task that are to be taken back.

@@ -113,6 +113,30 @@ fn retry_starts_when_its_time_has_come_and_not_before() {
 }
 
 #[test]
+fn retry_waits_as_long_as_it_would_have_when_the_clock_is_set() {
+    for minutes in [-10, 10] {
+        let mut tasks = TaskLoop::default();
+        let set = |time: Timestamp| time.shifted(minutes * 60_000_000);
+        let (first, later) = (at(3600), at(3600) + Duration::from_millis(400));
+        round(&mut tasks, vec![claimed(LEASE, 0, true)], first);
+        let end = Message::AttemptEnded(AttemptEnded {
+            attempt: attempt(LEASE, 0, 1),
+            started_at: first,
+            finished_at: first,
+            outcome: Some(Err(failed())),
+        });
+        let (batch, _) = round(&mut tasks, vec![end], first);
+        let due = batch.failed[0].retry_at.unwrap();
+        tasks.clock_set(minutes * 60_000_000);
+        assert_eq!(tasks.next_due(), Some(set(due)));
+        let (batch, next) = round(&mut tasks, vec![], set(later));
+        assert!(next.calls.is_empty() && batch.is_empty(), "{minutes}: neither begun nor given back");
+        let (_, next) = round(&mut tasks, vec![], set(due));
+        assert_eq!(started(&next), [attempt(LEASE, 0, 2)], "{minutes}");
+    }
+}
+
+#[test]
 fn stale_task_is_given_back_to_be_read_anew() {
     let mut tasks = TaskLoop::default();
     round(&mut tasks, vec![claimed(LEASE, 0, true)], T0);
@@ -186,7 +210,8 @@ fn task_is_set_aside_after_so_many_deaths_and_not_before() {
     tasks.handle(claimed(LEASE, MAX_TAKEOVERS, true), T0);
     tasks.handle(claimed(lease(2, 1), MAX_TAKEOVERS - 1, true), T0);
     let Round { dead_letters, batch, .. } = tasks.round(T0);
-    assert_eq!((dead_letters, batch.ends[0].state), (vec![LEASE], TaskState::BlockedByFailures));
+    let set_aside: Vec<Lease> = dead_letters.iter().map(|letter| letter.lease).collect();
+    assert_eq!((set_aside, batch.ends[0].state), (vec![LEASE], TaskState::BlockedByFailures));
     let next = tasks.recorded(batch, &Exceptions::default(), T0);
     assert_eq!(started(&next), [attempt(lease(2, 1), 0, 1)]);
 }
@@ -210,4 +235,73 @@ fn nothing_is_held_once_everything_was_given_back() {
     let (batch, next) = round(&mut tasks, vec![Message::GiveBack], T0);
     assert_eq!((batch.ends.len(), next.left.len()), (2, 2));
     assert!(tasks.is_drained());
+}
+
+#[test]
+fn task_whose_takers_died_is_set_aside_once_what_runs_has_come_back() {
+    let mut tasks = TaskLoop::default();
+    let (_, next) = round(&mut tasks, vec![claimed(LEASE, 0, false)], T0);
+    let step = next.offers[0].attempt.step;
+    tasks.handle(Message::TakersDied(LEASE, step), T0);
+    let Round { withdrawals, dead_letters, batch, .. } = tasks.round(T0);
+    assert_eq!(withdrawals, [Withdrawal { lease: LEASE, taken: false }]);
+    assert!(dead_letters.is_empty() && batch.ends.is_empty(), "{batch:?}");
+    let _ = tasks.recorded(batch, &Exceptions::default(), T0);
+    // Nobody resumes it by the way.
+    let (_, next) = round(&mut tasks, vec![asked(Command::Resume)], T0);
+    assert!(next.offers.is_empty() && next.left.is_empty(), "{next:?}");
+    tasks.handle(Message::LoanReturned(LEASE, LoanReturned::Nothing(step)), T0);
+    let Round { dead_letters, batch, .. } = tasks.round(T0);
+    assert_eq!(dead_letters.len(), 1);
+    let crate::End { state, run_at, cause, .. } = &batch.ends[0];
+    assert_eq!((*state, *run_at), (TaskState::BlockedByFailures, Some(Timestamp::NEVER)));
+    assert!(
+        cause.as_deref().unwrap().contains("5 processes in a row died while they ran its step `a`"),
+        "{cause:?}"
+    );
+    assert_eq!(tasks.recorded(batch, &Exceptions::default(), T0).left.len(), 1);
+}
+
+#[test]
+fn operator_who_cancels_comes_before_the_setting_aside() {
+    let mut tasks = TaskLoop::default();
+    let (_, next) = round(&mut tasks, vec![claimed(LEASE, 0, false)], T0);
+    let died = Message::TakersDied(LEASE, next.offers[0].attempt.step);
+    let (batch, _) = round(&mut tasks, vec![asked(Command::Cancel), died], T0);
+    // The command is answered after all that arrived was folded.
+    assert_eq!(batch.ends[0].state, TaskState::Cancelled);
+}
+
+/// A task whose first step is compensated, and whose second one has failed for good.
+fn rolling_back(lease: Lease, takeovers: u32) -> Message<()> {
+    let mut routes = Arc::unwrap_or_clone(routes(true));
+    let mut rules = Arc::unwrap_or_clone(routes.rules);
+    rules.on_failure = OnFailure::Compensate;
+    rules.steps[0].compensation =
+        Some(Compensation { elsewhere: false, retry: Retry::default(), timeout: None });
+    routes.rules = Arc::new(rules);
+    let mut progress = Progress::new(routes.rules.clone());
+    progress.take_ready();
+    progress.apply_at(StepIndex::of(0), &crate::Event::Completed { result: Json::stored("1") }, T0).unwrap();
+    progress.take_ready();
+    progress.apply(StepIndex::of(1), &crate::Event::Failed { retry_at: None }).unwrap();
+    assert!(progress.rolling_back());
+    let routes = Arc::new(routes);
+    Message::Claimed(Box::new(ClaimedTask { lease, id: Uuid::nil(), takeovers, routes, progress, body: () }))
+}
+
+#[test]
+fn task_that_is_given_back_at_once_stays_in_its_phase() {
+    let given_back = |message: Message<()>| {
+        let mut tasks = TaskLoop::default();
+        round(&mut tasks, vec![claimed(lease(2, 1), QUARANTINE_AFTER, true)], T0);
+        let (batch, _) = round(&mut tasks, vec![message], T0);
+        batch.ends.iter().find(|end| end.lease == LEASE).unwrap().state
+    };
+    assert_eq!(given_back(claimed(LEASE, QUARANTINE_AFTER, true)), TaskState::Pending);
+    assert_eq!(given_back(rolling_back(LEASE, QUARANTINE_AFTER)), TaskState::Compensating);
+    for phase in [TaskState::Pending, TaskState::Compensating] {
+        let task = Unrunnable { lease: LEASE, id: Uuid::nil(), phase, cause: "no plan".to_owned() };
+        assert_eq!(given_back(Message::Unrunnable(task)), phase);
+    }
 }

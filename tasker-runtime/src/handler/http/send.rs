@@ -11,6 +11,8 @@ use reqwest::{
 };
 use tokio::time::{Instant, timeout};
 
+use tasker_template::headers::SECRET;
+
 use super::{
     Request, StatusClass,
     address::{self, Refused},
@@ -19,7 +21,7 @@ use super::{
     path, redirect,
     secrets::Secrets,
     status,
-    target::{SECRET, forbidden, literal},
+    target::{forbidden, literal},
     text::{printable, start_of},
 };
 use crate::model::{StepError, chain};

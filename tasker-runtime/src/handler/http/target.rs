@@ -7,31 +7,13 @@ use reqwest::{
     header::{HeaderMap, HeaderName, HeaderValue},
 };
 
+use tasker_template::headers::{self, SECRET};
+
 use super::{address, client::ApiClient, path, secrets::Secrets, text::start_of};
 use crate::{handler::Endpoint, model::StepError, template::nearest};
 
 /// How much of a URL is shown, in bytes.
 const SHOWN_URL: usize = 500;
-
-/// Headers that carry secrets and nothing else.
-pub(super) const SECRET: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "x-api-key"];
-
-/// Headers that belong to the connection or to the step.
-const OWN: [&str; 13] = [
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "proxy-connection",
-    "keep-alive",
-    "upgrade",
-    "te",
-    "trailer",
-    "expect",
-    "http2-settings",
-    "idempotency-key",
-    "traceparent",
-];
 
 /// What is wrong with the value of a header.
 pub(super) const BAD_VALUE: &str = "its value has a character that no header may have, such as a line break";
@@ -242,10 +224,8 @@ fn header(
 pub(super) fn header_name(name: &str) -> Result<HeaderName, String> {
     let parsed =
         HeaderName::from_bytes(name.as_bytes()).map_err(|_| "this is not a valid header name".to_owned())?;
-    let way_out = match parsed.as_str() {
-        "idempotency-key" => "; `.part(…)` tells the requests of one step apart",
-        own if OWN.contains(&own) => "",
-        _ => return Ok(parsed),
-    };
-    Err(format!("this one is set for each request and cannot be given{way_out}"))
+    match headers::reserved(parsed.as_str()) {
+        Some(why) => Err(format!("this one {why}")),
+        None => Ok(parsed),
+    }
 }

@@ -5,6 +5,8 @@
 //! for it, or finds what it left, or is refused. SQLite has one writer, so there the second comes after.
 
 #[cfg(all(feature = "sqlite", feature = "postgres"))]
+mod late;
+#[cfg(all(feature = "sqlite", feature = "postgres"))]
 mod passing;
 mod scene;
 
@@ -124,7 +126,8 @@ async fn result_recorded_before_a_takeover_is_in_the_journal_of_the_next_holder(
     for database in databases().await {
         let (scene, lease) = Scene::held(database).await;
         let first = recording(&scene, lease, "1").await;
-        assert_eq!(overlapping(&scene, first, scene.take_over()).await, 1, "{}", scene.database);
+        let during = overlapping(&scene, first, scene.take_over()).await;
+        assert_eq!(during + scene.take_over().await, 1, "{}", scene.database);
         let claimed = scene.claim_later(scene.two).await;
         assert_eq!(claimed[0].history.entries.len(), 1, "{}", scene.database);
     }
@@ -152,17 +155,15 @@ async fn result_that_lands_during_a_takeover_is_kept_once_and_ends_nothing() {
 }
 
 #[tokio::test]
-async fn result_of_a_former_holder_that_commits_late_is_met_as_a_conflict_and_stays() {
+async fn result_that_commits_late_is_known_to_the_next_holder_and_stays() {
     for database in databases().await {
         let (scene, lease) = Scene::held(database).await;
         let first = recording(&scene, lease, "1").await;
-        let next = async {
-            scene.take_over().await;
-            let claimed = scene.claim_later(scene.two).await;
-            let batch = result(claimed[0].lease, "2");
-            (claimed, scene.record(scene.two, &batch).await)
-        };
-        let (_, exceptions) = overlapping(&scene, first, next).await;
+        overlapping(&scene, first, scene.take_over()).await;
+        scene.take_over().await;
+        let claimed = scene.claim_later(scene.two).await;
+        assert_eq!(claimed[0].history.entries.len(), 1, "{}", scene.database);
+        let exceptions = scene.record(scene.two, &result(claimed[0].lease, "2")).await;
         assert!(exceptions.stale.contains(&lease.task), "{}: {exceptions:?}", scene.database);
         assert_eq!(scene.journal().await, ["1"], "{}", scene.database);
     }
@@ -404,6 +405,23 @@ async fn lease_that_a_worker_was_not_given_is_given_to_nobody_else() {
         let claimed = scene.claim(scene.two).await;
         let lease = claimed.iter().find(|claimed| claimed.lease.task == task).unwrap().lease;
         assert_eq!(lease.epoch, 2, "{}", scene.database);
+    }
+}
+
+#[tokio::test]
+async fn claim_says_whether_the_task_is_being_rolled_back() {
+    for (state, phase) in [
+        (TaskState::Compensating, TaskState::Compensating),
+        (TaskState::Waiting, TaskState::Pending),
+        (TaskState::Pending, TaskState::Pending),
+    ] {
+        for database in databases().await {
+            let (scene, lease) = Scene::held(database).await;
+            let mut back = ends(lease, state);
+            back.ends[0].run_at = Some(T0);
+            scene.record(scene.one, &back).await;
+            assert_eq!(scene.claim(scene.two).await[0].phase, phase, "{}: {state}", scene.database);
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A connection beside the engine's, for trouble.
-async fn beside(database: &TestDatabase) -> PgConnection {
+pub(super) async fn beside(database: &TestDatabase) -> PgConnection {
     database.url.parse::<PgConnectOptions>().unwrap().connect().await.unwrap()
 }
 
@@ -198,7 +198,7 @@ async fn errors_of_any_size_and_depth_keep_their_code_and_the_start_of_their_tex
 }
 
 /// What came of step `step` of a task that worker one lent.
-fn outcome(
+pub(super) fn outcome(
     scene: &Scene,
     lease: Lease,
     step: u32,
@@ -209,7 +209,7 @@ fn outcome(
 }
 
 /// Worker two has these steps on loan.
-async fn lend(scene: &Scene, lease: Lease, steps: &[u32]) {
+pub(super) async fn lend(scene: &Scene, lease: Lease, steps: &[u32]) {
     let target = Target { handler: "h".into(), namespace: None, queue: Some("test".into()) };
     let offer = |step: &u32| Offer {
         attempt: Attempt { lease, step: StepIndex::of(*step), number: 1 },

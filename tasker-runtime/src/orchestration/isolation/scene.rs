@@ -87,15 +87,53 @@ impl Scene {
 
     /// Worker one offers this attempt at the first step.
     pub(super) async fn offer(&self, lease: Lease, number: u32) {
+        self.offer_step(lease, 0, number).await;
+    }
+
+    /// Worker one offers this attempt at a step.
+    pub(super) async fn offer_step(&self, lease: Lease, step: u32, number: u32) {
         let target = Target { handler: HandlerKey::from("h"), namespace: None, queue: None };
-        let attempt = Attempt { lease, step: FIRST, number };
+        let attempt = Attempt { lease, step: StepIndex::of(step), number };
         let offer = Offer { attempt, offered_at: T0, target: Arc::new(target) };
         share::offer(&mut self.store.session(), self.one, &[offer]).await.unwrap();
     }
 
     /// How many steps worker one has lent.
     pub(super) async fn offered(&self) -> usize {
-        share::lent(&self.store, self.one).await.unwrap().len()
+        self.lent().await.out.len()
+    }
+
+    /// What worker one has lent.
+    pub(super) async fn lent(&self) -> share::Lent {
+        share::lent(&self.store, self.one).await.unwrap()
+    }
+
+    /// A further worker.
+    pub(super) async fn register(&self) -> WorkerId {
+        let mut connection = self.store.writer().await.unwrap();
+        recover::register(&mut connection, &about("other"), T0 + LEASE, LEASE).await.unwrap()
+    }
+
+    /// A worker is taken for dead.
+    pub(super) async fn give_up(&self, worker: WorkerId) {
+        let mut connection = self.store.writer().await.unwrap();
+        recover::take_back(&mut connection, worker, T0 + LEASE, recover::Why::Died).await.unwrap();
+    }
+
+    /// A worker stops.
+    pub(super) async fn stop(&self, worker: WorkerId) {
+        let mut connection = self.store.writer().await.unwrap();
+        recover::take_back(&mut connection, worker, T0 + LEASE, recover::Why::Stopped).await.unwrap();
+    }
+
+    /// How many holders of the task died, and how many takers of what is lent of it.
+    pub(super) async fn deaths(&self) -> [String; 2] {
+        static DEATHS: Statement = Statement::shared(
+            "select r.takeovers, o.deaths from tasker.runs r join tasker.offers o on o.task_id = r.task_id",
+        );
+        let mut connection = self.store.writer().await.unwrap();
+        let row = connection.fetch_first(&DEATHS, &[]).await.unwrap().unwrap();
+        [0, 1].map(|column| row.int(column).unwrap().to_string())
     }
 
     /// What was offered of the task is offered no more.
@@ -241,7 +279,7 @@ pub(super) fn untouched(exceptions: &Exceptions, lease: Lease) -> bool {
 }
 
 /// Waits until a statement on the scene's database waits for a lock.
-async fn somebody_waits(scene: &Scene) {
+pub(super) async fn somebody_waits(scene: &Scene) {
     static BLOCKED: Statement = Statement::shared(
         "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
     );
@@ -286,9 +324,10 @@ pub(super) async fn begin(scene: &Scene) -> Connection {
 pub(super) async fn taking_over(scene: &Scene) -> Connection {
     let mut connection = begin(scene).await;
     let late = (T0 + LEASE + Duration::from_secs(1)).as_micros();
-    let expired = connection.fetch(&sql::EXPIRED_WORKERS, values![late]).await.unwrap();
+    let said = Rows::new(vec![Column::Int(vec![scene.one.0]), Column::Int(vec![(T0 + LEASE).as_micros()])]);
+    let expired = connection.fetch(&sql::EXPIRED_WORKERS, values![&said]).await.unwrap();
     assert_eq!(expired.len(), 1, "{}", scene.database);
-    connection.execute(&sql::TAKE_BACK, values![scene.one.0, late]).await.unwrap();
+    connection.execute(&sql::TAKE_BACK, values![scene.one.0, late, 1]).await.unwrap();
     connection.execute(&sql::STOP_WORKER, values![scene.one.0, late]).await.unwrap();
     connection
 }

@@ -1,8 +1,10 @@
 //! What a workflow is started with and what it comes to, worked out while the program of a user is compiled.
 
-use super::workflow::{Listed, Message, NOBODY, Names, above, index_names, is_releasing, problem};
+use super::workflow::{
+    Above, Listed, Message, NOBODY, Names, index_names, is_released_by, is_releasing, problem,
+};
+use crate::handler::Capability;
 use crate::handler::param::reads;
-use crate::handler::{Capability, Need};
 
 /// The first step that reads the context, of those that `known` does not say; `N`: none does.
 #[must_use]
@@ -83,7 +85,7 @@ const fn below_readers<const N: usize, const SLOTS: usize>(
     names: &Names<SLOTS>,
     of_type: &[[bool; 2]; N],
 ) -> [bool; N] {
-    let others = if is_releasing(steps) { N } else { 0 };
+    let releasing = is_releasing(steps);
     let mut below = [false; N];
     // Steps are nearly always listed in their order, so once or twice is enough.
     let mut changed = true;
@@ -91,7 +93,8 @@ const fn below_readers<const N: usize, const SLOTS: usize>(
         changed = false;
         let mut at = 0;
         while at < N {
-            if !below[at] && (of_type[at][READS] || comes_after(steps, names, at, others, &below)) {
+            let above = Above::of(steps, at, releasing);
+            if !below[at] && (of_type[at][READS] || comes_after(steps, names, above, &below)) {
                 (below[at], changed) = (true, true);
             }
             at += 1;
@@ -103,18 +106,13 @@ const fn below_readers<const N: usize, const SLOTS: usize>(
 const fn comes_after<const N: usize, const SLOTS: usize>(
     steps: &[Listed; N],
     names: &Names<SLOTS>,
-    step: usize,
-    others: usize,
+    mut above: Above,
     those: &[bool; N],
 ) -> bool {
-    let edges = steps[step].needs.len() + others;
-    let mut edge = 0;
-    while edge < edges {
-        let above = above(steps, names, step, edge);
-        if above != NOBODY && those[above] {
+    while let Some(step) = above.next(steps, names) {
+        if step != NOBODY && those[step] {
             return true;
         }
-        edge += 1;
     }
     false
 }
@@ -126,16 +124,11 @@ pub const fn last<const N: usize, const SLOTS: usize>(steps: &[Listed; N], names
     let mut has_next = [false; N];
     let mut step = 0;
     while step < N {
-        let needs = steps[step].needs;
-        let mut at = 0;
-        while at < needs.len() {
-            if let Need::Step { name, .. } = needs[at] {
-                let above = names.number(steps, name);
-                if above != NOBODY {
-                    has_next[above] = true;
-                }
+        let mut above = Above::of(steps, step, false);
+        while let Some(above) = above.next(steps, names) {
+            if above != NOBODY {
+                has_next[above] = true;
             }
-            at += 1;
         }
         has_next[step] |= !steps[step].releases().is_empty();
         step += 1;
@@ -170,23 +163,18 @@ const fn may_be_skipped<const N: usize, const SLOTS: usize>(
         let mut other = 0;
         while other < N {
             if matches!(steps[other].capability, Capability::Decision(_))
-                && steps[step].is_released_by(&steps[other])
+                && is_released_by(steps, names, step, other)
             {
                 return true;
             }
             other += 1;
         }
-        let needs = steps[step].needs;
-        let mut at = 0;
-        while at < needs.len() {
-            if let Need::Step { name, optional: false, .. } = needs[at] {
-                let above = names.number(steps, name);
-                if above != NOBODY && !seen[above] {
-                    (seen[above], open[left]) = (true, above);
-                    left += 1;
-                }
+        let mut edges = Above::of(steps, step, false);
+        while let Some(above) = edges.next(steps, names) {
+            if above != NOBODY && !seen[above] && !edges.copes_without {
+                (seen[above], open[left]) = (true, above);
+                left += 1;
             }
-            at += 1;
         }
     }
     false

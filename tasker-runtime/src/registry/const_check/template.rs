@@ -4,8 +4,8 @@
 //! Whether its type is the right one is checked when the program starts: the compiler cannot compare
 //! two types in a constant.
 
-use super::workflow::{Listed, Message, NOBODY, equal};
-use crate::handler::Need;
+use super::reads::Reads;
+use super::workflow::{Listed, Message, NOBODY, OTHER_ROUTE, TAKE_ALL, equal};
 use crate::handler::annotated::StepFn;
 use crate::handler::param::reads;
 
@@ -208,33 +208,35 @@ const fn is_qualified(handler: &Listed, callable: &str) -> bool {
 }
 
 const fn check_needs<const N: usize>(steps: &[Wanted; N], step: usize, handler: &Listed, text: &mut Message) {
-    let mut at = 0;
-    while at < handler.needs.len() {
-        if let Need::Step { name, .. } = handler.needs[at] {
-            match find(steps, step, name) {
-                Found::One => {}
-                Found::Several => {
-                    problem(&steps[step], text).push("its handler reads `").push(name);
-                    text.push("`, which several steps before it call: give one of them that name");
-                }
-                Found::NotBefore(other) => {
-                    problem(&steps[step], text).push("its handler reads `").push(name);
-                    text.push("`, which the step does not wait for: add `").push(steps[other].step);
-                    text.push("` to its `depends_on`");
-                }
-                Found::Nothing => {
-                    problem(&steps[step], text).push("its handler reads `").push(name);
-                    text.push("`, and no step has that name or calls that handler");
-                }
+    let mut reads = Reads::of(handler.needs);
+    while let Some(read) = reads.next() {
+        let found = find(steps, step, read.name);
+        if let Found::One(above) = found {
+            let routes = match &steps[above].found {
+                Some(decision) => decision.releases(),
+                None => &[],
+            };
+            if read.is_of_another_route(handler.name, routes) {
+                problem(&steps[step], text).push("its handler").push(OTHER_ROUTE.split_at(1).1);
+                text.push(read.name).push(TAKE_ALL);
             }
+            continue;
         }
-        at += 1;
+        problem(&steps[step], text).push("its handler reads `").push(read.name);
+        match found {
+            Found::Several => text.push("`, which several steps before it call: give one of them that name"),
+            Found::NotBefore(other) => {
+                text.push("`, which the step does not wait for: add `").push(steps[other].step);
+                text.push("` to its `depends_on`")
+            }
+            _ => text.push("`, and no step has that name or calls that handler"),
+        };
     }
 }
 
 /// Which step is meant by a name.
 enum Found {
-    One,
+    One(usize),
     Several,
     NotBefore(usize),
     Nothing,
@@ -246,7 +248,7 @@ const fn find<const N: usize>(steps: &[Wanted; N], step: usize, name: &str) -> F
     let mut at = 0;
     while at < direct.len() {
         if equal(steps[direct[at]].step, name) {
-            return Found::One;
+            return Found::One(direct[at]);
         }
         at += 1;
     }
@@ -256,7 +258,7 @@ const fn find<const N: usize>(steps: &[Wanted; N], step: usize, name: &str) -> F
     while at < N {
         let named = equal(steps[at].step, name);
         if named && before[at] {
-            return Found::One;
+            return Found::One(at);
         }
         let calls = match &steps[at].found {
             Some(handler) => equal(handler.name, name),
@@ -272,7 +274,7 @@ const fn find<const N: usize>(steps: &[Wanted; N], step: usize, name: &str) -> F
     if count > 1 {
         Found::Several
     } else if called != NOBODY {
-        Found::One
+        Found::One(called)
     } else if elsewhere != NOBODY {
         Found::NotBefore(elsewhere)
     } else {

@@ -3,6 +3,7 @@
 //! Everything here runs in the compiler, which has no memory to give: tables have a fixed size that the
 //! macro chooses. What is found stops the compiler with a text that names the workflow and the steps.
 
+use super::reads::Reads;
 use crate::handler::annotated::StepFn;
 use crate::handler::const_message::Text;
 use crate::handler::schema::Schemas;
@@ -17,14 +18,47 @@ pub(in crate::registry) const NOBODY: usize = usize::MAX;
 /// A handler in the list of a workflow.
 #[derive(Clone, Copy)]
 pub struct Listed {
+    /// The name of the step, which is that of its handler unless the list says another one.
+    pub(in crate::registry) step: &'static str,
+    /// Whether the list says another one.
+    is_alias: bool,
+    /// The name of the handler.
     pub(in crate::registry) name: &'static str,
     pub(in crate::registry) namespace: Option<&'static str>,
     pub(in crate::registry) needs: &'static [Need],
     pub(in crate::registry) capability: Capability,
+    /// The steps that it waits for without reading them.
+    pub(in crate::registry) after: &'static [&'static str],
     pub(in crate::registry) schemas: Schemas,
 }
 
 impl Listed {
+    /// No handler: what is there until one takes its place.
+    pub(in crate::registry) const PLACEHOLDER: Self = Self {
+        step: "",
+        is_alias: false,
+        name: "",
+        namespace: None,
+        needs: &[],
+        capability: Capability::Standard,
+        after: &[],
+        schemas: Schemas::NONE,
+    };
+
+    /// The same handler, as a step of this name.
+    #[must_use]
+    pub const fn called(mut self, step: &'static str) -> Self {
+        (self.step, self.is_alias) = (step, true);
+        self
+    }
+
+    /// The same step, which waits for these as well.
+    #[must_use]
+    pub const fn after(mut self, steps: &'static [&'static str]) -> Self {
+        self.after = steps;
+        self
+    }
+
     /// The steps that it has wait for it: the routes of a decision, the worker of an analyzer.
     pub(in crate::registry) const fn releases(&self) -> &[&'static str] {
         match &self.capability {
@@ -33,18 +67,28 @@ impl Listed {
             _ => &[],
         }
     }
+}
 
-    pub(in crate::registry) const fn is_released_by(&self, other: &Self) -> bool {
-        let released = other.releases();
-        let mut at = 0;
-        while at < released.len() {
-            if equal(released[at], self.name) {
-                return true;
-            }
-            at += 1;
+/// Whether the step `step` is a route or the worker of `other`.
+pub(in crate::registry) const fn is_released_by<const N: usize, const SLOTS: usize>(
+    steps: &[Listed; N],
+    names: &Names<SLOTS>,
+    step: usize,
+    other: usize,
+) -> bool {
+    let (released, listed) = (steps[other].releases(), &steps[step]);
+    let mut at = 0;
+    while at < released.len() {
+        let is_meant = equal(released[at], listed.step)
+            || listed.is_alias
+                && equal(released[at], listed.name)
+                && names.number(steps, released[at]) == step;
+        if is_meant {
+            return true;
         }
-        false
+        at += 1;
     }
+    false
 }
 
 /// The handler `S`, in a list.
@@ -60,10 +104,13 @@ pub const fn workflow_step<S: StepFn>() -> Listed {
         text.push("leave it out, it is found by itself").panic();
     }
     Listed {
+        step: S::NAME,
+        is_alias: false,
         name: S::NAME,
         namespace: S::FACTS.namespace,
         needs: S::NEEDS,
         capability: S::FACTS.capability,
+        after: &[],
         schemas: S::SCHEMAS,
     }
 }
@@ -94,19 +141,25 @@ pub const fn check_workflow<const N: usize, const SLOTS: usize>(workflow: &str, 
 #[derive(Clone, Copy)]
 pub struct Names<const SLOTS: usize> {
     slots: [usize; SLOTS],
+    /// Whether a step has another name than its handler.
+    has_aliases: bool,
 }
+
+/// No step has this name, and more than one calls a handler of it.
+pub(in crate::registry) const SEVERAL: usize = NOBODY - 1;
 
 pub(in crate::registry) const fn index_names<const N: usize, const SLOTS: usize>(
     workflow: &str,
     steps: &[Listed; N],
     text: &mut Message,
 ) -> Names<SLOTS> {
-    let mut names = Names { slots: [NOBODY; SLOTS] };
+    let mut names = Names { slots: [NOBODY; SLOTS], has_aliases: false };
     let mut step = 0;
     while step < N {
-        let name = steps[step].name;
+        let name = steps[step].step;
+        names.has_aliases |= steps[step].is_alias;
         let mut slot = hash(name) & (SLOTS - 1);
-        while names.slots[slot] != NOBODY && !equal(steps[names.slots[slot]].name, name) {
+        while names.slots[slot] != NOBODY && !equal(steps[names.slots[slot]].step, name) {
             slot = (slot + 1) & (SLOTS - 1);
         }
         if names.slots[slot] == NOBODY {
@@ -137,15 +190,36 @@ const fn is_step_name(name: &str) -> bool {
 }
 
 impl<const SLOTS: usize> Names<SLOTS> {
-    pub(in crate::registry) const fn number<const N: usize>(&self, steps: &[Listed; N], name: &str) -> usize {
+    /// The step of this name; where there is none, the only one that calls the handler of this name. `NOBODY` or
+    /// `SEVERAL` where that is not one.
+    pub(in crate::registry) const fn find<const N: usize>(&self, steps: &[Listed; N], name: &str) -> usize {
         let mut slot = hash(name) & (SLOTS - 1);
         while self.slots[slot] != NOBODY {
-            if equal(steps[self.slots[slot]].name, name) {
+            if equal(steps[self.slots[slot]].step, name) {
                 return self.slots[slot];
             }
             slot = (slot + 1) & (SLOTS - 1);
         }
-        NOBODY
+        let mut found = NOBODY;
+        let mut step = 0;
+        while self.has_aliases && step < N {
+            if equal(steps[step].name, name) {
+                if found != NOBODY {
+                    return SEVERAL;
+                }
+                found = step;
+            }
+            step += 1;
+        }
+        found
+    }
+
+    /// The same, `NOBODY` where there are several.
+    pub(in crate::registry) const fn number<const N: usize>(&self, steps: &[Listed; N], name: &str) -> usize {
+        match self.find(steps, name) {
+            SEVERAL => NOBODY,
+            number => number,
+        }
     }
 }
 
@@ -156,30 +230,55 @@ const fn find_missing<const N: usize, const SLOTS: usize>(
     step: usize,
     text: &mut Message,
 ) {
-    let needs = steps[step].needs;
-    let mut at = 0;
-    while at < needs.len() {
-        if let Need::Step { name, .. } = needs[at]
-            && names.number(steps, name) == NOBODY
-        {
-            problem(workflow, text).push("step `").push(steps[step].name).push("` reads `").push(name);
-            text.push("`, which is not listed: add it");
+    let mut reads = Reads::of(steps[step].needs);
+    while let Some(read) = reads.next() {
+        tell_missing(workflow, steps, names, (step, "` reads `", read.name), text);
+        let above = names.number(steps, read.name);
+        if above != NOBODY && read.is_of_another_route(steps[step].name, steps[above].releases()) {
+            problem(workflow, text).push("step `").push(steps[step].step).push(OTHER_ROUTE).push(read.name);
+            text.push(TAKE_ALL);
         }
-        at += 1;
     }
+    tell_all_missing(workflow, steps, names, (step, "` comes after `", steps[step].after), text);
     let verb = match steps[step].capability {
         Capability::Decision(_) => "` routes to `",
         _ => "` cuts batches for `",
     };
-    let released = steps[step].releases();
+    tell_all_missing(workflow, steps, names, (step, verb, steps[step].releases()), text);
+}
+
+/// Of a branch that reads what another one is told.
+pub(in crate::registry) const OTHER_ROUTE: &str = "` reads what is carried to another route of `";
+/// The way out.
+pub(in crate::registry) const TAKE_ALL: &str = "`: take an `Option` of it, or the enum itself";
+
+const fn tell_all_missing<const N: usize, const SLOTS: usize>(
+    workflow: &str,
+    steps: &[Listed; N],
+    names: &Names<SLOTS>,
+    (step, verb, named): (usize, &str, &[&str]),
+    text: &mut Message,
+) {
     let mut at = 0;
-    while at < released.len() {
-        if names.number(steps, released[at]) == NOBODY {
-            problem(workflow, text).push("step `").push(steps[step].name).push(verb).push(released[at]);
-            text.push("`, which is not listed: add it");
-        }
+    while at < named.len() {
+        tell_missing(workflow, steps, names, (step, verb, named[at]), text);
         at += 1;
     }
+}
+
+const fn tell_missing<const N: usize, const SLOTS: usize>(
+    workflow: &str,
+    steps: &[Listed; N],
+    names: &Names<SLOTS>,
+    (step, verb, name): (usize, &str, &str),
+    text: &mut Message,
+) {
+    let why = match names.find(steps, name) {
+        NOBODY => "`, which is not listed: add it",
+        SEVERAL => "`, which several steps call: give one of them that name",
+        _ => return,
+    };
+    problem(workflow, text).push("step `").push(steps[step].step).push(verb).push(name).push(why);
 }
 
 /// Whether any step has others wait for it.
@@ -194,23 +293,55 @@ pub(in crate::registry) const fn is_releasing<const N: usize>(steps: &[Listed; N
     false
 }
 
-/// The step that `step` waits for by its edge number `edge`: what it reads, then every other step, which
-/// it may be a route or the worker of.
-pub(in crate::registry) const fn above<const N: usize, const SLOTS: usize>(
-    steps: &[Listed; N],
-    names: &Names<SLOTS>,
+/// What a step waits for, one after the other: the steps it reads, those it comes after, then those that release
+/// it.
+#[derive(Clone, Copy)]
+pub(in crate::registry) struct Above {
     step: usize,
-    edge: usize,
-) -> usize {
-    let needs = steps[step].needs;
-    if edge < needs.len() {
-        return match needs[edge] {
-            Need::Step { name, .. } => names.number(steps, name),
-            _ => NOBODY,
-        };
+    reads: Reads,
+    /// The next one that it comes after.
+    after: usize,
+    /// The next step that may release it.
+    other: usize,
+    /// Whether it copes without the last one, where that is on a branch that was not taken.
+    pub(in crate::registry) copes_without: bool,
+}
+
+impl Above {
+    /// What `step` waits for; `releasing` is whether any step has others wait for it.
+    pub(in crate::registry) const fn of<const N: usize>(
+        steps: &[Listed; N],
+        step: usize,
+        releasing: bool,
+    ) -> Self {
+        let other = if releasing { 0 } else { N };
+        Self { step, reads: Reads::of(steps[step].needs), after: 0, other, copes_without: false }
     }
-    let other = edge - needs.len();
-    if steps[step].is_released_by(&steps[other]) { other } else { NOBODY }
+
+    /// The next step; `NOBODY` for one that is not listed.
+    pub(in crate::registry) const fn next<const N: usize, const SLOTS: usize>(
+        &mut self,
+        steps: &[Listed; N],
+        names: &Names<SLOTS>,
+    ) -> Option<usize> {
+        self.copes_without = false;
+        if let Some(read) = self.reads.next() {
+            self.copes_without = read.optional;
+            return Some(names.number(steps, read.name));
+        }
+        let after = steps[self.step].after;
+        if self.after < after.len() {
+            self.after += 1;
+            return Some(names.number(steps, after[self.after - 1]));
+        }
+        while self.other < N {
+            self.other += 1;
+            if is_released_by(steps, names, self.step, self.other - 1) {
+                return Some(self.other - 1);
+            }
+        }
+        None
+    }
 }
 
 /// Walks down from each step in turn, with the steps on the way in `path`.
@@ -220,11 +351,16 @@ const fn find_cycle<const N: usize, const SLOTS: usize>(
     names: &Names<SLOTS>,
     text: &mut Message,
 ) {
-    let others = if is_releasing(steps) { N } else { 0 };
+    let releasing = is_releasing(steps);
     let mut path = [0; N];
-    let mut next_edge = [0; N];
+    let mut edges = [Above::of(steps, 0, releasing); N];
     let (mut on_path, mut done) = ([false; N], [false; N]);
     let mut start = 0;
+    while start < N {
+        edges[start] = Above::of(steps, start, releasing);
+        start += 1;
+    }
+    start = 0;
     while start < N {
         let mut depth = 0;
         if !done[start] {
@@ -232,13 +368,11 @@ const fn find_cycle<const N: usize, const SLOTS: usize>(
         }
         while depth > 0 {
             let step = path[depth - 1];
-            if next_edge[step] == steps[step].needs.len() + others {
+            let Some(above) = edges[step].next(steps, names) else {
                 (on_path[step], done[step]) = (false, true);
                 depth -= 1;
                 continue;
-            }
-            let above = above(steps, names, step, next_edge[step]);
-            next_edge[step] += 1;
+            };
             if above == NOBODY || done[above] {
                 continue;
             }
@@ -268,10 +402,10 @@ const fn tell_cycle<const N: usize>(
         at += 1;
     }
     while at < depth {
-        text.push("`").push(steps[path[at]].name).push("` waits for ");
+        text.push("`").push(steps[path[at]].step).push("` waits for ");
         at += 1;
     }
-    text.push("`").push(steps[first].name).push("`");
+    text.push("`").push(steps[first].step).push("`");
 }
 
 /// Begins the next problem.

@@ -224,10 +224,7 @@ impl Reader<'_> {
             batch_size: count("batch_size", 1_000_000),
             parallelism: count("parallelism", 10_000),
             cursor_field: fields.get("cursor_field").and_then(|field| self.text(field)),
-            failure_strategy: fields
-                .get("failure_strategy")
-                .and_then(|field| self.word(field))
-                .unwrap_or_default(),
+            failure_strategy: fields.get("failure_strategy").and_then(|field| self.word(field)),
         })
     }
 

@@ -119,7 +119,7 @@ fn check_task(
         return Err((Promise::NoHoldLeaks, format!("{run:?} is held by a process that has stopped")));
     }
     let by_hand = matches!(run.state, TaskState::Cancelled | TaskState::Paused | TaskState::Error);
-    if waited || by_hand || rows.set_aside || rows.raced {
+    if waited || by_hand || rows.set_aside {
         return Ok(());
     }
     let rules = scenario.workflows[run.template].rules(|_| true);
@@ -131,9 +131,6 @@ fn check_task(
 }
 
 fn check_attempts(rows: &TaskRows) -> Result<(), (Promise, String)> {
-    if rows.raced {
-        return Ok(());
-    }
     let mut last: Option<(StepIndex, u32)> = None;
     for &(step, number) in rows.attempts.keys() {
         let before = last.filter(|(of, _)| *of == step).map_or(0, |(_, number)| number);

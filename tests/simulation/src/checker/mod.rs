@@ -35,7 +35,8 @@ pub enum Promise {
     Gapless,
     /// 4: a step has at most so many attempts in each round.
     AtMost,
-    /// 4: a task is set aside after so many deaths of its holders in a row, and not before; and does not run then.
+    /// 4: a task is set aside after so many deaths in a row, of its holders or of those who ran one of its steps
+    /// for them, and not before; and does not run then.
     SetAside,
     /// 4: of the tasks of a loop whose holders died, one runs at a time.
     OneSuspect,
@@ -161,7 +162,7 @@ fn promise(process: &Process, promise: Promise, kept: bool, seen: impl FnOnce() 
 /// A holder takes this for the result of a step.
 pub(crate) fn knows(process: &Process, lease: Lease, step: StepIndex, result: &Json) {
     let db = process.world.db.borrow();
-    if !db.covers(process.worker.get(), lease) || db.task(lease.task).raced {
+    if !db.covers(process.worker.get(), lease) {
         return;
     }
     let recorded = db.task(lease.task).steps.get(&step).map(|row| &row.entry.result);
@@ -175,7 +176,7 @@ pub(crate) fn knows(process: &Process, lease: Lease, step: StepIndex, result: &J
 pub(crate) fn failed(process: &Process, failed: &Failed) {
     let db = process.world.db.borrow();
     let Attempt { lease, step, number } = failed.attempt;
-    if !db.covers(process.worker.get(), lease) || db.task(lease.task).raced {
+    if !db.covers(process.worker.get(), lease) {
         return;
     }
     let recorded = db.task(lease.task).attempts.get(&(step, number));
@@ -235,9 +236,6 @@ pub(crate) fn may_offer(process: &Process, offer: &Offer) {
 
 /// The clock that counts is that of the holder, and what was due once stays due.
 fn in_time(process: &Process, db: &Db, attempt: Attempt) {
-    if db.task(attempt.task()).raced {
-        return;
-    }
     let (due, latest) = (db.retry_at(attempt), process.latest());
     promise(process, Promise::RetryInTime, due.is_none_or(|due| due <= latest), || {
         format!("{attempt:?} starts at {latest:?}, and was to wait until {due:?}")
@@ -248,7 +246,8 @@ fn in_time(process: &Process, db: &Db, attempt: Attempt) {
 pub(crate) fn set_aside(process: &Process, lease: Lease) {
     let db = process.world.db.borrow();
     if db.covers(process.worker.get(), lease) {
-        let deaths = db.task(lease.task).deaths;
+        let rows = db.task(lease.task);
+        let deaths = rows.deaths_at_claim.max(rows.taker_deaths);
         promise(process, Promise::SetAside, deaths >= MAX_TAKEOVERS, || {
             format!("{lease:?} is set aside after {deaths} deaths")
         });

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use tasker_model::{Attempt, StepIndex, StepState};
+use tasker_model::{Attempt, StepIndex, StepState, task_loop::MAX_TAKEOVERS};
 
 use super::{Promise, Standing, promise, reference::is_settled};
 use crate::{engine::Process, store::Db, world::World};
@@ -81,10 +81,15 @@ pub(crate) fn script_rng(process: &Process, attempt: Attempt, execution: u64) ->
 
 fn check(process: &Rc<Process>, db: &Db, run: &Run) {
     let Attempt { lease, step, number } = run.attempt;
+    if let Some(offer) = db.offers.get(&(lease.task, step)).filter(|_| run.lent) {
+        promise(process, Promise::SetAside, offer.deaths < MAX_TAKEOVERS, || {
+            format!("{:?} runs, although {} processes died over it", run.attempt, offer.deaths)
+        });
+    }
     let rows = db.task(lease.task);
     let rules = process.scenario.workflows[rows.run.template].rules(|_| true);
     let what = || format!("{:?}", run.attempt);
-    if let Some(row) = rows.steps.get(&step).filter(|row| row.unknown_to != Some(lease.epoch)) {
+    if let Some(row) = rows.steps.get(&step) {
         let result = row.entry.result.as_str();
         promise(process, Promise::NeverAgain, false, || {
             format!("{} runs, and has the result {result}", what())
@@ -92,21 +97,18 @@ fn check(process: &Rc<Process>, db: &Db, run: &Run) {
     }
     let failed: Vec<_> = rows.attempts.range((step, 0)..=(step, u32::MAX)).collect();
     let gapless = u32::try_from(failed.len()).is_ok_and(|failed| failed + 1 == number);
-    promise(process, Promise::Gapless, gapless || rows.raced, || {
+    promise(process, Promise::Gapless, gapless, || {
         format!("{} runs after {} failed attempts", what(), failed.len())
     });
     let round = failed.iter().rev().take_while(|(_, failure)| !failure.reopened).count();
     let most = rules.retry(step).max_attempts.max(1) as usize;
-    promise(process, Promise::AtMost, round < most || rows.raced, || {
+    promise(process, Promise::AtMost, round < most, || {
         format!("{} runs after {round} attempts of {most} in this round", what())
     });
     let others = running(process, db, run);
     promise(process, Promise::OneRuns, !others.iter().any(|other| other.attempt.step == step), || {
         format!("{} runs twice", what())
     });
-    if rows.raced {
-        return;
-    }
     let standing = Standing::of(&rules, rows);
     match step.compensates() {
         None => check_step(process, &rules, &standing, &others, run),

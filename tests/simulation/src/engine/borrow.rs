@@ -8,13 +8,13 @@ use std::{
 };
 
 use tasker_model::{
-    Json, StepIndex, TaskNo,
+    Attempt, Json, StepIndex, TaskNo,
     task_loop::{AttemptEnded, retry_at},
 };
 
 use super::{DRAIN, POLL, Process, attempt, handler};
 use crate::{
-    store::{OfferRow, Outcome, Taken},
+    store::{Db, OfferRow, Outcome, Taken},
     world::{MS, Signal},
 };
 
@@ -87,8 +87,15 @@ impl Borrow {
         if self.worker != me.worker.get() {
             // Taken for dead meanwhile: what it had on loan is on offer again.
             self.worker = me.worker.get();
-            for borrowed in std::mem::take(&mut self.borrowed).into_values() {
-                borrowed.cancel.give(&me.world);
+            let borrowed = std::mem::take(&mut self.borrowed);
+            borrowed.values().for_each(|borrowed| borrowed.cancel.give(&me.world));
+            let loans: Vec<Attempt> = borrowed.values().map(|borrowed| borrowed.taken.attempt).collect();
+            if !loans.is_empty() {
+                let note = move |db: &mut Db| {
+                    db.loans_not_dead(&loans);
+                    Ok(())
+                };
+                let _ = me.ask("loans not dead", note).await;
             }
         }
         if std::mem::take(&mut self.loans_unknown) {

@@ -5,15 +5,15 @@ use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 use tasker_model::{
     Batch, End, Exceptions, Fact, Json, Kind, Lease, Offer, StepIndex, Timestamp,
     task_loop::{
-        Call, ClaimedTask, CommandAnswer, CommandWrite, Left, LoanReturned, Message, Next, Round, TaskLoop,
-        Unrunnable, Withdrawal, Written,
+        Call, ClaimedTask, CommandAnswer, CommandWrite, DeadLetter, Left, LoanReturned, Message, Next, Round,
+        TaskLoop, Unrunnable, Withdrawal, Written,
     },
 };
 
 use super::{Body, Letter, Loan, Process, attempt, record};
 use crate::{
     checker::{self, Promise},
-    store::{Claimed, Problem},
+    store::{Claimed, Db, Problem},
     world::{MS, Signal},
 };
 
@@ -32,7 +32,7 @@ pub(super) async fn run(process: Rc<Process>, at: usize) {
     loop {
         let arrived = driver.arrive().await;
         for letter in arrived {
-            driver.fold(letter);
+            driver.fold(letter).await;
         }
         driver.answer_commands().await;
         let Round { stray, dead_letters, withdrawals, batch, left } = driver.tasks.round(driver.now());
@@ -72,7 +72,7 @@ impl Driver {
         }
     }
 
-    fn fold(&mut self, letter: Letter) {
+    async fn fold(&mut self, letter: Letter) {
         let now = self.now();
         match letter {
             Letter::Claimed(claimed, history) => {
@@ -85,6 +85,7 @@ impl Driver {
                         self.tasks.bodies().for_each(|body| body.stop.give(&self.process.world));
                     }
                     Message::GiveBack => self.tasks.bodies().for_each(|body| self.cancel(body)),
+                    Message::Forget => self.note_not_dead().await,
                     Message::LoanReturned(lease, LoanReturned::Done(entry)) => {
                         if let Some(body) = self.tasks.body(*lease) {
                             self.complete(*lease, body, entry.step, &entry.result);
@@ -103,11 +104,12 @@ impl Driver {
     }
 
     fn claimed(&self, claimed: Claimed, history: &tasker_model::History) -> Message<Body> {
-        let Claimed { lease, takeovers, template } = claimed;
+        let Claimed { lease, takeovers, template, phase } = claimed;
         if self.process.world.rough.get() && self.process.world.chance(10) {
             return Message::Unrunnable(Unrunnable {
                 lease,
                 id: Default::default(),
+                phase,
                 cause: "the template cannot be read here".to_owned(),
             });
         }
@@ -195,8 +197,19 @@ impl Driver {
         self.process.hinted.give(&self.process.world);
     }
 
-    async fn set_aside(&self, leases: &[Lease]) {
-        for &lease in leases {
+    async fn note_not_dead(&self) {
+        let leases: Vec<Lease> = self.tasks.leases().collect();
+        if !leases.is_empty() {
+            let note = move |db: &mut Db| {
+                db.note_not_dead(&leases);
+                Ok(())
+            };
+            let _ = self.process.ask("not dead", note).await;
+        }
+    }
+
+    async fn set_aside(&self, letters: &[DeadLetter]) {
+        for lease in letters.iter().map(|letter| letter.lease) {
             loop {
                 let worker = self.process.worker.get();
                 checker::set_aside(&self.process, lease);
@@ -311,15 +324,13 @@ impl Driver {
         let rows: Vec<(Offer, usize)> = offers.iter().map(|offer| (offer.clone(), queue_of(offer))).collect();
         loop {
             let rows = rows.clone();
-            if self
-                .process
-                .ask("offer", move |db| {
-                    db.offer(worker, &rows);
-                    Ok(())
-                })
-                .await
-                .is_ok()
-            {
+            let offered = rows.clone();
+            let look = move |db: &mut Db| db.see_offers(worker, &rows);
+            let write = move |db: &mut Db, seen: Option<Vec<bool>>| {
+                db.offer(worker, seen.as_deref(), &offered);
+                Ok(())
+            };
+            if self.process.ask_racing("offer", look, write).await.is_ok() {
                 break;
             }
             self.process.world.sleep(100 * MS).await;

@@ -39,7 +39,11 @@ async fn beat(me: &Rc<Process>) -> Result<bool> {
         for worker in gone {
             let live = me.world.db.borrow().lives(worker);
             if live {
-                freed += me.ask("take back gone", move |db| Ok(db.take_back(worker, now))).await?;
+                let take_back = move |db: &mut crate::store::Db| {
+                    // Waits for what it had sent, and comes after the next heartbeat here.
+                    Ok(if db.is_writing(worker) { 0 } else { db.take_back(worker, now, true) })
+                };
+                freed += me.ask("take back gone", take_back).await?;
             }
         }
     }

@@ -10,10 +10,12 @@ use tasker_model::{
 use super::{Loan, POLL, Process};
 use crate::{
     store::Result,
-    world::{MS, Micros},
+    world::{MS, Micros, SECOND},
 };
 
 const LOOK: Micros = 200 * MS;
+/// How often offers are looked for that stand although their steps came back.
+const TIDY: Micros = 5 * SECOND;
 
 /// Brings home lent steps until nothing is held any more.
 pub(super) async fn bring_home(process: Rc<Process>) {
@@ -37,11 +39,22 @@ async fn bring(me: &Rc<Process>, stopping: bool) -> Result<()> {
             Ok(())
         })
         .await?;
+    } else if me.tidied.get() + TIDY < me.world.now() {
+        me.tidied.set(me.world.now());
+        me.ask("drop returned", move |db| {
+            db.drop_returned(|offer| offer.owner == worker && offer.taker.is_none());
+            Ok(())
+        })
+        .await?;
     }
     // In this order: what is lent from now on may be missing among the offers, and is not back for that.
     let mut returned: Vec<Loan> = me.lent.borrow().values().copied().collect();
-    let out = me.ask("lent", move |db| Ok(db.lent(worker))).await?;
-    returned.retain(|loan| !out.contains(&(loan.lease.task, loan.step)));
+    let lent = me.ask("lent", move |db| Ok(db.lent(worker))).await?;
+    let out = |loan: &Loan| lent.iter().find(|(key, _)| *key == (loan.lease.task, loan.step));
+    for loan in returned.iter().filter(|loan| out(loan).is_some_and(|(_, deadly)| *deadly)) {
+        me.tell(loan.lease.task, Message::TakersDied(loan.lease, loan.step));
+    }
+    returned.retain(|loan| out(loan).is_none());
     if returned.is_empty() {
         return Ok(());
     }

@@ -24,7 +24,7 @@ impl Process {
     pub(super) async fn ask_racing<T: 'static, S: 'static>(
         self: &Rc<Self>,
         what: &'static str,
-        look: impl FnOnce(&Db) -> S + 'static,
+        look: impl FnOnce(&mut Db) -> S + 'static,
         op: impl FnOnce(&mut Db, S) -> Result<T> + 'static,
     ) -> Result<T> {
         self.point(what).await;
@@ -47,7 +47,7 @@ impl Process {
             if life.dead.get() && world.chance(500) {
                 return;
             }
-            let seen = look(&world.db.borrow());
+            let seen = look(&mut world.db.borrow_mut());
             let commit = move |world: &Rc<World>| {
                 let result = op(&mut world.db.borrow_mut(), seen);
                 let result = if unanswered { Err(Problem::NoAnswer) } else { result };

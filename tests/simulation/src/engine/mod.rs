@@ -122,6 +122,8 @@ pub(crate) struct Process {
     leases_unknown: Cell<bool>,
     lent: RefCell<BTreeMap<(TaskNo, StepIndex), Loan>>,
     loan_returned: Signal,
+    /// When offers were last looked for that stand although their steps came back.
+    tidied: Cell<Micros>,
     offered: Signal,
     offers_skipped: Cell<bool>,
     asked: Signal,
@@ -166,6 +168,7 @@ impl Process {
             leases_unknown: Cell::new(false),
             lent: RefCell::default(),
             loan_returned: Signal::default(),
+            tidied: Cell::new(world.now()),
             offered: Signal::default(),
             offers_skipped: Cell::new(false),
             asked: Signal::default(),

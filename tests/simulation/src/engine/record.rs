@@ -38,7 +38,7 @@ async fn at_once(process: &Rc<Process>, worker: i64, batch: &Batch) -> Result<bo
         return Ok(true);
     }
     let (done, ends, seen) = (batch.done.clone(), batch.ends.clone(), batch.done.clone());
-    let look = move |db: &Db| db.see(worker, &seen);
+    let look = move |db: &mut Db| db.see(worker, &seen);
     let write = move |db: &mut Db, seen| db.record(worker, &seen, &done, &ends);
     let counts = process.ask_racing("record", look, write).await?;
     Ok(counts == (batch.done.len(), batch.ends.len()))

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use tasker_model::task_loop::Message;
 
 use super::{ANSWER, DRAIN, Process};
-use crate::world::Micros;
+use crate::world::{MS, Micros};
 
 /// Tells the process to stop; another one starts in its place `restart` after it has.
 pub(super) fn begin(process: &Rc<Process>, restart: Micros) {
@@ -45,5 +45,8 @@ async fn give_everything_back(me: &Rc<Process>, end: Micros) {
     me.idle.give(&me.world);
     crate::checker::drained(me);
     let (worker, now) = (me.worker.get(), me.now().as_micros());
-    let _ = me.ask("take back", move |db| Ok(db.take_back(worker, now))).await;
+    while me.world.db.borrow().is_writing(worker) {
+        me.world.sleep(MS).await;
+    }
+    let _ = me.ask("take back", move |db| Ok(db.take_back(worker, now, false))).await;
 }

@@ -51,7 +51,8 @@ impl Process {
                     told(task);
                     if room {
                         let lease = Lease { task, epoch: 1 };
-                        let claimed = Claimed { lease, takeovers: 0, template };
+                        let phase = tasker_model::TaskState::Pending;
+                        let claimed = Claimed { lease, takeovers: 0, template, phase };
                         me.send(task, Letter::Claimed(claimed, History::default()));
                     }
                 }

@@ -11,6 +11,7 @@ pub(crate) struct Claimed {
     pub(crate) lease: Lease,
     pub(crate) takeovers: u32,
     pub(crate) template: usize,
+    pub(crate) phase: tasker_model::TaskState,
 }
 
 impl Db {
@@ -27,14 +28,16 @@ impl Db {
         due.sort_unstable();
         due.truncate(limit);
         let claimed = due.into_iter().map(|(_, _, task)| {
-            let run = &mut self.task_mut(task).run;
+            let rows = self.task_mut(task);
+            rows.deaths_at_claim = rows.deaths;
+            let run = &mut rows.run;
             run.owner = Some(worker);
             run.lease += 1;
             if given_back(run.state) == tasker_model::TaskState::Pending {
                 run.state = tasker_model::TaskState::InProgress;
             }
             let lease = Lease { task, epoch: run.lease };
-            Claimed { lease, takeovers: run.takeovers, template: run.template }
+            Claimed { lease, takeovers: run.takeovers, template: run.template, phase: given_back(run.state) }
         });
         claimed.collect()
     }
@@ -58,9 +61,20 @@ impl Db {
         }
     }
 
+    /// `not_dead.sql`
+    pub(crate) fn note_not_dead(&mut self, leases: &[Lease]) {
+        for lease in leases {
+            let rows = self.task_mut(lease.task);
+            if rows.run.lease >= lease.epoch && rows.run.takeovers > 0 && !rows.run.over {
+                rows.run.takeovers -= 1;
+                rows.deaths = rows.deaths.saturating_sub(1);
+            }
+        }
+    }
+
     /// `add_worker.sql`
     pub(crate) fn register(&mut self, now: Micros, lease: Micros) -> i64 {
-        self.workers.push(WorkerRow { expires_at: now + lease, stopped: false });
+        self.workers.push(WorkerRow { expires_at: now + lease, stopped: false, writing: 0 });
         i64::try_from(self.workers.len()).unwrap_or_default()
     }
 
@@ -75,25 +89,32 @@ impl Db {
 
     /// The workers whose leases ran out before `now` lose what they hold.
     pub(crate) fn take_back_expired(&mut self, now: Micros) -> usize {
-        let expired = (1i64..).zip(&self.workers).filter(|(_, row)| !row.stopped && row.expires_at < now);
+        let expired = (1i64..)
+            .zip(&self.workers)
+            .filter(|(_, row)| !row.stopped && row.expires_at < now && row.writing == 0);
         let expired: Vec<i64> = expired.map(|(worker, _)| worker).collect();
-        expired.into_iter().map(|worker| self.take_back(worker, now)).sum()
+        expired.into_iter().map(|worker| self.take_back(worker, now, true)).sum()
     }
 
-    /// `take_back.sql`, `free_offers.sql` and `stop_worker.sql`
-    pub(crate) fn take_back(&mut self, worker: i64, now: Micros) -> usize {
+    /// `take_back.sql`, `free_offers.sql` and `stop_worker.sql`. Waits for what the worker is writing.
+    pub(crate) fn take_back(&mut self, worker: i64, now: Micros, died: bool) -> usize {
         let mut freed = 0;
         for rows in &mut self.tasks {
             if rows.run.owner == Some(worker) && !rows.run.over {
                 let run = &mut rows.run;
                 (run.owner, run.run_at, run.state) = (None, now, given_back(run.state));
-                run.takeovers += 1;
-                rows.deaths += 1;
+                run.takeovers += u32::from(died);
+                rows.deaths += u32::from(died);
                 freed += 1;
             }
         }
-        for offer in self.offers.values_mut().filter(|offer| offer.taker == Some(worker)) {
+        let taken = self.offers.iter_mut().filter(|(_, offer)| offer.taker == Some(worker));
+        for ((task, _), offer) in taken {
             offer.taker = None;
+            offer.deaths += u32::from(died);
+            if let Some(rows) = usize::try_from(task.0).ok().and_then(|at| self.tasks.get_mut(at)) {
+                rows.taker_deaths = rows.taker_deaths.max(offer.deaths);
+            }
         }
         if let Some(row) = usize::try_from(worker - 1).ok().and_then(|at| self.workers.get_mut(at)) {
             row.stopped = true;

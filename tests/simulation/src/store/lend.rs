@@ -2,7 +2,7 @@
 
 use tasker_model::{
     Attempt, Entry, Failed, History, Kind, Lease, Offer, StepError, StepIndex, TaskNo, TaskState, Timestamp,
-    task_loop::Withdrawal,
+    task_loop::{MAX_TAKEOVERS, Withdrawal},
 };
 
 use super::{Db, OfferRow, POISON, StepRow, record::refused};
@@ -27,13 +27,25 @@ pub(crate) struct Outcome {
 }
 
 impl Db {
-    /// `offer.sql`
-    pub(crate) fn offer(&mut self, worker: i64, offers: &[(Offer, usize)]) {
-        for (offer, queue) in offers {
-            let Attempt { lease, step, number } = offer.attempt;
-            let rows = self.task(lease.task);
+    /// What the snapshot of `offer.sql` sees: which of the offers may be made.
+    pub(crate) fn see_offers(&mut self, worker: i64, offers: &[(Offer, usize)]) -> Option<Vec<bool>> {
+        let may_be_made = |db: &Self, attempt: Attempt| {
+            let Attempt { lease, step, number } = attempt;
+            let rows = db.task(lease.task);
             let over = rows.steps.contains_key(&step) || rows.attempts.contains_key(&(step, number));
-            if self.covers(worker, lease) && !over {
+            db.covers(worker, lease) && !over
+        };
+        self.writes(worker)
+            .then(|| offers.iter().map(|(offer, _)| may_be_made(self, offer.attempt)).collect())
+    }
+
+    /// `offer.sql`
+    pub(crate) fn offer(&mut self, worker: i64, seen: Option<&[bool]>, offers: &[(Offer, usize)]) {
+        let Some(seen) = seen else { return };
+        self.written(worker);
+        for ((offer, queue), may_be_made) in offers.iter().zip(seen) {
+            let Attempt { lease, step, number } = offer.attempt;
+            if *may_be_made {
                 self.offers.entry((lease.task, step)).or_insert(OfferRow {
                     attempt: number,
                     lease: lease.epoch,
@@ -42,6 +54,7 @@ impl Db {
                     offered_at: offer.offered_at,
                     handler: offer.target.handler.as_str().to_owned(),
                     queue: *queue,
+                    deaths: 0,
                 });
             }
         }
@@ -57,7 +70,11 @@ impl Db {
         if !self.lives(worker) {
             return Vec::new();
         }
-        let open = self.offers.iter().filter(|(_, offer)| offer.taker.is_none() && takes(offer));
+        self.drop_returned(|offer| offer.taker.is_none() && takes(offer));
+        let open = self
+            .offers
+            .iter()
+            .filter(|(_, offer)| offer.taker.is_none() && offer.deaths < MAX_TAKEOVERS && takes(offer));
         let mut open: Vec<(Timestamp, (TaskNo, StepIndex))> =
             open.map(|(key, offer)| (offer.offered_at, *key)).collect();
         open.sort_unstable();
@@ -73,6 +90,26 @@ impl Db {
             taken.push(Taken { attempt, owner, template, history });
         }
         taken
+    }
+
+    /// `drop_returned.sql`, of those of these offers whose attempts are recorded.
+    pub(crate) fn drop_returned(&mut self, of: impl Fn(&OfferRow) -> bool) {
+        let tasks = &self.tasks;
+        self.offers.retain(|(task, step), offer| {
+            let rows = &tasks[usize::try_from(task.0).unwrap_or_default()];
+            let over = rows.steps.contains_key(step) || rows.attempts.contains_key(&(*step, offer.attempt));
+            !(over && of(offer))
+        });
+    }
+
+    /// `loans_not_dead.sql`
+    pub(crate) fn loans_not_dead(&mut self, loans: &[Attempt]) {
+        for loan in loans {
+            let offer = self.offers.get_mut(&(loan.task(), loan.step));
+            if let Some(offer) = offer.filter(|offer| offer.lease == loan.lease.epoch) {
+                offer.deaths = offer.deaths.saturating_sub(1);
+            }
+        }
     }
 
     /// `append.sql`, by takers: of each whether its loan held. A result that the tables refuse is recorded in
@@ -105,7 +142,7 @@ impl Db {
                 let (started_at, finished_at) = (outcome.started_at, outcome.finished_at);
                 let (kind, result) = (Kind::Handler, result.clone());
                 let entry = Entry { step, kind, attempt: number, started_at, finished_at, result };
-                let row = StepRow { entry, unknown_to: None };
+                let row = StepRow { entry };
                 self.task_mut(lease.task).recorded_under = lease.epoch;
                 self.task_mut(lease.task).steps.entry(step).or_insert(row);
             }
@@ -125,9 +162,11 @@ impl Db {
         }
     }
 
-    /// `lent.sql`
-    pub(crate) fn lent(&self, worker: i64) -> Vec<(TaskNo, StepIndex)> {
-        self.offers.iter().filter(|(_, offer)| offer.owner == worker).map(|(key, _)| *key).collect()
+    /// `lent.sql`: what is out, and whether so many died over it that nobody is to take it any more.
+    pub(crate) fn lent(&self, worker: i64) -> Vec<((TaskNo, StepIndex), bool)> {
+        let deadly = |offer: &OfferRow| offer.taker.is_none() && offer.deaths >= MAX_TAKEOVERS;
+        let lent = self.offers.iter().filter(|(_, offer)| offer.owner == worker);
+        lent.map(|(key, offer)| (*key, deadly(offer))).collect()
     }
 
     /// `borrowed.sql`

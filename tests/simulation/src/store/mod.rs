@@ -49,8 +49,6 @@ pub(crate) struct Run {
 #[derive(Clone, Debug)]
 pub(crate) struct StepRow {
     pub(crate) entry: Entry,
-    /// It was committed when its lease was another's already: under this epoch the holder may not know of it.
-    pub(crate) unknown_to: Option<i64>,
 }
 
 /// A task with its journal.
@@ -63,8 +61,10 @@ pub(crate) struct TaskRows {
     pub(crate) set_aside: bool,
     /// How often its lease was taken from a worker since the last note that it moved on. For the checker.
     pub(crate) deaths: u32,
-    /// Something was recorded late, after the lease had gone to another worker. For the checker.
-    pub(crate) raced: bool,
+    /// How often that was when it was claimed last: its holder knows of no death that counts no more since.
+    pub(crate) deaths_at_claim: u32,
+    /// The most takers that died over one of its offers since an operator moved it. For the checker.
+    pub(crate) taker_deaths: u32,
     /// The lease under which something was recorded last. For the checker.
     pub(crate) recorded_under: i64,
 }
@@ -74,6 +74,8 @@ pub(crate) struct TaskRows {
 pub(crate) struct WorkerRow {
     pub(crate) expires_at: Micros,
     pub(crate) stopped: bool,
+    /// Statements under way that lock the row: nobody takes its tasks meanwhile.
+    pub(crate) writing: u32,
 }
 
 /// A row of `offers`.
@@ -86,6 +88,8 @@ pub(crate) struct OfferRow {
     pub(crate) offered_at: Timestamp,
     pub(crate) handler: String,
     pub(crate) queue: usize,
+    /// How many takers died over it.
+    pub(crate) deaths: u32,
 }
 
 /// A row of `commands`.
@@ -150,6 +154,31 @@ impl Db {
         usize::try_from(worker - 1).ok().and_then(|at| self.workers.get(at)).is_some_and(|row| !row.stopped)
     }
 
+    /// `worker_is_alive` in the statements: whether it lives, and its row is locked until [`written`](Self::written)
+    /// then.
+    pub(crate) fn writes(&mut self, worker: i64) -> bool {
+        let lives = self.lives(worker);
+        if let (true, Ok(at)) = (lives, usize::try_from(worker - 1)) {
+            self.workers[at].writing += 1;
+        }
+        lives
+    }
+
+    /// The transaction that locked the row of `worker` is over.
+    pub(crate) fn written(&mut self, worker: i64) {
+        if let Some(row) = usize::try_from(worker - 1).ok().and_then(|at| self.workers.get_mut(at)) {
+            row.writing = row.writing.saturating_sub(1);
+        }
+    }
+
+    /// Whether the row of `worker` is locked.
+    pub(crate) fn is_writing(&self, worker: i64) -> bool {
+        usize::try_from(worker - 1)
+            .ok()
+            .and_then(|at| self.workers.get(at))
+            .is_some_and(|row| row.writing > 0)
+    }
+
     /// Adds a task; with a `holder` that lives, that worker holds it from the start.
     pub(crate) fn submit(
         &mut self,
@@ -171,7 +200,8 @@ impl Db {
             attempts: BTreeMap::new(),
             set_aside: false,
             deaths: 0,
-            raced: false,
+            deaths_at_claim: 0,
+            taker_deaths: 0,
             recorded_under: 0,
         });
         TaskNo(i64::try_from(self.tasks.len() - 1).unwrap_or_default())

@@ -112,7 +112,7 @@ impl Db {
         rows.run.run_at = moved.due.as_micros();
         rows.run.over = state.is_final();
         rows.run.owner = state.is_final().then_some(0);
-        (rows.run.takeovers, rows.deaths, rows.set_aside) = (0, 0, false);
+        (rows.run.takeovers, rows.deaths, rows.taker_deaths, rows.set_aside) = (0, 0, 0, false);
         if state.is_final() {
             self.drop_offers(&[task]);
         }
@@ -175,7 +175,7 @@ impl Db {
         at: Timestamp,
     ) {
         let entry = Entry { step, kind, attempt: 0, started_at: at, finished_at: at, result };
-        self.task_mut(task).steps.entry(step).or_insert(StepRow { entry, unknown_to: None });
+        self.task_mut(task).steps.entry(step).or_insert(StepRow { entry });
     }
 
     /// `commands.sql`

@@ -4,9 +4,9 @@ use tasker_model::{Attempt, Batch, Done, End, Entry, Failed, Failure, Kind, Leas
 
 use super::{Db, POISON, Problem, Result, StepRow};
 
-/// The results and ends that a statement saw covered by their leases when it began.
+/// The results that a statement saw covered by their leases when it began; `None`: its worker had been given up.
 #[derive(Clone, Debug)]
-pub(crate) struct Covered(Vec<bool>);
+pub(crate) struct Covered(Option<Vec<bool>>);
 
 fn entry(done: &Done) -> Entry {
     Entry {
@@ -48,7 +48,7 @@ impl Db {
                 self.add_failure(&Failed { attempt, started_at, failed_at, retry_at, error });
                 continue;
             }
-            let row = StepRow { entry: entry(done), unknown_to: None };
+            let row = StepRow { entry: entry(done) };
             self.task_mut(attempt.task()).recorded_under = attempt.lease.epoch;
             self.task_mut(attempt.task()).steps.entry(attempt.step).or_insert(row);
         }
@@ -70,10 +70,11 @@ impl Db {
         self.task_mut(lease.task).attempts.entry((step, number)).or_insert(failure);
     }
 
-    /// What the snapshot of `record.sql` sees. It locks no run that it only adds results to, so that it may
-    /// commit these after the lease has gone to another worker.
-    pub(crate) fn see(&self, worker: i64, done: &[Done]) -> Covered {
-        Covered(done.iter().map(|done| self.covers(worker, done.attempt.lease)).collect())
+    /// What the snapshot of `record.sql` sees. The row of its worker is locked from then on until it commits: nobody
+    /// takes the lease of a result meanwhile.
+    pub(crate) fn see(&mut self, worker: i64, done: &[Done]) -> Covered {
+        let lives = self.writes(worker);
+        Covered(lives.then(|| done.iter().map(|done| self.covers(worker, done.attempt.lease)).collect()))
     }
 
     /// `record.sql`: how many results and ends were written.
@@ -84,7 +85,12 @@ impl Db {
         done: &[Done],
         ends: &[End],
     ) -> Result<(usize, usize)> {
-        let covered = || done.iter().zip(&seen.0).filter(|(_, covered)| **covered).map(|(done, _)| done);
+        let none = Vec::new();
+        let covers = seen.0.as_ref().unwrap_or(&none);
+        if seen.0.is_some() {
+            self.written(worker);
+        }
+        let covered = || done.iter().zip(covers).filter(|(_, covered)| **covered).map(|(done, _)| done);
         let breaks = |done: &Done| {
             done.result.as_str().contains(POISON)
                 || self.task(done.attempt.task()).steps.contains_key(&done.attempt.step)
@@ -94,12 +100,9 @@ impl Db {
         }
         for done in covered() {
             let Lease { task, .. } = done.attempt.lease;
-            let late = !self.covers(worker, done.attempt.lease);
             let rows = self.task_mut(task);
-            rows.raced |= late;
             rows.recorded_under = done.attempt.lease.epoch;
-            let unknown_to = late.then_some(rows.run.lease);
-            rows.steps.insert(done.attempt.step, StepRow { entry: entry(done), unknown_to });
+            rows.steps.insert(done.attempt.step, StepRow { entry: entry(done) });
         }
         let mut ended = 0;
         for end in ends.iter() {

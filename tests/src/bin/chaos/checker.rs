@@ -14,10 +14,10 @@ use super::{
     course::{Course, Fate, Node, Sees},
     ledger::Execution,
     policy::{Policy, SLICE},
-    state::{COMPENSATED, COMPLETE, Failure, Recorded, State, Task},
+    state::{COMPENSATED, COMPLETE, FAILED, Failure, Recorded, State, Task},
     submissions::Submitted,
     verdict::{Rule, Verdict, Violation},
-    workflows::{MAX_ATTEMPTS, Workflow},
+    workflows::{MAX_ATTEMPTS, PARALLELISM, Workflow},
 };
 
 /// What is known.
@@ -67,6 +67,10 @@ pub(crate) fn check(submissions: &BTreeMap<u64, Submitted>, ledgers: &[Execution
     checker.verdict.repeated = ledgers.len().saturating_sub(recorded);
     checker.verdict
 }
+
+/// So much before its time a retry may begin, in microseconds: the clocks of a database and of those who use it are
+/// read at different moments.
+const EARLY: i64 = 50_000;
 
 /// The value in a recorded result: the result itself, or what a decision or an analyzer said besides.
 fn value_of(recorded: &Recorded) -> Option<u64> {
@@ -149,7 +153,7 @@ impl<'a> Checker<'a> {
     }
 
     fn task(&mut self, number: i64, task: &'a Task, course: &Course) {
-        let over = [COMPLETE, COMPENSATED].contains(&task.state) && task.finished_at.is_some();
+        let over = [COMPLETE, COMPENSATED, FAILED].contains(&task.state) && task.finished_at.is_some();
         if !over {
             self.broken(Rule::Lost, format!("task {} is not over: {}", task.uuid, task.about));
         } else if task.state != course.state {
@@ -183,6 +187,7 @@ impl<'a> Checker<'a> {
                 self.checkpoints((number, node.code), task, &of_node, counted_of(course, node, &counted));
             }
         }
+        self.parallel(task, course, &counted);
         self.compensated(number, task, course, &counted);
     }
 
@@ -283,11 +288,37 @@ impl<'a> Checker<'a> {
                 self.broken(Rule::Attempts, what);
             }
         }
+        for execution in of_node {
+            let before = execution.attempt.checked_sub(1);
+            let due = before.and_then(|before| self.state.retries.get(&(place.0, place.1, before)));
+            if let Some(early) = due.map(|due| due - execution.start).filter(|early| *early > EARLY) {
+                let (attempt, task) = (execution.attempt, task.uuid);
+                let what = format!("attempt {attempt} of step {step} of task {task} began {early} µs early");
+                self.broken(Rule::Retry, what);
+            }
+        }
         let most = MAX_ATTEMPTS.min(policy.failures + 1);
         if let Some(execution) = of_node.iter().find(|execution| execution.attempt > most) {
             let what =
                 format!("step {step} of task {} was executed as attempt {}", task.uuid, execution.attempt);
             self.broken(Rule::Attempts, what);
+        }
+    }
+
+    /// Of a worker no more batches run at once than its template says, of those that count.
+    fn parallel(&mut self, task: &Task, course: &Course, counted: &[Option<&Execution>]) {
+        let batches = course.nodes.iter().zip(counted);
+        let batches = batches.filter(|(node, _)| matches!(node.sees, Sees::Slice { .. }));
+        let spans: Vec<_> = batches
+            .filter_map(|(_, execution)| execution.and_then(|of| Some((of.start, of.end?.0))))
+            .collect();
+        for (start, _) in &spans {
+            let at_once = spans.iter().filter(|(from, until)| from <= start && start < until).count();
+            if at_once > PARALLELISM as usize {
+                let what =
+                    format!("{at_once} batches of task {} ran at once, and {PARALLELISM} may", task.uuid);
+                return self.broken(Rule::Parallel, what);
+            }
         }
     }
 

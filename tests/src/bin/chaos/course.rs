@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     policy::{Policy, batches, routes},
-    state::{COMPENSATED, COMPLETE},
+    state::{COMPENSATED, COMPLETE, FAILED},
     workflows::{Shape, Workflow},
 };
 
@@ -72,7 +72,7 @@ impl Course {
         }
         let failed = course.nodes.iter().any(|node| node.fate == Fate::Failed);
         if failed {
-            course.state = COMPENSATED;
+            course.state = if workflow.is_compensated() { COMPENSATED } else { FAILED };
         }
         for shape in workflow.steps.iter().filter(|shape| shape.compensated) {
             let Some(of) = course.find(shape.name) else { continue };

@@ -95,12 +95,32 @@ impl Database {
         Ok(in_hand)
     }
 
+    /// At most so many of the tasks that are open, in whoever's hands, those that were submitted last.
+    pub(crate) async fn some_open(&self, most: u32) -> Outcome<Vec<Uuid>> {
+        let sql = format!(
+            "select cast(t.uuid as text) from tasker.runs r join tasker.tasks t on t.id = r.task_id \
+             where r.finished_at is null order by t.id desc limit {most}"
+        );
+        self.tasks(&sql).await
+    }
+
+    /// The tasks that are paused.
+    pub(crate) async fn paused(&self) -> Outcome<Vec<Uuid>> {
+        let sql = "select cast(t.uuid as text) from tasker.runs r join tasker.tasks t on t.id = r.task_id \
+                   where r.state = 5";
+        self.tasks(sql).await
+    }
+
+    async fn tasks(&self, sql: &str) -> Outcome<Vec<Uuid>> {
+        let rows = self.rows(sql).await?;
+        rows.iter().map(|row| Ok(row[0].as_deref().unwrap_or_default().parse()?)).collect()
+    }
+
     /// The tasks that were set aside and are not taken up again.
     pub(crate) async fn set_aside(&self) -> Outcome<Vec<Uuid>> {
         let sql = "select cast(t.uuid as text) from tasker.dead_letters d join tasker.tasks t on t.id = d.task_id \
                    where d.resolved_at is null";
-        let rows = self.rows(sql).await?;
-        rows.iter().map(|row| Ok(row[0].as_deref().unwrap_or_default().parse()?)).collect()
+        self.tasks(sql).await
     }
 
     /// Whether nobody can write: on SQLite, one that stands still in the middle of a write keeps all others

@@ -1,22 +1,27 @@
 //! Injects faults at random while work is in flight, and counts how many hit any.
 
+mod network;
+mod processes;
+mod server;
+
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use support::cluster::Cluster;
+use tasker_runtime::Tasker;
 
-use super::{
-    Outcome,
-    database::Database,
-    fleet::{Fleet, LEASE, Worker},
-};
+pub(crate) use self::{network::Network, server::Disk};
+use super::{Outcome, database::Database, fleet::Fleet};
 
 /// What can happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
     /// A worker is killed with -9 and another started at once.
     Kill,
@@ -24,6 +29,49 @@ pub(crate) enum Fault {
     Restart,
     /// A worker stands still until others have its tasks, and goes on then.
     Pause,
+    /// A table is locked, and what waits for it runs into a limit of the server.
+    Lock,
+    /// The database only reads.
+    ReadOnly,
+    /// One process of the server stands still.
+    Backend,
+    /// The whole server stands still.
+    Server,
+    /// The disk of the database is full.
+    Disk,
+    /// The network is silent, slow, or cuts connections.
+    Network,
+    /// A process is killed while it submits.
+    Submitter,
+    /// An operator pauses tasks and lets them go on.
+    Operator,
+}
+
+impl Fault {
+    /// What it is called in the table of a run.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "kills",
+            Self::Restart => "restarts",
+            Self::Pause => "pauses",
+            Self::Lock => "locks",
+            Self::ReadOnly => "read-only",
+            Self::Backend => "backends",
+            Self::Server => "servers",
+            Self::Disk => "full disks",
+            Self::Network => "networks",
+            Self::Submitter => "submitters",
+            Self::Operator => "operators",
+        }
+    }
+
+    /// Whether there is a server for it to happen to.
+    pub(crate) const fn needs_server(self) -> bool {
+        matches!(
+            self,
+            Self::Restart | Self::Lock | Self::ReadOnly | Self::Backend | Self::Server | Self::Network
+        )
+    }
 }
 
 /// How many faults of one kind were injected, and how many of these hit work in flight.
@@ -44,31 +92,32 @@ impl fmt::Display for Count {
 pub(crate) struct Counts {
     /// How many faults hit tasks of each workflow, by its name, and tasks that were being rolled back.
     pub(crate) hit: BTreeMap<String, u32>,
-    pub(crate) kills: Count,
-    pub(crate) restarts: Count,
-    pub(crate) pauses: Count,
+    pub(crate) of: BTreeMap<Fault, Count>,
 }
 
 impl Counts {
-    fn of(&mut self, fault: Fault) -> &mut Count {
-        match fault {
-            Fault::Kill => &mut self.kills,
-            Fault::Restart => &mut self.restarts,
-            Fault::Pause => &mut self.pauses,
-        }
-    }
-
     /// All faults.
     pub(crate) fn injected(&self) -> u32 {
-        [self.kills, self.restarts, self.pauses].iter().map(|count| count.injected).sum()
+        self.of.values().map(|count| count.injected).sum()
     }
 
-    /// The share of the faults that hit work in flight; 1 without any fault.
+    /// The faults that are aimed at work in flight. A process that submits is over soon, and is killed whenever.
+    fn aimed(&self) -> impl Iterator<Item = &Count> {
+        self.of.iter().filter(|(fault, _)| **fault != Fault::Submitter).map(|(_, count)| count)
+    }
+
+    /// How many faults were aimed at work in flight.
+    pub(crate) fn meant(&self) -> u32 {
+        self.aimed().map(|count| count.injected).sum()
+    }
+
+    /// The share of these that hit any; 1 without any fault.
     pub(crate) fn share(&self) -> f64 {
-        let all = [self.kills, self.restarts, self.pauses];
-        let sum = |of: fn(&Count) -> u32| f64::from(all.iter().map(of).sum::<u32>());
-        let injected = sum(|count| count.injected);
-        if injected == 0.0 { 1.0 } else { sum(|count| count.landed) / injected }
+        let landed: u32 = self.aimed().map(|count| count.landed).sum();
+        match self.meant() {
+            0 => 1.0,
+            meant => f64::from(landed) / f64::from(meant),
+        }
     }
 }
 
@@ -77,7 +126,14 @@ impl Counts {
 pub(crate) struct Chaos {
     pub(crate) fleet: Arc<Mutex<Fleet>>,
     pub(crate) cluster: Option<Arc<Mutex<Cluster>>>,
+    /// Where the server is, without a network in between.
+    pub(crate) url: String,
+    pub(crate) network: Option<Network>,
+    pub(crate) disk: Option<Arc<Disk>>,
+    pub(crate) tasker: Tasker,
     pub(crate) database: Database,
+    /// Kills of processes that submit, which whoever submits is to do.
+    pub(crate) submitters: Arc<AtomicU32>,
     pub(crate) counts: Arc<Mutex<Counts>>,
 }
 
@@ -94,11 +150,8 @@ struct Aimed {
 const AIM: Duration = Duration::from_secs(15);
 /// How long a look at the growth of a ledger takes.
 const GLANCE: Duration = Duration::from_millis(60);
-/// How long a worker stands still at most when nobody takes its tasks.
-const LONGEST: Duration = Duration::from_secs(6 * LEASE);
-/// How often a worker is stopped anew that stands still while it writes to SQLite: all others wait for it then
-/// and nobody can take its tasks.
-const STOPS: u32 = 50;
+/// So many tasks an operator does something to at once.
+const AIM_AT: u32 = 10;
 
 impl Chaos {
     /// Injects `faults` in order, at moments `random` decides.
@@ -111,6 +164,16 @@ impl Chaos {
                 Fault::Kill => self.kill(random).await?,
                 Fault::Restart => self.restart(random).await?,
                 Fault::Pause => pauses.push(self.pause(random).await?),
+                Fault::Lock => self.lock(random).await?,
+                Fault::ReadOnly => self.read_only(random).await?,
+                Fault::Backend => self.freeze_backend(random).await?,
+                Fault::Server => self.freeze_server(random).await?,
+                Fault::Disk => self.fill_disk(random).await?,
+                Fault::Network => self.storm(random).await?,
+                Fault::Submitter => {
+                    self.submitters.fetch_add(1, Ordering::Relaxed);
+                }
+                Fault::Operator => self.operate(random).await?,
             }
         }
         for pause in pauses {
@@ -123,9 +186,14 @@ impl Chaos {
         self.fleet.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Counts a kill of a process that submitted.
+    pub(crate) fn count_submitter(&self, landed: bool) {
+        self.count(Fault::Submitter, &Aimed { landed, in_hand: HashMap::new() });
+    }
+
     fn count(&self, fault: Fault, aimed: &Aimed) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.of(fault);
+        let count = counts.of.entry(fault).or_default();
         count.injected += 1;
         if aimed.landed {
             count.landed += 1;
@@ -155,99 +223,6 @@ impl Chaos {
         }
         Aimed::default()
     }
-
-    /// A worker that runs, once there is one.
-    async fn victim(&self, random: &mut fastrand::Rng) -> u32 {
-        loop {
-            let running: Vec<u32> = self
-                .fleet()
-                .workers
-                .iter()
-                .filter(|worker| !worker.paused)
-                .map(|worker| worker.pid())
-                .collect();
-            if !running.is_empty() {
-                return running[random.usize(..running.len())];
-            }
-            tokio::time::sleep(GLANCE).await;
-        }
-    }
-
-    async fn kill(&self, random: &mut fastrand::Rng) -> Outcome<()> {
-        let victim = self.victim(random).await;
-        let aimed = self.in_flight(Some(victim)).await;
-        let mut fleet = self.fleet();
-        if let Some(place) = fleet.workers.iter().position(|worker| worker.pid() == victim) {
-            fleet.kill(place)?;
-            drop(fleet);
-            self.count(Fault::Kill, &aimed);
-        }
-        Ok(())
-    }
-
-    async fn restart(&self, random: &mut fastrand::Rng) -> Outcome<()> {
-        let cluster = self.cluster.clone().ok_or("there is no server to restart")?;
-        let aimed = self.in_flight(None).await;
-        // Now and then for longer than a lease.
-        let down = if random.u32(..5) == 0 { LEASE * 1_000 + 500 } else { random.u64(..800) };
-        tokio::task::spawn_blocking(move || {
-            let mut cluster = cluster.lock().unwrap_or_else(PoisonError::into_inner);
-            cluster.crash()?;
-            std::thread::sleep(Duration::from_millis(down));
-            cluster.restart()
-        })
-        .await??;
-        self.count(Fault::Restart, &aimed);
-        Ok(())
-    }
-
-    /// Does something with the worker of this process, if it is still there.
-    fn of(&self, pid: u32, act: fn(&mut Worker) -> Outcome<()>) -> Outcome<()> {
-        self.fleet().workers.iter_mut().find(|worker| worker.pid() == pid).map_or(Ok(()), act)
-    }
-
-    /// Pauses a worker; what is returned ends when the worker goes on. While all others stand still
-    /// already, waits.
-    async fn pause(&self, random: &mut fastrand::Rng) -> Outcome<tokio::task::JoinHandle<Outcome<()>>> {
-        loop {
-            let (paused, all) = {
-                let fleet = self.fleet();
-                (fleet.workers.iter().filter(|worker| worker.paused).count(), fleet.workers.len())
-            };
-            if paused == 0 || paused + 1 < all {
-                break;
-            }
-            tokio::time::sleep(GLANCE).await;
-        }
-        let victim = self.victim(random).await;
-        let aimed = self.in_flight(Some(victim)).await;
-        let late = Duration::from_millis(random.u64(50..500));
-        let alone = self.fleet().workers.len() == 1;
-        self.of(victim, Worker::pause)?;
-        for _ in 0..STOPS {
-            if alone || !self.database.is_locked().await? {
-                break;
-            }
-            self.of(victim, Worker::go_on)?;
-            tokio::time::sleep(Duration::from_millis(random.u64(1..50))).await;
-            self.of(victim, Worker::pause)?;
-        }
-        let chaos = self.clone();
-        Ok(tokio::spawn(async move {
-            let begin = Instant::now();
-            let longest = if alone { Duration::from_millis(LEASE * 1_000 + 300) } else { LONGEST };
-            let mut given_up = false;
-            while !given_up && begin.elapsed() < longest {
-                tokio::time::sleep(GLANCE).await;
-                given_up = !alone && chaos.database.given_up(victim).await.unwrap_or(false);
-            }
-            tokio::time::sleep(late).await;
-            chaos.of(victim, Worker::go_on)?;
-            let landed = aimed.landed && (given_up || alone);
-            chaos.count(Fault::Pause, &Aimed { landed, ..aimed });
-            Ok(())
-        }))
-    }
 }
 
 #[cfg(test)]
@@ -259,8 +234,9 @@ mod tests {
     fn share_counts_all_faults_together() {
         let mut counts = Counts::default();
         assert!((counts.share() - 1.0).abs() < 1e-9);
-        *counts.of(Fault::Kill) = Count { injected: 3, landed: 3 };
-        *counts.of(Fault::Pause) = Count { injected: 1, landed: 0 };
+        counts.of.insert(Fault::Kill, Count { injected: 3, landed: 3 });
+        counts.of.insert(Fault::Network, Count { injected: 1, landed: 0 });
+        counts.of.insert(Fault::Submitter, Count { injected: 9, landed: 0 });
         assert!((counts.share() - 0.75).abs() < 1e-9);
     }
 }

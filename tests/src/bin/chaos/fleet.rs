@@ -12,8 +12,14 @@ use super::Outcome;
 /// Set for a worker process: where its ledger is.
 pub(crate) const LEDGER: &str = "TASKER_CHAOS_LEDGER";
 
+/// Instead of a ledger, for a process that only submits.
+pub(crate) const SUBMITS: &str = "none";
+
 /// How a worker ends that finds no database when it starts, as when the server is being restarted.
 const UNREACHABLE: i32 = 4;
+
+/// Attempts that a worker runs at once: few enough for steps to wait and be lent to other processes now and then.
+pub(crate) const CONCURRENCY: usize = 12;
 
 /// The shortest lease there is, in seconds.
 pub(crate) const LEASE: u64 = 2;
@@ -108,8 +114,7 @@ impl Fleet {
             .env("DATABASE_URL", &self.url)
             .env("TASKER_WORKER_LEASE_SECONDS", LEASE.to_string())
             .env("TASKER_WORKER_POLL_MS", "200")
-            // Few enough for steps to wait and be lent to other processes now and then.
-            .env("TASKER_WORKER_CONCURRENCY", "12")
+            .env("TASKER_WORKER_CONCURRENCY", CONCURRENCY.to_string())
             .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "info,sqlx=off".to_owned()))
             .env("NO_COLOR", "1")
             // Its end is the end of the worker, should this process be killed.

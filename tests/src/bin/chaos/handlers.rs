@@ -76,6 +76,10 @@ handlers! {
     order_pack(order_charge);
     order_ship(order_pack, order_notify);
     order_close(order_ship);
+
+    doomed_first();
+    doomed_middle(doomed_first);
+    doomed_last(doomed_middle);
 }
 
 /// Takes the routes of the task, and says the value besides.

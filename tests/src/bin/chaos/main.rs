@@ -31,12 +31,16 @@ use std::{fmt, io::Read, path::PathBuf, process::ExitCode};
 use clap::{Parser, ValueEnum};
 use tasker_runtime::Tasker;
 
-use self::{fleet::LEDGER, ledger::Ledger};
+use self::{
+    faults::Fault,
+    fleet::{LEDGER, SUBMITS},
+    ledger::Ledger,
+};
 
 /// What a part of this program returns.
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// Crash workers and the database under load, and check that every promise was kept.
+/// Crash workers and the database under load, trouble them in every other way, and check that every promise was kept.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "chaos")]
 struct Plan {
@@ -58,12 +62,66 @@ struct Plan {
     /// Workers that stand still past their lease
     #[arg(long, default_value_t = 0)]
     pauses: u32,
+    /// Tables that are locked for a while; PostgreSQL only
+    #[arg(long, default_value_t = 0)]
+    locks: u32,
+    /// Times in which the database only reads; PostgreSQL only
+    #[arg(long, default_value_t = 0)]
+    read_only: u32,
+    /// Processes of the server that stand still for a while; PostgreSQL only
+    #[arg(long, default_value_t = 0)]
+    backends: u32,
+    /// Times in which the whole server stands still; PostgreSQL only
+    #[arg(long, default_value_t = 0)]
+    servers: u32,
+    /// Times in which the network is silent, slow, or cuts connections; PostgreSQL only
+    #[arg(long, default_value_t = 0)]
+    networks: u32,
+    /// Times in which the disk is full; SQLite only, and it has to be mounted
+    #[arg(long, default_value_t = 0)]
+    full_disks: u32,
+    /// Processes killed with -9 while they submit
+    #[arg(long, default_value_t = 0)]
+    submitters: u32,
+    /// Times in which an operator pauses tasks and lets them go on
+    #[arg(long, default_value_t = 0)]
+    operators: u32,
     /// Tasks submitted per second at most
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: u32,
     /// Keep logs, ledgers and the SQLite file in this directory, which must not exist
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+}
+
+impl Plan {
+    /// How many faults of each kind.
+    const fn faults(&self) -> [(Fault, u32); 11] {
+        [
+            (Fault::Kill, self.kills),
+            (Fault::Restart, self.restarts),
+            (Fault::Pause, self.pauses),
+            (Fault::Lock, self.locks),
+            (Fault::ReadOnly, self.read_only),
+            (Fault::Backend, self.backends),
+            (Fault::Server, self.servers),
+            (Fault::Network, self.networks),
+            (Fault::Disk, self.full_disks),
+            (Fault::Submitter, self.submitters),
+            (Fault::Operator, self.operators),
+        ]
+    }
+
+    /// What cannot happen to this store, if it is asked for.
+    fn misfit(&self) -> Option<&'static str> {
+        let asked = self.faults().into_iter().filter(|(_, count)| *count > 0).map(|(fault, _)| fault);
+        let fits = |fault: &Fault| match self.store {
+            Store::Postgres => *fault != Fault::Disk,
+            Store::Sqlite => !fault.needs_server(),
+        };
+        let misfit = asked.into_iter().find(|fault| !fits(fault))?;
+        Some(misfit.name())
+    }
 }
 
 /// Which database is tested.
@@ -91,6 +149,9 @@ pub(crate) fn main() -> ExitCode {
 
 /// A worker process: `tasker serve` with the workflows of this program.
 fn work(ledger: &std::path::Path) -> ExitCode {
+    if ledger.as_os_str() == SUBMITS {
+        return submit();
+    }
     std::thread::spawn(|| {
         // The end of the pipe is the end of the process that drives this one.
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
@@ -113,9 +174,22 @@ fn work(ledger: &std::path::Path) -> ExitCode {
     }
 }
 
+/// A process that submits, as `tasker submit` does.
+fn submit() -> ExitCode {
+    match workflows::templates() {
+        Ok(templates) => tasker_runtime::main_with(
+            templates.into_iter().fold(Tasker::builder(), |builder, template| builder.template(template)),
+        ),
+        Err(problem) => {
+            eprintln!("{problem}");
+            ExitCode::from(2)
+        }
+    }
+}
+
 fn drive(plan: &Plan) -> ExitCode {
-    if plan.restarts > 0 && plan.store == Store::Sqlite {
-        eprintln!("error: SQLite has no server to restart: leave out `--restarts`");
+    if let Some(misfit) = plan.misfit() {
+        eprintln!("error: {} has no {misfit}: leave them out", plan.store);
         return ExitCode::from(2);
     }
     let report = tokio::runtime::Builder::new_multi_thread()

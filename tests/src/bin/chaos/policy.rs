@@ -49,16 +49,16 @@ impl Policy {
             8..40 => (1, None),
             _ => (0, None),
         };
-        Self { takes: Duration::from_millis(takes), failures, delay, doomed: doomed(task) == Some(step) }
+        Self { takes: Duration::from_millis(takes), failures, delay, doomed: doomed(task, step) }
     }
 }
 
-/// The step of the task that fails for good, if any.
-fn doomed(task: Uuid) -> Option<&'static str> {
+/// Whether the step of the task fails for good.
+fn doomed(task: Uuid, step: &str) -> bool {
     match Dice::of(task, "doom").roll(0, 10) {
-        0..5 => Some("order_ship"),
-        5..7 => Some("order_notify"),
-        _ => None,
+        0..5 => ["order_ship", "doomed_middle"].contains(&step),
+        5..7 => step == "order_notify",
+        _ => false,
     }
 }
 

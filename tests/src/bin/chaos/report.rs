@@ -6,6 +6,7 @@ use super::{
     Plan,
     database::COMPENSATING,
     faults::Counts,
+    fleet::CONCURRENCY,
     verdict::{Rule, Verdict},
     workflows::WORKFLOWS,
 };
@@ -19,6 +20,8 @@ pub(crate) struct Report {
     pub(crate) freed: u32,
     /// Processes that ended in a way they should not.
     pub(crate) ended: Vec<String>,
+    /// Processes that said too much.
+    pub(crate) talkative: Vec<String>,
     pub(crate) took: Duration,
 }
 
@@ -33,12 +36,13 @@ const TOLD: usize = 5;
 impl Report {
     /// What is wrong, a line each; empty when everything is as promised.
     pub(crate) fn wrong(&self) -> Vec<String> {
-        let mut wrong = self.ended.clone();
+        let mut wrong = [self.ended.clone(), self.talkative.clone()].concat();
+        wrong.extend(self.unexplained());
         let share = self.counts.share();
         if share < LANDED {
             wrong.push(format!("only {:.0} % of the faults hit work in flight", share * 100.0));
         }
-        let injected = self.counts.injected();
+        let injected = self.counts.meant();
         for kind in kinds().filter(|_| injected >= ENOUGH) {
             let hit = self.counts.hit.get(kind).copied().unwrap_or_default();
             if hit * ONE_IN < injected {
@@ -61,16 +65,31 @@ impl Report {
         wrong
     }
 
-    /// The tables: the run, with faults as `in flight/injected`, and what they hit.
+    /// More repeats and set-aside tasks than the faults explain: each cuts off what runs at most, and a task is set
+    /// aside after five of them.
+    fn unexplained(&self) -> Vec<String> {
+        let injected = self.counts.injected() as usize;
+        let at_once = usize::from(self.plan.workers) * CONCURRENCY;
+        let mut unexplained = Vec::new();
+        let (repeated, most) = (self.verdict.repeated, injected * at_once);
+        if repeated > most {
+            unexplained
+                .push(format!("{repeated} executions were repeated, and {injected} faults explain {most}"));
+        }
+        let (freed, most) = (self.freed as usize, injected / 5 * CONCURRENCY);
+        if freed > most {
+            unexplained.push(format!("{freed} tasks were set aside, and {injected} faults explain {most}"));
+        }
+        unexplained
+    }
+
+    /// The tables: the run; its faults, as `in flight/injected`; and what they hit.
     pub(crate) fn table(&self) -> String {
         let Self { plan, counts, verdict, .. } = self;
         let cells = [
             ("store", plan.store.to_string()),
             ("seed", plan.seed.to_string()),
             ("workers", plan.workers.to_string()),
-            ("kills", counts.kills.to_string()),
-            ("restarts", counts.restarts.to_string()),
-            ("pauses", counts.pauses.to_string()),
             ("tasks", verdict.tasks.to_string()),
             ("in doubt", verdict.doubtful.to_string()),
             ("steps", verdict.steps.to_string()),
@@ -81,9 +100,16 @@ impl Report {
             ("violations", verdict.violations.len().to_string()),
             ("seconds", format!("{:.0}", self.took.as_secs_f64())),
         ];
+        let of_kinds: Vec<_> =
+            counts.of.iter().map(|(fault, count)| (fault.name(), count.to_string())).collect();
         let hit = |kind: &'static str| (kind, counts.hit.get(kind).copied().unwrap_or_default().to_string());
         let hits: Vec<_> = kinds().map(hit).collect();
-        format!("{}\n\nfaults that hit tasks of each kind in flight:\n{}", table(&cells), table(&hits))
+        format!(
+            "{}\n\nfaults, those that hit work in flight first:\n{}\n\nfaults that hit tasks of each kind in flight:\n{}",
+            table(&cells),
+            table(&of_kinds),
+            table(&hits)
+        )
     }
 }
 
@@ -101,4 +127,31 @@ fn table(cells: &[(&str, String)]) -> String {
         let _ = write!(line, " {value:>width$} |");
     }
     format!("{head}\n{line}")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::faults::{Count, Fault};
+    use super::*;
+
+    #[test]
+    fn repeats_and_deaths_that_no_fault_explains_are_told() {
+        let mut counts = Counts::default();
+        counts.of.insert(Fault::Kill, Count { injected: 2, landed: 2 });
+        let verdict = Verdict { repeated: 2 * 3 * CONCURRENCY, ..Verdict::default() };
+        let mut report = Report {
+            plan: Plan::parse_from(["chaos", "--workers", "3"]),
+            counts,
+            verdict,
+            freed: 0,
+            ended: Vec::new(),
+            talkative: Vec::new(),
+            took: Duration::ZERO,
+        };
+        assert_eq!(report.unexplained(), Vec::<String>::new());
+        (report.verdict.repeated, report.freed) = (report.verdict.repeated + 1, 1);
+        assert_eq!(report.unexplained().len(), 2, "two deaths set no task aside");
+    }
 }

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use super::{
     Outcome, Plan, Store, checker,
     database::Database,
-    faults::{Chaos, Counts, Fault},
+    faults::{Chaos, Counts, Disk, Fault, Network},
     fleet::Fleet,
     ledger,
     report::Report,
@@ -46,13 +46,27 @@ pub(crate) async fn run(plan: &Plan) -> Outcome<Report> {
         fs::create_dir(directory)?;
     }
     fs::set_permissions(directory, fs::Permissions::from_mode(0o755))?;
-    let (cluster, url) = start_store(plan.store, directory).await?;
+    let (cluster, disk, url) = start_store(plan, directory).await?;
     let tasker = connect(&url).await?;
     let database = Database::at(&url)?;
+    let network = match plan.networks {
+        0 => None,
+        _ => Some(Network::to(port_of(&url)?).await?),
+    };
+    // Only workers are behind the network that is tampered with.
+    let theirs = match &network {
+        Some(network) => url.replace(&format!(":{}/", port_of(&url)?), &format!(":{}/", network.port())),
+        None => url.clone(),
+    };
     let chaos = Chaos {
-        fleet: Arc::new(Mutex::new(Fleet::start(usize::from(plan.workers), &url, directory)?)),
+        fleet: Arc::new(Mutex::new(Fleet::start(usize::from(plan.workers), &theirs, directory)?)),
         cluster,
+        url: url.clone(),
+        network,
+        disk,
+        tasker: tasker.clone(),
         database: database.clone(),
+        submitters: Arc::default(),
         counts: Arc::default(),
     };
     let mut random = fastrand::Rng::with_seed(plan.seed);
@@ -63,6 +77,7 @@ pub(crate) async fn run(plan: &Plan) -> Outcome<Report> {
         random: random.fork(),
         rate: plan.rate,
         most: MOST_OPEN,
+        chaos: chaos.clone(),
         stop: stop.clone(),
     };
     let log = directory.join("submissions");
@@ -75,28 +90,67 @@ pub(crate) async fn run(plan: &Plan) -> Outcome<Report> {
     load.await??;
     let freed = settle(&chaos, &tasker).await?;
     let counts: Counts = chaos.counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let Chaos { fleet, cluster, .. } = chaos;
+    let Chaos { fleet, cluster, disk, .. } = chaos;
     let fleet = Arc::try_unwrap(fleet).map_err(|_| "the fleet is still in use")?;
     let ended = fleet.into_inner().unwrap_or_else(PoisonError::into_inner).stop().await?;
     let executions = read_ledgers(directory)?;
     let submitted = submissions::read(&fs::read_to_string(&log)?)?;
     let state = state::read(&database).await?;
     let verdict = checker::check(&submitted, &executions, &state);
-    drop(cluster);
-    Ok(Report { plan: plan.clone(), counts, verdict, freed, ended, took: begin.elapsed() })
+    let talkative = talkative(directory, begin.elapsed())?;
+    drop(database);
+    drop((cluster, disk));
+    Ok(Report { plan: plan.clone(), counts, verdict, freed, ended, talkative, took: begin.elapsed() })
 }
 
-/// A database of this run's own: its server if it has one, and its URL.
-async fn start_store(store: Store, directory: &Path) -> Outcome<(Option<Arc<Mutex<Cluster>>>, String)> {
-    if store == Store::Sqlite {
-        return Ok((None, format!("sqlite://{}", directory.join("tasker.db").display())));
+/// Starts the database of this run.
+async fn start_store(plan: &Plan, directory: &Path) -> Outcome<Started> {
+    if plan.store == Store::Sqlite {
+        let place = directory.join("disk");
+        let disk = (plan.full_disks > 0).then(|| Disk::at(&place).map(Arc::new)).transpose()?;
+        let place = if disk.is_some() { place } else { directory.to_owned() };
+        return Ok((None, disk, format!("sqlite://{}", place.join("tasker.db").display())));
     }
     let cluster = tokio::task::spawn_blocking(|| Cluster::start(true)).await??;
     let mut connection = PgConnection::connect(cluster.url()).await?;
     sqlx::raw_sql("create database chaos").execute(&mut connection).await?;
+    if plan.locks > 0 {
+        // Which of the two whoever waits for a lock runs into.
+        let limit = if plan.seed.is_multiple_of(2) {
+            "lock_timeout = '300ms'"
+        } else {
+            "statement_timeout = '700ms'"
+        };
+        let limit = sqlx::AssertSqlSafe(format!("alter database chaos set {limit}"));
+        sqlx::raw_sql(limit).execute(&mut connection).await?;
+    }
     connection.close().await?;
     let url = cluster.url().replace("/postgres", "/chaos");
-    Ok((Some(Arc::new(Mutex::new(cluster))), url))
+    Ok((Some(Arc::new(Mutex::new(cluster))), None, url))
+}
+
+/// A database of a run's own: its server if it has one, its disk if that is one of its own, and its URL.
+type Started = (Option<Arc<Mutex<Cluster>>>, Option<Arc<Disk>>, String);
+
+fn port_of(url: &str) -> Outcome<u16> {
+    let port = url.rsplit_once(':').and_then(|(_, rest)| rest.split('/').next());
+    Ok(port.ok_or("no port in the URL of the server")?.parse()?)
+}
+
+/// The processes that said more than ten lines a second, whatever happened to them.
+fn talkative(directory: &Path, took: Duration) -> Outcome<Vec<String>> {
+    let mut talkative = Vec::new();
+    let most = 200 + 10 * usize::try_from(took.as_secs()).unwrap_or_default();
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "log") {
+            let lines = String::from_utf8_lossy(&fs::read(&path)?).lines().count();
+            if lines > most {
+                talkative.push(format!("{} has {lines} lines after {took:?}", path.display()));
+            }
+        }
+    }
+    Ok(talkative)
 }
 
 async fn connect(url: &str) -> Outcome<Tasker> {
@@ -108,9 +162,7 @@ async fn connect(url: &str) -> Outcome<Tasker> {
 /// All faults of the plan, in an order that the seed decides.
 fn schedule(plan: &Plan, random: &mut fastrand::Rng) -> Vec<Fault> {
     let mut faults = Vec::new();
-    for (fault, count) in
-        [(Fault::Kill, plan.kills), (Fault::Restart, plan.restarts), (Fault::Pause, plan.pauses)]
-    {
+    for (fault, count) in plan.faults() {
         faults.extend(std::iter::repeat_n(fault, count as usize));
     }
     random.shuffle(&mut faults);
@@ -128,6 +180,10 @@ async fn settle(chaos: &Chaos, tasker: &Tasker) -> Outcome<u32> {
             tasker.operate(task, &Command::Pause).await?;
             tasker.operate(task, &Command::Resume).await?;
             freed += 1;
+        }
+        // One whose resumption was lost with the database that was to have it.
+        for task in chaos.database.paused().await.unwrap_or_default() {
+            tasker.operate(task, &Command::Resume).await?;
         }
         match chaos.database.unfinished().await {
             Ok(0) => break,

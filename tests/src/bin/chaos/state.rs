@@ -66,6 +66,8 @@ pub(crate) struct State {
     pub(crate) results: HashMap<(i64, i64), Recorded>,
     /// The attempts that failed, likewise.
     pub(crate) failures: HashMap<(i64, i64), Vec<Failure>>,
+    /// When the next attempt was to follow these, by task, number and attempt.
+    pub(crate) retries: HashMap<(i64, i64, u32), Micros>,
     /// The checkpoints of batches, likewise.
     pub(crate) checkpoints: HashMap<(i64, i64), Kept>,
     /// By number.
@@ -78,6 +80,9 @@ pub(crate) struct State {
 
 /// The state of a task that is complete.
 pub(crate) const COMPLETE: i64 = 10;
+
+/// The state of a task that failed.
+pub(crate) const FAILED: i64 = 11;
 
 /// The state of a task that was rolled back.
 pub(crate) const COMPENSATED: i64 = 13;
@@ -160,6 +165,9 @@ pub(crate) async fn read(database: &Database) -> Outcome<State> {
     }
     for row in rows(database, &["task_id", "step", "attempt", "retry_at"], "tasker.attempts").await? {
         let failure = Failure { attempt: row.get(2)?, for_good: row.maybe::<Micros>(3)?.is_none() };
+        if let Some(at) = row.maybe(3)? {
+            state.retries.insert((row.get(0)?, row.get(1)?, failure.attempt), at);
+        }
         state.failures.entry((row.get(0)?, row.get(1)?)).or_default().push(failure);
     }
     for row in rows(database, &["task_id", "step", "cursor", "partial"], "tasker.checkpoints").await? {

@@ -13,6 +13,7 @@ use std::{
     fs::{File, OpenOptions},
     io::Write,
     path::Path,
+    process::{Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -27,6 +28,8 @@ use uuid::Uuid;
 use super::{
     Outcome,
     database::Database,
+    faults::Chaos,
+    fleet::{LEDGER, SUBMITS},
     workflows::{WORKFLOWS, Workflow},
 };
 
@@ -73,6 +76,8 @@ pub(crate) struct Load {
     pub(crate) rate: u32,
     /// Without more submissions while so many tasks are open.
     pub(crate) most: u64,
+    /// Says which processes that submit are to be killed.
+    pub(crate) chaos: Chaos,
     pub(crate) stop: Arc<AtomicBool>,
 }
 
@@ -96,6 +101,11 @@ impl Load {
                 log.next.saturating_sub(1) as f64 / f64::from(self.rate) - start.elapsed().as_secs_f64();
             if full || ahead > 0.0 {
                 tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
+            }
+            let killed = |left: u32| left.checked_sub(1);
+            if self.chaos.submitters.fetch_update(Ordering::Relaxed, Ordering::Relaxed, killed).is_ok() {
+                self.killed(&mut log).await?;
                 continue;
             }
             match self.random.u32(..10) {
@@ -133,6 +143,27 @@ impl Load {
             for (number, task) in numbers.into_iter().zip(tasks) {
                 log.acknowledged(number, task)?;
             }
+        }
+        Ok(())
+    }
+
+    /// A process of its own submits, and is killed at some moment before, while or after it does.
+    async fn killed(&mut self, log: &mut Log) -> Outcome<()> {
+        let workflow = &WORKFLOWS[self.random.usize(..WORKFLOWS.len())];
+        let number = log.attempt(workflow)?;
+        let context = serde_json::to_string(&Job { n: number })?;
+        let mut submit = Command::new(std::env::current_exe()?);
+        submit.args(["submit", &workflow.full_name(), "--input", &context]);
+        submit.env("DATABASE_URL", &self.chaos.url).env(LEDGER, SUBMITS).env("NO_COLOR", "1");
+        let mut submit = submit.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        tokio::time::sleep(Duration::from_millis(self.random.u64(1..80))).await;
+        let running = submit.try_wait()?.is_none();
+        // Fails only when it has ended by now.
+        let _ = submit.kill();
+        self.chaos.count_submitter(running);
+        let output = submit.wait_with_output()?;
+        if let Ok(task) = String::from_utf8_lossy(&output.stdout).trim().parse() {
+            log.acknowledged(number, task)?;
         }
         Ok(())
     }

@@ -23,6 +23,10 @@ pub(crate) enum Rule {
     Early,
     /// Attempts are counted as the failures say, each failure is recorded once, and there are no others.
     Attempts,
+    /// No attempt begins before the time that the failure before it says.
+    Retry,
+    /// Of a worker no more batches run at once than may.
+    Parallel,
     /// No result counts that came after its worker had lost it to another.
     Late,
     /// A batch goes on from where it was saved last, never from further back, and only its holder saves.

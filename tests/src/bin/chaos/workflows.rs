@@ -11,7 +11,7 @@ pub(crate) const NAMESPACE: &str = "chaos";
 pub(crate) const MAX_ATTEMPTS: u32 = 4;
 
 /// So many batches of one worker run at once.
-const PARALLELISM: u32 = 3;
+pub(crate) const PARALLELISM: u32 = 3;
 
 /// A workflow: its steps in the order of the template.
 pub(crate) struct Workflow {
@@ -55,8 +55,8 @@ const fn convergence(name: &'static str, after: &'static [&'static str]) -> Shap
 }
 
 /// One after the other, a fork and a join, a tree, partial joins; decisions within decisions; batches; and
-/// one whose completed steps are undone when a later one fails for good.
-pub(crate) static WORKFLOWS: [Workflow; 7] = [
+/// one whose completed steps are undone when a later one fails for good, and one that ends where that happens.
+pub(crate) static WORKFLOWS: [Workflow; 8] = [
     Workflow {
         name: "linear",
         steps: &[
@@ -133,6 +133,14 @@ pub(crate) static WORKFLOWS: [Workflow; 7] = [
             compensated("order_close", &["order_ship"]),
         ],
     },
+    Workflow {
+        name: "doomed",
+        steps: &[
+            step("doomed_first", &[]),
+            step("doomed_middle", &["doomed_first"]),
+            step("doomed_last", &["doomed_middle"]),
+        ],
+    },
 ];
 
 impl Workflow {
@@ -145,6 +153,11 @@ impl Workflow {
     pub(crate) fn uses(&self, user: &str, used: &str) -> bool {
         let shape = self.steps.iter().find(|shape| shape.name == user);
         shape.is_some_and(|shape| shape.after.iter().any(|name| *name == used || self.uses(name, used)))
+    }
+
+    /// Whether what it completed is undone when a step fails for good; otherwise it ends there.
+    pub(crate) fn is_compensated(&self) -> bool {
+        self.steps.iter().any(|shape| shape.compensated)
     }
 
     /// The name of its template with the namespace.
@@ -167,9 +180,9 @@ impl Workflow {
             }
             step
         };
-        let on_failure = match self.steps.iter().any(|shape| shape.compensated) {
+        let on_failure = match self.is_compensated() {
             true => OnFailure::Compensate,
-            false => OnFailure::Block,
+            false => OnFailure::Fail,
         };
         let builder = Template::builder(self.name).namespace(NAMESPACE).on_failure(on_failure);
         self.steps.iter().map(step).fold(builder, |builder, step| builder.step(step)).build()

@@ -32,6 +32,41 @@ async fn fails() -> Result<(), Down> {
     Err(Down)
 }
 
+#[derive(FromStep)]
+struct Printed {
+    #[depends_on(double)]
+    number: u64,
+    #[input("name", default = "nobody")]
+    name: String,
+    attempt: Attempt,
+}
+
+#[derive(Routes)]
+enum Way {
+    #[route(print)]
+    Print(u64),
+    #[route(skip = "nothing to print")]
+    Nothing,
+}
+
+#[decision]
+#[step_handler]
+async fn choose(printed: Printed) -> Way {
+    if printed.name.is_empty() || printed.attempt.is_last() { Way::Nothing } else { Way::Print(printed.number) }
+}
+
+struct Desk;
+
+#[step_handlers]
+impl Desk {
+    #[step_handler]
+    async fn file_away(&self, #[depends_on(print)] text: Option<String>) -> bool {
+        text.is_some()
+    }
+}
+
+declare_step!(elsewhere(#[depends_on(print)] text: Option<String>) -> bool, name = "others.elsewhere");
+
 struct ByHand;
 
 #[async_trait]
@@ -48,6 +83,7 @@ impl StepHandler for ByHand {
 register_handler!(ByHand);
 
 workflow!(pub doubling = [double, print]);
+workflow!(pub more = [..doubling, choose, file_away as filed, #[cfg(any())] missing, elsewhere(after(filed))]);
 
 template!(
     /// The same from a file.
@@ -58,5 +94,6 @@ template!(
 fn main() {
     assert_eq!(doubling.template().unwrap().steps().len(), 2);
     assert_eq!(file.template().unwrap().steps().len(), 2);
-    assert_eq!(tasker_runtime::registry::Registry::discover().handlers().len(), 4);
+    assert_eq!(tasker_runtime::registry::Registry::discover().handlers().len(), 6);
+    assert_eq!(more.template().unwrap().steps().len(), 5);
 }

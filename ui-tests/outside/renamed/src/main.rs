@@ -1,10 +1,10 @@
-//! The dependency has another name here.
+//! The dependency has another name here, which the manifest tells.
 #![deny(warnings, missing_docs, unused)]
 
 use flow::prelude::*;
 
 #[derive(Debug, StepError)]
-#[step_error(permanent, crate = flow)]
+#[step_error(permanent)]
 struct Down;
 
 impl std::fmt::Display for Down {
@@ -15,7 +15,7 @@ impl std::fmt::Display for Down {
 
 impl std::error::Error for Down {}
 
-#[step_handler(crate = flow)]
+#[step_handler]
 async fn double(number: u64) -> Result<u64, Down> {
     number.checked_mul(2).ok_or(Down)
 }
@@ -25,11 +25,22 @@ async fn print(#[depends_on(double)] number: u64) -> String {
     number.to_string()
 }
 
-workflow!(doubling = [double, print], crate = flow);
+#[derive(FromStep)]
+struct Doubled {
+    #[depends_on(double)]
+    number: u64,
+}
 
-template!("doubling.yaml", handlers = [double, print], crate = flow);
+#[step_handler]
+async fn check(doubled: Doubled) -> bool {
+    doubled.number.is_multiple_of(2)
+}
+
+workflow!(doubling = [double, print, check]);
+
+template!("doubling.yaml", handlers = [double, print]);
 
 fn main() {
     assert_eq!(flow::handlers![double, print].len(), 2);
-    assert_eq!(doubling.template().unwrap().steps().len(), 2);
+    assert_eq!(doubling.template().unwrap().steps().len(), 3);
 }

@@ -76,6 +76,64 @@ async fn fails() -> ::core::result::Result<(), Failure> {
     ::core::result::Result::Err(Failure::Gone { why: 7 })
 }
 
+#[derive(::tasker_runtime::FromStep)]
+struct Printing {
+    #[depends_on(double)]
+    number: u64,
+    #[depends_on("double")]
+    again: ::core::option::Option<u64>,
+    #[input("name", default = "none")]
+    name: ::std::string::String,
+    #[input("count", default)]
+    count: u64,
+    attempt: ::tasker_runtime::handler::Attempt,
+}
+
+#[::tasker_runtime::step_handler]
+async fn count(printing: Printing) -> u64 {
+    let Printing { number, again, name, count, attempt } = printing;
+    let _ = (again, name, attempt);
+    number + count
+}
+
+#[derive(::tasker_runtime::Routes)]
+enum Way {
+    #[route(double)]
+    Double,
+    #[route(count, print)]
+    Both(u64, ::std::string::String),
+    #[route(count)]
+    Named { name: u64, other: u64 },
+    #[route(skip = "no")]
+    No,
+}
+
+#[::tasker_runtime::step_handler]
+#[::tasker_runtime::decision]
+async fn choose(number: u64) -> Way {
+    match number {
+        0 => Way::No,
+        1 => Way::Double,
+        2 => Way::Named { name: number, other: number },
+        _ => Way::Both(number, ::std::string::String::new()),
+    }
+}
+
+::tasker_runtime::declare_step!(
+    elsewhere(#[depends_on(double)] number: u64) -> ::core::option::Option<u64>,
+    name = "shop.elsewhere"
+);
+
+struct Owner;
+
+#[::tasker_runtime::step_handlers]
+impl Owner {
+    #[step_handler]
+    async fn owned(&self, #[depends_on(double)] number: u64, #[input("other", default)] other: u64) -> u64 {
+        number + other
+    }
+}
+
 struct ByHand;
 
 impl ::tasker_runtime::handler::StepHandler for ByHand {

@@ -212,3 +212,31 @@ fn step_that_fails_for_good_fails_once_and_is_not_complete() {
     state.task().state = COMPLETE;
     assert_eq!(state.broken(), [Rule::State]);
 }
+
+#[test]
+fn retry_that_begins_before_its_time_is_found() {
+    let mut story = Story::new();
+    story.again(2, 150).attempt = 2;
+    story.state.retries.insert((1, 2, 1), 150 + 40_000);
+    assert_eq!(story.broken(), [Rule::Attempts], "clocks are read at different moments");
+    story.state.retries.insert((1, 2, 1), 150 + 60_000);
+    assert_eq!(story.broken(), [Rule::Attempts, Rule::Retry]);
+}
+
+#[test]
+fn more_batches_at_once_than_may_are_found() {
+    let four = |course: &Course| course.find("batch_work_004").is_some() && course.nodes.len() == 8;
+    let mut story = Story::of("batch", four);
+    let begun = story.execution("batch_work_001").start;
+    let mut all_at = |count: usize| {
+        for name in
+            ["batch_work_001", "batch_work_002", "batch_work_003", "batch_work_004"].iter().take(count)
+        {
+            let execution = story.execution(name);
+            (execution.start, execution.end) = (begun, Some((begun + TAKES, true)));
+        }
+        story.broken()
+    };
+    assert_eq!(all_at(3), []);
+    assert_eq!(all_at(4), [Rule::Parallel]);
+}

@@ -1,0 +1,2 @@
+-- How many processes in a row died while they ran a lent step for the holder of its task.
+alter table offers add column deaths integer not null default 0 check (deaths >= 0);

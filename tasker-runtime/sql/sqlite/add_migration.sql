@@ -1,0 +1,3 @@
+-- note that migration $1, called $2, with the checksum $3 was applied
+insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+values ($1, $2, true, unhex($3), 0)
