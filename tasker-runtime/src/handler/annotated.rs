@@ -88,6 +88,8 @@ impl<F: StepFn> StepHandler for Annotated<F> {
         F::call(step).0.await
     }
 
+    // Each handler has a copy of what calls it: one function is enough.
+    #[inline(always)]
     fn boxed<'a>(&'a self, step: &'a TaskSequenceStep) -> Call<'a> {
         F::call(step)
     }
