@@ -65,13 +65,13 @@ impl Report {
         wrong
     }
 
-    /// More repeats and set-aside tasks than the faults explain: each cuts off what runs at most, and a task is set
-    /// aside after five of them.
+    /// More repeats and set-aside tasks than the faults explain: each cuts off what runs at most, and loses about as
+    /// much again that had come back and waited to be written; a task is set aside after five of them.
     fn unexplained(&self) -> Vec<String> {
         let injected = self.counts.injected() as usize;
         let at_once = usize::from(self.plan.workers) * CONCURRENCY;
         let mut unexplained = Vec::new();
-        let (repeated, most) = (self.verdict.repeated, injected * at_once);
+        let (repeated, most) = (self.verdict.repeated, injected * at_once * 2);
         if repeated > most {
             unexplained
                 .push(format!("{repeated} executions were repeated, and {injected} faults explain {most}"));
@@ -140,7 +140,7 @@ mod tests {
     fn repeats_and_deaths_that_no_fault_explains_are_told() {
         let mut counts = Counts::default();
         counts.of.insert(Fault::Kill, Count { injected: 2, landed: 2 });
-        let verdict = Verdict { repeated: 2 * 3 * CONCURRENCY, ..Verdict::default() };
+        let verdict = Verdict { repeated: 2 * 3 * CONCURRENCY * 2, ..Verdict::default() };
         let mut report = Report {
             plan: Plan::parse_from(["chaos", "--workers", "3"]),
             counts,
