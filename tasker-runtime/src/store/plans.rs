@@ -225,6 +225,7 @@ async fn what_is_not_due_costs_a_look_at_the_queue_nothing() {
     }
 }
 
+#[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn sqlite_finds_tasks_by_their_keys_and_what_a_worker_holds_by_index() {
     let database = support::fresh_sqlite();
