@@ -32,8 +32,15 @@ pub(super) struct Who {
 
 /// A future whose polls are noted.
 pub(super) struct Noted<F> {
-    pub inner: F,
-    pub who: Who,
+    inner: F,
+    /// In the place of its thread while it is polled.
+    who: Option<Who>,
+}
+
+impl<F> Noted<F> {
+    pub(super) fn new(inner: F, who: Who) -> Self {
+        Self { inner, who: Some(who) }
+    }
 }
 
 /// What one thread does for a handler.
@@ -59,13 +66,15 @@ thread_local! {
     };
 }
 
-fn note(who: Option<Who>) {
-    // A thread that is ending polls nothing more.
-    let _ = THREAD.try_with(|thread| {
+/// Notes who is polled on this thread from now on, and returns who was.
+fn note(who: Option<Who>) -> Option<Who> {
+    let noted = THREAD.try_with(|thread| {
         let mut polled = thread.0.lock().unwrap_or_else(PoisonError::into_inner);
         polled.polls += u64::from(who.is_some());
-        polled.now = who;
+        std::mem::replace(&mut polled.now, who)
     });
+    // A thread that is ending polls nothing more.
+    noted.unwrap_or_default()
 }
 
 impl<F: Future + Unpin> Future for Noted<F> {
@@ -73,9 +82,9 @@ impl<F: Future + Unpin> Future for Noted<F> {
 
     /// The inner future does not panic: what its handler throws is caught below it.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        note(Some(self.who.clone()));
+        let around = note(self.who.take());
         let polled = Pin::new(&mut self.inner).poll(context);
-        note(None);
+        self.who = note(around);
         polled
     }
 }
@@ -183,7 +192,7 @@ mod tests {
                 Poll::Ready(())
             });
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            runtime.block_on(Noted { inner: work, who });
+            runtime.block_on(Noted::new(work, who));
         });
         begins.recv().unwrap();
         let start = Instant::now();

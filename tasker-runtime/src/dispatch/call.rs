@@ -71,10 +71,10 @@ impl Call {
         let call = pin!(async { self.handler.call_boxed(&self.step).await });
         let step = self.step.parts().name.clone();
         let who = Who { handler: self.handler.clone(), step, timeout: self.timeout };
-        let mut handler = Noted { inner: Caught(call), who };
+        let mut handler = Noted::new(Caught(call), who);
         let at_once = poll_fn(|context| Poll::Ready(Pin::new(&mut handler).poll(context))).await;
         match at_once {
-            Poll::Ready(outcome) => Some(outcome.unwrap_or_else(|panic| Err(panicked(&*panic)))),
+            Poll::Ready(outcome) => Some(without_panic(outcome)),
             // Timers and the room for them are for those alone that take a while.
             Poll::Pending => Box::pin(self.waited_for(handler, started)).await,
         }
@@ -83,7 +83,7 @@ impl Call {
     /// Waits for a handler that was not done at once.
     async fn waited_for(
         &self,
-        handler: impl Future<Output = Result<Result<Json, StepError>, Box<dyn Any + Send>>>,
+        handler: impl Future<Output = MayPanic<Result<Json, StepError>>>,
         started: (Timestamp, Duration),
     ) -> Option<Result<Json, StepError>> {
         let cancelled = async {
@@ -94,7 +94,7 @@ impl Call {
         };
         tokio::select! {
             biased;
-            outcome = handler => Some(outcome.unwrap_or_else(|panic| Err(panicked(&*panic)))),
+            outcome = handler => Some(without_panic(outcome)),
             () = self.deadline() => Some(Err(self.timed_out())),
             () = cancelled => None,
         }
@@ -113,8 +113,15 @@ impl Call {
     }
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> StepError {
-    StepError::retryable("PANIC", format!("the handler panicked: {}", panic_message(panic)))
+/// What a future came to, or what it threw.
+type MayPanic<T> = Result<T, Box<dyn Any + Send>>;
+
+/// A panic is a failure of the attempt.
+fn without_panic(outcome: MayPanic<Result<Json, StepError>>) -> Result<Json, StepError> {
+    outcome.unwrap_or_else(|panic| {
+        let message = format!("the handler panicked: {}", panic_message(&*panic));
+        Err(StepError::retryable("PANIC", message))
+    })
 }
 
 /// What a panic said.
@@ -130,7 +137,7 @@ pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
 pub(super) struct Caught<F>(pub(super) F);
 
 impl<F: Future + Unpin> Future for Caught<F> {
-    type Output = Result<F::Output, Box<dyn Any + Send>>;
+    type Output = MayPanic<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut self.0).poll(context))) {

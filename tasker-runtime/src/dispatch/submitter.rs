@@ -150,9 +150,9 @@ impl Submitter {
             && let Some(_turn) = lane.take_turn(self)
         {
             let mut connection = self.store.writer().await?;
-            let added = submit::submit(&mut connection, &[&order.request.task], None).await?;
+            let added = submit::submit_one(&mut connection, &order.request.task).await?;
             self.commits.fetch_add(1, Ordering::Relaxed);
-            return added.first().copied().ok_or_else(Error::stopping);
+            return Ok(added);
         }
         let (answer, answered) = oneshot::channel();
         if lane.line_up(Waiting { order, answer }) {

@@ -87,6 +87,12 @@ pub(crate) enum Patience {
     Endless,
 }
 
+/// Adds one task without a key, which nobody holds.
+pub(crate) async fn submit_one(connection: &mut Connection, task: &NewTask) -> Result<Added> {
+    let mut added = submit(connection, &[task], None).await?;
+    added.pop().ok_or_else(not_added)
+}
+
 /// Adds tasks without keys, all or none.
 pub(crate) async fn submit(
     connection: &mut Connection,
@@ -96,7 +102,7 @@ pub(crate) async fn submit(
     let rows = rows(tasks, holder);
     let rows = connection.script(&sql::SUBMIT, &[Value::Rows(&rows), worker(holder)]).await?;
     let added = placed(&rows, tasks.len())?.into_iter().collect::<Option<_>>();
-    added.ok_or_else(|| Error::Corrupt { what: "a task was not added, and nobody said why".to_owned() })
+    added.ok_or_else(not_added)
 }
 
 /// Adds the tasks whose keys were not used before; of many who try at once, one adds.
@@ -243,6 +249,10 @@ async fn with_used(
 /// A key was used a moment ago and is not there any more.
 fn vanished(key: &Key) -> Error {
     Error::Corrupt { what: format!("the idempotency key `{}` was removed while it was looked up", key.key) }
+}
+
+fn not_added() -> Error {
+    Error::Corrupt { what: "a task was not added, and nobody said why".to_owned() }
 }
 
 /// What was added, each in its place, from rows of the place, the number and whether it is held.

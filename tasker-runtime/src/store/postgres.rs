@@ -61,9 +61,10 @@ const WATCHED: &str = "set tcp_keepalives_idle = 30; set tcp_keepalives_interval
 /// and the connections of others stay as they are.
 async fn set_up(connection: &mut PgConnection, pooler: Pooler) -> sqlx::Result<()> {
     match pooler {
+        // In one go: opening a connection is waited for.
         Pooler::None => {
-            connection.execute(PINNED_PLANS).await?;
-            connection.execute(WATCHED).await.map(drop)
+            let settings = sqlx::AssertSqlSafe(format!("{PINNED_PLANS}; {WATCHED}"));
+            connection.execute(sqlx::raw_sql(settings)).await.map(drop)
         }
         Pooler::OfTransactions => Ok(()),
     }
@@ -126,6 +127,7 @@ async fn in_time<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::time::timeout(ANSWER, answer).await.unwrap_or_else(|_| Err(Error::timed_out()))
 }
 
+/// Runs a statement and returns how many rows it wrote.
 pub(super) async fn written(
     c: &mut PgConnection,
     sql: &Statement,
