@@ -39,8 +39,7 @@ fn by_cargo(file: &Path, package: &Path) -> Option<String> {
     if example {
         folder = folder.parent()?;
     }
-    // Cargo marks the directory that it builds in.
-    if !folder.parent()?.join("CACHEDIR.TAG").exists() {
+    if !built_by_cargo(folder) {
         return None;
     }
     let profile = match folder.file_name()?.to_str()? {
@@ -54,6 +53,13 @@ fn by_cargo(file: &Path, package: &Path) -> Option<String> {
         false => which(name, package)?,
     };
     Some(format!("cargo run{profile}{which} --"))
+}
+
+/// Whether cargo builds in this folder. It marks a directory that it made itself; one that was there before, such as
+/// a cache that is mounted, is known by what lies beside the programs.
+fn built_by_cargo(folder: &Path) -> bool {
+    let marks = ["../CACHEDIR.TAG", ".fingerprint", ".cargo-lock"];
+    marks.iter().any(|mark| folder.join(mark).exists())
 }
 
 /// What tells cargo which of the programs of a package is meant.
@@ -106,8 +112,16 @@ mod tests {
         put(&package.join("src/main.rs"), "");
         let run = |file: &str| by_cargo(&target.join(file), &package);
         assert_eq!(run("debug/shop"), None, "cargo did not build it");
+        for mark in ["debug/.fingerprint/shop-1/bin-shop", "debug/.cargo-lock", "CACHEDIR.TAG"] {
+            put(&target.join(mark), "");
+            fs::create_dir_all(target.join("debug")).unwrap();
+            assert_eq!(run("debug/shop").as_deref(), Some("cargo run --"), "{mark}");
+            fs::remove_dir_all(&target).unwrap();
+        }
         put(&target.join("CACHEDIR.TAG"), "");
-        assert_eq!(run("debug/shop").as_deref(), Some("cargo run --"));
+        for profile in ["debug", "release", "small"] {
+            fs::create_dir(target.join(profile)).unwrap();
+        }
         assert_eq!(run("release/shop").as_deref(), Some("cargo run --release --"));
         assert_eq!(run("small/shop").as_deref(), Some("cargo run --profile small --"));
         assert_eq!(run("debug/other"), None, "a program of another package");
