@@ -40,7 +40,7 @@ pub(crate) struct Show {
     task: Uuid,
 }
 
-fn state(name: &str) -> Result<TaskState, String> {
+pub(crate) fn state(name: &str) -> Result<TaskState, String> {
     TaskState::from_name(name).ok_or_else(|| {
         let names: Vec<&str> = TaskState::ALL.iter().map(|state| state.as_str()).collect();
         format!("the states are {}", names.join(", "))

@@ -5,6 +5,7 @@
 
 #[cfg(feature = "bench")]
 mod bench;
+mod database;
 mod doctor;
 mod fit;
 mod follow;
@@ -128,6 +129,9 @@ enum Command {
     /// Inspect tasks that were set aside
     #[command(subcommand)]
     Dlq(inspect::DeadLetters),
+    /// Look after the database: delete what is old
+    #[command(subcommand)]
+    Db(database::Command),
     /// Check, list, show and write templates
     #[command(subcommand)]
     Template(templates::Command),
@@ -348,6 +352,7 @@ async fn execute(command: Command, context: Context, signals: Signals) -> Done {
         Command::Show(command) => command.run(context).await,
         Command::Worker(command) => command.run(context).await,
         Command::Dlq(command) => command.run(context).await,
+        Command::Db(command) => command.run(context).await,
         Command::Graph(command) => command.run(context).await,
         Command::Template(command) => command.run(&context),
         Command::Handler(command) => command.run(context),

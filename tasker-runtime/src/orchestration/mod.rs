@@ -14,6 +14,7 @@ pub(crate) mod compiled;
 mod isolation;
 pub(crate) mod journal;
 pub(crate) mod plans;
+pub(crate) mod prune;
 pub(crate) mod record;
 pub(crate) mod recover;
 pub(crate) mod share;

@@ -136,6 +136,11 @@ statements! {
     DEAD_LETTER = shared "dead_letter";
     DEAD_LETTERS = shared "dead_letters";
     CONNECTIONS = twin "connections";
+    PRUNE_EDGE = shared "prune_edge";
+    PRUNABLE = shared "prunable";
+    PRUNE = whole "prune";
+    KEYS_EDGE = shared "keys_edge";
+    PRUNE_KEYS = shared "prune_keys";
     NOW = twin "now";
     VERSION = twin "version";
 }

@@ -21,6 +21,7 @@ mod lists;
 mod methods;
 mod operators;
 mod parameters;
+mod prune;
 mod queues;
 mod recovery;
 mod refused;

@@ -1,0 +1,7 @@
+-- count the tasks after number $1 up to number $2 that ended before $3 in the states $4 to $5
+select count(*)
+from tasker.runs
+where task_id > $1
+  and task_id <= $2
+  and finished_at < $3
+  and state between $4 and $5

@@ -1,0 +1,149 @@
+//! Deletes tasks that are over.
+
+use std::time::{Duration, Instant};
+
+use super::Tasker;
+use crate::{
+    model::{TaskNo, TaskState, Timestamp},
+    orchestration::prune::{self, KeyPlace, Old},
+    store::{self, Result},
+};
+
+/// So many tasks, or keys, are looked at in one transaction.
+const LOT: i64 = 500;
+
+/// Which tasks are deleted: those that have been over for longer than a time.
+///
+/// ```
+/// use std::time::Duration;
+/// use tasker_runtime::{api::Prune, model::TaskState};
+///
+/// let month = Duration::from_secs(30 * 86_400);
+/// let prune = Prune::older_than(month).state(TaskState::Complete).unwrap();
+/// assert!(Prune::older_than(month).state(TaskState::Paused).is_err(), "it is not over");
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct Prune {
+    older_than: Duration,
+    state: Option<TaskState>,
+}
+
+/// A state in which a task is not over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a task that is {0} is not over, and is never deleted: name complete, error, cancelled or compensated"
+)]
+pub struct NotOver(pub TaskState);
+
+impl Prune {
+    /// Tasks that ended longer ago than this, in whatever state.
+    pub fn older_than(age: Duration) -> Self {
+        Self { older_than: age, state: None }
+    }
+
+    /// Only tasks that ended in this state.
+    ///
+    /// # Errors
+    /// When a task in this state is not over.
+    pub fn state(mut self, state: TaskState) -> std::result::Result<Self, NotOver> {
+        if !state.is_final() {
+            return Err(NotOver(state));
+        }
+        self.state = Some(state);
+        Ok(self)
+    }
+
+    /// What that means at this time.
+    fn at(self, now: Timestamp) -> Old {
+        let micros = i64::try_from(self.older_than.as_micros()).unwrap_or(i64::MAX);
+        let before = Timestamp::from_micros(now.as_micros().saturating_sub(micros));
+        Old { before, state: self.state }
+    }
+}
+
+/// What was deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct Pruned {
+    /// Tasks, with their steps, attempts, checkpoints, dead letters and audit trails.
+    pub tasks: u64,
+    /// Idempotency keys of tasks that are gone.
+    pub idempotency_keys: u64,
+}
+
+impl Tasker {
+    /// Deletes tasks that are over with everything that belongs to them, oldest first. A task that is not over is never
+    /// deleted, however old it is.
+    ///
+    /// It goes in small transactions, and rests as long as each took, so that those who run tasks meanwhile have the
+    /// database for themselves half of the time. Whatever ends it early, what is deleted by then is deleted as a
+    /// whole, and the next call goes on. Only tasks that were submitted that long ago are read; their idempotency
+    /// keys go last, and until then a submission with such a key is answered with the task that is gone.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tasker_runtime::{api::{Prune, Submission}, prelude::*};
+    /// # #[step_handler]
+    /// # async fn greet(name: String) -> String {
+    /// #     format!("hello {name}")
+    /// # }
+    /// # workflow!(greeting = [greet]);
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # std::env::set_current_dir(std::env::temp_dir())?;
+    /// let tasker = Tasker::builder().database("sqlite::memory:").start().await?;
+    /// let greeted = greeting.run(&tasker, "ada").await?;
+    /// let pruned = tasker.prune(Prune::older_than(Duration::from_secs(3_600))).await?;
+    /// assert_eq!(pruned.tasks, 0, "it ended just now");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn prune(&self, prune: Prune) -> Result<Pruned> {
+        let old = prune.at(self.inner.clock.now());
+        let mut pruned = Pruned::default();
+        let mut after = TaskNo(0);
+        loop {
+            let begun = Instant::now();
+            let mut connection = self.inner.store.writer().await?;
+            let Some(lot) = prune::next(&mut connection, after, LOT, old).await? else { break };
+            pruned.tasks += prune::delete(&mut connection, lot, old).await?;
+            drop(connection);
+            after = lot.end();
+            tokio::time::sleep(begun.elapsed()).await;
+        }
+        pruned.idempotency_keys = self.prune_keys(old.before).await?;
+        Ok(pruned)
+    }
+
+    /// How many tasks [`prune`](Self::prune) would delete. Nothing is done.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn would_prune(&self, prune: Prune) -> Result<u64> {
+        let old = prune.at(self.inner.clock.now());
+        let (mut tasks, mut after) = (0, TaskNo(0));
+        loop {
+            let mut connection = self.inner.store.reader().await?;
+            let Some(lot) = prune::next(&mut connection, after, LOT, old).await? else { return Ok(tasks) };
+            tasks += prune::count(&mut connection, lot, old).await?;
+            after = lot.end();
+        }
+    }
+
+    async fn prune_keys(&self, before: Timestamp) -> store::Result<u64> {
+        let (mut deleted, mut after) = (0, KeyPlace::default());
+        loop {
+            let begun = Instant::now();
+            let mut connection = self.inner.store.writer().await?;
+            let lot = prune::delete_keys(&mut connection, &after, LOT, before).await?;
+            drop(connection);
+            let Some((end, keys)) = lot else { return Ok(deleted) };
+            (after, deleted) = (end, deleted + keys);
+            tokio::time::sleep(begun.elapsed()).await;
+        }
+    }
+}
