@@ -78,6 +78,16 @@ fn pooled() -> Vec<Case> {
         case("find_keys", &sql::FIND_KEYS, "array['a'], array['b'], array['c']", &["idempotency_keys_pkey"]),
         case("step_results", &sql::STEP_RESULTS, "array[1, 2], array[0, 0]", &["steps_pkey"]),
         case("step_failures", &sql::STEP_FAILURES, "array[1, 2], array[0, 0]", &["attempts_pkey"]),
+        case("prune_edge", &sql::PRUNE_EDGE, "1, 500", &["tasks_pkey"]),
+        case("prunable", &sql::PRUNABLE, "1, 500, 1, 10, 13", &["runs_pkey"]),
+        case("prune", &sql::PRUNE, "1, 500, 1, 10, 13", &["runs_pkey", "steps_pkey", "attempts_pkey"]),
+        case("keys_edge", &sql::KEYS_EDGE, "'a', 'b', 'c', 500", &["idempotency_keys_pkey"]),
+        case(
+            "prune_keys",
+            &sql::PRUNE_KEYS,
+            "'a', 'b', 'c', 'd', 'e', 'f', 1",
+            &["idempotency_keys_pkey", "tasks_uuid_key"],
+        ),
     ]
 }
 
