@@ -65,6 +65,17 @@ impl Fault {
         }
     }
 
+    /// What it happens to: faults of one lane come one after the other.
+    const fn lane(self) -> Lane {
+        match self {
+            Self::Kill => Lane::Kills,
+            Self::Pause => Lane::Pauses,
+            Self::Submitter => Lane::Submitters,
+            Self::Operator => Lane::Operators,
+            _ => Lane::Database,
+        }
+    }
+
     /// Whether there is a server for it to happen to.
     pub(crate) const fn needs_server(self) -> bool {
         matches!(
@@ -72,6 +83,17 @@ impl Fault {
             Self::Restart | Self::Lock | Self::ReadOnly | Self::Backend | Self::Server | Self::Network
         )
     }
+}
+
+/// What goes on side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lane {
+    Kills,
+    Pauses,
+    /// What happens to the database, and to what lies between it and the workers.
+    Database,
+    Submitters,
+    Operators,
 }
 
 /// How many faults of one kind were injected, and how many of these hit work in flight.
@@ -154,11 +176,28 @@ const GLANCE: Duration = Duration::from_millis(60);
 const AIM_AT: u32 = 10;
 
 impl Chaos {
-    /// Injects `faults` in order, at moments `random` decides.
-    pub(crate) async fn inject(&self, faults: &[Fault], random: &mut fastrand::Rng) -> Outcome<()> {
+    /// Injects `faults`, those of each lane in order and all lanes side by side, at moments `random` decides:
+    /// `pace` after each other on average.
+    pub(crate) async fn inject(
+        &self,
+        faults: &[Fault],
+        pace: Duration,
+        random: &mut fastrand::Rng,
+    ) -> Outcome<()> {
+        let all = [Lane::Kills, Lane::Pauses, Lane::Database, Lane::Submitters, Lane::Operators];
+        let [kills, pauses, database, submitters, operators] = all.map(|lane| {
+            let of_lane = faults.iter().copied().filter(|fault| fault.lane() == lane).collect();
+            self.lane(of_lane, pace, random.fork())
+        });
+        tokio::try_join!(kills, pauses, database, submitters, operators)?;
+        self.fleet().replace_ended()
+    }
+
+    async fn lane(&self, faults: Vec<Fault>, pace: Duration, mut random: fastrand::Rng) -> Outcome<()> {
+        let random = &mut random;
         let mut pauses = Vec::new();
-        for &fault in faults {
-            tokio::time::sleep(Duration::from_millis(random.u64(100..900))).await;
+        for fault in faults {
+            tokio::time::sleep(pace.mul_f64(0.2 + 1.6 * random.f64())).await;
             self.fleet().replace_ended()?;
             match fault {
                 Fault::Kill => self.kill(random).await?,
@@ -179,7 +218,7 @@ impl Chaos {
         for pause in pauses {
             pause.await??;
         }
-        self.fleet().replace_ended()
+        Ok(())
     }
 
     pub(crate) fn fleet(&self) -> MutexGuard<'_, Fleet> {

@@ -86,6 +86,10 @@ struct Plan {
     /// Times in which an operator pauses tasks and lets them go on
     #[arg(long, default_value_t = 0)]
     operators: u32,
+    /// Milliseconds between two faults on average: kills, pauses, what happens to the database, killed submitters and
+    /// operators each come at this pace, side by side
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(10..=60_000))]
+    pace: u64,
     /// Tasks submitted per second at most
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: u32,

@@ -95,6 +95,7 @@ impl Report {
             ("steps", verdict.steps.to_string()),
             ("executions", verdict.executions.to_string()),
             ("repeated", verdict.repeated.to_string()),
+            ("lent", verdict.lent.to_string()),
             ("cut off", verdict.cut.to_string()),
             ("set aside", self.freed.to_string()),
             ("violations", verdict.violations.len().to_string()),

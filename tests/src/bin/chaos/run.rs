@@ -79,13 +79,15 @@ pub(crate) async fn run(plan: &Plan) -> Outcome<Report> {
         most: MOST_OPEN,
         chaos: chaos.clone(),
         stop: stop.clone(),
+        life: Duration::from_millis(40),
     };
     let log = directory.join("submissions");
     let load = tokio::spawn({
         let log = log.clone();
         async move { load.run(&log).await }
     });
-    chaos.inject(&schedule(plan, &mut random), &mut random).await?;
+    let pace = Duration::from_millis(plan.pace);
+    chaos.inject(&schedule(plan, &mut random), pace, &mut random).await?;
     stop.store(true, Ordering::Relaxed);
     load.await??;
     let freed = settle(&chaos, &tasker).await?;
