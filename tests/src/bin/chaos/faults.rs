@@ -17,8 +17,15 @@ use std::{
 use support::cluster::Cluster;
 use tasker_runtime::Tasker;
 
-pub(crate) use self::{network::Network, server::Disk};
-use super::{Outcome, database::Database, fleet::Fleet};
+pub(crate) use self::{
+    network::{Network, Wire},
+    server::Disk,
+};
+use super::{
+    Outcome,
+    database::{COMPENSATING, Database},
+    fleet::Fleet,
+};
 
 /// What can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +48,8 @@ pub(crate) enum Fault {
     Disk,
     /// The network is silent, slow, or cuts connections.
     Network,
+    /// Packets between workers and server are dropped.
+    Packets,
     /// A process is killed while it submits.
     Submitter,
     /// An operator pauses tasks and lets them go on.
@@ -60,6 +69,7 @@ impl Fault {
             Self::Server => "servers",
             Self::Disk => "full disks",
             Self::Network => "networks",
+            Self::Packets => "packets",
             Self::Submitter => "submitters",
             Self::Operator => "operators",
         }
@@ -80,7 +90,13 @@ impl Fault {
     pub(crate) const fn needs_server(self) -> bool {
         matches!(
             self,
-            Self::Restart | Self::Lock | Self::ReadOnly | Self::Backend | Self::Server | Self::Network
+            Self::Restart
+                | Self::Lock
+                | Self::ReadOnly
+                | Self::Backend
+                | Self::Server
+                | Self::Network
+                | Self::Packets
         )
     }
 }
@@ -115,6 +131,8 @@ pub(crate) struct Counts {
     /// How many faults hit tasks of each workflow, by its name, and tasks that were being rolled back.
     pub(crate) hit: BTreeMap<String, u32>,
     pub(crate) of: BTreeMap<Fault, Count>,
+    /// How many tasks were in the hands of those whom the faults hit, all faults together.
+    pub(crate) in_hand: u64,
 }
 
 impl Counts {
@@ -151,6 +169,7 @@ pub(crate) struct Chaos {
     /// Where the server is, without a network in between.
     pub(crate) url: String,
     pub(crate) network: Option<Network>,
+    pub(crate) wire: Option<Arc<Wire>>,
     pub(crate) disk: Option<Arc<Disk>>,
     pub(crate) tasker: Tasker,
     pub(crate) database: Database,
@@ -209,6 +228,7 @@ impl Chaos {
                 Fault::Server => self.freeze_server(random).await?,
                 Fault::Disk => self.fill_disk(random).await?,
                 Fault::Network => self.storm(random).await?,
+                Fault::Packets => self.drop_packets(random).await?,
                 Fault::Submitter => {
                     self.submitters.fetch_add(1, Ordering::Relaxed);
                 }
@@ -236,6 +256,8 @@ impl Chaos {
         count.injected += 1;
         if aimed.landed {
             count.landed += 1;
+            let tasks = aimed.in_hand.iter().filter(|(kind, _)| *kind != COMPENSATING);
+            counts.in_hand += tasks.map(|(_, tasks)| tasks).sum::<u64>();
             for (workflow, _) in aimed.in_hand.iter().filter(|(_, tasks)| **tasks > 0) {
                 *counts.hit.entry(workflow.clone()).or_default() += 1;
             }

@@ -77,6 +77,10 @@ struct Plan {
     /// Times in which the network is silent, slow, or cuts connections; PostgreSQL only
     #[arg(long, default_value_t = 0)]
     networks: u32,
+    /// Times in which every packet between workers and server is dropped; PostgreSQL only, and it needs a network
+    /// namespace
+    #[arg(long, default_value_t = 0)]
+    packets: u32,
     /// Times in which the disk is full; SQLite only, and it has to be mounted
     #[arg(long, default_value_t = 0)]
     full_disks: u32,
@@ -100,7 +104,7 @@ struct Plan {
 
 impl Plan {
     /// How many faults of each kind.
-    const fn faults(&self) -> [(Fault, u32); 11] {
+    const fn faults(&self) -> [(Fault, u32); 12] {
         [
             (Fault::Kill, self.kills),
             (Fault::Restart, self.restarts),
@@ -110,6 +114,7 @@ impl Plan {
             (Fault::Backend, self.backends),
             (Fault::Server, self.servers),
             (Fault::Network, self.networks),
+            (Fault::Packets, self.packets),
             (Fault::Disk, self.full_disks),
             (Fault::Submitter, self.submitters),
             (Fault::Operator, self.operators),
