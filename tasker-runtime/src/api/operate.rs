@@ -9,7 +9,7 @@ use crate::{
     dispatch::notify::Notification,
     model::{Command, CommandError, Json},
     orchestration::{
-        commands::{self, Answered, Asked, Refused},
+        commands::{self, Delivery, Refused, Response},
         compiled::CompiledTemplate,
         view,
     },
@@ -136,14 +136,14 @@ impl Tasker {
         drop(connection);
         match asked {
             Ok(None) => Err(OperateError::UnknownTask(task)),
-            Ok(Some(Asked::Passed(line))) => {
+            Ok(Some(Delivery::LeftToHolder(line))) => {
                 self.tell_of_command();
                 match line.filter(|_| *command != Command::Pause) {
                     Some(line) => self.answer(line, patience).await,
                     None => Ok(CommandOutcome::Pending),
                 }
             }
-            Ok(Some(Asked::Done(_))) => {
+            Ok(Some(Delivery::Done(_))) => {
                 let queue = async { view::queue(&mut self.inner.store.reader().await?, task).await };
                 // It is done: who cannot be told finds it with the next poll.
                 if let Ok(Some(queue)) = queue.await {
@@ -176,9 +176,9 @@ impl Tasker {
             let answered = commands::answer(&mut connection, line).await?;
             drop(connection);
             match answered {
-                Answered::Followed => return Ok(CommandOutcome::Followed),
-                Answered::Refused(reason) => return Err(OperateError::RefusedByHolder { reason }),
-                Answered::NotYet => {}
+                Response::Followed => return Ok(CommandOutcome::Followed),
+                Response::Refused(reason) => return Err(OperateError::RefusedByHolder { reason }),
+                Response::Pending => {}
             }
             tokio::select! {
                 biased;

@@ -86,7 +86,7 @@ impl Command {
     fn list(context: &Context) -> Done {
         let registry = Registry::discover();
         let lines: Vec<Line> =
-            registry.handlers().iter().chain(registry.compensators()).map(Line::of).collect();
+            registry.handlers().iter().chain(registry.compensations()).map(Line::of).collect();
         output::list(
             &lines,
             context.global.output,

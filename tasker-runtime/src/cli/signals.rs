@@ -19,7 +19,7 @@ const ONE: Duration = Duration::from_secs(2);
 
 /// What was asked of the command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum Asked {
+enum StopRequest {
     /// Nothing.
     #[default]
     Nothing,
@@ -36,16 +36,16 @@ struct Count {
 }
 
 impl Count {
-    fn note(&mut self, now: Instant) -> Asked {
+    fn note(&mut self, now: Instant) -> StopRequest {
         let first = *self.first.get_or_insert(now);
-        if now.duration_since(first) < ONE { Asked::Stop } else { Asked::Abort }
+        if now.duration_since(first) < ONE { StopRequest::Stop } else { StopRequest::Abort }
     }
 }
 
 /// SIGINT, SIGTERM and SIGHUP, or Ctrl-C where there are no signals. Clones hear the same.
 #[derive(Clone)]
 pub(crate) struct Signals {
-    asked: watch::Receiver<Asked>,
+    asked: watch::Receiver<StopRequest>,
     taken_over: Arc<AtomicBool>,
 }
 
@@ -55,7 +55,7 @@ impl Signals {
     /// # Errors
     /// When the system refuses.
     pub(crate) fn listen() -> io::Result<(Self, Listening)> {
-        let (tell, asked) = watch::channel(Asked::Nothing);
+        let (tell, asked) = watch::channel(StopRequest::Nothing);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let entered = runtime.enter();
         let kinds = Kinds::listen()?;
@@ -71,16 +71,16 @@ impl Signals {
 
     /// Waits until the command is asked to stop.
     pub(crate) async fn stop(&mut self) {
-        self.wait_for(Asked::Stop).await;
+        self.wait_for(StopRequest::Stop).await;
     }
 
     /// Waits until the process is to end, whatever the command does.
     pub(crate) async fn end(mut self) -> Failure {
-        self.wait_for(Asked::Stop).await;
+        self.wait_for(StopRequest::Stop).await;
         if !self.taken_over.load(Ordering::SeqCst) {
             return Failure::interrupted("interrupted");
         }
-        self.wait_for(Asked::Abort).await;
+        self.wait_for(StopRequest::Abort).await;
         Failure::interrupted("stopped at once; whatever this process held is free once its lease runs out")
     }
 
@@ -93,7 +93,7 @@ impl Signals {
         }
     }
 
-    async fn wait_for(&mut self, least: Asked) {
+    async fn wait_for(&mut self, least: StopRequest) {
         if self.asked.wait_for(|asked| *asked >= least).await.is_err() {
             // Whoever listens does so until the process ends.
             std::future::pending::<()>().await;
@@ -105,7 +105,7 @@ impl Signals {
 pub(crate) struct Listening {
     runtime: tokio::runtime::Runtime,
     kinds: Kinds,
-    tell: watch::Sender<Asked>,
+    tell: watch::Sender<StopRequest>,
 }
 
 impl Listening {
@@ -196,9 +196,9 @@ mod tests {
     fn signals_within_two_seconds_are_one_and_a_later_one_aborts() {
         let (mut count, start) = (Count::default(), Instant::now());
         let at = |millis| start + Duration::from_millis(millis);
-        assert_eq!(count.note(at(0)), Asked::Stop);
-        assert_eq!(count.note(at(1)), Asked::Stop);
-        assert_eq!(count.note(at(1_999)), Asked::Stop);
-        assert_eq!(count.note(at(2_000)), Asked::Abort);
+        assert_eq!(count.note(at(0)), StopRequest::Stop);
+        assert_eq!(count.note(at(1)), StopRequest::Stop);
+        assert_eq!(count.note(at(1_999)), StopRequest::Stop);
+        assert_eq!(count.note(at(2_000)), StopRequest::Abort);
     }
 }

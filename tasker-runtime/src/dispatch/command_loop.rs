@@ -11,7 +11,7 @@ use super::{
 use crate::{
     model::task_loop::Message,
     orchestration::{
-        commands::{self, Asked, Refused},
+        commands::{self, Delivery, Refused},
         plans::CompiledTemplates,
     },
     store::Result,
@@ -78,7 +78,7 @@ impl CommandLoop {
             let mut connection = shared.store.writer().await?;
             let known = |template| self.plans.known(template);
             match commands::follow_left(&mut connection, &command, shared.clock.now(), known).await {
-                Ok(Some(Asked::Done(_))) => self.claims.any_queue_may_have_work(),
+                Ok(Some(Delivery::Done(_))) => self.claims.any_queue_may_have_work(),
                 // Somebody took the task meanwhile, or has seen to it.
                 Ok(_) => {}
                 Err(Refused::Command(problem)) => {

@@ -51,7 +51,7 @@ impl Permits {
     /// Adds the limits of handlers that came since. Limits that are known stay as they are.
     pub(crate) fn add(&self, registry: &Registry) {
         let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
-        for handler in registry.handlers().iter().chain(registry.compensators()) {
+        for handler in registry.handlers().iter().chain(registry.compensations()) {
             if let Some(limit) = handler.spec().concurrency {
                 let semaphore = || Arc::new(Semaphore::new(limit as usize));
                 own.entry(handler.key().clone()).or_insert_with(semaphore);

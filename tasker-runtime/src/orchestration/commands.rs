@@ -10,7 +10,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use self::pending::note_refusal;
-pub(crate) use self::pending::{Answered, StoredCommand, answer, forget, record, refuse, stored};
+pub(crate) use self::pending::{Response, StoredCommand, answer, forget, record, refuse, stored};
 use super::{
     append,
     journal::{self, History},
@@ -58,11 +58,11 @@ pub(crate) enum Refused {
 
 /// What became of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum Delivery {
     /// It is followed.
     Done(TaskState),
     /// The holder of the task is to follow it; what it answers stands in this line of the audit trail.
-    Passed(Option<i64>),
+    LeftToHolder(Option<i64>),
 }
 
 /// Locks the run of a task; `None` when there is no such task. A transaction must be open.
@@ -87,7 +87,7 @@ pub(crate) async fn ask<F: Future<Output = Result<Known>>>(
     actor: Option<&str>,
     now: Timestamp,
     known: impl FnOnce(i64) -> F,
-) -> std::result::Result<Option<Asked>, Refused> {
+) -> std::result::Result<Option<Delivery>, Refused> {
     connection
         .transaction(async |connection| {
             let Some(locked) = lock(connection, uuid).await? else { return Ok(None) };
@@ -108,19 +108,19 @@ pub(crate) async fn follow_left<F: Future<Output = Result<Known>>>(
     waiting: &StoredCommand,
     now: Timestamp,
     known: impl FnOnce(i64) -> F,
-) -> std::result::Result<Option<Asked>, Refused> {
+) -> std::result::Result<Option<Delivery>, Refused> {
     connection
         .transaction(async |connection| {
             let Some(locked) = lock(connection, waiting.uuid).await? else { return Ok(Ok(None)) };
             if locked.held && !locked.state.is_final() {
-                return Ok(Ok(Some(Asked::Passed(waiting.audit))));
+                return Ok(Ok(Some(Delivery::LeftToHolder(waiting.audit))));
             }
             if connection.execute(&sql::DROP_COMMAND, values![waiting.id]).await? == 0 {
                 return Ok(Ok(None));
             }
             // It is what was asked for.
             if locked.state == TaskState::Cancelled && waiting.command == Command::Cancel {
-                return Ok(Ok(Some(Asked::Done(locked.state))));
+                return Ok(Ok(Some(Delivery::Done(locked.state))));
             }
             let known = known(locked.template).await?;
             match follow(connection, locked, known, &waiting.command, now, waiting.audit).await {
@@ -145,7 +145,7 @@ async fn follow(
     command: &Command,
     now: Timestamp,
     line: Option<i64>,
-) -> std::result::Result<Asked, Refused> {
+) -> std::result::Result<Delivery, Refused> {
     if locked.state == TaskState::Complete && matches!(command, Command::Retry { .. }) {
         return take_up(connection, locked, known.rules, command, now).await;
     }
@@ -170,7 +170,7 @@ async fn follow(
         match locked.state {
             TaskState::Paused => {}
             state if !taken_back => return Err(CommandError::NotPaused(state).into()),
-            state if !locked.held => return Ok(Asked::Done(state)),
+            state if !locked.held => return Ok(Delivery::Done(state)),
             // Its holder may know of the pause already.
             _ => {}
         }
@@ -192,7 +192,7 @@ async fn follow(
     let moved = progress.after_command(command, locked.state, locked.cause, known.whole, now);
     let state = moved.state;
     put(connection, locked.task, moved, now).await?;
-    Ok(Asked::Done(state))
+    Ok(Delivery::Done(state))
 }
 
 /// Puts a locked task that nobody holds where a command led it.
@@ -216,14 +216,14 @@ async fn pass(
     command: &Command,
     now: Timestamp,
     line: Option<i64>,
-) -> std::result::Result<Asked, Refused> {
+) -> std::result::Result<Delivery, Refused> {
     // What the steps of a held task allow, its holder knows best; which there are, everybody knows.
     if let Err(unknown @ CommandError::UnknownStep { .. }) = command.facts(progress) {
         return Err(unknown.into());
     }
     let text = serde_json::to_string(command).unwrap_or_default();
     connection.execute(&sql::ADD_COMMAND, values![task.0, now.as_micros(), &*text, line]).await?;
-    Ok(Asked::Passed(line))
+    Ok(Delivery::LeftToHolder(line))
 }
 
 /// Takes up a task that is complete but for batches that failed in isolation. The steps after the batch are
@@ -234,7 +234,7 @@ async fn take_up(
     rules: Arc<Rules>,
     command: &Command,
     now: Timestamp,
-) -> std::result::Result<Asked, Refused> {
+) -> std::result::Result<Delivery, Refused> {
     let history = journal::of(connection, locked.task).await?;
     let facts = match command.facts(&history.replay(rules)) {
         Err(CommandError::NothingFailed) => return Err(CommandError::Over(locked.state).into()),
@@ -245,7 +245,7 @@ async fn take_up(
     let (again, over) = (code(TaskState::Pending), code(TaskState::Complete));
     let values = values![locked.task.0, now.as_micros(), again, over];
     connection.execute(&sql::REOPEN_RUN, values).await?;
-    Ok(Asked::Done(TaskState::Pending))
+    Ok(Delivery::Done(TaskState::Pending))
 }
 
 /// Takes back a command that nobody has followed yet; false: there is none.

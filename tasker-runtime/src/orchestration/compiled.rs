@@ -23,7 +23,7 @@ pub(crate) struct CompiledTemplate {
     /// The handler of each step, where this process has it.
     handlers: Vec<Option<Registration>>,
     /// What compensates each step, where something does.
-    compensators: Vec<Option<Registration>>,
+    compensations: Vec<Option<Registration>>,
     /// What the results of steps must look like, where the template says so.
     results: Arc<[Option<Schema>]>,
 }
@@ -63,18 +63,18 @@ impl CompiledTemplate {
         let namespace: Arc<str> = template.namespace().into();
         let count = template.steps().len();
         let (mut rules, mut routes) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        let (mut handlers, mut compensators) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let (mut handlers, mut compensations) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for (no, step) in (0..).zip(template.steps()) {
             let handler = registry.find(&namespace, &step.handler.callable).ok();
-            let compensator = handler.and_then(|handler| registry.compensator_of(handler));
-            rules.push(rule(&template, no, (handler, compensator), defaults));
-            routes.push(route(step, &namespace, (handler, compensator), served));
+            let compensation = handler.and_then(|handler| registry.compensation_of(handler));
+            rules.push(rule(&template, no, (handler, compensation), defaults));
+            routes.push(route(step, &namespace, (handler, compensation), served));
             handlers.push(handler.map(|handler| registry.wrapped(handler)));
-            compensators.push(compensator.map(|handler| registry.wrapped(handler)));
+            compensations.push(compensation.map(|handler| registry.wrapped(handler)));
         }
         let rules = Arc::new(Rules { steps: rules, on_failure: template.on_failure() });
         let (routes, epoch) = (Arc::new(Routes { rules, steps: routes }), registry.epoch());
-        Self { template, routes, epoch, handlers, compensators, results }
+        Self { template, routes, epoch, handlers, compensations, results }
     }
 
     /// The same template, with `handler` for the step `no` and all that call what it calls: another process
@@ -89,19 +89,19 @@ impl CompiledTemplate {
         if self.key(StepIndex::of(no)) == Some(handler.key()) {
             return None;
         }
-        let compensator = registry.compensator_of(handler);
+        let compensation = registry.compensation_of(handler);
         let mut rules = Rules::clone(self.rules());
-        let (mut handlers, mut compensators) = (self.handlers.clone(), self.compensators.clone());
+        let (mut handlers, mut compensations) = (self.handlers.clone(), self.compensations.clone());
         let callable = &self.template.step(no)?.handler.callable;
         let steps = (0..).zip(self.template.steps()).filter(|(_, step)| step.handler.callable == *callable);
         for (no, place) in steps.map(|(no, _)| (no, no as usize)) {
-            rules.steps[place] = rule(&self.template, no, (Some(handler), compensator), defaults);
+            rules.steps[place] = rule(&self.template, no, (Some(handler), compensation), defaults);
             handlers[place] = Some(registry.wrapped(handler));
-            compensators[place] = compensator.map(|handler| registry.wrapped(handler));
+            compensations[place] = compensation.map(|handler| registry.wrapped(handler));
         }
         let routes = Arc::new(Routes { rules: Arc::new(rules), steps: self.routes.steps.clone() });
         let (template, results, epoch) = (self.template.clone(), self.results.clone(), self.epoch);
-        Some(Self { template, routes, epoch, handlers, compensators, results })
+        Some(Self { template, routes, epoch, handlers, compensations, results })
     }
 
     /// The rules its tasks follow.
@@ -120,7 +120,7 @@ impl CompiledTemplate {
     }
 
     fn registered(&self, no: StepIndex) -> Option<&Registration> {
-        let here = if no.compensates().is_some() { &self.compensators } else { &self.handlers };
+        let here = if no.compensates().is_some() { &self.compensations } else { &self.handlers };
         here.get(no.step() as usize)?.as_ref()
     }
 
@@ -148,7 +148,7 @@ impl CompiledTemplate {
 /// The handler of a step and what compensates it, where this process has them.
 type Here<'a> = (Option<&'a Registration>, Option<&'a Registration>);
 
-fn rule(template: &Template, no: u32, (handler, compensator): Here<'_>, defaults: Defaults) -> Rule {
+fn rule(template: &Template, no: u32, (handler, compensation): Here<'_>, defaults: Defaults) -> Rule {
     let step = &template.steps()[no as usize];
     let spec = handler.map(Registration::spec);
     let options = step.retry.or(spec.map_or(&RetryOptions::default(), |spec| &spec.retry));
@@ -161,14 +161,14 @@ fn rule(template: &Template, no: u32, (handler, compensator): Here<'_>, defaults
         timeout: Some(step.timeout.or(spec.and_then(|spec| spec.timeout)).unwrap_or(defaults.timeout)),
         batch: batch(template, no, step),
         compensation: match handler {
-            Some(_) => compensator.map(|compensator| compensation(compensator.spec(), defaults)),
+            Some(_) => compensation.map(|compensation| compensation_rule(compensation.spec(), defaults)),
             None => Some(elsewhere(defaults)),
         },
     }
 }
 
 /// What its attribute says: templates say how a step runs, not how it is undone.
-fn compensation(spec: &HandlerSpec, defaults: Defaults) -> Compensation {
+fn compensation_rule(spec: &HandlerSpec, defaults: Defaults) -> Compensation {
     let timeout = Some(spec.timeout.unwrap_or(defaults.timeout));
     Compensation { elsewhere: false, retry: retry(&spec.retry), timeout }
 }
@@ -178,7 +178,7 @@ fn elsewhere(defaults: Defaults) -> Compensation {
     Compensation { elsewhere: true, retry: Retry::default(), timeout: Some(defaults.timeout) }
 }
 
-fn route(step: &Step, namespace: &Arc<str>, (handler, compensator): Here<'_>, served: &Served) -> Route {
+fn route(step: &Step, namespace: &Arc<str>, (handler, compensation): Here<'_>, served: &Served) -> Route {
     let written = step.queue.as_deref().map(Arc::from);
     let target = match handler {
         Some(handler) => Target {
@@ -197,7 +197,7 @@ fn route(step: &Step, namespace: &Arc<str>, (handler, compensator): Here<'_>, se
         target: Arc::new(target),
         priority: step.priority,
         runs_here: handler.is_some() && is_served,
-        compensates_here: compensator.is_some(),
+        compensates_here: compensation.is_some(),
     }
 }
 

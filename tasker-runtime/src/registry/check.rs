@@ -111,7 +111,7 @@ pub enum Problem {
     },
     /// Two handlers undo the same one.
     #[error("handler `{handler}` is compensated by two: {first} and {second}; keep one")]
-    TwoCompensators {
+    TwoCompensations {
         /// The handler that is undone.
         handler: String,
         /// One that undoes it, and where it is written.
@@ -145,10 +145,10 @@ pub enum Problem {
         found: String,
     },
     /// A handler undoes one that is not linked into the program.
-    #[error("`{compensator}` at {place} compensates `{handler}`, and no handler is called so{near}")]
+    #[error("`{compensation}` at {place} compensates `{handler}`, and no handler is called so{near}")]
     NothingToCompensate {
         /// The handler that undoes.
-        compensator: String,
+        compensation: String,
         /// Where it is written.
         place: String,
         /// What it undoes.
@@ -264,7 +264,7 @@ impl Registry {
         let mut check =
             Check { registry: self, states, used: HashSet::new(), compensating: Vec::new(), found };
         check.duplicates();
-        check.compensators();
+        check.compensations();
         check.aliases();
         check.declarations();
         for template in templates {
@@ -289,7 +289,7 @@ pub(super) struct Check<'c> {
 impl Check<'_> {
     fn duplicates(&mut self) {
         let mut all: Vec<&Registration> =
-            self.registry.handlers.iter().chain(self.registry.compensators()).collect();
+            self.registry.handlers.iter().chain(self.registry.compensations()).collect();
         all.sort_by_cached_key(|handler| (handler.key().clone(), handler.place()));
         for pair in all.windows(2) {
             let [first, second] = pair else { continue };

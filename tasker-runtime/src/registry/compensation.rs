@@ -12,18 +12,18 @@ use crate::model::HandlerKey;
 
 /// The handlers that undo others.
 #[derive(Debug, Default)]
-pub(super) struct Compensators {
+pub(super) struct Compensations {
     /// Sorted by key.
     pub(super) all: Vec<Registration>,
     /// From the key of a handler to the one that undoes it; of two, the first.
     by_compensated: HashMap<HandlerKey, usize>,
 }
 
-impl Compensators {
+impl Compensations {
     pub(super) fn of(all: Vec<Registration>) -> Self {
         let mut by_compensated = HashMap::new();
-        for (index, compensator) in all.iter().enumerate() {
-            if let Some(compensated) = compensated_by(compensator) {
+        for (index, compensation) in all.iter().enumerate() {
+            if let Some(compensated) = compensated_by(compensation) {
                 by_compensated.entry(compensated.key.clone()).or_insert(index);
             }
         }
@@ -31,44 +31,44 @@ impl Compensators {
     }
 }
 
-fn compensated_by(compensator: &Registration) -> Option<&Compensated> {
-    compensator.spec().compensates.as_ref()
+fn compensated_by(compensation: &Registration) -> Option<&Compensated> {
+    compensation.spec().compensates.as_ref()
 }
 
 impl Registry {
     /// The handlers that undo others, sorted by key. They are called by no step and are not among
     /// [`handlers`](Self::handlers).
     #[must_use]
-    pub fn compensators(&self) -> &[Registration] {
-        &self.compensators.all
+    pub fn compensations(&self) -> &[Registration] {
+        &self.compensations.all
     }
 
     /// The handler that undoes what `handler` did, where there is one.
     #[must_use]
-    pub fn compensator_of(&self, handler: &Registration) -> Option<&Registration> {
-        self.compensators.by_compensated.get(handler.key()).map(|&index| &self.compensators.all[index])
+    pub fn compensation_of(&self, handler: &Registration) -> Option<&Registration> {
+        self.compensations.by_compensated.get(handler.key()).map(|&index| &self.compensations.all[index])
     }
 }
 
 impl Check<'_> {
     /// Each handler is undone by at most one, and those that undo have something to undo.
-    pub(super) fn compensators(&mut self) {
-        for compensator in &self.registry.compensators.all {
-            let Some(compensated) = compensated_by(compensator) else { continue };
+    pub(super) fn compensations(&mut self) {
+        for compensation in &self.registry.compensations.all {
+            let Some(compensated) = compensated_by(compensation) else { continue };
             let key = compensated.key.to_string();
-            let first =
-                &self.registry.compensators.all[self.registry.compensators.by_compensated[&compensated.key]];
-            if (first.key(), first.place()) != (compensator.key(), compensator.place()) {
-                self.found.problems.push(Problem::TwoCompensators {
+            let first = &self.registry.compensations.all
+                [self.registry.compensations.by_compensated[&compensated.key]];
+            if (first.key(), first.place()) != (compensation.key(), compensation.place()) {
+                self.found.problems.push(Problem::TwoCompensations {
                     handler: key,
                     first: format!("`{}` at {}", first.key(), first.place()),
-                    second: format!("`{}` at {}", compensator.key(), compensator.place()),
+                    second: format!("`{}` at {}", compensation.key(), compensation.place()),
                 });
             } else if !self.registry.by_key.contains_key(&compensated.key) {
                 let near = self.registry.near(&compensated.name);
                 self.found.problems.push(Problem::NothingToCompensate {
-                    compensator: compensator.key().to_string(),
-                    place: compensator.place(),
+                    compensation: compensation.key().to_string(),
+                    place: compensation.place(),
                     handler: key,
                     near: near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default(),
                 });
@@ -88,14 +88,14 @@ impl Check<'_> {
                 complete = false;
                 continue;
             };
-            let Some(compensator) = self.registry.compensator_of(handler) else { continue };
+            let Some(compensation) = self.registry.compensation_of(handler) else { continue };
             any = true;
-            for &need in &compensator.spec().needs {
-                self.need(template, number, compensator, need);
+            for &need in &compensation.spec().needs {
+                self.need(template, number, compensation, need);
             }
-            if !self.compensating.contains(compensator.key()) {
-                self.compensating.push(compensator.key().clone());
-                self.program_has(compensator);
+            if !self.compensating.contains(compensation.key()) {
+                self.compensating.push(compensation.key().clone());
+                self.program_has(compensation);
             }
         }
         if complete && !any {

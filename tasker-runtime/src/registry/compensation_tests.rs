@@ -76,8 +76,8 @@ fn prices() -> States {
 fn what_undoes_a_handler_is_found_and_is_no_step() {
     let registry = Registry::of(handlers![reserve, charge, refund]);
     let charged = registry.find("undo", "undo_charge").unwrap();
-    assert_eq!(registry.compensator_of(charged).unwrap().key(), "undo_refund");
-    assert!(registry.compensator_of(registry.find("undo", "undo_reserve").unwrap()).is_none());
+    assert_eq!(registry.compensation_of(charged).unwrap().key(), "undo_refund");
+    assert!(registry.compensation_of(registry.find("undo", "undo_reserve").unwrap()).is_none());
     assert_eq!(
         registry.find("undo", "undo_refund").unwrap_err().to_string(),
         "`undo_refund` compensates `undo.undo_charge` and is called when that is undone: a step cannot call it"

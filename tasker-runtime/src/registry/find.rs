@@ -70,7 +70,7 @@ impl Registry {
         let own = format!("{namespace}.{written}");
         let is_meant = |other: &&Registration| *other.key() == *own || *other.key() == *written;
         let compensates = |other: &Registration| other.spec().compensates.clone();
-        match self.compensators().iter().find(is_meant).and_then(compensates) {
+        match self.compensations().iter().find(is_meant).and_then(compensates) {
             Some(compensated) => NotFound::Compensates {
                 callable: callable.to_owned(),
                 compensated: compensated.key.to_string(),

@@ -32,7 +32,7 @@ use std::{
 };
 
 use crate::{handler::around::Wrapper, model::HandlerKey};
-use compensation::Compensators;
+use compensation::Compensations;
 
 /// All handlers of a program, sorted by name.
 ///
@@ -58,7 +58,7 @@ pub struct Registry {
     /// From the key of each handler to its index.
     by_key: HashMap<HandlerKey, usize>,
     /// Those that steps do not call.
-    compensators: Compensators,
+    compensations: Compensations,
     /// From what a template may write to what is meant.
     aliases: BTreeMap<String, String>,
     /// What stands around all of them, outermost first.
@@ -87,18 +87,18 @@ impl Registry {
         // The same handler may be listed by hand and discovered as well.
         handlers.dedup_by(|other, first| other.is(first));
         let compensates = |handler: &Registration| handler.spec().compensates.is_some();
-        let (compensators, handlers): (Vec<_>, Vec<_>) = handlers.into_iter().partition(compensates);
+        let (compensations, handlers): (Vec<_>, Vec<_>) = handlers.into_iter().partition(compensates);
         let mut by_key = HashMap::with_capacity(handlers.len());
         for (index, handler) in handlers.iter().enumerate() {
             by_key.entry(handler.key().clone()).or_insert(index);
         }
-        let (compensators, around) = (Compensators::of(compensators), Arc::default());
-        Self { handlers, by_key, compensators, aliases, around, epoch }
+        let (compensations, around) = (Compensations::of(compensations), Arc::default());
+        Self { handlers, by_key, compensations, aliases, around, epoch }
     }
 
     /// These handlers as well, under the next epoch.
     pub(crate) fn with(&self, more: impl IntoIterator<Item = Registration>) -> Self {
-        let all = self.handlers.iter().chain(self.compensators()).cloned().chain(more);
+        let all = self.handlers.iter().chain(self.compensations()).cloned().chain(more);
         let more = Self::made_of(all.collect(), self.aliases.clone(), self.epoch + 1);
         Self { around: self.around.clone(), ..more }
     }

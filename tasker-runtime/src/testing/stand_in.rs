@@ -66,7 +66,7 @@ impl StandIns {
         let called = |key: &HandlerKey| {
             template.steps().iter().any(|step| {
                 let handler = registry.find(template.namespace(), &step.handler.callable).ok();
-                let undone = || handler.and_then(|handler| registry.compensator_of(handler));
+                let undone = || handler.and_then(|handler| registry.compensation_of(handler));
                 handler.is_some_and(|handler| handler.key() == key)
                     || undone().is_some_and(|handler| handler.key() == key)
             })

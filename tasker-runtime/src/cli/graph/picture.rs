@@ -125,7 +125,7 @@ fn compensations(template: &Template, report: Option<&TaskReport>, registry: &Re
     let handler = |step: &str| {
         let step = template.step(template.number_of(step)?)?;
         let handler = registry.find(template.namespace(), &step.handler.callable).ok()?;
-        registry.compensator_of(handler).map(|compensation| compensation.handler().name().to_owned())
+        registry.compensation_of(handler).map(|compensation| compensation.handler().name().to_owned())
     };
     if let Some(report) = report.filter(|report| !report.compensations.is_empty()) {
         let compensation = |compensation: &StepReport| {

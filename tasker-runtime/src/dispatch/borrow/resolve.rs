@@ -69,7 +69,7 @@ fn resolve(registry: &Registry, served: &Served, target: &str) -> Option<Resolve
         return None;
     }
     let permit = match compensation {
-        true => registry.compensator_of(handler).map(Registration::key),
+        true => registry.compensation_of(handler).map(Registration::key),
         false => Some(handler.key()),
     };
     Some(Resolved { handler: handler.clone(), permit: permit.cloned() })

@@ -20,12 +20,12 @@ const QUOTED: usize = 200;
 
 /// Method and URL of a request, as they may be shown.
 #[derive(Clone)]
-pub(super) struct Asked {
+pub(super) struct RequestLine {
     pub(super) method: Method,
     pub(super) url: String,
 }
 
-impl Asked {
+impl RequestLine {
     /// The failure, with what was asked for and what came back as its data. A delay that was set stays.
     pub(super) fn failed(&self, error: StepError, status: Option<u16>, body: Option<Value>) -> StepError {
         let mut context = json!({ "method": self.method.as_str(), "url": self.url });
@@ -39,7 +39,7 @@ impl Asked {
     }
 }
 
-impl std::fmt::Display for Asked {
+impl std::fmt::Display for RequestLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.method, self.url)
     }
@@ -50,7 +50,7 @@ pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
-    pub(super) asked: Asked,
+    pub(super) line: RequestLine,
     /// What must not be shown.
     pub(super) secrets: Secrets,
 }
@@ -68,7 +68,7 @@ impl Answer {
                 Ok(_) => self.unexpected(&self.shown(&error)),
                 Err(broken) => self.not_json(&self.shown(&broken)),
             };
-            self.asked.failed(error, Some(self.status), None)
+            self.line.failed(error, Some(self.status), None)
         })
     }
 
@@ -78,12 +78,12 @@ impl Answer {
     }
 
     fn unexpected(&self, error: &str) -> StepError {
-        let message = format!("{}: the answer has another shape than the handler reads: {error}", self.asked);
+        let message = format!("{}: the answer has another shape than the handler reads: {error}", self.line);
         StepError::permanent("HTTP_UNEXPECTED_BODY", message)
     }
 
     fn not_json(&self, error: &str) -> StepError {
-        let Self { asked, status, .. } = self;
+        let Self { line, status, .. } = self;
         let kind = match (self.header(CONTENT_TYPE), self.header(CONTENT_ENCODING)) {
             (kind, Some(encoding)) => {
                 let kind = kind.unwrap_or_else(|| "unknown".to_owned());
@@ -94,7 +94,7 @@ impl Answer {
         };
         let start = start_of(&self.secrets.hidden_start(&self.body, QUOTED), QUOTED);
         let message = format!(
-            "{asked}: status {status} with a body that is not JSON ({kind}): {error}; it starts with: {start}"
+            "{line}: status {status} with a body that is not JSON ({kind}): {error}; it starts with: {start}"
         );
         StepError::retryable("HTTP_NOT_JSON", message)
     }

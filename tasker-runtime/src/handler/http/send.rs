@@ -16,7 +16,7 @@ use tasker_template::headers::SECRET;
 use super::{
     Request, StatusClass,
     address::{self, Refused},
-    answer::{Answer, Asked, EXCERPT, Unread, excerpt, read},
+    answer::{Answer, EXCERPT, RequestLine, Unread, excerpt, read},
     call::Inner,
     path, redirect,
     secrets::Secrets,
@@ -39,17 +39,17 @@ pub(super) async fn send<T>(request: &Request<T>) -> Result<Answer, StepError> {
     let inner = request.api.inner();
     let secrets = inner.target.secrets.with(credentials(&request.headers));
     let (url, headers) = prepare(request, &secrets)?;
-    let asked = Asked { method: request.method.clone(), url: inner.target.shown(&url) };
+    let line = RequestLine { method: request.method.clone(), url: inner.target.shown(&url) };
     let limit = request.timeout.unwrap_or(inner.target.timeout);
     let until = Instant::now().checked_add(limit);
-    let call = Call { inner, headers, asked, body: request.body.as_deref(), secrets, until };
+    let call = Call { inner, headers, line, body: request.body.as_deref(), secrets, until };
     match timeout(limit, call.follow(url)).await {
         Ok(outcome) => outcome,
         Err(_) => {
             let message = format!(
                 "{}: no whole answer within {limit:?}; if that is too short, raise the timeout of `#[api]`, but \
                  keep it below the one of the step",
-                call.asked
+                call.line
             );
             Err(call.failed(StepError::retryable("HTTP_TIMEOUT", message), None))
         }
@@ -108,7 +108,7 @@ fn prepare<T>(request: &Request<T>, secrets: &Secrets) -> Result<(Url, HeaderMap
 struct Call<'r> {
     inner: &'r Inner,
     headers: HeaderMap,
-    asked: Asked,
+    line: RequestLine,
     body: Option<&'r [u8]>,
     secrets: Secrets,
     /// When there is no time left; `None`: never.
@@ -118,7 +118,7 @@ struct Call<'r> {
 impl Call<'_> {
     /// Sends, and again to where it is sent on.
     async fn follow(&self, mut url: Url) -> Result<Answer, StepError> {
-        let (mut method, mut body) = (self.asked.method.clone(), self.body);
+        let (mut method, mut body) = (self.line.method.clone(), self.body);
         for _ in 0..=redirect::MAX {
             let mut response = self.once(method.clone(), &url, body).await?;
             let status = response.status();
@@ -138,7 +138,7 @@ impl Call<'_> {
 
     fn not_followed(&self, status: Option<u16>, why: &str) -> StepError {
         let status_text = status.map(|status| format!("status {status}: ")).unwrap_or_default();
-        let message = format!("{}: {status_text}{}", self.asked, self.secrets.hidden_in(why.to_owned()));
+        let message = format!("{}: {status_text}{}", self.line, self.secrets.hidden_in(why.to_owned()));
         self.failed(StepError::permanent("HTTP_REDIRECT", message), status)
     }
 
@@ -172,14 +172,14 @@ impl Call<'_> {
             Err(Unread::TooLarge) => {
                 let message = format!(
                     "{}: the answer has more than {limit} bytes; ask for less, or raise `max_response_bytes`",
-                    self.asked
+                    self.line
                 );
                 return Err(self.failed(StepError::permanent("HTTP_TOO_LARGE", message), Some(status)));
             }
             Err(Unread::Broken(error)) => return Err(self.transport(response.url(), error)),
         };
         let headers = std::mem::take(response.headers_mut());
-        Ok(Answer { status, headers, body, asked: self.asked.clone(), secrets: self.secrets.clone() })
+        Ok(Answer { status, headers, body, line: self.line.clone(), secrets: self.secrets.clone() })
     }
 
     /// The failure that a status stands for, with what the server says about it.
@@ -187,8 +187,8 @@ impl Call<'_> {
         let status = response.status().as_u16();
         let delay = status::retry_after(response.headers(), SystemTime::now());
         let body = self.beginning(&mut response).await;
-        let error = status::refusal(status, delay, &self.asked.to_string());
-        self.asked.failed(error, Some(status), excerpt(&body, &self.secrets))
+        let error = status::refusal(status, delay, &self.line.to_string());
+        self.line.failed(error, Some(status), excerpt(&body, &self.secrets))
     }
 
     /// The beginning of the body of a failure. The status has said what matters, so one that breaks or does
@@ -216,13 +216,13 @@ impl Call<'_> {
         }
         let error = error.without_url();
         let why = printable(&self.secrets.hidden_in(chain(&error)));
-        let asked = &self.asked;
+        let line = &self.line;
         let http = cause::<hyper::Error>(&error);
-        let broken = |what: &str| StepError::retryable("HTTP_BROKEN", format!("{asked}: {what}: {why}"));
+        let broken = |what: &str| StepError::retryable("HTTP_BROKEN", format!("{line}: {what}: {why}"));
         let error = if error.is_builder() {
-            StepError::permanent("HTTP_INVALID_REQUEST", format!("{asked}: cannot be sent: {why}"))
+            StepError::permanent("HTTP_INVALID_REQUEST", format!("{line}: cannot be sent: {why}"))
         } else if error.is_connect() {
-            StepError::retryable("HTTP_UNREACHABLE", format!("{asked}: no connection: {why}"))
+            StepError::retryable("HTTP_UNREACHABLE", format!("{line}: no connection: {why}"))
         } else if http.is_some_and(hyper::Error::is_parse) {
             broken(
                 "the head of the answer is not valid HTTP; if that does not pass, check scheme and port of the base URL",
@@ -238,7 +238,7 @@ impl Call<'_> {
     }
 
     fn failed(&self, error: StepError, status: Option<u16>) -> StepError {
-        self.asked.failed(error, status, None)
+        self.line.failed(error, status, None)
     }
 }
 

@@ -15,8 +15,8 @@ use crate::{
 
 /// What a command came to that was left to the holder of its task.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Answered {
-    NotYet,
+pub(crate) enum Response {
+    Pending,
     Followed,
     /// Because of this.
     Refused(String),
@@ -127,14 +127,14 @@ pub(super) async fn note_refusal(
 }
 
 /// What became of the command in this line of the audit trail.
-pub(crate) async fn answer(connection: &mut Connection, line: i64) -> Result<Answered> {
+pub(crate) async fn answer(connection: &mut Connection, line: i64) -> Result<Response> {
     let Some(row) = connection.fetch_first(&sql::ANSWER, values![line]).await? else {
-        return Ok(Answered::Followed);
+        return Ok(Response::Followed);
     };
     Ok(match (row.maybe_int(0)?, row.maybe_text(1)?) {
-        (Some(_), _) => Answered::NotYet,
-        (None, Some(problem)) => Answered::Refused(problem.to_owned()),
-        (None, None) => Answered::Followed,
+        (Some(_), _) => Response::Pending,
+        (None, Some(problem)) => Response::Refused(problem.to_owned()),
+        (None, None) => Response::Followed,
     })
 }
 

@@ -18,7 +18,7 @@ use self::scene::{
 };
 use super::{
     claim,
-    commands::{self, Asked, Refused},
+    commands::{self, Delivery, Refused},
     journal, recover,
 };
 use crate::model::{Batch, Command, CommandError, TaskState};
@@ -41,7 +41,7 @@ async fn cancel_during_a_claim_goes_to_the_new_holder() {
         let mut first = begin(&scene).await;
         claim::claim(&mut first, scene.one, "test", T0, 10).await.unwrap();
         let asked = overlapping(&scene, first, scene.ask(&Command::Cancel)).await.unwrap();
-        assert_eq!(asked, Some(Asked::Passed(None)), "{}", scene.database);
+        assert_eq!(asked, Some(Delivery::LeftToHolder(None)), "{}", scene.database);
         let mut connection = scene.store.writer().await.unwrap();
         let waiting = commands::stored(&mut connection, scene.one.0).await.unwrap();
         assert!(waiting.len() == 1 && waiting[0].held, "{}: {waiting:?}", scene.database);
@@ -221,7 +221,7 @@ async fn cancel_while_the_task_is_given_back_is_followed_at_once() {
         let (scene, lease) = Scene::held(database).await;
         let first = ending(&scene, lease, TaskState::Pending).await;
         let asked = overlapping(&scene, first, scene.ask(&Command::Cancel)).await.unwrap();
-        assert_eq!(asked, Some(Asked::Done(TaskState::Cancelled)), "{}", scene.database);
+        assert_eq!(asked, Some(Delivery::Done(TaskState::Cancelled)), "{}", scene.database);
         assert_eq!(scene.state().await, TaskState::Cancelled, "{}", scene.database);
     }
 }
@@ -290,7 +290,7 @@ async fn cancel_during_a_takeover_is_followed_at_once() {
         let (scene, lease) = Scene::held(database).await;
         let first = taking_over(&scene).await;
         let asked = overlapping(&scene, first, scene.ask(&Command::Cancel)).await.unwrap();
-        assert_eq!(asked, Some(Asked::Done(TaskState::Cancelled)), "{}", scene.database);
+        assert_eq!(asked, Some(Delivery::Done(TaskState::Cancelled)), "{}", scene.database);
         let exceptions = scene.record(scene.one, &result(lease, "1")).await;
         assert!(exceptions.lost.contains(&lease.task), "{}", scene.database);
     }
@@ -314,7 +314,7 @@ async fn command_that_was_taken_back_is_followed_by_nobody_who_has_read_it() {
         let (scene, lease) = Scene::held(database).await;
         assert_eq!(
             scene.ask(&Command::Pause).await.unwrap(),
-            Some(Asked::Passed(None)),
+            Some(Delivery::LeftToHolder(None)),
             "{}",
             scene.database
         );
@@ -327,7 +327,7 @@ async fn command_that_was_taken_back_is_followed_by_nobody_who_has_read_it() {
         let read = commands::stored(&mut connection, scene.two.0).await.unwrap().remove(0);
         drop(connection);
         let resumed = scene.ask(&Command::Resume).await.unwrap();
-        assert_eq!(resumed, Some(Asked::Done(TaskState::Pending)), "{}", scene.database);
+        assert_eq!(resumed, Some(Delivery::Done(TaskState::Pending)), "{}", scene.database);
         assert_eq!(scene.follow_left(&read).await.unwrap(), None, "{}", scene.database);
         assert_eq!(scene.state().await, TaskState::Pending, "{}", scene.database);
     }
@@ -353,7 +353,8 @@ async fn retry_and_claim_and_cancel_come_one_after_the_other() {
         assert_eq!(scene.claim(scene.two).await.len(), 0, "{}: it waits for an operator", scene.database);
         let retry = Command::Retry { steps: Vec::new() };
         let (one, two) = tokio::join!(scene.ask(&retry), scene.ask(&retry));
-        let done = [&one, &two].into_iter().filter(|asked| matches!(asked, Ok(Some(Asked::Done(_))))).count();
+        let done =
+            [&one, &two].into_iter().filter(|asked| matches!(asked, Ok(Some(Delivery::Done(_))))).count();
         let nothing =
             |asked: &&Result<_, Refused>| matches!(asked, Err(Refused::Command(CommandError::NothingFailed)));
         let refused = [&one, &two].into_iter().filter(nothing).count();
@@ -361,7 +362,7 @@ async fn retry_and_claim_and_cancel_come_one_after_the_other() {
         let claimed = scene.claim(scene.two).await;
         assert!(claimed.len() == 1 && claimed[0].history.failures[0].reopened, "{}", scene.database);
         assert!(
-            matches!(scene.ask(&Command::Cancel).await, Ok(Some(Asked::Passed(None)))),
+            matches!(scene.ask(&Command::Cancel).await, Ok(Some(Delivery::LeftToHolder(None)))),
             "{}",
             scene.database
         );

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::super::{
     append,
     claim::{self, Claimed},
-    commands::{self, Asked, Known, Refused, StoredCommand},
+    commands::{self, Delivery, Known, Refused, StoredCommand},
     journal::History,
     record::{self, Batch, End, Exceptions, Failed},
     recover::{self, About},
@@ -153,12 +153,12 @@ impl Scene {
         }
     }
 
-    pub(super) async fn ask(&self, command: &Command) -> Result<Option<Asked>, Refused> {
+    pub(super) async fn ask(&self, command: &Command) -> Result<Option<Delivery>, Refused> {
         let mut connection = self.store.writer().await.unwrap();
         commands::ask(&mut connection, self.task, command, None, T0, |_| async { Ok(known()) }).await
     }
 
-    pub(super) async fn follow_left(&self, waiting: &StoredCommand) -> Result<Option<Asked>, Refused> {
+    pub(super) async fn follow_left(&self, waiting: &StoredCommand) -> Result<Option<Delivery>, Refused> {
         let mut connection = self.store.writer().await.unwrap();
         commands::follow_left(&mut connection, waiting, T0, |_| async { Ok(known()) }).await
     }
@@ -387,6 +387,6 @@ pub(super) async fn recording(scene: &Scene, lease: Lease, result_text: &str) ->
     connection
 }
 
-pub(super) fn over(refused: Result<Option<Asked>, Refused>, state: TaskState) -> bool {
+pub(super) fn over(refused: Result<Option<Delivery>, Refused>, state: TaskState) -> bool {
     matches!(refused, Err(Refused::Command(CommandError::Over(found))) if found == state)
 }
