@@ -73,6 +73,8 @@ pub(crate) struct Driver {
     /// What the calendar and the steady clock showed last.
     clocks: (Timestamp, Duration),
     other: Backoff,
+    /// What is said of leases that nobody here knows of: after trouble they come by the hundred.
+    strays: Backoff,
 }
 
 impl Driver {
@@ -89,6 +91,7 @@ impl Driver {
             tasks: TaskLoop::default(),
             writing: Backoff::new("results wait for the database"),
             other: Backoff::new("what is to be said of held tasks waits for the database"),
+            strays: Backoff::new("a task was claimed without this worker knowing; it is given back"),
         }
     }
 

@@ -16,10 +16,7 @@ use crate::{
 impl Driver {
     /// Gives back a task that is held under a lease nobody here knows of.
     pub(super) async fn let_go(&mut self, lease: Lease) {
-        tracing::warn!(
-            task = lease.task.0,
-            "a task was claimed without this worker knowing; it is given back"
-        );
+        self.strays.note(&format_args!("nothing is known of task {}", lease.task.0));
         let (worker, now) = (self.shared.worker(), self.now());
         let let_go = async {
             let mut connection = self.session.open().await?;

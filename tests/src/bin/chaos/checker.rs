@@ -4,12 +4,14 @@
 //! engine works: each rule compares what somebody outside saw with what is stored.
 
 mod checkpoints;
+mod processes;
 mod rollback;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use uuid::Uuid;
 
+use self::processes::lent;
 use super::{
     course::{Course, Fate, Node, Sees},
     ledger::Execution,
@@ -57,6 +59,8 @@ pub(crate) fn check(submissions: &BTreeMap<u64, Submitted>, ledgers: &[Execution
     let courses = courses.collect();
     let mut checker = Checker { submissions, state, courses, executions, tenures, verdict };
     checker.submissions();
+    checker.limits(ledgers);
+    checker.verdict.lent = lent(state);
     checker.rows(ledgers);
     for (&number, task) in &state.tasks {
         if let Some(course) = checker.courses.remove(&number) {
@@ -220,6 +224,7 @@ impl<'a> Checker<'a> {
             );
             self.broken(Rule::Attempts, what);
         }
+        self.ran(task, recorded.worker, execution);
         self.late(task, recorded, execution, of_node);
         Some(execution)
     }
@@ -282,10 +287,16 @@ impl<'a> Checker<'a> {
             let failed = |execution: &&&Execution| {
                 execution.attempt == attempt && execution.end.is_some_and(|(_, ok)| !ok)
             };
-            if !of_node.iter().any(|execution| failed(&execution)) {
-                let what =
-                    format!("failure {attempt} of step {step} of task {} was never executed", task.uuid);
-                self.broken(Rule::Attempts, what);
+            let worker = self.state.failed_by.get(&(place.0, place.1, attempt)).copied().unwrap_or_default();
+            let of_worker =
+                of_node.iter().find(|execution| failed(execution) && self.is_of(worker, execution));
+            match of_worker.or_else(|| of_node.iter().find(failed)) {
+                Some(execution) => self.ran(task, worker, execution),
+                None => {
+                    let what =
+                        format!("failure {attempt} of step {step} of task {} was never executed", task.uuid);
+                    self.broken(Rule::Attempts, what);
+                }
             }
         }
         for execution in of_node {

@@ -17,8 +17,15 @@ use std::{
 use support::cluster::Cluster;
 use tasker_runtime::Tasker;
 
-pub(crate) use self::{network::Network, server::Disk};
-use super::{Outcome, database::Database, fleet::Fleet};
+pub(crate) use self::{
+    network::{Network, Wire},
+    server::Disk,
+};
+use super::{
+    Outcome,
+    database::{COMPENSATING, Database},
+    fleet::Fleet,
+};
 
 /// What can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +48,8 @@ pub(crate) enum Fault {
     Disk,
     /// The network is silent, slow, or cuts connections.
     Network,
+    /// Packets between workers and server are dropped.
+    Packets,
     /// A process is killed while it submits.
     Submitter,
     /// An operator pauses tasks and lets them go on.
@@ -60,8 +69,20 @@ impl Fault {
             Self::Server => "servers",
             Self::Disk => "full disks",
             Self::Network => "networks",
+            Self::Packets => "packets",
             Self::Submitter => "submitters",
             Self::Operator => "operators",
+        }
+    }
+
+    /// What it happens to: faults of one lane come one after the other.
+    const fn lane(self) -> Lane {
+        match self {
+            Self::Kill => Lane::Kills,
+            Self::Pause => Lane::Pauses,
+            Self::Submitter => Lane::Submitters,
+            Self::Operator => Lane::Operators,
+            _ => Lane::Database,
         }
     }
 
@@ -69,9 +90,26 @@ impl Fault {
     pub(crate) const fn needs_server(self) -> bool {
         matches!(
             self,
-            Self::Restart | Self::Lock | Self::ReadOnly | Self::Backend | Self::Server | Self::Network
+            Self::Restart
+                | Self::Lock
+                | Self::ReadOnly
+                | Self::Backend
+                | Self::Server
+                | Self::Network
+                | Self::Packets
         )
     }
+}
+
+/// What goes on side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lane {
+    Kills,
+    Pauses,
+    /// What happens to the database, and to what lies between it and the workers.
+    Database,
+    Submitters,
+    Operators,
 }
 
 /// How many faults of one kind were injected, and how many of these hit work in flight.
@@ -93,6 +131,8 @@ pub(crate) struct Counts {
     /// How many faults hit tasks of each workflow, by its name, and tasks that were being rolled back.
     pub(crate) hit: BTreeMap<String, u32>,
     pub(crate) of: BTreeMap<Fault, Count>,
+    /// How many tasks were in the hands of those whom the faults hit, all faults together.
+    pub(crate) in_hand: u64,
 }
 
 impl Counts {
@@ -129,6 +169,7 @@ pub(crate) struct Chaos {
     /// Where the server is, without a network in between.
     pub(crate) url: String,
     pub(crate) network: Option<Network>,
+    pub(crate) wire: Option<Arc<Wire>>,
     pub(crate) disk: Option<Arc<Disk>>,
     pub(crate) tasker: Tasker,
     pub(crate) database: Database,
@@ -154,11 +195,28 @@ const GLANCE: Duration = Duration::from_millis(60);
 const AIM_AT: u32 = 10;
 
 impl Chaos {
-    /// Injects `faults` in order, at moments `random` decides.
-    pub(crate) async fn inject(&self, faults: &[Fault], random: &mut fastrand::Rng) -> Outcome<()> {
+    /// Injects `faults`, those of each lane in order and all lanes side by side, at moments `random` decides:
+    /// `pace` after each other on average.
+    pub(crate) async fn inject(
+        &self,
+        faults: &[Fault],
+        pace: Duration,
+        random: &mut fastrand::Rng,
+    ) -> Outcome<()> {
+        let all = [Lane::Kills, Lane::Pauses, Lane::Database, Lane::Submitters, Lane::Operators];
+        let [kills, pauses, database, submitters, operators] = all.map(|lane| {
+            let of_lane = faults.iter().copied().filter(|fault| fault.lane() == lane).collect();
+            self.lane(of_lane, pace, random.fork())
+        });
+        tokio::try_join!(kills, pauses, database, submitters, operators)?;
+        self.fleet().replace_ended()
+    }
+
+    async fn lane(&self, faults: Vec<Fault>, pace: Duration, mut random: fastrand::Rng) -> Outcome<()> {
+        let random = &mut random;
         let mut pauses = Vec::new();
-        for &fault in faults {
-            tokio::time::sleep(Duration::from_millis(random.u64(100..900))).await;
+        for fault in faults {
+            tokio::time::sleep(pace.mul_f64(0.2 + 1.6 * random.f64())).await;
             self.fleet().replace_ended()?;
             match fault {
                 Fault::Kill => self.kill(random).await?,
@@ -170,6 +228,7 @@ impl Chaos {
                 Fault::Server => self.freeze_server(random).await?,
                 Fault::Disk => self.fill_disk(random).await?,
                 Fault::Network => self.storm(random).await?,
+                Fault::Packets => self.drop_packets(random).await?,
                 Fault::Submitter => {
                     self.submitters.fetch_add(1, Ordering::Relaxed);
                 }
@@ -179,7 +238,7 @@ impl Chaos {
         for pause in pauses {
             pause.await??;
         }
-        self.fleet().replace_ended()
+        Ok(())
     }
 
     pub(crate) fn fleet(&self) -> MutexGuard<'_, Fleet> {
@@ -197,6 +256,8 @@ impl Chaos {
         count.injected += 1;
         if aimed.landed {
             count.landed += 1;
+            let tasks = aimed.in_hand.iter().filter(|(kind, _)| *kind != COMPENSATING);
+            counts.in_hand += tasks.map(|(_, tasks)| tasks).sum::<u64>();
             for (workflow, _) in aimed.in_hand.iter().filter(|(_, tasks)| **tasks > 0) {
                 *counts.hit.entry(workflow.clone()).or_default() += 1;
             }

@@ -78,6 +78,8 @@ impl Drop for Worker {
 pub(crate) struct Fleet {
     url: String,
     directory: PathBuf,
+    /// The network namespace they run in, if it is one of their own.
+    namespace: Option<String>,
     started: usize,
     /// Those that run or stand still.
     pub(crate) workers: Vec<Worker>,
@@ -87,10 +89,11 @@ pub(crate) struct Fleet {
 
 impl Fleet {
     /// Starts `count` workers on the database at `url`; their ledgers and logs go to `directory`.
-    pub(crate) fn start(count: usize, url: &str, directory: &Path) -> Outcome<Self> {
+    pub(crate) fn start(count: usize, url: &str, directory: &Path, namespace: Option<&str>) -> Outcome<Self> {
         let mut fleet = Self {
             url: url.to_owned(),
             directory: directory.to_owned(),
+            namespace: namespace.map(str::to_owned),
             started: 0,
             workers: Vec::new(),
             ended: Vec::new(),
@@ -107,7 +110,17 @@ impl Fleet {
         let file = |kind| self.directory.join(format!("{:04}.{kind}", self.started));
         let ledger = file("ledger");
         let log = File::create(file("log"))?;
-        let child = Command::new(std::env::current_exe()?)
+        let program = std::env::current_exe()?;
+        let mut command = match &self.namespace {
+            None => Command::new(program),
+            Some(namespace) => {
+                // It becomes the program, and stays the same process.
+                let mut inside = Command::new("ip");
+                inside.args(["netns", "exec", namespace]).arg(program);
+                inside
+            }
+        };
+        let child = command
             .arg("serve")
             .current_dir(&self.directory)
             .env(LEDGER, &ledger)

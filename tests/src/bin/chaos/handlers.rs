@@ -45,7 +45,6 @@ handlers! {
     linear_4(linear_3);
 
     diamond_start();
-    diamond_left(diamond_start);
     diamond_right(diamond_start);
     diamond_end(diamond_left, diamond_right);
 
@@ -80,6 +79,16 @@ handlers! {
     doomed_first();
     doomed_middle(doomed_first);
     doomed_last(doomed_middle);
+}
+
+/// The one that [`LIMITED`](super::workflows::LIMITED) names.
+#[step_handler(concurrency = 1)]
+async fn diamond_left(
+    step: &TaskSequenceStep,
+    ledger: State<Ledger>,
+    #[depends_on(diamond_start)] start: u64,
+) -> Result<u64, StepError> {
+    ledger.attempt(step, &[Some(start)]).await
 }
 
 /// Takes the routes of the task, and says the value besides.

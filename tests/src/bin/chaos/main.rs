@@ -77,6 +77,10 @@ struct Plan {
     /// Times in which the network is silent, slow, or cuts connections; PostgreSQL only
     #[arg(long, default_value_t = 0)]
     networks: u32,
+    /// Times in which every packet between workers and server is dropped; PostgreSQL only, and it needs a network
+    /// namespace
+    #[arg(long, default_value_t = 0)]
+    packets: u32,
     /// Times in which the disk is full; SQLite only, and it has to be mounted
     #[arg(long, default_value_t = 0)]
     full_disks: u32,
@@ -86,6 +90,10 @@ struct Plan {
     /// Times in which an operator pauses tasks and lets them go on
     #[arg(long, default_value_t = 0)]
     operators: u32,
+    /// Milliseconds between two faults on average: kills, pauses, what happens to the database, killed submitters and
+    /// operators each come at this pace, side by side
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(10..=60_000))]
+    pace: u64,
     /// Tasks submitted per second at most
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: u32,
@@ -96,7 +104,7 @@ struct Plan {
 
 impl Plan {
     /// How many faults of each kind.
-    const fn faults(&self) -> [(Fault, u32); 11] {
+    const fn faults(&self) -> [(Fault, u32); 12] {
         [
             (Fault::Kill, self.kills),
             (Fault::Restart, self.restarts),
@@ -106,6 +114,7 @@ impl Plan {
             (Fault::Backend, self.backends),
             (Fault::Server, self.servers),
             (Fault::Network, self.networks),
+            (Fault::Packets, self.packets),
             (Fault::Disk, self.full_disks),
             (Fault::Submitter, self.submitters),
             (Fault::Operator, self.operators),

@@ -66,7 +66,7 @@ impl Report {
     }
 
     /// More repeats and set-aside tasks than the faults explain: each cuts off what runs at most, and loses about as
-    /// much again that had come back and waited to be written; a task is set aside after five of them.
+    /// much again that had come back and waited to be written; a task is set aside after five that hit its holder.
     fn unexplained(&self) -> Vec<String> {
         let injected = self.counts.injected() as usize;
         let at_once = usize::from(self.plan.workers) * CONCURRENCY;
@@ -76,9 +76,12 @@ impl Report {
             unexplained
                 .push(format!("{repeated} executions were repeated, and {injected} faults explain {most}"));
         }
-        let (freed, most) = (self.freed as usize, injected / 5 * CONCURRENCY);
+        let (freed, most) = (u64::from(self.freed), self.counts.in_hand / 5);
         if freed > most {
-            unexplained.push(format!("{freed} tasks were set aside, and {injected} faults explain {most}"));
+            let in_hand = self.counts.in_hand;
+            unexplained.push(format!(
+                "{freed} tasks were set aside, and {in_hand} that were in the hands of the troubled explain {most}"
+            ));
         }
         unexplained
     }
@@ -95,6 +98,7 @@ impl Report {
             ("steps", verdict.steps.to_string()),
             ("executions", verdict.executions.to_string()),
             ("repeated", verdict.repeated.to_string()),
+            ("lent", verdict.lent.to_string()),
             ("cut off", verdict.cut.to_string()),
             ("set aside", self.freed.to_string()),
             ("violations", verdict.violations.len().to_string()),
@@ -153,5 +157,7 @@ mod tests {
         assert_eq!(report.unexplained(), Vec::<String>::new());
         (report.verdict.repeated, report.freed) = (report.verdict.repeated + 1, 1);
         assert_eq!(report.unexplained().len(), 2, "two deaths set no task aside");
+        (report.verdict.repeated, report.counts.in_hand) = (0, 5);
+        assert_eq!(report.unexplained(), Vec::<String>::new(), "one was in five dead hands");
     }
 }

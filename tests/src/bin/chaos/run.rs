@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use super::{
     Outcome, Plan, Store, checker,
     database::Database,
-    faults::{Chaos, Counts, Disk, Fault, Network},
+    faults::{Chaos, Counts, Disk, Fault, Network, Wire},
     fleet::Fleet,
     ledger,
     report::Report,
@@ -49,20 +49,26 @@ pub(crate) async fn run(plan: &Plan) -> Outcome<Report> {
     let (cluster, disk, url) = start_store(plan, directory).await?;
     let tasker = connect(&url).await?;
     let database = Database::at(&url)?;
-    let network = match plan.networks {
+    let wire = (plan.packets > 0).then(Wire::new).transpose()?.map(Arc::new);
+    let here = wire.as_ref().map_or("127.0.0.1", |wire| wire.here());
+    let network = match plan.networks + plan.packets {
         0 => None,
-        _ => Some(Network::to(port_of(&url)?).await?),
+        _ => Some(Network::to(here, port_of(&url)?).await?),
     };
     // Only workers are behind the network that is tampered with.
     let theirs = match &network {
-        Some(network) => url.replace(&format!(":{}/", port_of(&url)?), &format!(":{}/", network.port())),
+        Some(network) => {
+            url.replace(&format!("@127.0.0.1:{}/", port_of(&url)?), &format!("@{here}:{}/", network.port()))
+        }
         None => url.clone(),
     };
+    let namespace = wire.as_ref().map(|wire| wire.namespace());
     let chaos = Chaos {
-        fleet: Arc::new(Mutex::new(Fleet::start(usize::from(plan.workers), &theirs, directory)?)),
+        fleet: Arc::new(Mutex::new(Fleet::start(usize::from(plan.workers), &theirs, directory, namespace)?)),
         cluster,
         url: url.clone(),
         network,
+        wire,
         disk,
         tasker: tasker.clone(),
         database: database.clone(),
@@ -79,13 +85,15 @@ pub(crate) async fn run(plan: &Plan) -> Outcome<Report> {
         most: MOST_OPEN,
         chaos: chaos.clone(),
         stop: stop.clone(),
+        life: Duration::from_millis(40),
     };
     let log = directory.join("submissions");
     let load = tokio::spawn({
         let log = log.clone();
         async move { load.run(&log).await }
     });
-    chaos.inject(&schedule(plan, &mut random), &mut random).await?;
+    let pace = Duration::from_millis(plan.pace);
+    chaos.inject(&schedule(plan, &mut random), pace, &mut random).await?;
     stop.store(true, Ordering::Relaxed);
     load.await??;
     let freed = settle(&chaos, &tasker).await?;

@@ -19,6 +19,8 @@ pub(crate) struct Task {
     /// As `runs.state` has it.
     pub(crate) state: i64,
     pub(crate) finished_at: Option<Micros>,
+    /// How often it was taken from the queue.
+    pub(crate) lease: i64,
     /// Who holds it, since when, what it waits for: for people.
     pub(crate) about: String,
 }
@@ -68,6 +70,8 @@ pub(crate) struct State {
     pub(crate) failures: HashMap<(i64, i64), Vec<Failure>>,
     /// When the next attempt was to follow these, by task, number and attempt.
     pub(crate) retries: HashMap<(i64, i64, u32), Micros>,
+    /// The workers that recorded these.
+    pub(crate) failed_by: HashMap<(i64, i64, u32), i64>,
     /// The checkpoints of batches, likewise.
     pub(crate) checkpoints: HashMap<(i64, i64), Kept>,
     /// By number.
@@ -146,6 +150,7 @@ pub(crate) async fn read(database: &Database) -> Outcome<State> {
             number: context["n"].as_u64().unwrap_or_default(),
             state: row.maybe(4)?.unwrap_or(-1),
             finished_at: row.maybe(5)?,
+            lease: row.maybe(7)?.unwrap_or_default(),
             about,
         };
         state.tasks.insert(row.get(0)?, task);
@@ -163,11 +168,14 @@ pub(crate) async fn read(database: &Database) -> Outcome<State> {
             state.stray.push(format!("a second result of step {} of task {}", row.text(1), row.text(0)));
         }
     }
-    for row in rows(database, &["task_id", "step", "attempt", "retry_at"], "tasker.attempts").await? {
+    for row in
+        rows(database, &["task_id", "step", "attempt", "retry_at", "worker"], "tasker.attempts").await?
+    {
         let failure = Failure { attempt: row.get(2)?, for_good: row.maybe::<Micros>(3)?.is_none() };
         if let Some(at) = row.maybe(3)? {
             state.retries.insert((row.get(0)?, row.get(1)?, failure.attempt), at);
         }
+        state.failed_by.insert((row.get(0)?, row.get(1)?, failure.attempt), row.get(4)?);
         state.failures.entry((row.get(0)?, row.get(1)?)).or_default().push(failure);
     }
     for row in rows(database, &["task_id", "step", "cursor", "partial"], "tasker.checkpoints").await? {

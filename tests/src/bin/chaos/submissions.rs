@@ -79,7 +79,12 @@ pub(crate) struct Load {
     /// Says which processes that submit are to be killed.
     pub(crate) chaos: Chaos,
     pub(crate) stop: Arc<AtomicBool>,
+    /// How long a process lives at most that is killed while it submits.
+    pub(crate) life: Duration,
 }
+
+/// The bounds of that.
+const LIVES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_secs(2));
 
 impl Load {
     /// Submits in every way there is and writes the log to `path`.
@@ -92,7 +97,7 @@ impl Load {
         let start = Instant::now();
         let mut looked = Instant::now();
         let mut full = false;
-        while !self.stop.load(Ordering::Relaxed) {
+        while !self.stop.load(Ordering::Relaxed) || self.chaos.submitters.load(Ordering::Relaxed) > 0 {
             if looked.elapsed() > Duration::from_millis(200) {
                 full = self.database.open().await.is_ok_and(|open| open > self.most);
                 looked = Instant::now();
@@ -156,8 +161,10 @@ impl Load {
         submit.args(["submit", &workflow.full_name(), "--input", &context]);
         submit.env("DATABASE_URL", &self.chaos.url).env(LEDGER, SUBMITS).env("NO_COLOR", "1");
         let mut submit = submit.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        tokio::time::sleep(Duration::from_millis(self.random.u64(1..80))).await;
+        tokio::time::sleep(self.life.mul_f64(0.5 + 0.5 * self.random.f64())).await;
         let running = submit.try_wait()?.is_none();
+        // How long it takes depends on store, machine and load: it is killed about when it would end.
+        self.life = self.life.mul_f64(if running { 1.1 } else { 0.75 }).clamp(LIVES.0, LIVES.1);
         // Fails only when it has ended by now.
         let _ = submit.kill();
         self.chaos.count_submitter(running);

@@ -23,10 +23,14 @@ pub(crate) enum Rule {
     Early,
     /// Attempts are counted as the failures say, each failure is recorded once, and there are no others.
     Attempts,
+    /// What is recorded as done by a worker, as holder or for another that lent it, was done by that process.
+    Worker,
     /// No attempt begins before the time that the failure before it says.
     Retry,
     /// Of a worker no more batches run at once than may.
     Parallel,
+    /// In a process no more attempts run at once of a handler than it allows.
+    Limit,
     /// No result counts that came after its worker had lost it to another.
     Late,
     /// A batch goes on from where it was saved last, never from further back, and only its holder saves.
@@ -62,6 +66,8 @@ pub(crate) struct Verdict {
     pub(crate) executions: usize,
     /// Executions that were neither recorded nor meant to fail: repeated because of a fault.
     pub(crate) repeated: usize,
+    /// Results that came from another worker than the only one that ever held their task: of lent steps.
+    pub(crate) lent: usize,
     /// Executions that never came to their end.
     pub(crate) cut: usize,
     /// The broken promises.

@@ -13,6 +13,9 @@ pub(crate) const MAX_ATTEMPTS: u32 = 4;
 /// So many batches of one worker run at once.
 pub(crate) const PARALLELISM: u32 = 3;
 
+/// A step of whose handler so many attempts may run at once in each process.
+pub(crate) const LIMITED: (&str, usize) = ("diamond_left", 1);
+
 /// A workflow: its steps in the order of the template.
 pub(crate) struct Workflow {
     /// The name of its template.

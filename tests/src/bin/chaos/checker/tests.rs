@@ -5,7 +5,10 @@ mod capabilities;
 
 use tasker_runtime::template::StepKind;
 
-use super::super::state::{Recorded, Task, Tenure};
+use super::super::{
+    state::{Recorded, Task, Tenure},
+    workflows::LIMITED,
+};
 use super::*;
 
 /// A run in which everything went well: one task, executed step by step by the process 7, worker 1.
@@ -53,6 +56,7 @@ impl Story {
                 number: 5,
                 state: course.state,
                 finished_at: Some(900),
+                lease: 1,
                 about: String::new(),
             },
         );
@@ -107,6 +111,7 @@ impl Story {
             self.state.results.insert((1, node.code), recorded);
         } else {
             self.state.failures.insert((1, node.code), vec![Failure { attempt: 1, for_good: true }]);
+            self.state.failed_by.insert((1, node.code, 1), 1);
         }
     }
 
@@ -210,7 +215,8 @@ fn result_nobody_returned_is_found() {
 fn result_that_is_not_the_one_seen_downstream_is_mixed_up() {
     let mut replaced = Story::new();
     let again = replaced.again(1, 120).value;
-    replaced.state.results.get_mut(&(1, 1)).unwrap().result = again.to_string();
+    let recorded = replaced.state.results.get_mut(&(1, 1)).unwrap();
+    (recorded.result, recorded.worker) = (again.to_string(), 2);
     assert_eq!(replaced.broken(), [Rule::Mixed]);
     let mut context = Story::new();
     context.ledgers[0].seen = vec![Some(6)];
@@ -257,4 +263,43 @@ fn repeated_execution_without_effect_is_no_matter() {
     assert_eq!(repeated.broken(), []);
     let verdict = check(&repeated.submissions, &repeated.ledgers, &repeated.state);
     assert_eq!(verdict.repeated, 1);
+}
+
+#[test]
+fn what_stands_under_a_worker_was_run_by_its_process() {
+    let mut lent = Story::new();
+    lent.again(2, 145);
+    let recorded = lent.state.results.get_mut(&(1, 2)).unwrap();
+    recorded.worker = 2;
+    assert_eq!(lent.broken(), [Rule::Worker], "the value is of process 7");
+    let mut failed = Story::of("doomed", |course| course.state == FAILED);
+    assert_eq!(failed.broken(), []);
+    let code = failed.code("doomed_middle");
+    failed.state.failed_by.insert((1, code, 1), 2);
+    assert_eq!(failed.broken(), [Rule::Worker]);
+}
+
+#[test]
+fn steps_of_a_task_that_was_taken_once_are_lent_where_another_did_them() {
+    let mut lent = Story::new();
+    let count = |story: &Story| check(&story.submissions, &story.ledgers, &story.state).lent;
+    assert_eq!(count(&lent), 0);
+    lent.state.results.get_mut(&(1, 2)).unwrap().worker = 2;
+    assert_eq!(count(&lent), 1);
+    lent.task().lease = 2;
+    assert_eq!(count(&lent), 0, "perhaps it was taken over");
+}
+
+#[test]
+fn handler_runs_no_more_often_at_once_in_a_process_than_it_allows() {
+    let (step, limit) = LIMITED;
+    let mut story = Story::new();
+    let place = story.ledgers.iter().position(|execution| execution.step == step).unwrap();
+    let start = story.ledgers[place].start;
+    for _ in 0..limit {
+        story.again(place, start + 1);
+    }
+    assert_eq!(story.broken(), [], "each in a process of its own, or as many as may");
+    story.again(place, start + 2);
+    assert_eq!(story.broken(), [Rule::Limit]);
 }

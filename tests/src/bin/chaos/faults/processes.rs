@@ -33,15 +33,18 @@ impl Chaos {
     }
 
     pub(super) async fn kill(&self, random: &mut fastrand::Rng) -> Outcome<()> {
-        let victim = self.victim(random).await;
-        let aimed = self.in_flight(Some(victim)).await;
-        let mut fleet = self.fleet();
-        if let Some(place) = fleet.workers.iter().position(|worker| worker.pid() == victim) {
-            fleet.kill(place)?;
-            drop(fleet);
-            self.count(Fault::Kill, &aimed);
+        loop {
+            let victim = self.victim(random).await;
+            let aimed = self.in_flight(Some(victim)).await;
+            let mut fleet = self.fleet();
+            // One that ended by itself meanwhile is no victim.
+            if let Some(place) = fleet.workers.iter().position(|worker| worker.pid() == victim) {
+                fleet.kill(place)?;
+                drop(fleet);
+                self.count(Fault::Kill, &aimed);
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// Does something with the worker of this process, if it is still there.

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io::Write,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     sync::PoisonError,
     time::Duration,
 };
@@ -15,13 +15,14 @@ use super::super::{Outcome, fleet::LEASE};
 use super::{Chaos, Fault};
 
 /// How long trouble lasts: now and then for longer than a lease.
-fn some_time(random: &mut fastrand::Rng) -> Duration {
+pub(super) fn some_time(random: &mut fastrand::Rng) -> Duration {
     Duration::from_millis(if random.u32(..5) == 0 { LEASE * 1_000 + 500 } else { random.u64(200..1_500) })
 }
 
 /// Sends a signal to processes that may be another user's.
 fn signal(name: &str, pids: &[String]) -> Outcome<()> {
-    let status = Command::new("sh").args(["-c", &format!("kill -{name} {}", pids.join(" "))]).status()?;
+    let kill = format!("kill -{name} {}", pids.join(" "));
+    let status = Command::new("sh").args(["-c", &kill]).stderr(Stdio::null()).status()?;
     // One that has ended meanwhile needs no signal any more.
     if status.success() || name == "CONT" { Ok(()) } else { Err(format!("kill -{name}: {status}").into()) }
 }
