@@ -36,6 +36,7 @@ pub async fn choose(amount: u64) -> Result<Decision, StepError> {
         0 => Ok(Decision::skip("nothing")),
         1 => Ok(Decision::route_by_name(["reject"]).with_data(amount)),
         2 => Ok(Decision::route([ApproveStep, reject])),
+        3 => Ok(Decision::route(reject)),
         _ => Ok(Decision::route([if approve { ApproveStep } else { reject }])),
     }
 }

@@ -67,7 +67,10 @@ pub(super) fn mistaken(handler: &Handler, errors: &Errors) -> TokenStream {
     let unnamed = impl_trait(&returns).is_some() || borrows(&returns);
     let named = if unnamed { syn::parse_quote!(()) } else { returns };
     let unknown = [quote!(__tasker::NoContext), quote!(__tasker::AnyPosition), quote!(())];
-    let step_fn = step_fn(handler, &named, unknown, &quote!(), &quote!(__tasker::never_called()));
+    let needs = quote!(
+        const NEEDS: &'static [__tasker::Need] = &[__tasker::Need::Unknown];
+    );
+    let step_fn = step_fn(handler, &named, unknown, &needs, &quote!(__tasker::never_called()));
     quote! {
         #function
         #marker_type

@@ -94,11 +94,18 @@ pub(super) fn handler(attribute: TokenStream, item: &TokenStream, errors: &mut E
         if again {
             errors.at(attribute, "`#[step_handler]` is given twice: keep one, with the options of both");
         }
+        let is_test = attribute.path().segments.last().is_some_and(|last| last.ident == "test");
+        if is_test {
+            errors.at(
+                attribute,
+                "a handler is no test: take this away, and call it in one with `testing::run_step`",
+            );
+        }
         let misplaced = param::KNOWN.into_iter().find(|name| attribute.path().is_ident(name));
         if let Some(name) = misplaced {
             errors.at(attribute, format!("`#[{name}]` {}", words::at_a_parameter(name)));
         }
-        !again && misplaced.is_none()
+        !again && !is_test && misplaced.is_none()
     });
     let capabilities = capability::take(&mut function.attrs);
     let api = capabilities.iter().find(|capability| capability.name == "api");

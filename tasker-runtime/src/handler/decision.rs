@@ -26,12 +26,18 @@ use crate::model::{DecisionOutcome, Json, StepError};
 /// }
 ///
 /// #[step_handler]
-/// #[decision(routes = [auto_approve, manager_approval])]
+/// async fn finance_review() -> &'static str {
+///     "finance agreed"
+/// }
+///
+/// #[step_handler]
+/// #[decision(routes = [auto_approve, manager_approval, finance_review])]
 /// async fn route(amount: u64) -> Decision {
 ///     match amount {
 ///         0 => Decision::skip("nothing to approve"),
-///         1..1_000 => Decision::route([auto_approve]),
-///         _ => Decision::route([manager_approval]).with_data(amount),
+///         1..1_000 => Decision::route(auto_approve),
+///         1_000..50_000 => Decision::route(manager_approval).with_data(amount),
+///         _ => Decision::route([manager_approval, finance_review]).with_data(amount),
 ///     }
 /// }
 ///
@@ -51,7 +57,7 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// Takes these routes, one or several. Only what `#[decision(routes = [..])]` lists is accepted.
+    /// Takes these routes: one, or a list. Only what `#[decision(routes = [..])]` lists is accepted.
     pub fn route<R: AsRoute>(routes: impl IntoIterator<Item = R>) -> Self {
         Self::route_by_name(routes.into_iter().map(|route| route.route().name()))
     }
@@ -175,6 +181,16 @@ impl Route {
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.0
+    }
+}
+
+/// A route alone is a list of one.
+impl IntoIterator for Route {
+    type Item = Self;
+    type IntoIter = std::iter::Once<Self>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        std::iter::once(self)
     }
 }
 

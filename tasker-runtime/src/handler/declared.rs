@@ -49,6 +49,8 @@ impl fmt::Debug for TypeFacts {
 pub enum Need {
     /// Nothing: it is always there.
     Nothing,
+    /// It is not known: the handler has a mistake, which the compiler names where it is.
+    Unknown,
     /// The task's context.
     Context,
     /// One field of the context, by path.

@@ -259,4 +259,7 @@ macro_rules! handlers {
             LISTED()
         }),*]
     };
+    ($($other:tt)*) => {
+        ::core::compile_error!("list handlers by their names, without calling them: `handlers![validate, charge]`")
+    };
 }

@@ -244,7 +244,7 @@ fn flattened(needs: &[Need]) -> Vec<Need> {
     while let Some(needs) = open.pop() {
         for need in needs {
             match need {
-                Need::Nothing => {}
+                Need::Nothing | Need::Unknown => {}
                 Need::All(more) => open.push(more),
                 other => all.push(*other),
             }

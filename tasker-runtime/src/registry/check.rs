@@ -381,6 +381,7 @@ impl Check<'_> {
             }
             // State and API belong to the handler, whichever steps call it.
             Need::Nothing
+            | Need::Unknown
             | Need::Context
             | Need::Input(_)
             | Need::State(_)

@@ -129,6 +129,12 @@ macro_rules! __tasker_check {
     (@ $check:ident state [$($state:ty),* $(,)?]) => {
         $check$(.state::<$state>())*
     };
+    (@ $($other:tt)*) => {
+        $crate::__tasker_check!(no such option)
+    };
+    (no such option) => {
+        ::core::compile_error!("`check!` takes `templates = \"folder\"`, `state = [Type, ..]` and `lock = \"file\"`, each where it is needed")
+    };
     ($($option:ident = $value:tt),* $(,)?) => {
         /// Everything that is linked fits together.
         #[test]
@@ -137,5 +143,8 @@ macro_rules! __tasker_check {
             $(let check = $crate::__tasker_check!(@ check $option $value);)*
             check.run()
         }
+    };
+    ($($other:tt)*) => {
+        $crate::__tasker_check!(no such option);
     };
 }

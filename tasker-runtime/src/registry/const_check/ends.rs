@@ -3,8 +3,8 @@
 use super::workflow::{
     Above, Listed, Message, NOBODY, Names, index_names, is_released_by, is_releasing, problem,
 };
-use crate::handler::Capability;
 use crate::handler::param::reads;
+use crate::handler::{Capability, Need};
 
 /// The first step that reads the context, of those that `known` does not say; `N`: none does.
 #[must_use]
@@ -61,8 +61,11 @@ pub const fn check_marked<const N: usize, const SLOTS: usize>(
     let mut text = Message::new();
     let mut returning = 0;
     while returning < N {
+        // Of one with a mistake it is not known what it comes after, and the mistake is told already.
+        let is_meant =
+            of_type[returning][RETURNS] && !below[returning] && !is_mistaken(steps[returning].needs);
         let mut at = 0;
-        while at < N && of_type[returning][RETURNS] && !below[returning] {
+        while at < N && is_meant {
             if of_type[at][READS] {
                 let name = steps[returning].name;
                 problem(workflow, &mut text).push("`").push(steps[at].name);
@@ -77,6 +80,10 @@ pub const fn check_marked<const N: usize, const SLOTS: usize>(
     if !text.is_empty() {
         text.panic();
     }
+}
+
+const fn is_mistaken(needs: &[Need]) -> bool {
+    matches!(needs, [Need::Unknown, ..])
 }
 
 /// Which steps read the context as the type, or come after one that does.
