@@ -130,10 +130,10 @@ macro_rules! __tasker_check {
         $check$(.state::<$state>())*
     };
     (@ $($other:tt)*) => {
-        $crate::__tasker_check!(no such option)
+        $crate::__tasker_check! { no such option }
     };
     (no such option) => {
-        ::core::compile_error!("`check!` takes `templates = \"folder\"`, `state = [Type, ..]` and `lock = \"file\"`, each where it is needed")
+        ::core::compile_error! { "`check!` takes `templates = \"folder\"`, `state = [Type, ..]` and `lock = \"file\"`, each where it is needed" }
     };
     ($($option:ident = $value:tt),* $(,)?) => {
         /// Everything that is linked fits together.
@@ -145,6 +145,6 @@ macro_rules! __tasker_check {
         }
     };
     ($($other:tt)*) => {
-        $crate::__tasker_check!(no such option);
+        $crate::__tasker_check! { no such option }
     };
 }
