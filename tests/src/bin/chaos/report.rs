@@ -8,7 +8,7 @@ use super::{
     faults::Counts,
     fleet::CONCURRENCY,
     verdict::{Rule, Verdict},
-    workflows::WORKFLOWS,
+    workflows::{WIDEST, WORKFLOWS},
 };
 
 /// What came of a run.
@@ -65,20 +65,24 @@ impl Report {
         wrong
     }
 
-    /// More repeats and set-aside tasks than the faults explain: each cuts off what runs at most, and loses about as
-    /// much again that had come back and waited to be written; a task is set aside after five that hit its holder.
+    /// More repeats and set-aside tasks than the faults explain. Each cuts off what runs at most, and loses about as
+    /// much again that had come back and waited to be written; where the database is away at the same time, whatever
+    /// ran since of the tasks in the hands of those it hits. A task is set aside after five that hit its holder.
     fn unexplained(&self) -> Vec<String> {
         let injected = self.counts.injected() as usize;
         let at_once = usize::from(self.plan.workers) * CONCURRENCY;
         let mut unexplained = Vec::new();
-        let (repeated, most) = (self.verdict.repeated, injected * at_once * 2);
+        let in_hand = self.counts.in_hand;
+        let waited = usize::try_from(in_hand).unwrap_or(usize::MAX).saturating_mul(WIDEST);
+        let (repeated, most) = (self.verdict.repeated, waited.max(injected * at_once * 2));
         if repeated > most {
-            unexplained
-                .push(format!("{repeated} executions were repeated, and {injected} faults explain {most}"));
+            unexplained.push(format!(
+                "{repeated} executions were repeated, and {injected} faults with {in_hand} tasks in the hands of the \
+                 troubled explain {most}"
+            ));
         }
-        let (freed, most) = (u64::from(self.freed), self.counts.in_hand / 5);
+        let (freed, most) = (u64::from(self.freed), in_hand / 5);
         if freed > most {
-            let in_hand = self.counts.in_hand;
             unexplained.push(format!(
                 "{freed} tasks were set aside, and {in_hand} that were in the hands of the troubled explain {most}"
             ));
@@ -97,6 +101,7 @@ impl Report {
             ("in doubt", verdict.doubtful.to_string()),
             ("steps", verdict.steps.to_string()),
             ("executions", verdict.executions.to_string()),
+            ("in hand", counts.in_hand.to_string()),
             ("repeated", verdict.repeated.to_string()),
             ("lent", verdict.lent.to_string()),
             ("cut off", verdict.cut.to_string()),
@@ -159,5 +164,9 @@ mod tests {
         assert_eq!(report.unexplained().len(), 2, "two deaths set no task aside");
         (report.verdict.repeated, report.counts.in_hand) = (0, 5);
         assert_eq!(report.unexplained(), Vec::<String>::new(), "one was in five dead hands");
+        (report.verdict.repeated, report.counts.in_hand) = (100 * WIDEST, 100);
+        assert_eq!(report.unexplained(), Vec::<String>::new(), "all that ran waited to be written");
+        report.verdict.repeated += 1;
+        assert_eq!(report.unexplained().len(), 1, "no more runs of a hundred tasks");
     }
 }

@@ -13,6 +13,9 @@ pub(crate) const MAX_ATTEMPTS: u32 = 4;
 /// So many batches of one worker run at once.
 pub(crate) const PARALLELISM: u32 = 3;
 
+/// So many steps of one task run at once: the leaves of a tree.
+pub(crate) const WIDEST: usize = 4;
+
 /// A step of whose handler so many attempts may run at once in each process.
 pub(crate) const LIMITED: (&str, usize) = ("diamond_left", 1);
 
