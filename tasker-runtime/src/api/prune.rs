@@ -83,7 +83,7 @@ impl Tasker {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use tasker_runtime::{api::{Prune, Submission}, prelude::*};
+    /// # use tasker_runtime::{Tasker, api::Prune, prelude::*};
     /// # #[step_handler]
     /// # async fn greet(name: String) -> String {
     /// #     format!("hello {name}")
@@ -93,7 +93,7 @@ impl Tasker {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # std::env::set_current_dir(std::env::temp_dir())?;
     /// let tasker = Tasker::builder().database("sqlite::memory:").start().await?;
-    /// let greeted = greeting.run(&tasker, "ada").await?;
+    /// greeting.run(&tasker, "ada").await?;
     /// let pruned = tasker.prune(Prune::older_than(Duration::from_secs(3_600))).await?;
     /// assert_eq!(pruned.tasks, 0, "it ended just now");
     /// # Ok(())
