@@ -35,7 +35,12 @@ async fn worker_starts_with_what_it_needs_or_says_how_much_that_is() {
             match world.builder(&[("worker.wake", "polling_only")]).template(template.clone()).start().await {
                 Ok(tasker) => {
                     let task = tasker.submit(Submission::to("test/plain")).await.unwrap();
-                    support::world::settled(&tasker, task).await;
+                    // Who looks may come to the limit, where the worker needs its connections itself.
+                    let look = || async {
+                        let report = tasker.show(task).await.ok().flatten();
+                        report.filter(|report| report.finished_at.is_some())
+                    };
+                    support::world::eventually("the task to be over", look).await;
                     tasker.stop().await.unwrap();
                     break;
                 }
