@@ -90,11 +90,11 @@ pub(super) fn handler(attribute: TokenStream, item: &TokenStream, errors: &mut E
         }
     };
     function.attrs.retain(|attribute| {
-        let again = attribute.path().segments.last().is_some_and(|last| last.ident == "step_handler");
+        let is_called = |name: &str| attribute.path().segments.last().is_some_and(|last| last.ident == name);
+        let (again, is_test) = (is_called("step_handler"), is_called("test"));
         if again {
             errors.at(attribute, "`#[step_handler]` is given twice: keep one, with the options of both");
         }
-        let is_test = attribute.path().segments.last().is_some_and(|last| last.ident == "test");
         if is_test {
             errors.at(
                 attribute,

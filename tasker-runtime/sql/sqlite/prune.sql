@@ -1,80 +1,41 @@
 -- delete tasks that are over, with everything that belongs to them
 -- Of the tasks after number $1 up to number $2 those that ended before $3 in the states $4 to $5, which are returned.
-delete from steps
-where task_id in (
-    select task_id
-    from runs
-    where task_id > $1
-      and task_id <= $2
-      and finished_at < $3
-      and state between $4 and $5
-);
-delete from attempts
-where task_id in (
-    select task_id
-    from runs
-    where task_id > $1
-      and task_id <= $2
-      and finished_at < $3
-      and state between $4 and $5
-);
-delete from checkpoints
-where task_id in (
-    select task_id
-    from runs
-    where task_id > $1
-      and task_id <= $2
-      and finished_at < $3
-      and state between $4 and $5
-);
-delete from offers
-where task_id in (
-    select task_id
-    from runs
-    where task_id > $1
-      and task_id <= $2
-      and finished_at < $3
-      and state between $4 and $5
-);
-delete from commands
-where task_id in (
-    select task_id
-    from runs
-    where task_id > $1
-      and task_id <= $2
-      and finished_at < $3
-      and state between $4 and $5
-);
-delete from dead_letters
-where task_id in (
-    select task_id
-    from runs
-    where task_id > $1
-      and task_id <= $2
-      and finished_at < $3
-      and state between $4 and $5
-);
-delete from audit
-where task_id in (
-    select task_id
-    from runs
-    where task_id > $1
-      and task_id <= $2
-      and finished_at < $3
-      and state between $4 and $5
-);
-delete from tasks
-where id in (
-    select task_id
-    from runs
-    where task_id > $1
-      and task_id <= $2
-      and finished_at < $3
-      and state between $4 and $5
-);
+-- After them goes what belongs to no task of these numbers any more.
 delete from runs
 where task_id > $1
   and task_id <= $2
   and finished_at < $3
   and state between $4 and $5
-returning task_id
+returning task_id;
+delete from steps
+where task_id > $1
+  and task_id <= $2
+  and task_id not in (select task_id from runs);
+delete from attempts
+where task_id > $1
+  and task_id <= $2
+  and task_id not in (select task_id from runs);
+delete from checkpoints
+where task_id > $1
+  and task_id <= $2
+  and task_id not in (select task_id from runs);
+delete from offers
+where task_id > $1
+  and task_id <= $2
+  and task_id not in (select task_id from runs);
+delete from commands
+where task_id > $1
+  and task_id <= $2
+  and task_id not in (select task_id from runs);
+delete from dead_letters
+where task_id > $1
+  and task_id <= $2
+  and task_id not in (select task_id from runs);
+delete from audit
+where task_id > $1
+  and task_id <= $2
+  and task_id not in (select task_id from runs);
+delete from tasks
+where id > $1
+  and id <= $2
+  and id not in (select task_id from runs)

@@ -2,7 +2,7 @@
 
 use crate::{
     model::{TaskNo, TaskState, Timestamp},
-    store::{Connection, Result, sql, values},
+    store::{Connection, Result, Value, sql, values},
 };
 
 /// Which tasks are to go.
@@ -15,13 +15,14 @@ pub(crate) struct Old {
 }
 
 impl Old {
-    /// The first and the last state that is meant.
-    fn states(self) -> (i64, i64) {
-        let code = |state: TaskState| i64::from(state.code());
-        match self.state {
-            Some(state) => (code(state), code(state)),
-            None => (code(TaskState::Complete), code(TaskState::Compensated)),
-        }
+    /// The values of a statement about those of a lot.
+    fn of(self, lot: Lot) -> [Value<'static>; 5] {
+        let (from, to) = match self.state {
+            Some(state) => (state, state),
+            None => (TaskState::Complete, TaskState::Compensated),
+        };
+        let [from, to] = [from, to].map(|state| Value::Int(state.code().into()));
+        [lot.0.0.into(), lot.1.0.into(), self.before.as_micros().into(), from, to]
     }
 }
 
@@ -53,17 +54,13 @@ pub(crate) async fn next(
 
 /// How many tasks of a lot are to go.
 pub(crate) async fn count(connection: &mut Connection, lot: Lot, old: Old) -> Result<u64> {
-    let (from, to) = old.states();
-    let values = values![lot.0.0, lot.1.0, old.before.as_micros(), from, to];
-    let row = connection.fetch_first(&sql::PRUNABLE, values).await?;
+    let row = connection.fetch_first(&sql::PRUNABLE, &old.of(lot)).await?;
     row.map_or(Ok(0), |row| row.int(0)).map(|count| u64::try_from(count).unwrap_or(0))
 }
 
 /// Deletes what is to go of a lot, with everything that belongs to it, and says how many tasks that were.
 pub(crate) async fn delete(connection: &mut Connection, lot: Lot, old: Old) -> Result<u64> {
-    let (from, to) = old.states();
-    let values = values![lot.0.0, lot.1.0, old.before.as_micros(), from, to];
-    let gone = connection.script(&sql::PRUNE, values).await?;
+    let gone = connection.script(&sql::PRUNE, &old.of(lot)).await?;
     Ok(gone.len() as u64)
 }
 
