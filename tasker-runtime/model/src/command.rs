@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tasker_template::{FailureStrategy, nearest};
 
-use super::{Event, Json, Progress, StepIndex, StepState, TaskState, Verdict};
+use super::{Event, Json, Progress, StepIndex, StepState, TaskState, Timestamp, Verdict};
 
 /// What an operator asks of a task.
 ///
@@ -34,14 +34,15 @@ pub enum Command {
         #[serde(default)]
         steps: Vec<String>,
     },
-    /// A result for a step that failed or waits for a retry.
+    /// A result for a step that failed or waits: for a retry, a time or a signal.
     Resolve {
         /// The step.
         step: String,
         /// Its result, kept as it is written.
         result: Json,
     },
-    /// Go on without a step that failed or waits for a retry; what needs its result is skipped as well.
+    /// Go on without a step that failed or waits; what needs its result is skipped as well. For a timer that means
+    /// to wait no longer: it is over, and what depends on it runs.
     Skip {
         /// The step.
         step: String,
@@ -56,6 +57,8 @@ pub enum Command {
     Pause,
     /// Go on after a pause, or take back one that still waits for steps that run.
     Resume,
+    /// Look at the signals that were sent to the task. Sending one asks this by itself.
+    Deliver,
 }
 
 /// A fact about a step that follows from a command.
@@ -100,7 +103,10 @@ pub enum CommandError {
         nearest: Option<String>,
     },
     /// The step is not in a state the command is for.
-    #[error("step `{step}` is {state}: only a step that failed or waits for a retry can be {verb}")]
+    #[error(
+        "step `{step}` is {state}: only a step that failed or waits{} can be {verb}",
+        if *verb == "retried" { " for a retry" } else { "" }
+    )]
     WrongState {
         /// The step.
         step: String,
@@ -150,11 +156,11 @@ pub enum CommandError {
 }
 
 impl Command {
-    /// The facts that follow for a task that stands at `progress`. Commands about the whole task have none.
+    /// The facts that follow at `now` for a task that stands at `progress`. Commands about the whole task have none.
     ///
     /// # Errors
     /// When the command does not fit the state of the steps it names.
-    pub fn facts(&self, progress: &Progress) -> Result<Vec<Fact>, CommandError> {
+    pub fn facts(&self, progress: &Progress, now: Timestamp) -> Result<Vec<Fact>, CommandError> {
         match self {
             Self::Retry { steps } if steps.is_empty() && progress.rolling_back() => {
                 let fact = progress.compensations().find_map(|(no, slot)| again(no, slot.state()));
@@ -179,8 +185,15 @@ impl Command {
                 progress.rules().effect(no, result).map_err(|error| problem(error.to_string()))?;
                 Ok(vec![Fact::Resolved(no, result.clone())])
             }
-            Self::Skip { step } => Ok(vec![Fact::Skipped(open(progress, step, "skipped")?)]),
-            Self::Cancel | Self::GiveUp | Self::Pause | Self::Resume => Ok(Vec::new()),
+            Self::Skip { step } => {
+                let no = open(progress, step, "skipped")?;
+                let fact = match progress.timer_ended_at(no, now) {
+                    Some(result) => Fact::Resolved(no, result),
+                    None => Fact::Skipped(no),
+                };
+                Ok(vec![fact])
+            }
+            Self::Cancel | Self::GiveUp | Self::Pause | Self::Resume | Self::Deliver => Ok(Vec::new()),
         }
     }
 
@@ -190,7 +203,7 @@ impl Command {
     /// # Errors
     /// As [`facts`](Self::facts).
     pub fn leaves_out(&self, progress: &Progress) -> Result<Vec<String>, CommandError> {
-        let facts = self.facts(progress)?;
+        let facts = self.facts(progress, Timestamp::default())?;
         let mut after = progress.clone();
         let mut named = Vec::new();
         for fact in facts.iter().filter(|fact| matches!(fact, Fact::Skipped(_))) {
@@ -219,6 +232,7 @@ impl Command {
             Self::GiveUp => "give_up",
             Self::Pause => "pause",
             Self::Resume => "resume",
+            Self::Deliver => "signal",
         }
     }
 }
@@ -294,7 +308,7 @@ fn open(progress: &Progress, step: &str, verb: &'static str) -> Result<StepIndex
         (no, _) if !open_batch(progress, no, false) => {
             Err(CommandError::BatchOver { step: step.to_owned(), verb })
         }
-        (no, StepState::Error | StepState::WaitingForRetry) => Ok(no),
+        (no, StepState::Error | StepState::WaitingForRetry | StepState::Waiting) => Ok(no),
         (_, state) => Err(CommandError::WrongState { step: step.to_owned(), state, verb }),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Event, Json, Progress, Rules, StepError, StepIndex, Timestamp};
+use super::{Event, Json, Progress, Rules, Start, StepError, StepIndex, Timestamp, Wait};
 
 /// How a step came to its result. The numbers are what the store keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,8 @@ pub struct Entry {
     pub step: StepIndex,
     /// How it came to its result.
     pub kind: Kind,
-    /// The attempt that gave it, from 1.
+    /// The attempt that gave it, from 1; of a step that waited for a signal, the number of that signal; 0: an
+    /// operator did, or time.
     pub attempt: u32,
     /// When that attempt began.
     pub started_at: Timestamp,
@@ -30,6 +31,13 @@ pub struct Entry {
     pub finished_at: Timestamp,
     /// The result.
     pub result: Json,
+}
+
+impl Entry {
+    fn settled_by_signal(&self, rules: &Rules) -> bool {
+        let rule = rules.steps.get(self.step.step() as usize);
+        self.attempt > 0 && rule.is_some_and(|rule| matches!(rule.wait, Some(Wait::Signal { .. })))
+    }
 }
 
 /// An attempt that failed.
@@ -58,6 +66,8 @@ pub struct History {
     pub entries: Vec<Entry>,
     /// The attempts that failed.
     pub failures: Vec<Failure>,
+    /// What the task started with.
+    pub start: Start,
 }
 
 impl History {
@@ -76,7 +86,7 @@ impl History {
     /// Folds the history. Instances of batches come after the steps of the template, which create them,
     /// compensations after all that they may undo, and the failures of a step before its result; apart from that the order does not matter.
     pub fn replay(&self, rules: Arc<Rules>) -> Progress {
-        let mut progress = Progress::new(rules);
+        let mut progress = Progress::started(rules, self.start.clone());
         // Steps, batch instances, compensations.
         for turn in 0..3 {
             let of_this_turn = |step: StepIndex| match step.compensates() {
@@ -98,6 +108,9 @@ impl History {
                     Kind::Skipped => Event::Skipped,
                 };
                 let _ = progress.apply_at(entry.step, &event, entry.finished_at);
+                if entry.kind == Kind::Handler && entry.settled_by_signal(progress.rules()) {
+                    progress.used_up(entry.attempt);
+                }
             }
         }
         progress

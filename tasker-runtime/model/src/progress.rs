@@ -10,6 +10,7 @@ mod decided;
 mod moves;
 mod moving;
 mod rollback;
+mod waits;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,7 +21,8 @@ use std::{
 use tasker_template::{OnFailure, StepKind};
 
 pub use self::decided::Moved;
-use self::rollback::Rollback;
+use self::{rollback::Rollback, waits::Waits};
+pub use self::waits::Start;
 use super::{
     Json, Rules, StepIndex, StepState, Timestamp, batch::Batch, outcome::OutcomeError, rules::Effect,
 };
@@ -152,6 +154,8 @@ pub struct Progress {
     skipped: Vec<u32>,
     /// What is undone once nothing can run; only where the template asks for it.
     rollback: Option<Box<Rollback>>,
+    /// What steps wait for besides other steps; only where the template has such.
+    waits_for: Option<Box<Waits>>,
     counts: Counts,
 }
 
@@ -170,11 +174,18 @@ impl Progress {
     /// A task of which nothing is recorded: the steps without dependencies are ready.
     #[must_use]
     pub fn new(rules: Arc<Rules>) -> Self {
+        Self::started(rules, Start::default())
+    }
+
+    /// The same for a task that started with this.
+    #[must_use]
+    pub fn started(rules: Arc<Rules>, start: Start) -> Self {
         let count = |step: &super::Rule| u32::try_from(step.dependencies.len()).unwrap_or(u32::MAX);
         let steps: Box<[Slot]> = rules.steps.iter().map(|step| Slot::waiting_for(count(step))).collect();
         let left = u32::try_from(steps.len()).unwrap_or(u32::MAX);
         let mut progress = Self {
             rollback: (rules.on_failure == OnFailure::Compensate).then(Box::default),
+            waits_for: Waits::of(&rules, start),
             steps,
             rules,
             batches: BTreeMap::new(),
@@ -257,21 +268,25 @@ impl Progress {
         }
     }
 
-    /// Releases the steps, or the compensation, whose retry time has come.
+    /// Releases the steps, or the compensation, whose time has come to be called. How waits ended that are steps of
+    /// their own says [`waits_over`](Self::waits_over).
     pub fn wake(&mut self, now: Timestamp) {
         self.wake_compensations(now);
+        self.end_delays(now);
         while let Some(&(_, no)) = self.waits.first().filter(|(at, _)| *at <= now) {
             self.make_ready(no);
         }
     }
 
-    /// The calendar was set by so many microseconds: what waits for a retry waits as long as it would have.
+    /// The calendar was set by so many microseconds: what waits for a while, a retry among others, waits as long as
+    /// it would have.
     pub fn shift_retries(&mut self, by: i64) {
         let instances = self.batches.values_mut().flat_map(|batch| batch.instances.iter_mut());
         self.steps.iter_mut().chain(instances).for_each(|slot| slot.shift_retry(by));
         let waits = mem::take(&mut self.waits);
         self.waits = waits.into_iter().map(|(at, no)| (at.shifted(by), no)).collect();
         self.shift_compensations(by);
+        self.shift_waits(by);
     }
 
     /// What can be done now, as far as the steps go.
@@ -279,8 +294,12 @@ impl Progress {
         if self.counts.running > 0 || self.counts.ready > 0 {
             return Verdict::Working;
         }
-        if let Some((next, _)) = self.waits.first() {
-            return Verdict::Waiting(*next);
+        let retry = self.waits.first().map(|(at, _)| *at);
+        match retry.into_iter().chain(self.next_wait()).min() {
+            // Nobody need ever send what would have it go on.
+            Some(Timestamp::NEVER) if self.counts.failed > 0 => return Verdict::Failed,
+            Some(next) => return Verdict::Waiting(next),
+            None => {}
         }
         if self.counts.failed > 0 || self.counts.left > 0 { Verdict::Failed } else { Verdict::Complete }
     }
@@ -310,6 +329,7 @@ impl Progress {
             Event::Completed { result } | Event::Resolved { result } => self.rules.effect(no, result),
             _ => Ok(Effect::Plain),
         };
+        self.note_for_waits(no, event);
         match (&effect, event) {
             (Err(_), _) => self.fail(no),
             (_, Event::Failed { retry_at }) => self.attempt_failed(no, *retry_at),
@@ -317,7 +337,10 @@ impl Progress {
             // That is a matter of time, which the step knows nothing of.
             (_, Event::DueNow) => {}
             (_, Event::FailedAndReopened) => {
-                self.lead_to(no, StepState::Error);
+                if self.slot(no).is_some_and(|slot| slot.state != StepState::Error) {
+                    self.lead_to_work(no);
+                    self.move_to(no, StepState::Error);
+                }
                 self.slot_mut(no, |slot| slot.attempts += 1);
                 self.reopen(no);
             }
@@ -326,7 +349,7 @@ impl Progress {
                 self.settle(no, StepState::Skipped);
             }
             (Ok(effect), Event::Completed { .. }) => {
-                self.lead_to(no, StepState::InProgress);
+                self.lead_to_work(no);
                 self.follow(no.step(), effect);
                 self.settle(no, StepState::Complete);
             }
@@ -353,7 +376,7 @@ impl Progress {
     }
 
     fn attempt_failed(&mut self, no: StepIndex, retry_at: Option<Timestamp>) {
-        self.lead_to(no, StepState::InProgress);
+        self.lead_to_work(no);
         self.slot_mut(no, |slot| {
             slot.attempts += 1;
             slot.spent += 1;
@@ -370,7 +393,7 @@ impl Progress {
     }
 
     fn fail(&mut self, no: StepIndex) {
-        self.lead_to(no, StepState::InProgress);
+        self.lead_to_work(no);
         self.move_to(no, StepState::Error);
         if no.index().is_some() {
             self.instance_changed(no.step());
@@ -385,6 +408,10 @@ impl Progress {
         match no.index() {
             // Read back before what it depends on.
             None if self.steps[no.step() as usize].missing > 0 => self.move_to(no, StepState::Pending),
+            None if self.rules.only_waits(no) => {
+                self.move_to(no, StepState::Pending);
+                self.open_wait(no.step());
+            }
             None => self.make_ready(no),
             Some(index) => self.reopen_instance(no.step(), index),
         }
@@ -415,16 +442,29 @@ impl Progress {
             StepKind::DeferredConvergence => slot.taken > 0,
             _ => slot.taken as usize == rule.dependencies.len(),
         };
-        let no = StepIndex::of(step);
         if !runs {
-            self.settle(no, StepState::Skipped);
-        } else if rule.batch.is_none() {
+            self.pass_time_on(step);
+            self.settle(StepIndex::of(step), StepState::Skipped);
+        } else if rule.wait.is_some() {
+            self.open_wait(step);
+        } else {
+            self.start(step);
+        }
+    }
+
+    /// Nothing is waited for any more: the step may be called, or its batch opens.
+    fn start(&mut self, step: u32) {
+        let no = StepIndex::of(step);
+        if self.rules.steps[step as usize].batch.is_none() {
             self.make_ready(no);
         } else {
             self.lead_to(no, StepState::InProgress);
             match self.batches.get(&step) {
                 Some(batch) if !batch.instances.is_empty() => self.instance_changed(step),
-                _ => self.settle(no, StepState::Complete),
+                _ => {
+                    self.pass_time_on(step);
+                    self.settle(no, StepState::Complete);
+                }
             }
         }
     }

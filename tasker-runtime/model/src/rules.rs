@@ -7,6 +7,7 @@ use tasker_template::{FailureStrategy, OnFailure, StepKind, nearest};
 use super::{
     Json, Retry, StepError, StepIndex,
     outcome::{BatchOutcome, DecisionOutcome, OutcomeError},
+    wait::{Due, Wait},
 };
 
 /// What stands before the name of a step in the name of its compensation. No step has a space in its name.
@@ -31,6 +32,8 @@ pub struct Rule {
     pub batch: Option<BatchRule>,
     /// How it is undone, where its handler is compensated by another one.
     pub compensation: Option<Compensation>,
+    /// What it waits for besides other steps.
+    pub wait: Option<Wait>,
 }
 
 /// How the compensation of a step is called.
@@ -108,6 +111,25 @@ impl Rules {
         let step = place(worker).filter(|&step| self.steps[step].batch.is_some())?;
         let index = index.parse::<u32>().ok().filter(|&index| index > 0)?;
         Some(StepIndex::instance(u32::try_from(step).ok()?, index - 1))
+    }
+
+    /// Whether some step waits for a signal.
+    #[must_use]
+    pub fn has_signals(&self) -> bool {
+        self.steps.iter().any(|rule| matches!(rule.wait, Some(Wait::Signal { .. })))
+    }
+
+    /// Whether some timer reads its time in the context.
+    #[must_use]
+    pub fn reads_context(&self) -> bool {
+        self.steps.iter().any(|rule| matches!(rule.wait, Some(Wait::Timer(Due::Context(_)))))
+    }
+
+    /// Whether the step calls no handler: it waits, and that is all it does.
+    #[must_use]
+    pub fn only_waits(&self, no: StepIndex) -> bool {
+        let rule = self.steps.get(no.step() as usize);
+        rule.and_then(|rule| rule.wait.as_ref()).is_some_and(Wait::is_whole_step)
     }
 
     /// The worker that runs the batches of the analyzer `step`.

@@ -211,6 +211,8 @@ states! {
         Cancelled = 7, "cancelled";
         /// An operator gave its result.
         ResolvedManually = 8, "resolved_manually";
+        /// Waits for a time or for a signal.
+        Waiting = 9, "waiting";
     }
 }
 
@@ -219,11 +221,13 @@ impl StepState {
     #[must_use]
     pub const fn next(self) -> &'static [Self] {
         use StepState::{
-            Cancelled, Complete, Error, InProgress, Pending, Ready, ResolvedManually, Skipped,
+            Cancelled, Complete, Error, InProgress, Pending, Ready, ResolvedManually, Skipped, Waiting,
             WaitingForRetry,
         };
         match self {
-            Pending => &[Ready, Skipped, Cancelled], // plan
+            Pending => &[Ready, Waiting, Skipped, Cancelled], // plan
+            // Plan, once its time has come or its signal is there; an operator.
+            Waiting => &[Ready, Complete, Error, ResolvedManually, Skipped],
             Ready => &[InProgress, Cancelled],       // call
             InProgress => &[Ready, Complete, WaitingForRetry, Error, Cancelled], // record, recover
             WaitingForRetry => &[Ready, ResolvedManually, Skipped, Cancelled], // plan; an operator
@@ -235,11 +239,14 @@ impl StepState {
         }
     }
 
-    /// The next state on the way to `to`, which is [`InProgress`](Self::InProgress) or [`Error`](Self::Error);
-    /// `None` once it is there, or where no way leads.
+    /// The next state on the way to `to`, which is [`InProgress`](Self::InProgress), [`Error`](Self::Error) or
+    /// [`Waiting`](Self::Waiting); `None` once it is there, or where no way leads.
     pub(crate) const fn towards(self, to: Self) -> Option<Self> {
         match (self, to) {
-            (Self::Cancelled, _) => Some(Self::Pending),
+            (Self::Cancelled, _) | (Self::Error, Self::Waiting) => Some(Self::Pending),
+            (Self::Pending, Self::Waiting) => Some(Self::Waiting),
+            (_, Self::Waiting) => None,
+            (Self::Waiting, _) => Some(Self::Ready),
             (Self::Pending | Self::WaitingForRetry, _) | (Self::Error, Self::InProgress) => Some(Self::Ready),
             (Self::Ready, _) => Some(Self::InProgress),
             (Self::InProgress, Self::Error) => Some(Self::Error),

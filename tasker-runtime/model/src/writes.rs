@@ -32,6 +32,15 @@ pub struct Failed {
     pub error: StepError,
 }
 
+/// A step that is left out because what it waited for did not come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The step, under the lease its task is held under.
+    pub attempt: Attempt,
+    /// Since when.
+    pub at: Timestamp,
+}
+
 /// The end of a task, of a worker's hold on it, or merely of a state of it.
 #[derive(Clone, Debug)]
 pub struct End {
@@ -62,6 +71,8 @@ pub struct Batch {
     pub done: Vec<Done>,
     /// Failures.
     pub failed: Vec<Failed>,
+    /// Steps that are left out.
+    pub left_out: Vec<LeftOut>,
     /// Ends.
     pub ends: Vec<End>,
 }
@@ -87,12 +98,13 @@ impl Batch {
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.done.is_empty() && self.failed.is_empty() && self.ends.is_empty()
+        self.done.is_empty() && self.failed.is_empty() && self.left_out.is_empty() && self.ends.is_empty()
     }
 
     /// The tasks it is about; one may come several times.
     pub fn tasks(&self) -> impl Iterator<Item = TaskNo> {
         let attempts = self.done.iter().map(|d| d.attempt).chain(self.failed.iter().map(|f| f.attempt));
+        let attempts = attempts.chain(self.left_out.iter().map(|left_out| left_out.attempt));
         attempts.map(Attempt::task).chain(self.ends.iter().map(|end| end.lease.task))
     }
 
@@ -100,6 +112,7 @@ impl Batch {
     pub fn sort(&mut self) {
         self.done.sort_unstable_by_key(|d| (d.attempt.lease.task, d.attempt.step));
         self.failed.sort_unstable_by_key(|f| (f.attempt.lease.task, f.attempt.step));
+        self.left_out.sort_unstable_by_key(|l| (l.attempt.lease.task, l.attempt.step));
         self.ends.sort_unstable_by_key(|e| e.lease.task);
     }
 
@@ -113,6 +126,7 @@ impl Batch {
         let part = |before: bool| Self {
             done: self.done.iter().filter(|d| (d.attempt.lease.task < cut) == before).cloned().collect(),
             failed: self.failed.iter().filter(|f| (f.attempt.lease.task < cut) == before).cloned().collect(),
+            left_out: self.left_out.iter().filter(|l| (l.attempt.lease.task < cut) == before).copied().collect(),
             ends: self.ends.iter().filter(|e| (e.lease.task < cut) == before).cloned().collect(),
         };
         Some((part(true), part(false)))

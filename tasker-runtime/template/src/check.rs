@@ -8,6 +8,7 @@ use crate::read::Reader;
 use crate::report::Code;
 use crate::step::{Step, StepKind};
 use crate::tree::{NodeId, shown};
+use crate::wait::{OnTimeout, SignalConfig};
 
 /// How many steps a path may have.
 const LONGEST_PATH: u32 = 1_000;
@@ -180,7 +181,7 @@ fn kinds(reader: &mut Reader<'_>, steps: &[Step], places: &[Places], graph: &Gra
         // A step with a dangling dependency may mean the one that is missing, and one that such a
         // dependency probably means is not missing it: each mistake is said once.
         let problem = match step.kind {
-            StepKind::Standard => None,
+            StepKind::Standard | StepKind::Timer | StepKind::Signal => None,
             StepKind::Decision => {
                 (graph.dependents(own).is_empty() && !edges.meant[index]).then_some(UNDECIDED)
             }
@@ -211,7 +212,10 @@ fn deferred(steps: &[Step], graph: &Graph) -> Vec<bool> {
     for &step in graph.order() {
         deferred[step as usize] = graph.dependencies(step).iter().any(|&above| {
             let kind = steps[above as usize].kind;
-            deferred[above as usize] || matches!(kind, StepKind::Decision | StepKind::BatchWorker)
+            let may_be_skipped = |signal: &SignalConfig| signal.on_timeout == OnTimeout::Skip;
+            deferred[above as usize]
+                || matches!(kind, StepKind::Decision | StepKind::BatchWorker)
+                || steps[above as usize].signal.as_ref().is_some_and(may_be_skipped)
         });
     }
     deferred
@@ -231,7 +235,7 @@ const UNDECIDED: Problem = Problem {
 };
 const UNCONVERGED: Problem = Problem {
     code: Code::ConvergenceOverNothing,
-    message: "has nothing to converge: no decision and no batch worker stands above it",
+    message: "has nothing to converge: no decision, no batch worker and no signal that may be skipped stands above it",
     help: "let it depend on steps below a decision, or make it `type: standard`",
 };
 const WITHOUT_ANALYZER: Problem = Problem {

@@ -19,6 +19,44 @@ fn write<S: Serializer>(duration: Option<&Duration>, unit_ms: u64, to: S) -> Res
     }
 }
 
+/// The milliseconds that `text` stands for: numbers with the units `ms`, `s`, `m`, `h` and `d`, as in `1h30m`.
+///
+/// ```
+/// use tasker_template::duration_ms;
+///
+/// assert_eq!(duration_ms("1h30m"), Some(5_400_000));
+/// assert_eq!(duration_ms("90"), None);
+/// ```
+#[must_use]
+pub fn duration_ms(text: &str) -> Option<u64> {
+    let mut rest = text.trim();
+    let mut total = (!rest.is_empty()).then_some(0_u64)?;
+    while !rest.is_empty() {
+        let (number, after) = rest.split_at(rest.bytes().take_while(u8::is_ascii_digit).count());
+        let (unit, after) = after.split_at(after.bytes().take_while(u8::is_ascii_alphabetic).count());
+        let factor = UNITS.iter().find(|(name, _)| *name == unit)?.1;
+        total = number.parse::<u64>().ok()?.checked_mul(factor)?.checked_add(total)?;
+        rest = after.trim_start();
+    }
+    Some(total)
+}
+
+/// The units by name, in milliseconds, the largest first.
+const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+
+/// A duration of whole milliseconds as [`duration_ms`] reads it.
+pub(crate) fn text(duration: Duration) -> String {
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let unit = UNITS.iter().find(|(_, factor)| millis > 0 && millis.is_multiple_of(*factor));
+    let (name, factor) = unit.copied().unwrap_or(("ms", 1));
+    format!("{}{name}", millis / factor)
+}
+
+/// Written as text.
+pub(crate) fn as_text<S: Serializer>(duration: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+    duration.map(text).serialize(to)
+}
+
 /// Written in milliseconds.
 pub(crate) mod millis {
     use super::*;

@@ -32,10 +32,12 @@ mod scalar;
 mod step;
 mod template;
 mod tree;
+mod wait;
 mod words;
 mod yaml;
 
 pub use builder::TemplateBuilder;
+pub use duration::duration_ms;
 pub use graph::Graph;
 pub use load::{Loaded, load_file, load_tree};
 pub use nearest::nearest;
@@ -47,3 +49,4 @@ pub use step::{
     BatchConfig, DeliveryMode, EventCondition, FailureStrategy, HandlerRef, PublishedEvent, Step, StepKind,
 };
 pub use template::{Lifecycle, OnFailure, StalenessAction, Template};
+pub use wait::{OnTimeout, SignalConfig, TimeSource, TimerConfig};

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::duration;
 use crate::retry::RetryOptions;
+use crate::wait::{SignalConfig, TimerConfig};
 use crate::words::words;
 
 words! {
@@ -25,10 +26,20 @@ words! {
         Batchable = "batchable",
         /// Runs once for each batch of the analyzer it depends on.
         BatchWorker = "batch_worker",
+        /// Calls nothing: it is over at a time.
+        Timer = "timer",
+        /// Calls nothing: it waits for what somebody sends, which is its result.
+        Signal = "signal",
     }
 }
 
 impl StepKind {
+    /// Whether a step of this kind calls a handler; the others wait.
+    #[must_use]
+    pub const fn has_handler(self) -> bool {
+        !matches!(self, Self::Timer | Self::Signal)
+    }
+
     /// What a step of this kind is called in a sentence.
     pub(crate) const fn noun(self) -> &'static str {
         match self {
@@ -37,6 +48,8 @@ impl StepKind {
             Self::DeferredConvergence => "convergence step",
             Self::Batchable => "batch analyzer",
             Self::BatchWorker => "batch worker",
+            Self::Timer => "timer",
+            Self::Signal => "signal",
         }
     }
 }
@@ -114,6 +127,12 @@ impl HandlerRef {
             initialization: Value::Object(Map::new()),
         }
     }
+
+    /// Whether it names no handler.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.callable.is_empty()
+    }
 }
 
 /// How the batches of a worker are cut and run.
@@ -184,7 +203,9 @@ pub struct Step {
     /// What the step does besides calling its handler.
     #[serde(rename = "type", skip_serializing_if = "is_default")]
     pub kind: StepKind,
-    /// The handler; the step's own name where the template says nothing.
+    /// The handler; the step's own name where the template says nothing. Without a callable for steps that call
+    /// nothing.
+    #[serde(skip_serializing_if = "HandlerRef::is_none")]
     pub handler: HandlerRef,
     /// The names of the steps whose results it waits for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -211,6 +232,15 @@ pub struct Step {
     /// How batches are cut and run; only on `batchable` and `batch_worker` steps.
     #[serde(rename = "batch_config", skip_serializing_if = "Option::is_none")]
     pub batch: Option<BatchConfig>,
+    /// How much later it starts than it could, 1 ms to ten years; only on steps that call a handler.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "duration::as_text")]
+    pub delay: Option<Duration>,
+    /// When it is over; only on `timer` steps, which have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timer: Option<TimerConfig>,
+    /// What it waits for; only on `signal` steps, which have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<SignalConfig>,
 }
 
 impl Step {
@@ -231,7 +261,44 @@ impl Step {
             result_schema: None,
             publishes_events: Vec::new(),
             batch: None,
+            delay: None,
+            timer: None,
+            signal: None,
         }
+    }
+
+    /// A step that is over at a time and depends on nothing.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tasker_template::{Step, StepKind, TimerConfig};
+    ///
+    /// let two_days = Step::timer("two_days", TimerConfig::Delay(Duration::from_secs(2 * 86_400))).after(["invite"]);
+    /// assert_eq!(two_days.kind, StepKind::Timer);
+    /// ```
+    #[must_use]
+    pub fn timer(name: impl Into<Arc<str>>, timer: TimerConfig) -> Self {
+        Self { handler: HandlerRef::new(""), timer: Some(timer), ..Self::new(name).kind(StepKind::Timer) }
+    }
+
+    /// A step that waits for a signal and depends on nothing.
+    ///
+    /// ```
+    /// use tasker_template::{SignalConfig, Step};
+    ///
+    /// let approval = Step::signal("approval", SignalConfig::default()).after(["validate"]);
+    /// assert_eq!(approval.signal_name(), Some("approval"));
+    /// ```
+    #[must_use]
+    pub fn signal(name: impl Into<Arc<str>>, signal: SignalConfig) -> Self {
+        Self { handler: HandlerRef::new(""), signal: Some(signal), ..Self::new(name).kind(StepKind::Signal) }
+    }
+
+    /// The name of the signal it waits for, if it waits for one.
+    #[must_use]
+    pub fn signal_name(&self) -> Option<&str> {
+        let signal = self.signal.as_ref().filter(|_| self.kind == StepKind::Signal)?;
+        Some(signal.name.as_deref().unwrap_or(&self.name))
     }
 
     /// The same step, of another kind.

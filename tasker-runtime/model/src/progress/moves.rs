@@ -5,10 +5,10 @@ use std::{cell::RefCell, collections::BTreeSet, sync::Arc, time::Duration};
 
 use tasker_template::{FailureStrategy, OnFailure, StepKind};
 
-use super::{Progress, Verdict};
+use super::{Progress, Start, Verdict};
 use crate::{
-    BatchRule, Command, Compensation, Entry, Fact, Failure, History, Json, Kind, Retry, Rule, Rules,
-    StepError, StepIndex, StepState, TaskState, Timestamp,
+    BatchRule, Command, Compensation, Due, Entry, Fact, Failure, History, Json, Kind, OnTimeout, Retry, Rule,
+    Rules, Signal, StepError, StepIndex, StepState, TaskState, Timestamp, Wait, WaitEnd,
 };
 
 thread_local! {
@@ -18,6 +18,20 @@ thread_local! {
 /// Called for every move of a step.
 pub(super) fn note(from: StepState, to: StepState) {
     STEPS.with_borrow_mut(|seen| seen.insert((from.code(), to.code())));
+}
+
+/// Mostly nothing, otherwise something that a step of its own waits for, or its start.
+fn wait(dice: &mut fastrand::Rng) -> Option<Wait> {
+    let moment = Duration::from_micros([0, 4, 600][dice.usize(0..3)]);
+    let name = ["yes", "no"][dice.usize(0..2)].into();
+    let on_timeout = [OnTimeout::Fail, OnTimeout::Skip, OnTimeout::Default(Json::null())][dice.usize(0..3)].clone();
+    match dice.u8(0..12) {
+        0 => Some(Wait::Delay(moment)),
+        1 => Some(Wait::Timer(Due::After(moment))),
+        2 => Some(Wait::Timer(Due::Context(Box::new(["at".to_owned()])))),
+        3 | 4 => Some(Wait::Signal { name, timeout: dice.bool().then_some(moment), on_timeout }),
+        _ => None,
+    }
 }
 
 /// Up to eight steps of all kinds, with whatever follows a failure.
@@ -59,6 +73,7 @@ fn rules(dice: &mut fastrand::Rng) -> Rules {
             retry: Retry::default(),
             timeout: None,
             batch,
+            wait: if kind == StepKind::Standard { wait(dice) } else { None },
             compensation,
         });
     }
@@ -96,16 +111,23 @@ struct Life {
     state: TaskState,
     held: bool,
     tasks: BTreeSet<(i16, i16)>,
+    /// The signals that were sent to it.
+    sent: Vec<Signal>,
 }
 
 impl Life {
     fn new(seed: u64) -> Self {
         let mut dice = fastrand::Rng::with_seed(seed);
         let rules = Arc::new(rules(&mut dice));
-        let progress = Progress::new(rules.clone());
-        let (history, running, tasks) = (History::default(), Vec::new(), BTreeSet::new());
         let now = Timestamp::from_micros(1);
-        Self { dice, rules, history, progress, running, now, state: TaskState::Pending, held: false, tasks }
+        // A time, one that is long past, or none at all.
+        let context = ["{\"at\": \"1970-01-01T00:00:00.0005Z\"}", "{\"at\": \"1931-05-01T00:00:00Z\"}", "{}"];
+        let context = Some(Json::stored(context[dice.usize(0..3)]));
+        let history = History { start: Start { at: now, context }, ..History::default() };
+        let progress = Progress::started(rules.clone(), history.start.clone());
+        let (state, held) = (TaskState::Pending, false);
+        let (running, tasks, sent) = (Vec::new(), BTreeSet::new(), Vec::new());
+        Self { dice, rules, history, progress, running, now, state, held, tasks, sent }
     }
 
     fn goes_to(&mut self, state: TaskState) {
@@ -118,8 +140,23 @@ impl Life {
         }
     }
 
+    /// What waits, until when.
+    fn waiting(progress: &Progress) -> Vec<(StepIndex, Option<Timestamp>)> {
+        let waits = progress.slots().filter(|(_, slot)| slot.state() == StepState::Waiting);
+        waits.map(|(no, _)| (no, progress.waits_until(no))).collect()
+    }
+
     fn read_back(&mut self) {
-        self.progress = self.history.replay(self.rules.clone());
+        let known = std::mem::replace(&mut self.progress, self.history.replay(self.rules.clone()));
+        self.progress.receive(self.sent.iter().cloned());
+        self.progress.wake(self.now);
+        if !known.rolling_back() {
+            // Both may still be waiting for what is over by now.
+            let mut known = known;
+            known.wake(self.now);
+            assert_eq!(Self::waiting(&known), Self::waiting(&self.progress), "{:?}", self.history);
+            assert_eq!(known.mailbox(), self.progress.mailbox(), "{:?}", self.history);
+        }
         self.progress.wake(self.now);
         self.running.clear();
     }
@@ -148,10 +185,54 @@ impl Life {
         Json::from_text(&text).unwrap()
     }
 
-    fn entry(&mut self, step: StepIndex, kind: Kind, result: Json) {
-        let at = self.progress.after_all(self.now);
-        let entry = Entry { step, kind, attempt: 1, started_at: at, finished_at: at, result };
+    fn entry(&mut self, step: StepIndex, kind: Kind, result: Json, at: Timestamp) {
+        let attempt = u32::from(!self.rules.only_waits(step));
+        let entry = Entry { step, kind, attempt, started_at: at, finished_at: at, result };
         self.history.entries.push(entry);
+    }
+
+    /// Somebody sends something.
+    fn send(&mut self) {
+        let number = u32::try_from(self.sent.len()).unwrap() + 1;
+        let name = ["yes", "no"][self.dice.usize(0..2)].into();
+        let signal = Signal { number, name, payload: Json::stored("1"), sent_at: self.now };
+        self.sent.push(signal.clone());
+        self.progress.receive([signal]);
+    }
+
+    /// What waited for a time or for a signal goes on.
+    fn end_waits(&mut self) {
+        loop {
+            self.progress.wake(self.now);
+            let over = self.progress.waits_over(self.now);
+            if over.is_empty() {
+                return;
+            }
+            for (no, end) in over {
+                let at = self.progress.after_all(self.now);
+                let event = match end {
+                    WaitEnd::Result(result, number) => {
+                        self.entry(no, Kind::Handler, result.clone(), at);
+                        self.history.entries.last_mut().unwrap().attempt = number;
+                        self.progress.used_up(number);
+                        super::Event::Completed { result }
+                    }
+                    WaitEnd::Skipped => {
+                        self.entry(no, Kind::Skipped, Json::null(), at);
+                        super::Event::Skipped
+                    }
+                    WaitEnd::Failed(error) => {
+                        let attempt = self.progress.slot(no).unwrap().failed_attempts() + 1;
+                        let (started_at, failed_at) = (at, at);
+                        let (step, retry_at, reopened) = (no, None, false);
+                        let failure = Failure { step, attempt, started_at, failed_at, retry_at, reopened, error };
+                        self.history.failures.push(failure);
+                        super::Event::Failed { retry_at: None }
+                    }
+                };
+                self.progress.apply_at(no, &event, at).unwrap();
+            }
+        }
     }
 
     /// An attempt of a step that runs comes to its end.
@@ -166,7 +247,7 @@ impl Life {
                     let at = self.progress.after_all(self.now);
                     let event = super::Event::Completed { result: result.clone() };
                     self.progress.apply_at(no, &event, at).unwrap();
-                    return self.entry(no, Kind::Handler, result);
+                    return self.entry(no, Kind::Handler, result, at);
                 }
                 None
             }
@@ -185,6 +266,7 @@ impl Life {
 
     /// What the holder does next.
     fn hold(&mut self) {
+        self.end_waits();
         self.running.extend(self.progress.take_ready());
         let which = if self.running.is_empty() { 0 } else { self.dice.usize(0..self.running.len()) };
         match self.dice.u8(0..20) {
@@ -206,12 +288,14 @@ impl Life {
             }
             3 if self.dice.u8(0..5) == 0 => return self.goes_to(TaskState::Cancelled),
             4 => self.operate(),
+            6 => self.send(),
             _ if !self.running.is_empty() => {
                 let no = self.running.swap_remove(which);
                 self.attempt(no);
             }
             _ => {}
         }
+        self.end_waits();
         match self.progress.verdict() {
             Verdict::Working => {
                 let rolls = self.progress.rolling_back();
@@ -223,7 +307,8 @@ impl Life {
                     self.goes_to(if rolls { TaskState::Compensating } else { TaskState::Pending });
                 }
             }
-            Verdict::Waiting(at) if self.dice.bool() => {
+            Verdict::Waiting(Timestamp::NEVER) if self.dice.bool() => self.send(),
+            Verdict::Waiting(at) if at < Timestamp::NEVER && self.dice.bool() => {
                 self.now = self.now.max(at);
                 self.progress.wake(self.now);
             }
@@ -250,7 +335,7 @@ impl Life {
             2 | 3 => Command::Resolve { step, result: self.result(no) },
             _ => Command::Skip { step },
         };
-        let facts = command.facts(&self.progress).ok()?;
+        let facts = command.facts(&self.progress, self.now).ok()?;
         let at = self.progress.after_all(self.now);
         for fact in facts {
             let (no, event) = fact.event();
@@ -264,8 +349,8 @@ impl Life {
                     let of_step = |failure: &&mut Failure| failure.step == no && failure.retry_at > Some(at);
                     self.history.failures.iter_mut().filter(of_step).for_each(|f| f.retry_at = Some(at));
                 }
-                Fact::Resolved(_, result) => self.entry(no, Kind::Operator, result),
-                Fact::Skipped(_) => self.entry(no, Kind::Skipped, Json::null()),
+                Fact::Resolved(_, result) => self.entry(no, Kind::Operator, result, at),
+                Fact::Skipped(_) => self.entry(no, Kind::Skipped, Json::null(), at),
             }
         }
         Some(command)
@@ -310,7 +395,7 @@ impl Life {
                 (TaskState::Complete, _) => {
                     self.read_back();
                     let retry = Command::Retry { steps: Vec::new() };
-                    if retry.facts(&self.progress).is_err() {
+                    if retry.facts(&self.progress, self.now).is_err() {
                         break;
                     }
                     while self.ask().is_none_or(|command| !matches!(command, Command::Retry { .. })) {}

@@ -25,8 +25,26 @@ impl Progress {
         }
     }
 
-    /// Operators decide about steps that failed or wait for a retry.
+    /// Moves a step to where it does what it is for: calls its handler, or waits.
+    pub(super) fn lead_to_work(&mut self, no: StepIndex) {
+        match self.rules.only_waits(no) {
+            true => self.lead_to_wait(no),
+            false => self.lead_to(no, StepState::InProgress),
+        }
+    }
+
+    /// Operators decide about steps that failed or wait.
     pub(super) fn lead_to_failure(&mut self, no: StepIndex) {
+        let state = self.slot(no).map(Slot::state);
+        if state == Some(StepState::Waiting) {
+            return;
+        }
+        if self.rules.only_waits(no) {
+            if state != Some(StepState::Error) {
+                self.lead_to_wait(no);
+            }
+            return;
+        }
         if self.slot(no).is_some_and(|slot| slot.state != StepState::WaitingForRetry) {
             self.lead_to(no, StepState::Error);
         }
@@ -48,7 +66,11 @@ impl Progress {
         let changed = self.slot_mut(no, |slot| {
             slot.reopened &= matches!(
                 state,
-                StepState::Pending | StepState::Ready | StepState::InProgress | StepState::WaitingForRetry
+                StepState::Pending
+                    | StepState::Ready
+                    | StepState::InProgress
+                    | StepState::WaitingForRetry
+                    | StepState::Waiting
             );
             (slot.enter(state), slot.retry_at.unwrap_or_default())
         });
@@ -58,6 +80,9 @@ impl Progress {
         }
         if state == StepState::WaitingForRetry {
             self.waits.insert((retry_at, no));
+        }
+        if before == StepState::Waiting {
+            self.close_wait(no);
         }
         let worker = self.is_worker(no);
         for (state, by) in [(before, -1), (state, 1)] {
@@ -78,7 +103,8 @@ impl Progress {
                 StepState::Pending
                 | StepState::Ready
                 | StepState::InProgress
-                | StepState::WaitingForRetry => {
+                | StepState::WaitingForRetry
+                | StepState::Waiting => {
                     *left = left.wrapping_add_signed(by);
                 }
                 _ => {}

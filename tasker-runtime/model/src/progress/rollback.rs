@@ -170,6 +170,9 @@ impl Progress {
         }
         let has_result = |progress: &Self| progress.slot(no).is_some_and(|slot| slot.state.has_result());
         let had_result = has_result(self);
+        if let Some(waits) = &mut self.waits_for {
+            waits.now = at;
+        }
         self.apply_to_step(no, event)?;
         // The batches of a worker are undone each; what an operator gave for all of them was never done.
         let compensated = self.rules.steps.get(no.step() as usize).is_some_and(|rule| {
@@ -229,12 +232,17 @@ impl Progress {
         }
     }
 
-    /// When the next step or compensation that waits for a retry may start; `None`: none does.
+    /// When the next step or compensation that waits for a retry may start, or the next wait for something else is
+    /// over; `None`: nothing is due by itself.
     #[must_use]
-    pub fn next_retry(&self) -> Option<Timestamp> {
+    pub fn next_due(&self) -> Option<Timestamp> {
         match &self.rollback {
             Some(rollback) if self.rolling_back() => rollback.current()?.1.retry_at(),
-            _ => self.waits.first().map(|(at, _)| *at),
+            _ => {
+                let retry = self.waits.first().map(|(at, _)| *at);
+                let wait = self.next_wait().filter(|at| *at < Timestamp::NEVER);
+                retry.into_iter().chain(wait).min()
+            }
         }
     }
 

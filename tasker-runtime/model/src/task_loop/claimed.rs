@@ -79,6 +79,7 @@ impl<B> TaskLoop<B> {
         // What it was about to write would be refused, and the lease that lives be taken for lost with it.
         self.batch.done.retain(|done| done.attempt.task() != lease.task);
         self.batch.failed.retain(|failed| failed.attempt.task() != lease.task);
+        self.batch.left_out.retain(|left_out| left_out.attempt.task() != lease.task);
         self.batch.ends.retain(|end| end.lease.task != lease.task);
         self.offers.retain(|offer| offer.attempt.task() != lease.task);
         true

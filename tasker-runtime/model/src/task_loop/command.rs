@@ -56,13 +56,15 @@ impl<B> TaskLoop<B> {
             self.touched.push(task);
             return None;
         }
-        let answer = match (&command.command, command.command.facts(&active.progress)) {
+        let answer = match (&command.command, command.command.facts(&active.progress, now)) {
             (Command::Resume, _) => {
                 if !active.is_to_be_set_aside() {
                     active.wanted = None;
                 }
                 CommandAnswer::Followed
             }
+            // The driver has brought what was sent.
+            (Command::Deliver, _) => CommandAnswer::Followed,
             // Only tasks that nobody holds can be given up.
             (Command::GiveUp, _) => CommandAnswer::Refused(CommandError::NotBlocked(active.progress.state())),
             (_, Ok(facts)) => CommandAnswer::Facts(facts, active.progress.after_all(now)),

@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::Routes;
 use crate::{
-    Attempt, Command, CommandError, Entry, Fact, Failure, Json, Lease, Progress, StepError, StepIndex,
-    TaskNo, TaskState, Timestamp,
+    Attempt, Command, CommandError, Entry, Fact, Failure, Json, Lease, Progress, Signal, StepError,
+    StepIndex, TaskNo, TaskState, Timestamp,
 };
 
 /// What a task loop is told.
@@ -29,6 +29,8 @@ pub enum Message<B> {
     TakersDied(Lease, StepIndex),
     /// An operator asks something of a task.
     Command(PendingCommand),
+    /// These signals were sent to the task that is held under this lease; some may be known.
+    Signals(Lease, Vec<Signal>),
     /// Start no more steps; give back every task whose steps have come back.
     Drain,
     /// Give back everything at once; what still runs is dropped.

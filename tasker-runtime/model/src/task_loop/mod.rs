@@ -21,6 +21,7 @@ mod end;
 mod message;
 mod next;
 mod routes;
+mod waiting;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
@@ -55,7 +56,7 @@ const POSTPONED_BY: std::time::Duration = std::time::Duration::from_millis(50);
 pub struct TaskLoop<B> {
     /// Without a seed of its own, so that the same messages always lead to the same.
     tasks: FxHashMap<TaskNo, ActiveTask<B>>,
-    /// When the next retry of a task is due, for those that have one.
+    /// When the next retry or wait of a task is due, for those that have one.
     due: BTreeSet<(Timestamp, TaskNo)>,
     /// Tasks that changed since the last round.
     touched: Vec<TaskNo>,
@@ -115,6 +116,7 @@ impl<B> TaskLoop<B> {
             Message::LoanReturned(lease, returned) => self.loan_returned(lease, returned),
             Message::TakersDied(lease, step) => self.takers_died(lease, step),
             Message::Command(command) => self.commands.push(command),
+            Message::Signals(lease, signals) => self.signals(lease, signals),
             Message::Drain => {
                 self.draining = true;
                 self.touched.extend(self.tasks.keys());
@@ -137,6 +139,7 @@ impl<B> TaskLoop<B> {
         self.wake(now);
         self.touched.sort_unstable();
         self.touched.dedup();
+        self.end_waits(now);
         self.find_ends(now);
         self.postponed = 0;
         self.batch.sort();
@@ -153,9 +156,12 @@ impl<B> TaskLoop<B> {
     #[must_use]
     pub fn recorded(&mut self, batch: Batch, exceptions: &Exceptions, now: Timestamp) -> Next<B> {
         let mut next = Next::default();
-        let Batch { mut done, mut failed, ends } = batch;
+        let Batch { mut done, mut failed, left_out, ends } = batch;
         done.retain(|done| self.is_durable(done.attempt, exceptions));
         failed.retain(|failed| self.is_durable(failed.attempt, exceptions));
+        for left_out in left_out {
+            self.is_durable(left_out.attempt, exceptions);
+        }
         (next.done, next.failed) = (done, failed);
         let excepted: BTreeSet<TaskNo> = exceptions.stale.iter().chain(&exceptions.lost).copied().collect();
         for task in excepted {
@@ -250,7 +256,7 @@ impl<B> TaskLoop<B> {
     /// Notes when the next retry of a task is due.
     fn schedule(&mut self, task: TaskNo) {
         let Some(active) = self.tasks.get_mut(&task) else { return };
-        let next = active.progress.next_retry();
+        let next = active.progress.next_due();
         if active.due != next {
             if let Some(at) = active.due {
                 self.due.remove(&(at, task));

@@ -32,6 +32,7 @@ fn routes(here: bool) -> Arc<Routes> {
         timeout: None,
         batch: None,
         compensation: None::<Compensation>,
+        wait: None,
     };
     let rules =
         Rules { steps: vec![rule("a", &[], &[1]), rule("b", &[0], &[])], on_failure: OnFailure::Block };

@@ -10,6 +10,7 @@ mod step;
 mod suggest;
 mod template;
 mod values;
+mod wait;
 
 use crate::parse::Options;
 use crate::report::{Code, Findings, Found};

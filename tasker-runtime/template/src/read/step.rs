@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use crate::report::Code;
 use crate::retry::RetryOptions;
-use crate::step::{BatchConfig, EventCondition, PublishedEvent, Step, StepKind};
+use crate::step::{BatchConfig, EventCondition, HandlerRef, PublishedEvent, Step, StepKind};
 use crate::tree::{Content, NodeId};
+use crate::wait::{SignalConfig, TimerConfig};
 
 use super::Reader;
 use super::fields::{Field, Fields, Key, alias, idle, key};
@@ -34,6 +35,9 @@ const STEP_KEYS: &[Key] = &[
     key("result_schema"),
     key("publishes_events"),
     key("batch_config"),
+    key("delay"),
+    key("timer"),
+    key("signal"),
     alias("handler_class", "handler"),
     alias("handler_config", "older_config"),
     alias("default_retryable", "older_retryable"),
@@ -95,12 +99,27 @@ pub(crate) struct Draft {
     pub(crate) result_schema: Option<Value>,
     pub(crate) publishes_events: Vec<PublishedEvent>,
     pub(crate) batch: Option<BatchConfig>,
+    pub(crate) delay: Option<Duration>,
+    pub(crate) timer: Option<TimerConfig>,
+    pub(crate) signal: Option<SignalConfig>,
 }
 
 impl Draft {
     /// The step this becomes, with `patch` for all that can be said in several places.
     pub(crate) fn finish(&self, patch: Patch) -> Step {
         let name = self.name.as_ref().map_or("", |(name, _)| name);
+        if !self.kind.has_handler() {
+            return Step {
+                description: self.description.clone(),
+                kind: self.kind,
+                handler: HandlerRef::new(""),
+                depends_on: self.depends_on.iter().map(|(name, _)| name.clone()).collect(),
+                publishes_events: self.publishes_events.clone(),
+                timer: self.timer.clone(),
+                signal: self.signal.clone(),
+                ..Step::new(name)
+            };
+        }
         Step {
             name: name.into(),
             description: self.description.clone(),
@@ -114,6 +133,9 @@ impl Draft {
             result_schema: self.result_schema.clone(),
             publishes_events: self.publishes_events.clone(),
             batch: self.batch.clone(),
+            delay: self.delay,
+            timer: None,
+            signal: None,
         }
     }
 }
@@ -127,13 +149,18 @@ impl Reader<'_> {
             self.missing(at, "a step", "name");
         }
         let kind = fields.get("type").and_then(|field| self.word(field)).unwrap_or_default();
+        self.misplaced(&fields, kind);
+        let depends_on = fields.get("depends_on").map_or_else(Vec::new, |field| self.depends_on(field));
         Some(Draft {
             at,
             description: fields.get("description").and_then(|field| self.text(field)),
             kind,
             kind_at: fields.value("type").or(fields.value("name")).unwrap_or(at),
             name,
-            depends_on: fields.get("depends_on").map_or_else(Vec::new, |field| self.depends_on(field)),
+            delay: fields.get("delay").and_then(|field| self.wait(field)),
+            timer: self.timer(at, &fields, kind, &depends_on),
+            signal: self.signal(&fields, kind),
+            depends_on,
             patch: self.patch(&fields),
             result_schema: fields.get("result_schema").and_then(|field| self.schema(field)),
             publishes_events: fields

@@ -1,0 +1,111 @@
+//! What a step waits for that no handler brings, and how it ends.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+
+use super::{Json, StepError, Timestamp};
+
+/// What a step waits for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Wait {
+    /// Its start: it calls its handler so much later than it could.
+    Delay(Duration),
+    /// The end of a timer.
+    Timer(Due),
+    /// A signal of this name.
+    Signal {
+        /// The name.
+        name: Arc<str>,
+        /// How long it is waited for; `None`: for ever.
+        timeout: Option<Duration>,
+        /// What happens when it has not come by then.
+        on_timeout: OnTimeout,
+    },
+}
+
+/// When a timer is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// So long after the last of what it depends on.
+    After(Duration),
+    /// At the time that stands in the context, at the end of this way.
+    Context(Box<[String]>),
+    /// At the time that stands in the result of this step, at the end of this way.
+    Result(u32, Box<[String]>),
+}
+
+/// What becomes of a step whose signal has not come in time.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OnTimeout {
+    /// It fails for good.
+    Fail,
+    /// It is left out.
+    Skip,
+    /// It has this result.
+    Default(Json),
+}
+
+/// Something that was sent to a task, for a step that waits for it or will.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signal {
+    /// Its number among those of its task, from 1, in the order they arrived.
+    pub number: u32,
+    /// What it is called.
+    pub name: Arc<str>,
+    /// What it says: the result of the step that it settles.
+    pub payload: Json,
+    /// When it was sent.
+    pub sent_at: Timestamp,
+}
+
+/// How a wait ended, as it is to be recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WaitEnd {
+    /// The step has this result, which the signal of this number brought; 0: none did.
+    Result(Json, u32),
+    /// The step is left out.
+    Skipped,
+    /// The step failed for good.
+    Failed(StepError),
+}
+
+impl Wait {
+    /// Whether the wait itself is what the step is: it calls no handler.
+    #[must_use]
+    pub const fn is_whole_step(&self) -> bool {
+        !matches!(self, Self::Delay(_))
+    }
+
+    /// The name of the signal, if it waits for one.
+    #[must_use]
+    pub fn signal(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Signal { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+}
+
+/// The time at the end of `path` in `json`.
+///
+/// # Errors
+/// When there is no such field or it is not a time; the text names it, as `of` and the path.
+pub(crate) fn time_in(json: &Json, of: &str, path: &[String]) -> Result<Timestamp, String> {
+    let named = || path.iter().fold(of.to_owned(), |text, name| format!("{text}.{name}"));
+    let root = json.to_value();
+    let found = path.iter().try_fold(&root, |value, name| value.get(name));
+    let Some(found) = found else { return Err(format!("`{}` is not there", named())) };
+    let time = found.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    time.map(|time| Timestamp::from_micros(time.as_microsecond())).ok_or_else(|| {
+        let shown: String = found.to_string().chars().take(60).collect();
+        format!("`{}` is {shown}, not a time like \"2026-12-24T18:00:00+01:00\"", named())
+    })
+}
+
+/// The result of a timer that was due at `due` and is over at `passed`.
+#[must_use]
+pub(crate) fn timer_result(due: Timestamp, passed: Timestamp) -> Json {
+    let result: Value = json!({ "due": due.to_string(), "passed": passed.to_string() });
+    Json::of(&result).unwrap_or_else(|_| Json::null())
+}
