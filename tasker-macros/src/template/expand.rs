@@ -109,8 +109,11 @@ fn checks(input: &Input, file: &File, template: &Template) -> TokenStream {
     let wanted = (0..).zip(steps).zip(&file.places).map(|((number, step), place)| {
         let (name, callable) = (&*step.name, &step.handler.callable);
         let depends_on = template.dependencies(number).iter().map(|&number| number as usize);
-        let found = find(input, callable);
-        let near = match near(input, step) {
+        let found = match step.kind.has_handler() {
+            true => find(input, callable),
+            false => quote!(__tasker::Option::Some(__tasker::Listed::WAITS)),
+        };
+        let near = match near(input, step).filter(|_| step.kind.has_handler()) {
             Some(near) => find(input, &near),
             None => quote!(__tasker::Option::None),
         };
@@ -263,7 +266,7 @@ fn near(input: &Input, step: &Step) -> Option<String> {
 /// Every name that is looked for.
 fn names(input: &Input, steps: &[Step]) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    for step in steps {
+    for step in steps.iter().filter(|step| step.kind.has_handler()) {
         names.extend(function(&step.handler.callable).map(|name| name.to_string()));
         let near = near(input, step);
         names.extend(near.and_then(|near| function(&near)).map(|name| name.to_string()));

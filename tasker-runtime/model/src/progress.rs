@@ -21,8 +21,8 @@ use std::{
 use tasker_template::{OnFailure, StepKind};
 
 pub use self::decided::Moved;
-use self::{rollback::Rollback, waits::Waits};
 pub use self::waits::Start;
+use self::{rollback::Rollback, waits::Waits};
 use super::{
     Json, Rules, StepIndex, StepState, Timestamp, batch::Batch, outcome::OutcomeError, rules::Effect,
 };

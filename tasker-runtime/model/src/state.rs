@@ -228,7 +228,7 @@ impl StepState {
             Pending => &[Ready, Waiting, Skipped, Cancelled], // plan
             // Plan, once its time has come or its signal is there; an operator.
             Waiting => &[Ready, Complete, Error, ResolvedManually, Skipped],
-            Ready => &[InProgress, Cancelled],       // call
+            Ready => &[InProgress, Cancelled], // call
             InProgress => &[Ready, Complete, WaitingForRetry, Error, Cancelled], // record, recover
             WaitingForRetry => &[Ready, ResolvedManually, Skipped, Cancelled], // plan; an operator
             // An operator. An instance of a batch waits until there is room for it.

@@ -46,19 +46,6 @@ pub enum OnTimeout {
     Default(Json),
 }
 
-/// Something that was sent to a task, for a step that waits for it or will.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signal {
-    /// Its number among those of its task, from 1, in the order they arrived.
-    pub number: u32,
-    /// What it is called.
-    pub name: Arc<str>,
-    /// What it says: the result of the step that it settles.
-    pub payload: Json,
-    /// When it was sent.
-    pub sent_at: Timestamp,
-}
-
 /// How a wait ended, as it is to be recorded.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WaitEnd {

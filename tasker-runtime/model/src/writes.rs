@@ -126,7 +126,12 @@ impl Batch {
         let part = |before: bool| Self {
             done: self.done.iter().filter(|d| (d.attempt.lease.task < cut) == before).cloned().collect(),
             failed: self.failed.iter().filter(|f| (f.attempt.lease.task < cut) == before).cloned().collect(),
-            left_out: self.left_out.iter().filter(|l| (l.attempt.lease.task < cut) == before).copied().collect(),
+            left_out: self
+                .left_out
+                .iter()
+                .filter(|l| (l.attempt.lease.task < cut) == before)
+                .copied()
+                .collect(),
             ends: self.ends.iter().filter(|e| (e.lease.task < cut) == before).cloned().collect(),
         };
         Some((part(true), part(false)))

@@ -27,6 +27,10 @@ delete from commands
 where task_id > $1
   and task_id <= $2
   and task_id not in (select task_id from runs);
+delete from signals
+where task_id > $1
+  and task_id <= $2
+  and task_id not in (select task_id from runs);
 delete from dead_letters
 where task_id > $1
   and task_id <= $2

@@ -192,6 +192,25 @@ pub enum WaitError {
     Store(#[from] store::Error),
 }
 
+/// Why a signal was not sent. Nothing has changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignalError {
+    /// There is no such task.
+    #[error("there is no task {0}")]
+    UnknownTask(Uuid),
+    /// The task does not take it.
+    #[error(transparent)]
+    Refused(#[from] crate::model::SignalRefused),
+    /// The payload cannot be written as JSON.
+    #[error("the payload is no JSON: {0}")]
+    NotJson(#[from] serde_json::Error),
+    /// The database did not do its part. It is unknown whether the signal was sent; sending it again with the same
+    /// idempotency key is safe.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
 /// Why an operator's command was not followed. Nothing has changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -30,6 +30,9 @@ impl Tasker {
             return Ok(Some(Idle::Over));
         }
         let now = self.inner.clock.now();
+        if task.state == TaskState::Waiting && task.run_at == Timestamp::NEVER {
+            return Ok(Some(Idle::Over));
+        }
         if matches!(task.state, TaskState::Pending | TaskState::Waiting) && task.run_at > now {
             return Ok(Some(Idle::Until(task.run_at)));
         }

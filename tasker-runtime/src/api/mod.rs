@@ -8,6 +8,7 @@ mod list;
 mod operate;
 mod prune;
 mod report;
+mod signal;
 mod submit;
 mod tasker;
 pub(crate) mod typed;
@@ -15,11 +16,14 @@ mod wait;
 
 pub use builder::{Builder, Discovered};
 pub use checked::Checked;
-pub use error::{OperateError, StartError, SubmitError, WaitError};
+pub use error::{OperateError, SignalError, StartError, SubmitError, WaitError};
 pub use list::{BadCursor, Cursor, TaskFilter, TaskPage};
 pub use operate::CommandOutcome;
 pub use prune::{NotOver, Prune, Pruned};
-pub use report::{BatchCounts, DeadLetterSummary, StepReport, TaskReport, TaskSummary, WorkerSummary};
+pub use report::{
+    BatchCounts, DeadLetterSummary, SignalReport, StepReport, TaskReport, TaskSummary, WorkerSummary,
+};
+pub use signal::{Message, Receipt};
 pub use tasker::{Stats, Tasker};
 pub use typed::{Answer, AnyContext, AnyOutput, Typed, WorkflowType};
 pub use wait::{TaskOutcome, Watch};

@@ -191,7 +191,7 @@ impl Tasker {
     }
 
     /// Says here and elsewhere that a command waits.
-    fn tell_of_command(&self) {
+    pub(super) fn tell_of_command(&self) {
         self.inner.notifier.notify(Notification::Command);
         if let Some(engine) = &self.inner.engine {
             engine.command_pending();

@@ -1,5 +1,7 @@
 //! A task as people and programs see it.
 
+mod waits;
+
 use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
@@ -7,7 +9,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    model::{Json, Progress, Slot, StepIndex, StepState, TaskState, Timestamp, Verdict, WorkerId},
+    model::{Json, Progress, Signal, Slot, StepIndex, StepState, TaskState, Timestamp, Verdict, WorkerId},
     orchestration::{
         activity::Running,
         compiled::CompiledTemplate,
@@ -64,6 +66,9 @@ pub struct TaskReport {
     /// rolled back.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub compensations: Vec<StepReport>,
+    /// Signals that were sent to it and that no step was there for yet, in the order they arrived.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mailbox: Vec<SignalReport>,
     /// Why it is where it is, in words.
     pub cause: Option<String>,
     /// When it was submitted.
@@ -118,10 +123,34 @@ pub struct StepReport {
     pub finished_at: Option<Timestamp>,
     /// When its next attempt starts, while it waits for that.
     pub retry_at: Option<Timestamp>,
+    /// What it waits for, in a sentence, while it is not over and does not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
     /// Attempts it may have in all.
     pub max_attempts: u32,
     /// The worker that made its last attempt, as [`WorkerSummary`] numbers them.
     pub worker: Option<i64>,
+}
+
+/// A signal that waits for a step.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct SignalReport {
+    /// Its number among those of the task, from 1, in the order they arrived.
+    pub number: u32,
+    /// What it is called.
+    pub name: String,
+    /// What it says.
+    pub payload: Value,
+    /// When it was sent.
+    pub sent_at: Timestamp,
+}
+
+impl SignalReport {
+    fn new(signal: &Signal) -> Self {
+        let Signal { number, name, payload, sent_at } = signal;
+        Self { number: *number, name: name.to_string(), payload: payload.to_value(), sent_at: *sent_at }
+    }
 }
 
 /// How many batches of a worker are in which state.
@@ -262,20 +291,32 @@ impl TaskSummary {
     }
 }
 
+/// What is known of a task besides its journal.
+pub(super) struct Seen<'s> {
+    pub on_offer: &'s [OnOffer],
+    /// Who made the last attempt at each step.
+    pub workers: &'s HashMap<StepIndex, WorkerId>,
+    /// Everything that was sent to it.
+    pub signals: Vec<Signal>,
+}
+
 impl TaskReport {
     /// The task as it stands at the time `now`.
     pub(super) fn new(
         task: StoredTask,
         history: &History,
         plan: &CompiledTemplate,
-        (on_offer, workers): (&[OnOffer], &HashMap<StepIndex, WorkerId>),
+        seen: Seen<'_>,
         now: Timestamp,
     ) -> Self {
-        let progress = history.replay(plan.rules().clone());
+        let Seen { on_offer, workers, signals } = seen;
+        let mut progress = history.replay(plan.rules().clone());
+        progress.receive(signals);
         let over = task.state.is_final();
         let report = |no: StepIndex, slot: &Slot| {
             let worker = workers.get(&no).map(|worker| worker.0).filter(|worker| *worker != 0);
-            StepReport { worker, ..step(&progress, no, slot, history, over) }
+            let waits_for = (!over).then(|| waits::of_step(&progress, no, slot, on_offer)).flatten();
+            StepReport { worker, waits_for, ..step(&progress, no, slot, history, over) }
         };
         let mut steps: Vec<StepReport> = progress.slots().map(|(no, slot)| report(no, slot)).collect();
         count_batches(&progress, &mut steps);
@@ -310,6 +351,7 @@ impl TaskReport {
             result_text,
             steps,
             compensations,
+            mailbox: progress.mailbox().iter().map(SignalReport::new).collect(),
             cause: both(task.cause, waits_for_worker(plan, on_offer)),
             created_at: task.created_at,
             started_at,
@@ -335,7 +377,7 @@ impl TaskReport {
             let Some(running) = running.iter().find(next).filter(|_| waits) else { continue };
             step.state = StepState::InProgress;
             step.started_at = Some(Timestamp::from_micros(running.since));
-            (step.finished_at, step.retry_at) = (None, None);
+            (step.finished_at, step.retry_at, step.waits_for) = (None, None, None);
         }
     }
 
@@ -397,12 +439,19 @@ fn step(progress: &Progress, no: StepIndex, slot: &Slot, history: &History, over
     StepReport {
         name: progress.rules().name(no).to_string(),
         state: match slot.state() {
-            StepState::Pending | StepState::Ready | StepState::WaitingForRetry if over => {
+            StepState::Pending | StepState::Ready | StepState::WaitingForRetry | StepState::Waiting
+                if over =>
+            {
                 StepState::Cancelled
             }
             state => state,
         },
-        attempts: slot.failed_attempts() + u32::from(slot.state() == StepState::Complete && entry.is_some()),
+        attempts: match progress.rules().only_waits(no) {
+            true => 0,
+            false => {
+                slot.failed_attempts() + u32::from(slot.state() == StepState::Complete && entry.is_some())
+            }
+        },
         batches: None,
         batch_of: no.index().map(|_| progress.rules().name(StepIndex::of(no.step())).to_string()),
         result: result_text.to_value(),
@@ -411,6 +460,7 @@ fn step(progress: &Progress, no: StepIndex, slot: &Slot, history: &History, over
         started_at: entry.map(|e| e.started_at).or(failure.map(|f| f.started_at)),
         finished_at: entry.map(|e| e.finished_at).or(failure.map(|f| f.failed_at)),
         retry_at: slot.retry_at().filter(|_| !over),
+        waits_for: None,
         max_attempts: slot.failed_attempts() - slot.spent() + retry.max_attempts.max(1),
         worker: None,
     }

@@ -7,13 +7,15 @@ use std::sync::{
 
 use uuid::Uuid;
 
-use super::{Builder, Catalog, DeadLetterSummary, StartError, TaskReport, WorkerSummary, builder};
+use super::{
+    Builder, Catalog, DeadLetterSummary, StartError, TaskReport, WorkerSummary, builder, report::Seen,
+};
 use crate::{
     clock::Clock,
     dispatch::{Engine, notify::Notifier, submitter::Submitter},
     handler::States,
     model::{StepIndex, TaskState},
-    orchestration::{activity, plans::CompiledTemplates, recover, share, view},
+    orchestration::{activity, commands, plans::CompiledTemplates, recover, share, view},
     registry::{Registration, Registry},
     store::{self, Store},
     template::Template,
@@ -238,7 +240,15 @@ impl Tasker {
         let workers = view::workers(&mut connection, task.task).await?;
         drop(connection);
         let plan = self.inner.plans.kept(task.template).await?;
-        let mut report = TaskReport::new(task, &history, &plan, (&on_offer, &workers), now);
+        let signals = match plan.rules().has_signals() {
+            true => {
+                let mut connection = self.inner.store.reader().await?;
+                commands::sent_to(&mut connection, &[task.task]).await?.remove(&task.task)
+            }
+            false => None,
+        };
+        let seen = Seen { on_offer: &on_offer, workers: &workers, signals: signals.unwrap_or_default() };
+        let mut report = TaskReport::new(task, &history, &plan, seen, now);
         report.show_running(&running);
         Ok(Some((report, plan.template.clone())))
     }

@@ -151,6 +151,11 @@ fn head(report: &TaskReport) -> Done {
     lines.extend(report.next_at.map(|at| format!("due       {at}")));
     lines.extend(report.cause.as_ref().map(|cause| format!("cause     {}", printable(cause))));
     lines.push(format!("input     {}", printable(&report.context.to_string())));
+    lines.extend(report.mailbox.iter().map(|signal| {
+        let payload = signal.payload.to_string();
+        let (name, payload) = (printable(&signal.name), printable(&payload));
+        format!("signal    {name}, sent {}, no step waits for it yet: {}", signal.sent_at, cut(&payload, 100))
+    }));
     if !report.result.is_null() {
         lines.push(format!("result    {}", printable(&report.result.to_string())));
     }
@@ -166,6 +171,9 @@ fn took(step: &StepReport) -> String {
 }
 
 fn what(step: &StepReport) -> String {
+    if let Some(waits_for) = step.waits_for.as_ref().filter(|_| step.error.is_none()) {
+        return format!("waits for {}", printable(waits_for));
+    }
     if let Some(error) = &step.error {
         let next = step.retry_at.map(|at| format!(" (next attempt {})", seconds(at))).unwrap_or_default();
         return format!("{}: {}{next}", error.code(), error.message());

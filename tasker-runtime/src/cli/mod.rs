@@ -22,6 +22,7 @@ mod printable;
 mod program;
 mod run;
 mod screen;
+mod send;
 mod serve;
 mod settings;
 mod signals;
@@ -107,9 +108,11 @@ enum Command {
     Watch(run::Watching),
     /// Give failed steps a new round of attempts, and end the wait of those that wait for one
     Retry(operate::Retry),
-    /// Give a failed step its result by hand
+    /// Send a signal to a task, for a step that waits for it or will
+    Signal(send::Signal),
+    /// Give a step that failed or waits its result by hand
     Resolve(operate::Resolve),
-    /// Continue without a failed step
+    /// Continue without a step that failed or waits; end the wait of a timer
     Skip(operate::Skip),
     /// Cancel a task
     Cancel(operate::Whole),
@@ -343,6 +346,7 @@ async fn execute(command: Command, context: Context, signals: Signals) -> Done {
         Command::Resume(command) => command.run(context, signals).await,
         Command::Watch(command) => command.run(context, signals).await,
         Command::Retry(command) => command.run(context).await,
+        Command::Signal(command) => command.run(context).await,
         Command::Resolve(command) => command.run(context).await,
         Command::Skip(command) => command.run(context).await,
         Command::Cancel(command) => command.cancel(context).await,

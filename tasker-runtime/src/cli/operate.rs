@@ -5,8 +5,9 @@ use uuid::Uuid;
 
 use super::{Context, Done, Failure, input, inspect, output, printable::printable, program, task_id};
 use crate::{
-    api::{CommandOutcome, OperateError},
+    api::{CommandOutcome, OperateError, Tasker},
     model::{Command, StepState, TaskState},
+    template::StepKind,
 };
 
 /// Give failed steps a new round of attempts, and end the wait of those that wait for their next one.
@@ -19,7 +20,7 @@ pub(crate) struct Retry {
     steps: Vec<String>,
 }
 
-/// Give a failed step its result by hand.
+/// Give a step that failed or waits its result by hand.
 #[derive(Debug, Args)]
 pub(crate) struct Resolve {
     /// The id of the task
@@ -32,7 +33,7 @@ pub(crate) struct Resolve {
     result: String,
 }
 
-/// Continue without a failed step, and without those that need its result.
+/// Continue without a step that failed or waits, and without those that need its result; a timer is over at once.
 #[derive(Debug, Args)]
 pub(crate) struct Skip {
     /// The id of the task
@@ -96,6 +97,13 @@ fn leaves_out(step: &str, others: &[String]) -> String {
     }
 }
 
+/// Whether a step of the task is a timer.
+async fn is_timer(tasker: &Tasker, task: Uuid, step: &str) -> Result<bool, Failure> {
+    let Some((_, template)) = tasker.show_with_template(task).await? else { return Ok(false) };
+    let found = template.number_of(step).and_then(|number| template.step(number));
+    Ok(found.is_some_and(|step| step.kind == StepKind::Timer))
+}
+
 async fn operate(context: Context, task: Uuid, command: Command) -> Done {
     let form = context.global.output;
     let tasker = context.visiting()?.without_templates().connect().await?;
@@ -105,6 +113,10 @@ async fn operate(context: Context, task: Uuid, command: Command) -> Done {
         error => Failure::run(error).try_this(format!("show {task}")),
     };
     let left_out = match &command {
+        Command::Skip { step } if is_timer(&tasker, task, step).await? => {
+            output::say!("skip: `{}` waits no longer", printable(step));
+            Vec::new()
+        }
         Command::Skip { step } => {
             let left_out = tasker.would_leave_out(task, &command).await.map_err(failed)?;
             output::say!("skip: {}", leaves_out(step, &left_out));

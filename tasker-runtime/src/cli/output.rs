@@ -64,6 +64,7 @@ pub(crate) fn step_state(state: StepState) -> String {
         StepState::Error => red(&format!("✗ {state}")),
         StepState::InProgress => yellow(&format!("● {state}")),
         StepState::WaitingForRetry => yellow(&format!("↻ {state}")),
+        StepState::Waiting => yellow(&format!("◷ {state}")),
         StepState::Ready => format!("○ {state}"),
         StepState::Pending | StepState::Skipped | StepState::Cancelled => dim(&format!("· {state}")),
     }

@@ -9,7 +9,8 @@ use super::batch::{self, BatchResults};
 use crate::{
     handler::{Instance, Results, TaskData, Upstream},
     model::{
-        Fact, Json, Progress, Rules, StepError, StepIndex, StepState, Timestamp, task_loop::ClaimedTask,
+        Fact, Json, Progress, Rules, Start, StepError, StepIndex, StepState, Timestamp,
+        task_loop::ClaimedTask,
     },
     orchestration::{
         claim::Claimed,
@@ -31,7 +32,8 @@ pub(crate) struct TaskBody {
 }
 
 /// Reads back a task that was claimed.
-pub(crate) fn read_back(claimed: Claimed, plan: Arc<CompiledTemplate>) -> ClaimedTask<TaskBody> {
+pub(crate) fn read_back(mut claimed: Claimed, plan: Arc<CompiledTemplate>) -> ClaimedTask<TaskBody> {
+    claimed.history.start = Start { at: claimed.created_at, context: Some(claimed.context.clone()) };
     let progress = claimed.history.replay(plan.rules().clone());
     let results = results_of(&plan, &progress, &claimed.history);
     let cancel = CancellationToken::new();

@@ -4,6 +4,7 @@
 //! decided is decided in [`task_loop`](crate::model::task_loop); what is awaited is awaited here. Each driver
 //! has tasks and a connection of its own, so there is nothing to lock.
 
+mod signals;
 mod writes;
 
 use std::{
@@ -32,7 +33,7 @@ use super::{
 };
 use crate::{
     model::{
-        Attempt, Batch, Exceptions, Fact, Failed, Lease, TaskNo, Timestamp,
+        Attempt, Batch, Command, Exceptions, Fact, Failed, Lease, Signal, TaskNo, Timestamp,
         task_loop::{
             self, CommandAnswer, CommandWrite, Left, LoanReturned, Next, Round, TaskLoop, Unrunnable, Written,
         },
@@ -159,9 +160,14 @@ impl Driver {
     async fn fold(&mut self, message: Message) {
         match message {
             Message::Claimed(tasks) => {
+                let mut signals = self.signals_of_claimed(&tasks).await;
                 for claimed in tasks {
-                    self.claimed(claimed).await;
+                    let sent = signals.as_mut().map(|signals| signals.remove(&claimed.lease.task));
+                    self.claimed(claimed, sent.map(Option::unwrap_or_default)).await;
                 }
+            }
+            Message::Loop(task_loop::Message::Command(command)) if command.command == Command::Deliver => {
+                self.deliver(&command).await;
             }
             Message::Loop(message) => {
                 if matches!(message, task_loop::Message::Forget) {
@@ -225,7 +231,8 @@ impl Driver {
         self.around.watchers.tell(body.facts.id, failed);
     }
 
-    async fn claimed(&mut self, claimed: Claimed) {
+    /// Takes in a task that was claimed, with what was sent to it; `None`: that could not be read.
+    async fn claimed(&mut self, claimed: Claimed, signals: Option<Vec<Signal>>) {
         let plan = match self.around.plans.get(claimed.template).await {
             Ok(plan) => match claimed.history.unknown_step(plan.rules()) {
                 None => Ok(plan),
@@ -235,8 +242,22 @@ impl Driver {
             },
             Err(problem) => Err(problem.to_string()),
         };
+        let plan = match (plan, signals) {
+            (Ok(plan), None) if plan.rules().has_signals() => {
+                Err("what was sent to it cannot be read now".to_owned())
+            }
+            (plan, signals) => plan.map(|plan| (plan, signals.unwrap_or_default())),
+        };
+        let lease = claimed.lease;
         let message = match plan {
-            Ok(plan) => task_loop::Message::Claimed(Box::new(body::read_back(claimed, plan))),
+            Ok((plan, signals)) => {
+                let claimed = Box::new(body::read_back(claimed, plan));
+                self.tasks.handle(task_loop::Message::Claimed(claimed), self.now());
+                if signals.is_empty() {
+                    return;
+                }
+                task_loop::Message::Signals(lease, signals)
+            }
             Err(cause) => {
                 tracing::warn!(task = %claimed.uuid, %cause, "task cannot run here");
                 let Claimed { lease, uuid: id, phase, .. } = claimed;
@@ -334,6 +355,10 @@ impl Driver {
         }
         if let Some(body) = &left.body {
             body.cancel.cancel();
+            if body.plan.rules().has_signals() {
+                // One may have come while it was given back.
+                self.around.commands.pending();
+            }
             if let Some(at) = left.run_at.filter(|at| *at < Timestamp::NEVER) {
                 self.around.claims.queue_has_work_at(body.plan.template.namespace(), at);
             }

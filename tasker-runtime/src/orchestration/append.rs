@@ -14,8 +14,8 @@ use std::collections::HashSet;
 use super::storable;
 use crate::{
     model::{
-        Attempt, Batch, Done, End, Fact, Failed, Json, Kind, Lease, StepError, StepIndex, TaskNo, TaskState,
-        Timestamp, WorkerId,
+        Attempt, Batch, Done, End, Fact, Failed, Json, Kind, Lease, LeftOut, StepError, StepIndex, TaskNo,
+        TaskState, Timestamp, WorkerId,
     },
     store::{Column, Connection, Error, Result, Rows, Value, sql, values},
 };
@@ -78,6 +78,17 @@ impl From<&Failed> for Entry {
             started_at: failed.started_at,
             finished_at: failed.failed_at,
             content: Content::Failure { error: storable::error(&failed.error), retry_at: failed.retry_at },
+        }
+    }
+}
+
+impl From<&LeftOut> for Entry {
+    fn from(left_out: &LeftOut) -> Self {
+        Self {
+            attempt: left_out.attempt,
+            started_at: left_out.at,
+            finished_at: left_out.at,
+            content: Content::Result(Kind::Skipped, Json::null()),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! followed, or still there to be followed.
 
 mod pending;
+mod signals;
 
 use std::sync::Arc;
 
@@ -11,10 +12,11 @@ use uuid::Uuid;
 
 use self::pending::note_refusal;
 pub(crate) use self::pending::{Response, StoredCommand, answer, forget, record, refuse, stored};
+pub(crate) use self::signals::{NewSignal, NotSent, send, sent_to, take_delivery};
 use super::{
     append,
     journal::{self, History},
-    share,
+    share, view,
 };
 use crate::{
     model::{Command, CommandError, Fact, Lease, Moved, Progress, Rules, TaskNo, TaskState, Timestamp},
@@ -30,6 +32,7 @@ struct Locked {
     state: TaskState,
     held: bool,
     cause: Option<String>,
+    created_at: Timestamp,
 }
 
 /// What a process knows of a template.
@@ -75,6 +78,7 @@ async fn lock(connection: &mut Connection, uuid: Uuid) -> Result<Option<Locked>>
         state: row.state(2, 3).map_err(|error| error.of_task(uuid))?,
         held: row.maybe_int(3)?.is_some(),
         cause: row.maybe_text(5)?.map(str::to_owned),
+        created_at: Timestamp::from_micros(row.int(6)?),
     }))
 }
 
@@ -146,6 +150,9 @@ async fn follow(
     now: Timestamp,
     line: Option<i64>,
 ) -> std::result::Result<Delivery, Refused> {
+    if *command == Command::Deliver {
+        return signals::deliver(connection, &locked, now).await;
+    }
     if locked.state == TaskState::Complete && matches!(command, Command::Retry { .. }) {
         return take_up(connection, locked, known.rules, command, now).await;
     }
@@ -155,7 +162,7 @@ async fn follow(
     if *command == Command::GiveUp && (locked.held || locked.state != TaskState::BlockedByFailures) {
         return Err(CommandError::NotBlocked(locked.state).into());
     }
-    let history = match journal::of(connection, locked.task).await {
+    let history = match history(connection, &locked, &known.rules).await {
         // To end it, nobody need know how far it came.
         Err(store::Error::Corrupt { .. }) if *command == Command::Cancel => History::default(),
         history => history?,
@@ -178,7 +185,7 @@ async fn follow(
     if locked.held {
         return pass(connection, locked.task, &progress, command, now, line).await;
     }
-    let facts = match command.facts(&progress) {
+    let facts = match command.facts(&progress, now) {
         // No step of a task that was set aside need have failed: the task as a whole is tried again.
         Err(CommandError::NothingFailed) if is_set_aside(connection, locked.task).await? => Vec::new(),
         facts => facts?,
@@ -193,6 +200,16 @@ async fn follow(
     let state = moved.state;
     put(connection, locked.task, moved, now).await?;
     Ok(Delivery::Done(state))
+}
+
+/// What is recorded of a locked task, with what its waits start from.
+async fn history(connection: &mut Connection, locked: &Locked, rules: &Rules) -> Result<History> {
+    let mut history = journal::of(connection, locked.task).await?;
+    history.start.at = locked.created_at;
+    if rules.reads_context() {
+        history.start.context = view::context(connection, locked.task).await?;
+    }
+    Ok(history)
 }
 
 /// Puts a locked task that nobody holds where a command led it.
@@ -218,7 +235,7 @@ async fn pass(
     line: Option<i64>,
 ) -> std::result::Result<Delivery, Refused> {
     // What the steps of a held task allow, its holder knows best; which there are, everybody knows.
-    if let Err(unknown @ CommandError::UnknownStep { .. }) = command.facts(progress) {
+    if let Err(unknown @ CommandError::UnknownStep { .. }) = command.facts(progress, now) {
         return Err(unknown.into());
     }
     let text = serde_json::to_string(command).unwrap_or_default();
@@ -235,8 +252,8 @@ async fn take_up(
     command: &Command,
     now: Timestamp,
 ) -> std::result::Result<Delivery, Refused> {
-    let history = journal::of(connection, locked.task).await?;
-    let facts = match command.facts(&history.replay(rules)) {
+    let history = history(connection, &locked, &rules).await?;
+    let facts = match command.facts(&history.replay(rules), now) {
         Err(CommandError::NothingFailed) => return Err(CommandError::Over(locked.state).into()),
         facts => facts?,
     };
@@ -268,7 +285,18 @@ async fn audit(
     command: &Command,
 ) -> Result<Option<i64>> {
     let detail = serde_json::to_string(command).unwrap_or_default();
-    let values = values![task.0, now.as_micros(), actor, command.verb(), &*detail];
+    audit_line(connection, task, now, actor, command.verb(), &detail).await
+}
+
+async fn audit_line(
+    connection: &mut Connection,
+    task: TaskNo,
+    now: Timestamp,
+    actor: &str,
+    verb: &str,
+    detail: &str,
+) -> Result<Option<i64>> {
+    let values = values![task.0, now.as_micros(), actor, verb, detail];
     let line = connection.fetch_first(&sql::AUDIT, values).await?;
     line.map(|row| row.int(0)).transpose()
 }

@@ -2,12 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tasker_template::{RetryOptions, Step, StepKind, Template};
+use tasker_template::{RetryOptions, Step, StepKind, Template, TimeSource, TimerConfig};
 
 use crate::{
     handler::{HandlerSpec, StepHandler},
     model::{
-        BatchRule, Compensation, HandlerKey, Json, Retry, Rule, Rules, Served, StepError, StepIndex, Target,
+        BatchRule, Compensation, Due, HandlerKey, Json, OnTimeout, Retry, Rule, Rules, Served, SignalRefused,
+        StepError, StepIndex, Target, Wait,
         task_loop::{Route, Routes},
     },
     registry::{Registration, Registry, Schema},
@@ -43,7 +44,7 @@ impl CompiledTemplate {
         defaults: Defaults,
     ) -> Self {
         // An invalid schema was refused when the template was read.
-        let schema = |step: &Step| Schema::new(step.result_schema.as_ref()?).ok();
+        let schema = |step: &Step| Schema::new(step.result_schema()?).ok();
         let results = template.steps().iter().map(schema).collect();
         Self::with(template, results, registry, served, defaults)
     }
@@ -65,7 +66,8 @@ impl CompiledTemplate {
         let (mut rules, mut routes) = (Vec::with_capacity(count), Vec::with_capacity(count));
         let (mut handlers, mut compensations) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for (no, step) in (0..).zip(template.steps()) {
-            let handler = registry.find(&namespace, &step.handler.callable).ok();
+            let handler =
+                registry.find(&namespace, &step.handler.callable).ok().filter(|_| step.kind.has_handler());
             let compensation = handler.and_then(|handler| registry.compensation_of(handler));
             rules.push(rule(&template, no, (handler, compensation), defaults));
             routes.push(route(step, &namespace, (handler, compensation), served));
@@ -126,7 +128,29 @@ impl CompiledTemplate {
 
     /// Whether the handler of every step is here.
     pub(crate) fn is_whole(&self) -> bool {
-        self.handlers.iter().all(Option::is_some)
+        let steps = self.handlers.iter().zip(self.template.steps());
+        steps.into_iter().all(|(handler, step)| handler.is_some() || !step.kind.has_handler())
+    }
+
+    /// Whether `payload` has the shape that every step asks of signals of this name.
+    ///
+    /// # Errors
+    /// When it has not.
+    pub(crate) fn check_payload(&self, name: &str, payload: &Json) -> Result<(), SignalRefused> {
+        for step in self.rules().steps_for_signal(Some(name)) {
+            let problems = self.problems(StepIndex::of(step), "payload", payload);
+            if !problems.is_empty() {
+                return Err(SignalRefused::Payload { name: name.to_owned(), problem: problems.join("; ") });
+            }
+        }
+        Ok(())
+    }
+
+    /// In what `json`, which is `what`, breaks the schema of a step.
+    fn problems(&self, no: StepIndex, what: &str, json: &Json) -> Vec<String> {
+        let schema = self.results.get(no.step() as usize).filter(|_| no.compensates().is_none());
+        let Some(Some(schema)) = schema else { return Vec::new() };
+        schema.problems(what, &json.to_value())
     }
 
     /// Whether `result` has the shape that the template asks of step `no`.
@@ -134,9 +158,7 @@ impl CompiledTemplate {
     /// # Errors
     /// When it breaks the step's schema: the step has then failed for good.
     pub(crate) fn check_schema(&self, no: StepIndex, result: &Json) -> Result<(), StepError> {
-        let schema = self.results.get(no.step() as usize).filter(|_| no.compensates().is_none());
-        let Some(Some(schema)) = schema else { return Ok(()) };
-        let problems = schema.problems("result", &result.to_value());
+        let problems = self.problems(no, "result", result);
         if problems.is_empty() {
             Ok(())
         } else {
@@ -160,7 +182,9 @@ fn rule(template: &Template, no: u32, (handler, compensation): Here<'_>, default
         retry: retry(&options),
         timeout: Some(step.timeout.or(spec.and_then(|spec| spec.timeout)).unwrap_or(defaults.timeout)),
         batch: batch(template, no, step),
+        wait: wait(template, step),
         compensation: match handler {
+            None if !step.kind.has_handler() => None,
             Some(_) => compensation.map(|compensation| compensation_rule(compensation.spec(), defaults)),
             None => Some(elsewhere(defaults)),
         },
@@ -229,6 +253,32 @@ fn batch(template: &Template, no: u32, step: &Step) -> Option<BatchRule> {
     let parallelism = configs().find_map(|config| config.parallelism).unwrap_or(u32::MAX);
     let strategy = configs().find_map(|config| config.failure_strategy).unwrap_or_default();
     Some(BatchRule { analyzer, parallelism, strategy })
+}
+
+/// What a step waits for besides other steps.
+fn wait(template: &Template, step: &Step) -> Option<Wait> {
+    if let Some(name) = step.signal_name() {
+        let signal = step.signal.as_ref()?;
+        let on_timeout = match &signal.on_timeout {
+            tasker_template::OnTimeout::Fail => OnTimeout::Fail,
+            tasker_template::OnTimeout::Skip => OnTimeout::Skip,
+            tasker_template::OnTimeout::Default(value) => {
+                OnTimeout::Default(Json::of(value).unwrap_or_else(|_| Json::null()))
+            }
+        };
+        return Some(Wait::Signal { name: name.into(), timeout: signal.timeout, on_timeout });
+    }
+    match &step.timer {
+        Some(TimerConfig::Delay(delay)) => Some(Wait::Timer(Due::After(*delay))),
+        Some(TimerConfig::Until(TimeSource { step: None, path })) => {
+            Some(Wait::Timer(Due::Context(path.clone().into())))
+        }
+        Some(TimerConfig::Until(TimeSource { step: Some(of), path })) => {
+            let of = template.number_of(of)?;
+            Some(Wait::Timer(Due::Result(of, path.clone().into())))
+        }
+        None => step.delay.map(Wait::Delay),
+    }
 }
 
 #[cfg(test)]

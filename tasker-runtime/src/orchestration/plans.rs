@@ -74,7 +74,7 @@ impl CompiledTemplates {
         let content = templates::content(&mut connection, number).await?.ok_or(TemplateError::Missing)?;
         let template = Template::from_canonical(&content)
             .map_err(|report| TemplateError::Unreadable(report.to_string()))?;
-        for schema in template.steps().iter().filter_map(|step| step.result_schema.as_ref()) {
+        for schema in template.steps().iter().filter_map(tasker_template::Step::result_schema) {
             Schema::new(schema).map_err(TemplateError::Unreadable)?;
         }
         Ok(self.add(number, Arc::new(template)))

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::append::{self, Entry, Right};
-pub(crate) use crate::model::{Batch, End, Exceptions, Failed};
+pub(crate) use crate::model::{Batch, End, Exceptions};
 use crate::{
     model::{Lease, TaskNo, TaskState, Timestamp, WorkerId},
     store::{Column, Connection, Result, Rows, Session, sql, values},
@@ -65,21 +65,22 @@ async fn refuse_large(
 /// So many bytes of results are written at once, unless those of one task are more.
 const MAX_BATCH_BYTES: usize = 16 << 20;
 
-/// Failures first: in a batch that ends a task, its end comes after what led to it.
+/// Failures, and what is left out, first: in a batch that ends a task, its end comes after what led to it.
 async fn record_failures(
     connection: &mut Connection,
     worker: WorkerId,
     batch: &Batch,
     exceptions: &mut Exceptions,
 ) -> Result<()> {
-    if batch.failed.is_empty() {
+    if batch.failed.is_empty() && batch.left_out.is_empty() {
         return Ok(());
     }
-    let entries: Vec<Entry> = batch.failed.iter().map(Entry::from).collect();
+    let left_out = batch.left_out.iter().map(Entry::from);
+    let entries: Vec<Entry> = batch.failed.iter().map(Entry::from).chain(left_out).collect();
     let appended = append::append(connection, Right::of(worker), &entries).await?;
     exceptions.stale.extend(appended.altered);
-    let covered = |failed: &&Failed| appended.covered.contains(&(failed.attempt.task(), failed.attempt.step));
-    if !batch.failed.iter().all(|failed| covered(&failed)) {
+    let covered = |entry: &Entry| appended.covered.contains(&(entry.attempt.task(), entry.attempt.step));
+    if !entries.iter().all(covered) {
         find_lost(connection, worker, batch, exceptions).await?;
     }
     Ok(())

@@ -9,7 +9,7 @@ use super::{
     share::OnOffer,
 };
 use crate::{
-    model::{Json, StepIndex, TaskNo, TaskState, Timestamp, WorkerId},
+    model::{Json, Start, StepIndex, TaskNo, TaskState, Timestamp, WorkerId},
     store::{Connection, Result, Row, sql, values},
 };
 
@@ -59,8 +59,15 @@ pub(crate) struct TaskLine {
 pub(crate) async fn find(connection: &mut Connection, uuid: Uuid) -> Result<Option<(StoredTask, History)>> {
     let Some(row) = connection.fetch_first(&sql::FIND_TASK, values![uuid]).await? else { return Ok(None) };
     let task = stored(&row)?;
-    let history = journal::of(connection, task.task).await?;
+    let mut history = journal::of(connection, task.task).await?;
+    history.start = Start { at: task.created_at, context: Some(task.context.clone()) };
     Ok(Some((task, history)))
+}
+
+/// The context of a task.
+pub(crate) async fn context(connection: &mut Connection, task: TaskNo) -> Result<Option<Json>> {
+    let row = connection.fetch_first(&sql::TASK_DATA, values![vec![task.0]]).await?;
+    row.map(|row| row.json(5, "tasks.context")).transpose()
 }
 
 /// The number of the template the task started with; `None` when there is no such task.

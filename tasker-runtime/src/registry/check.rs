@@ -317,7 +317,8 @@ impl Check<'_> {
     }
 
     fn template(&mut self, template: &Template) {
-        for (number, step) in (0..).zip(template.steps()) {
+        let with_handler = (0..).zip(template.steps()).filter(|(_, step)| step.kind.has_handler());
+        for (number, step) in with_handler {
             match self.registry.locate(template.namespace(), &step.handler.callable) {
                 Ok(index) => {
                     self.used.insert(index);

@@ -82,7 +82,8 @@ impl Check<'_> {
             return;
         }
         let (mut any, mut complete) = (false, true);
-        for (number, step) in (0..).zip(template.steps()) {
+        let with_handler = (0..).zip(template.steps()).filter(|(_, step)| step.kind.has_handler());
+        for (number, step) in with_handler {
             let Ok(handler) = self.registry.find(template.namespace(), &step.handler.callable) else {
                 // That is reported; the process that has the handler may have what undoes it.
                 complete = false;

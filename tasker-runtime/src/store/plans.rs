@@ -15,8 +15,8 @@ struct Case {
 }
 
 /// The tables that grow with the work.
-const LARGE: [&str; 8] =
-    ["tasks", "runs", "steps", "attempts", "idempotency_keys", "checkpoints", "audit", "offers"];
+const LARGE: [&str; 9] =
+    ["signals", "tasks", "runs", "steps", "attempts", "idempotency_keys", "checkpoints", "audit", "offers"];
 
 /// What makes a statement wait for all of its rows.
 const GATHERING: &[&str] = &["Hash Join", "Merge Join", "Bitmap Heap Scan", "Sort"];
@@ -72,6 +72,10 @@ fn pooled() -> Vec<Case> {
         case("task_data", &sql::TASK_DATA, "ints", &["tasks_pkey"]),
         case("load_checkpoint", &sql::LOAD_CHECKPOINT, "1, 1", &["checkpoints_pkey"]),
         case("task_offers", &sql::TASK_OFFERS, "1", &["offers_pkey"]),
+        case("signals", &sql::SIGNALS, "ints", &["signals_pkey"]),
+        case("signal_counts", &sql::SIGNAL_COUNTS, "1", &["signals_pkey"]),
+        case("signals_used", &sql::SIGNALS_USED, "1, ints", &["steps_pkey"]),
+        case("signal_of_key", &sql::SIGNAL_OF_KEY, "1, 'a'", &["signals_key"]),
         case("answer", &sql::ANSWER, "1", &["audit_pkey"]),
         case("dead_letters", &sql::DEAD_LETTERS, "1", &["tasks_pkey"]),
         case("find_key", &sql::FIND_KEY, "'a', 'b', 'c'", &["idempotency_keys_pkey"]),

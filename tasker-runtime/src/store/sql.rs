@@ -55,8 +55,14 @@ statements! {
     LOAD_CHECKPOINT = shared "load_checkpoint";
     ADD_COMMAND = twin "add_command";
     COMMANDS = shared "commands";
+    PENDING_COMMAND = twin "pending_command";
     DROP_COMMAND = shared "drop_command";
     TAKE_BACK_COMMAND = shared "take_back_command";
+    SIGNALS = twin "signals";
+    SIGNAL_COUNTS = shared "signal_counts";
+    SIGNALS_USED = twin "signals_used";
+    SIGNAL_OF_KEY = shared "signal_of_key";
+    ADD_SIGNAL = twin "add_signal";
     RESOLVE_DEAD_LETTER = shared "resolve_dead_letter";
     AUDIT = twin "audit";
     ANSWER = shared "answer";

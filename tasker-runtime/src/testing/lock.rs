@@ -143,6 +143,13 @@ fn line(template: &Template, step: &Step, registry: &Registry) -> String {
     if !step.depends_on.is_empty() {
         let _ = write!(line, " after {}", step.depends_on.join(", "));
     }
+    if let Some(wait) = wait(step) {
+        let _ = write!(line, ": {wait}");
+        return line;
+    }
+    if let Some(delay) = step.delay {
+        let _ = write!(line, " {} ms later", delay.as_millis());
+    }
     let _ = write!(line, ": {}", step.handler.callable);
     if let Ok(handler) = registry.find(template.namespace(), &step.handler.callable) {
         line.push_str(&types(handler));
@@ -151,6 +158,13 @@ fn line(template: &Template, step: &Step, registry: &Registry) -> String {
         let _ = write!(line, " as {schema}");
     }
     line
+}
+
+/// What a step waits for that calls nothing, as its template says it.
+fn wait(step: &Step) -> Option<String> {
+    let timer = step.timer.as_ref().map(serde_json::to_string);
+    let signal = step.signal.as_ref().map(serde_json::to_string);
+    timer.or(signal)?.ok()
 }
 
 fn types(handler: &Registration) -> String {

@@ -294,6 +294,13 @@ impl Step {
         Self { handler: HandlerRef::new(""), signal: Some(signal), ..Self::new(name).kind(StepKind::Signal) }
     }
 
+    /// The JSON Schema that its result satisfies, which for a step that waits for a signal is the payload of that.
+    #[must_use]
+    pub fn result_schema(&self) -> Option<&Value> {
+        let of_signal = || self.signal.as_ref()?.schema.as_ref();
+        self.result_schema.as_ref().or_else(of_signal)
+    }
+
     /// The name of the signal it waits for, if it waits for one.
     #[must_use]
     pub fn signal_name(&self) -> Option<&str> {

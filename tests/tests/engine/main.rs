@@ -32,5 +32,6 @@ mod stuck;
 mod submission;
 mod together;
 mod unanswered;
+mod waits;
 mod waking;
 mod wrappers;

@@ -24,7 +24,8 @@ pub(super) fn note(from: StepState, to: StepState) {
 fn wait(dice: &mut fastrand::Rng) -> Option<Wait> {
     let moment = Duration::from_micros([0, 4, 600][dice.usize(0..3)]);
     let name = ["yes", "no"][dice.usize(0..2)].into();
-    let on_timeout = [OnTimeout::Fail, OnTimeout::Skip, OnTimeout::Default(Json::null())][dice.usize(0..3)].clone();
+    let on_timeout =
+        [OnTimeout::Fail, OnTimeout::Skip, OnTimeout::Default(Json::null())][dice.usize(0..3)].clone();
     match dice.u8(0..12) {
         0 => Some(Wait::Delay(moment)),
         1 => Some(Wait::Timer(Due::After(moment))),
@@ -225,7 +226,8 @@ impl Life {
                         let attempt = self.progress.slot(no).unwrap().failed_attempts() + 1;
                         let (started_at, failed_at) = (at, at);
                         let (step, retry_at, reopened) = (no, None, false);
-                        let failure = Failure { step, attempt, started_at, failed_at, retry_at, reopened, error };
+                        let failure =
+                            Failure { step, attempt, started_at, failed_at, retry_at, reopened, error };
                         self.history.failures.push(failure);
                         super::Event::Failed { retry_at: None }
                     }

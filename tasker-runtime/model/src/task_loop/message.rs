@@ -31,6 +31,8 @@ pub enum Message<B> {
     Command(PendingCommand),
     /// These signals were sent to the task that is held under this lease; some may be known.
     Signals(Lease, Vec<Signal>),
+    /// Nobody knows whether what was sent to the task that is held under this lease was read: it is to be read anew.
+    Reread(Lease),
     /// Start no more steps; give back every task whose steps have come back.
     Drain,
     /// Give back everything at once; what still runs is dropped.

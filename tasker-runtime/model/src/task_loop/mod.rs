@@ -21,10 +21,10 @@ mod end;
 mod message;
 mod next;
 mod routes;
-mod waiting;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+mod waiting;
 
 use std::collections::BTreeSet;
 
@@ -117,6 +117,7 @@ impl<B> TaskLoop<B> {
             Message::TakersDied(lease, step) => self.takers_died(lease, step),
             Message::Command(command) => self.commands.push(command),
             Message::Signals(lease, signals) => self.signals(lease, signals),
+            Message::Reread(lease) => self.reread(lease),
             Message::Drain => {
                 self.draining = true;
                 self.touched.extend(self.tasks.keys());

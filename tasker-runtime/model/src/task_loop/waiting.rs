@@ -1,12 +1,18 @@
 //! Steps that wait for a time or for somebody: they call nothing, and end here.
 
 use super::TaskLoop;
-use crate::{Attempt, Done, Event, Failed, LeftOut, Lease, Signal, TaskNo, Timestamp, WaitEnd};
+use crate::{Attempt, Done, Event, Failed, Lease, LeftOut, Signal, TaskNo, Timestamp, WaitEnd};
 
 impl<B> TaskLoop<B> {
     pub(super) fn signals(&mut self, lease: Lease, signals: Vec<Signal>) {
         let Some(task) = self.held_under(lease) else { return };
         task.progress.receive(signals);
+        self.touched.push(lease.task);
+    }
+
+    pub(super) fn reread(&mut self, lease: Lease) {
+        let Some(task) = self.held_under(lease) else { return };
+        task.unread = true;
         self.touched.push(lease.task);
     }
 

@@ -54,6 +54,7 @@ fn shape(node: &Node) -> String {
     match node.kind {
         StepKind::Decision => format!("{{\"{label}\"}}"),
         StepKind::Batchable | StepKind::BatchWorker => format!("[[\"{label}\"]]"),
+        StepKind::Timer | StepKind::Signal => format!("([\"{label}\"])"),
         _ => format!("[\"{label}\"]"),
     }
 }
@@ -63,7 +64,9 @@ fn look(state: StepState) -> &'static str {
     match state {
         StepState::Complete | StepState::ResolvedManually => "fill:#d7f5dd,stroke:#1a7f37,color:#111",
         StepState::Error => "fill:#ffdcd7,stroke:#cf222e,color:#111",
-        StepState::InProgress | StepState::WaitingForRetry => "fill:#fff3c4,stroke:#9a6700,color:#111",
+        StepState::InProgress | StepState::WaitingForRetry | StepState::Waiting => {
+            "fill:#fff3c4,stroke:#9a6700,color:#111"
+        }
         StepState::Pending | StepState::Ready => "fill:#fff,stroke:#57606a,color:#111",
         StepState::Skipped | StepState::Cancelled => {
             "fill:#f3f4f6,stroke:#8c959f,color:#57606a,stroke-dasharray:4"

@@ -30,11 +30,15 @@ pub(super) struct Picture {
 pub(super) struct Node {
     pub name: String,
     pub kind: StepKind,
+    #[serde(skip_serializing_if = "String::is_empty")]
     handler: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<StepState>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batches: Option<BatchCounts>,
+    /// Of a task: what the step waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_for: Option<String>,
 }
 
 /// From a step to one that depends on it.
@@ -73,6 +77,7 @@ impl Picture {
             name: step.name.to_string(),
             kind: step.kind,
             handler: step.handler.callable.clone(),
+            waits_for: reported(&step.name).and_then(|step| step.waits_for.clone()),
             state: reported(&step.name).map(|step| step.state),
             batches: reported(&step.name).and_then(|step| step.batches),
         };
@@ -195,6 +200,7 @@ mod tests {
             started_at: None,
             finished_at: None,
             retry_at: None,
+            waits_for: None,
             max_attempts: 1,
             worker: None,
         }
@@ -211,6 +217,7 @@ mod tests {
             result_text: crate::model::Json::null(),
             steps,
             compensations,
+            mailbox: Vec::new(),
             cause: None,
             created_at: Timestamp::default(),
             started_at: None,

@@ -4,6 +4,7 @@ use super::picture::Picture;
 use crate::{
     api::TaskReport,
     cli::{output, printable::printable},
+    model::StepState,
     template::{StepKind, Template},
 };
 
@@ -23,7 +24,9 @@ fn note(template: &Template, step: u32, report: Option<&TaskReport>, picture: &P
         Some(step) => {
             let batches = step.batches.map(|batches| format!("  {batches}")).unwrap_or_default();
             let routes = if found.kind == StepKind::Decision { routes(&step.result) } else { String::new() };
-            format!("{kind}  {}{batches}{routes}", output::step_state(step.state))
+            let waits = step.waits_for.as_ref().filter(|_| step.state == StepState::Waiting);
+            let waits = waits.map(|what| format!(" for {}", printable(what))).unwrap_or_default();
+            format!("{kind}  {}{waits}{batches}{routes}", output::step_state(step.state))
         }
         None => {
             let compensation =

@@ -10,7 +10,7 @@ use super::super::{
     claim::{self, Claimed},
     commands::{self, Delivery, Known, Refused, StoredCommand},
     journal::History,
-    record::{self, Batch, End, Exceptions, Failed},
+    record::{self, Batch, End, Exceptions},
     recover::{self, About},
     share::{self, Offer},
     submit::{self, Added, Holder, NewTask},
@@ -18,7 +18,7 @@ use super::super::{
 };
 use crate::{
     model::{
-        Attempt, BatchRule, Command, CommandError, Done, HandlerKey, Json, Lease, Retry, Rule, Rules,
+        Attempt, BatchRule, Command, CommandError, Done, Failed, HandlerKey, Json, Lease, Retry, Rule, Rules,
         StepError, StepIndex, Target, TaskNo, TaskState, Timestamp, WorkerId, task_loop::Withdrawal,
     },
     store::{Column, Connection, Options, Rows, Statement, Store, sql, values},
@@ -239,6 +239,7 @@ pub(super) fn rules() -> Arc<Rules> {
         timeout: None,
         batch: None::<BatchRule>,
         compensation: None,
+        wait: None,
     };
     let steps = vec![rule("first", &[], &[1]), rule("second", &[0], &[])];
     Arc::new(Rules { steps, on_failure: OnFailure::Block })

@@ -45,6 +45,9 @@ impl Listed {
         schemas: Schemas::NONE,
     };
 
+    /// What stands for a step that calls no handler.
+    pub const WAITS: Self = Self::PLACEHOLDER;
+
     /// The same handler, as a step of this name.
     #[must_use]
     pub const fn called(mut self, step: &'static str) -> Self {

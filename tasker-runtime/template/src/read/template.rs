@@ -175,6 +175,7 @@ impl Reader<'_> {
             let handler_at = patch.handler.callable.as_ref().map(|&(_, at)| at).or(name_at);
             let step = draft.finish(patch);
             if let (Some(check), Some(at)) = (self.options.handler_check, handler_at)
+                && step.kind.has_handler()
                 && let Err(missing) = check(&step.handler)
             {
                 self.mistake(at, Code::UnknownHandler, missing.message, missing.help);

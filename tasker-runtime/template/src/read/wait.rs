@@ -106,7 +106,12 @@ impl Reader<'_> {
             (None, Some(until)) => self.until(until, dependencies).map(TimerConfig::Until),
             (Some(_), Some(until)) => {
                 let message = "a timer has a `delay` or a point in time, not both".to_owned();
-                self.mistake(until.key, Code::ConflictingKeys, message, Some("keep one of the two".to_owned()));
+                self.mistake(
+                    until.key,
+                    Code::ConflictingKeys,
+                    message,
+                    Some("keep one of the two".to_owned()),
+                );
                 None
             }
             (None, None) => {
@@ -128,7 +133,9 @@ impl Reader<'_> {
             let step = text.split('.').next().unwrap_or_default();
             let help = match self.nearest(step, names()) {
                 Some(near) if near != step => Some(format!("did you mean `{near}`?")),
-                _ => Some(format!("write `$.{text}` for a field of the context, or add `{step}` to `depends_on`")),
+                _ => Some(format!(
+                    "write `$.{text}` for a field of the context, or add `{step}` to `depends_on`"
+                )),
             };
             self.mistake(field.value, Code::UnknownDependency, message, help);
         }
@@ -161,10 +168,8 @@ impl Reader<'_> {
             Content::Text(text) if text == "fail" => Some(OnTimeout::Fail),
             Content::Text(text) if text == "skip" => Some(OnTimeout::Skip),
             Content::Text(text) => {
-                let message = format!(
-                    "`on_timeout` must be `fail`, `skip` or `default: …`, found `{}`",
-                    shown(text)
-                );
+                let message =
+                    format!("`on_timeout` must be `fail`, `skip` or `default: …`, found `{}`", shown(text));
                 let help = self.did_you_mean(text, ["fail", "skip"]);
                 self.mistake(field.value, Code::UnknownWord, message, help);
                 None

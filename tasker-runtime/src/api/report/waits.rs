@@ -1,0 +1,66 @@
+//! What steps wait for, in sentences with the way on.
+
+use crate::{
+    model::{Progress, Slot, StepIndex, StepState, Timestamp, Wait},
+    orchestration::share::OnOffer,
+};
+
+/// So many steps are named that another one waits for.
+const MOST_NAMED: usize = 5;
+
+/// What a step of a task that is not over waits for; `None`: for nothing.
+pub(super) fn of_step(
+    progress: &Progress,
+    no: StepIndex,
+    slot: &Slot,
+    on_offer: &[OnOffer],
+) -> Option<String> {
+    match slot.state() {
+        StepState::Pending if progress.rolling_back() => None,
+        StepState::Pending => above(progress, no),
+        StepState::Ready | StepState::InProgress => {
+            let offer = on_offer.iter().find(|offer| offer.step == no && !offer.taken)?;
+            let (handler, since) = (&offer.handler, offer.since);
+            Some(format!("a worker with handler `{handler}`, since {since}: start one that has it"))
+        }
+        StepState::WaitingForRetry => {
+            let at = slot.retry_at()?;
+            Some(format!("the next attempt, at {at}: `retry` has it start at once"))
+        }
+        StepState::Waiting => waiting(progress, no),
+        _ => None,
+    }
+}
+
+/// The steps that a step waits for.
+fn above(progress: &Progress, no: StepIndex) -> Option<String> {
+    let rules = progress.rules();
+    if no.index().is_some() {
+        return Some("other batches of its worker".to_owned());
+    }
+    let open = |step: &&u32| {
+        let slot = progress.slot(StepIndex::of(**step));
+        slot.is_some_and(|slot| !slot.state().is_settled())
+    };
+    let open: Vec<u32> =
+        rules.steps.get(no.step() as usize)?.dependencies.iter().filter(open).copied().collect();
+    let mut names: Vec<String> =
+        open.iter().take(MOST_NAMED).map(|step| format!("`{}`", rules.name(StepIndex::of(*step)))).collect();
+    if open.len() > MOST_NAMED {
+        names.push(format!("{} more", open.len() - MOST_NAMED));
+    }
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+fn waiting(progress: &Progress, no: StepIndex) -> Option<String> {
+    let until = progress.waits_until(no)?;
+    let rules = progress.rules();
+    Some(match rules.steps.get(no.step() as usize)?.wait.as_ref()? {
+        Wait::Delay(_) => format!("its start, at {until}"),
+        Wait::Timer(_) => format!("its time, {until}: `skip` ends the wait"),
+        Wait::Signal { name, .. } if until == Timestamp::NEVER => {
+            format!("the signal `{name}`: `signal` sends it")
+        }
+        Wait::Signal { name, .. } => format!("the signal `{name}`, until {until}: `signal` sends it"),
+    })
+}
