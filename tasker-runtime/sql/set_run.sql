@@ -6,6 +6,8 @@ set state = $2,
     owner = $4,
     finished_at = $5,
     cause = $6,
-    takeovers = 0
+    takeovers = 0,
+    -- Something may be recorded of it although nobody has claimed it yet: its first claim is to read that.
+    lease = case when lease = 0 then 1 else lease end
 where task_id = $1
   and owner is null

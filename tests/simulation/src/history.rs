@@ -9,6 +9,7 @@ use crate::{
     checker::{self, Broken},
     engine::{Fate, Process},
     scenario::{Operation, Scenario, Verb},
+    workflow::SIGNALS,
     world::{MS, Micros, SECOND, World},
 };
 
@@ -146,15 +147,22 @@ fn operate(world: &Rc<World>, scenario: &Rc<Scenario>) {
             let Some(task) = world.watch.borrow().task_of(operation.task) else { return };
             let template = world.db.borrow().task(task).run.template;
             let rules = scenario.workflows[template].rules(|_| true);
-            let command = command(&operation, &rules);
             let now = tasker_model::Timestamp::from_micros(world.now());
+            let Some(command) = command(&operation, &rules) else {
+                // Mostly one that the step waits for.
+                let step = rules.steps[operation.step as usize].wait.as_ref();
+                let name = step.and_then(tasker_model::Wait::signal).map_or(SIGNALS[0], |name| &**name);
+                world.trace(|| format!("a signal `{name}` is sent to task {}", task.0));
+                return world.db.borrow_mut().send(task, name, now);
+            };
             world.trace(|| format!("an operator asks of task {}: {command:?}", task.0));
             world.db.borrow_mut().ask(task, &command, &rules, now);
         });
     }
 }
 
-fn command(operation: &Operation, rules: &Rules) -> Command {
+/// The command that an operator gives; `None`: a signal is sent.
+fn command(operation: &Operation, rules: &Rules) -> Option<Command> {
     let mut no = StepIndex::of(operation.step);
     if let Some(index) = operation.instance.filter(|_| rules.steps[operation.step as usize].batch.is_some()) {
         no = StepIndex::instance(operation.step, index);
@@ -163,7 +171,7 @@ fn command(operation: &Operation, rules: &Rules) -> Command {
         no = no.compensation();
     }
     let step = rules.name(no).to_string();
-    match operation.verb {
+    Some(match operation.verb {
         Verb::RetryAll => Command::Retry { steps: Vec::new() },
         Verb::Retry => Command::Retry { steps: vec![step] },
         Verb::Resolve => Command::Resolve { step, result: result(operation, rules) },
@@ -172,7 +180,8 @@ fn command(operation: &Operation, rules: &Rules) -> Command {
         Verb::Pause => Command::Pause,
         Verb::Resume => Command::Resume,
         Verb::GiveUp => Command::GiveUp,
-    }
+        Verb::Signal => return None,
+    })
 }
 
 /// A result that the step may have, most of the time.

@@ -121,6 +121,7 @@ pub enum Verb {
     Pause,
     Resume,
     GiveUp,
+    Signal,
 }
 
 /// How often, of a thousand statements, something happens to one.
@@ -257,7 +258,7 @@ fn commands(rng: &mut Rng, submissions: &[Submission], workflows: &[Workflow]) -
         let task = rng.usize(0..submissions.len());
         let Submission { workflow, at, .. } = submissions[task];
         let steps = u32::try_from(workflows[workflow].steps.len()).unwrap_or(1);
-        let verb = match rng.u32(0..16) {
+        let verb = match rng.u32(0..24) {
             0..3 => Verb::RetryAll,
             3..6 => Verb::Retry,
             6..8 => Verb::Resolve,
@@ -265,7 +266,8 @@ fn commands(rng: &mut Rng, submissions: &[Submission], workflows: &[Workflow]) -
             10 => Verb::Cancel,
             11 | 12 => Verb::Pause,
             13 | 14 => Verb::Resume,
-            _ => Verb::GiveUp,
+            15 => Verb::GiveUp,
+            _ => Verb::Signal,
         };
         let within = [500, 2_000, 8_000][rng.usize(0..3)];
         Operation {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use fastrand::Rng;
-use tasker_model::{BatchRule, Compensation, Retry, Rule, Rules};
+use tasker_model::{BatchRule, Compensation, Due, Json, OnTimeout, Retry, Rule, Rules, Wait};
 use tasker_template::{Backoff, FailureStrategy, OnFailure, StepKind};
 
 /// One step, as it is generated and shrunk.
@@ -27,6 +27,46 @@ pub struct StepSpec {
     pub priority: i32,
     /// It has a compensation.
     pub compensated: bool,
+    /// What it waits for besides other steps.
+    pub wait: Option<Wait>,
+}
+
+impl StepSpec {
+    fn wait_for(&mut self, wait: Option<Wait>) {
+        self.kind = match wait {
+            Some(Wait::Timer(_)) => StepKind::Timer,
+            Some(Wait::Signal { .. }) => StepKind::Signal,
+            _ => self.kind,
+        };
+        self.wait = wait;
+    }
+
+    /// Whether it calls a handler.
+    pub(crate) fn calls(&self) -> bool {
+        self.kind.has_handler()
+    }
+}
+
+/// The names of signals.
+pub(crate) const SIGNALS: [&str; 2] = ["go", "stop"];
+
+/// Mostly nothing; sometimes a delay, a timer or a signal.
+fn wait(rng: &mut Rng) -> Option<Wait> {
+    let moment = Duration::from_millis([50, 400, 2_000, 7_000][rng.usize(0..4)]);
+    match rng.u32(0..10) {
+        0 => Some(Wait::Delay(moment)),
+        1 => Some(Wait::Timer(Due::After(moment))),
+        2 | 3 => Some(Wait::Signal {
+            name: SIGNALS[rng.usize(0..2)].into(),
+            timeout: (rng.u32(0..3) > 0).then_some(moment),
+            on_timeout: match rng.u32(0..3) {
+                0 => OnTimeout::Fail,
+                1 => OnTimeout::Skip,
+                _ => OnTimeout::Default(Json::null()),
+            },
+        }),
+        _ => None,
+    }
 }
 
 /// One template.
@@ -72,6 +112,7 @@ impl Workflow {
             queue: (rng.u32(0..8) == 0).then(|| rng.usize(0..queues)),
             priority: rng.i32(-1..=1),
             compensated: rng.u32(0..4) > 0,
+            wait: None,
         });
         u32::try_from(self.steps.len() - 1).unwrap_or_default()
     }
@@ -79,7 +120,9 @@ impl Workflow {
     fn chain(&mut self, rng: &mut Rng, last: &[u32], how: &Retries, queues: usize) -> Vec<u32> {
         let mut last = last.to_vec();
         for _ in 0..rng.usize(1..4) {
-            last = vec![self.add(rng, StepKind::Standard, &last, how, queues)];
+            let step = self.add(rng, StepKind::Standard, &last, how, queues);
+            self.steps[step as usize].wait_for(wait(rng));
+            last = vec![step];
         }
         last
     }
@@ -137,11 +180,12 @@ impl Workflow {
                 parallelism,
                 strategy,
             }),
-            compensation: (!has || step.compensated).then_some(Compensation {
+            compensation: (step.calls() && (!has || step.compensated)).then_some(Compensation {
                 elsewhere: !has,
                 retry,
                 timeout,
             }),
+            wait: step.wait.clone(),
         }
     }
 }

@@ -2,10 +2,15 @@
 
 use std::rc::Rc;
 
-use tasker_model::{Kind, StepIndex, TaskNo, TaskState};
+use tasker_model::{Kind, Rules, StepIndex, TaskNo, TaskState};
 
-use super::{Promise, Standing};
-use crate::{engine::Process, scenario::Scenario, store::TaskRows, world::World};
+use super::{Promise, Standing, waits};
+use crate::{
+    engine::Process,
+    scenario::Scenario,
+    store::{StepRow, TaskRows},
+    world::{Micros, World},
+};
 
 /// Whether nothing is to be done any more that somebody can do.
 pub(crate) fn at_rest(world: &World, scenario: &Scenario) -> bool {
@@ -25,6 +30,7 @@ pub(crate) fn waiting(world: &World, scenario: &Scenario) -> Vec<TaskNo> {
 
 fn stands(rows: &TaskRows) -> bool {
     let waits = matches!(rows.run.state, TaskState::Paused | TaskState::BlockedByFailures);
+    let waits = waits || rows.run.state == TaskState::Waiting && rows.run.run_at == Micros::MAX;
     rows.run.over || (waits && rows.run.owner.is_none())
 }
 
@@ -50,6 +56,9 @@ fn waits_for_handler(world: &World, scenario: &Scenario, task: TaskNo) -> bool {
     let nobody = |no: &StepIndex| {
         let at = no.step() as usize;
         let step = &scenario.workflows[rows.run.template].steps[at];
+        if !step.calls() {
+            return false;
+        }
         let queue = step.queue.unwrap_or(scenario.workflows[rows.run.template].queue);
         !live().any(|process| process.spec.has[rows.run.template][at] && process.spec.serves[queue])
     };
@@ -113,7 +122,9 @@ fn check_task(
     waited: bool,
     lives: impl Fn(i64) -> bool,
 ) -> Result<(), (Promise, String)> {
-    check_attempts(rows)?;
+    let rules = scenario.workflows[rows.run.template].rules(|_| true);
+    check_attempts(&rules, rows)?;
+    waits::check(&rules, rows)?;
     let run = &rows.run;
     if run.owner.is_some_and(|owner| !lives(owner)) && !run.over {
         return Err((Promise::NoHoldLeaks, format!("{run:?} is held by a process that has stopped")));
@@ -122,15 +133,18 @@ fn check_task(
     if waited || by_hand || rows.set_aside {
         return Ok(());
     }
-    let rules = scenario.workflows[run.template].rules(|_| true);
-    let end = Standing::of(&rules, rows).end();
+    let standing = Standing::of(&rules, rows);
+    let end = standing.end();
+    if !rows.run.over {
+        waits::check_mailbox(&rules, rows, &standing)?;
+    }
     if end != Some(run.state) {
         return Err((Promise::NothingLost, format!("it is {}, and by its journal {end:?}", run.state)));
     }
     Ok(())
 }
 
-fn check_attempts(rows: &TaskRows) -> Result<(), (Promise, String)> {
+fn check_attempts(rules: &Rules, rows: &TaskRows) -> Result<(), (Promise, String)> {
     let mut last: Option<(StepIndex, u32)> = None;
     for &(step, number) in rows.attempts.keys() {
         let before = last.filter(|(of, _)| *of == step).map_or(0, |(_, number)| number);
@@ -139,7 +153,9 @@ fn check_attempts(rows: &TaskRows) -> Result<(), (Promise, String)> {
         }
         last = Some((step, number));
     }
-    for (step, row) in rows.steps.iter().filter(|(_, row)| row.entry.kind == Kind::Handler) {
+    let by_handler =
+        |(step, row): &(&StepIndex, &StepRow)| row.entry.kind == Kind::Handler && !rules.only_waits(**step);
+    for (step, row) in rows.steps.iter().filter(by_handler) {
         let failed = rows.attempts.range((*step, 0)..=(*step, u32::MAX)).count();
         if row.entry.attempt as usize != failed + 1 {
             let attempt = row.entry.attempt;

@@ -5,6 +5,7 @@
 mod finals;
 mod reference;
 mod running;
+mod waits;
 
 use std::{fmt, rc::Rc};
 
@@ -54,6 +55,10 @@ pub enum Promise {
     CommandOnce,
     /// The room of a task that is let go is free again.
     NoHoldLeaks,
+    /// 8: a signal settles one step at most, and none waits beside a step that waits for it.
+    SignalOnce,
+    /// 8: a wait is not over before its time.
+    WaitInTime,
 }
 
 /// A promise that was broken.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tasker_model::{
-    BatchOutcome, DecisionOutcome, Entry, Kind, Rule, Rules, StepIndex, StepState, TaskState, Timestamp,
+    BatchOutcome, DecisionOutcome, Entry, Kind, Rule, Rules, StepIndex, StepState, TaskState, Timestamp, Wait,
 };
 use tasker_template::{FailureStrategy, OnFailure, StepKind};
 
@@ -25,8 +25,10 @@ pub(crate) struct Standing {
     pub(crate) steps: Vec<StepState>,
     /// Steps and instances that may run, and compensations.
     pub(crate) ready: Vec<StepIndex>,
-    /// Some of them wait for a retry.
+    /// Some of them wait for a retry, or for a time.
     pub(crate) waits: bool,
+    /// Steps that wait for a signal, as long as it takes.
+    pub(crate) unbounded: Vec<u32>,
     /// What is undone, first to last, with where it stands.
     pub(crate) compensated: Vec<(StepIndex, StepState)>,
     pub(crate) rolling_back: bool,
@@ -52,8 +54,18 @@ impl Standing {
         let steps = facts.steps(rules);
         let mut ready = Vec::new();
         let mut waits = false;
+        let mut unbounded = Vec::new();
         for (number, state) in (0u32..).zip(&steps) {
             let rule = &rules.steps[number as usize];
+            if *state == StepState::Waiting {
+                let again = facts.reopened.contains(&StepIndex::of(number));
+                match &rule.wait {
+                    Some(Wait::Signal { timeout, .. }) if again || timeout.is_none() => {
+                        unbounded.push(number);
+                    }
+                    _ => waits = true,
+                }
+            }
             let parts = match (&rule.batch, state) {
                 (None, _) => vec![(StepIndex::of(number), *state)],
                 (Some(_), StepState::Pending | StepState::Skipped) => vec![],
@@ -67,7 +79,9 @@ impl Standing {
         }
         let begun = rows.steps.keys().chain(rows.attempts.keys().map(|(step, _)| step));
         let begun = begun.into_iter().any(|step| step.compensates().is_some());
-        let stands = ready.is_empty() && !waits && steps.iter().any(|state| !is_settled(*state));
+        // What only a signal can move on need never move: a failure beside it is the end.
+        let fails = unbounded.is_empty() || steps.contains(&StepState::Error);
+        let stands = ready.is_empty() && !waits && fails && steps.iter().any(|state| !is_settled(*state));
         let rolling_back = rules.on_failure == OnFailure::Compensate && (begun || stands);
         let compensated = if rolling_back { facts.compensated(rules) } else { Vec::new() };
         if rolling_back {
@@ -79,7 +93,8 @@ impl Standing {
                 .into_iter()
                 .collect();
         }
-        Self { steps, ready, waits, compensated, rolling_back, begun, on_failure: rules.on_failure }
+        let on_failure = rules.on_failure;
+        Self { steps, ready, waits, unbounded, compensated, rolling_back, begun, on_failure }
     }
 
     /// The state of a task that stands here and of which no step can run, if none can.
@@ -93,6 +108,7 @@ impl Standing {
             }
             _ if self.rolling_back => TaskState::BlockedByFailures,
             _ if self.steps.iter().all(|state| is_settled(*state)) => TaskState::Complete,
+            _ if !self.unbounded.is_empty() && !self.steps.contains(&StepState::Error) => TaskState::Waiting,
             OnFailure::Fail => TaskState::Error,
             OnFailure::Block | OnFailure::Compensate => TaskState::BlockedByFailures,
         })
@@ -191,6 +207,9 @@ impl Facts {
         };
         if !runs {
             return StepState::Skipped;
+        }
+        if rules.only_waits(StepIndex::of(number)) {
+            return StepState::Waiting;
         }
         let Some(batch) = &rule.batch else { return StepState::Ready };
         let parts = self.batch(number, rule);

@@ -3,10 +3,10 @@
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use tasker_model::{
-    Batch, End, Exceptions, Fact, Json, Kind, Lease, Offer, StepIndex, Timestamp,
+    Batch, Command, End, Exceptions, Fact, Json, Kind, Lease, Offer, StepIndex, Timestamp,
     task_loop::{
-        Call, ClaimedTask, CommandAnswer, CommandWrite, DeadLetter, Left, LoanReturned, Message, Next, Round,
-        TaskLoop, Unrunnable, Withdrawal, Written,
+        Call, ClaimedTask, CommandAnswer, CommandWrite, DeadLetter, Left, LoanReturned, Message, Next,
+        PendingCommand, Round, TaskLoop, Unrunnable, Withdrawal, Written,
     },
 };
 
@@ -76,8 +76,19 @@ impl Driver {
         let now = self.now();
         match letter {
             Letter::Claimed(claimed, history) => {
-                let message = self.claimed(claimed, &history);
+                let lease = claimed.lease;
+                let signals = self.signals_of(claimed).await;
+                let message = match &signals {
+                    Ok(_) => self.claimed(claimed, &history),
+                    Err(_) => unrunnable(claimed, "what was sent to it cannot be read now"),
+                };
                 self.tasks.handle(message, now);
+                if let Ok(signals) = signals {
+                    self.tasks.handle(Message::Signals(lease, signals), now);
+                }
+            }
+            Letter::Loop(Message::Command(command)) if command.command == Command::Deliver => {
+                self.deliver(command).await;
             }
             Letter::Loop(message) => {
                 match &message {
@@ -98,22 +109,41 @@ impl Driver {
         }
     }
 
+    /// What was sent to a task that was claimed, where its steps wait for signals.
+    async fn signals_of(&self, claimed: Claimed) -> Result<Vec<tasker_model::Signal>, Problem> {
+        if !self.process.routes[claimed.template].rules.has_signals() {
+            return Ok(Vec::new());
+        }
+        let task = claimed.lease.task;
+        self.process.ask("signals", move |db| Ok(db.task(task).signals.clone())).await
+    }
+
+    async fn deliver(&mut self, command: PendingCommand) {
+        let (lease, id) = (command.lease, command.id);
+        if self.tasks.body(lease).is_none() {
+            return;
+        }
+        let now = self.now();
+        match self.process.ask("take delivery", move |db| Ok(db.take_delivery(id))).await {
+            Ok(Some(signals)) => self.tasks.handle(Message::Signals(lease, signals), now),
+            Ok(None) => {}
+            Err(_) => self.tasks.handle(Message::Reread(lease), now),
+        }
+    }
+
     fn cancel(&self, body: &Body) {
         body.stop.give(&self.process.world);
         body.cancel.give(&self.process.world);
     }
 
     fn claimed(&self, claimed: Claimed, history: &tasker_model::History) -> Message<Body> {
-        let Claimed { lease, takeovers, template, phase } = claimed;
+        let Claimed { lease, takeovers, template, created_at, .. } = claimed;
         if self.process.world.rough.get() && self.process.world.chance(10) {
-            return Message::Unrunnable(Unrunnable {
-                lease,
-                id: Default::default(),
-                phase,
-                cause: "the template cannot be read here".to_owned(),
-            });
+            return unrunnable(claimed, "the template cannot be read here");
         }
         let routes = self.process.routes[template].clone();
+        let mut history = history.clone();
+        history.start.at = created_at;
         let progress = history.replay(routes.rules.clone());
         let results = history.entries.iter().filter(|entry| entry.kind != Kind::Skipped);
         let results: BTreeMap<StepIndex, Json> =
@@ -342,6 +372,11 @@ impl Driver {
         }
         self.process.world.watch.borrow().offered(&self.process.world);
     }
+}
+
+fn unrunnable(claimed: Claimed, cause: &str) -> Message<Body> {
+    let Claimed { lease, phase, .. } = claimed;
+    Message::Unrunnable(Unrunnable { lease, id: Default::default(), phase, cause: cause.to_owned() })
 }
 
 fn queue_of(offer: &Offer) -> usize {

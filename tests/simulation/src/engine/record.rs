@@ -16,6 +16,13 @@ pub(super) async fn record(process: &Rc<Process>, worker: i64, batch: &Batch) ->
             find_lost(process, worker, batch, &mut exceptions).await?;
         }
     }
+    if !batch.left_out.is_empty() {
+        let left_out = batch.left_out.clone();
+        let append = move |db: &mut Db| Ok(db.append_left_out(worker, &left_out));
+        if !process.ask("append left out", append).await? {
+            find_lost(process, worker, batch, &mut exceptions).await?;
+        }
+    }
     let mut parts = vec![batch.clone()];
     while let Some(part) = parts.pop() {
         match at_once(process, worker, &part).await {

@@ -52,7 +52,8 @@ impl Process {
                     if room {
                         let lease = Lease { task, epoch: 1 };
                         let phase = tasker_model::TaskState::Pending;
-                        let claimed = Claimed { lease, takeovers: 0, template, phase };
+                        let created_at = tasker_model::Timestamp::from_micros(run_at);
+                        let claimed = Claimed { lease, takeovers: 0, template, phase, created_at };
                         me.send(task, Letter::Claimed(claimed, History::default()));
                     }
                 }

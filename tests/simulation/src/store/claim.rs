@@ -12,6 +12,7 @@ pub(crate) struct Claimed {
     pub(crate) takeovers: u32,
     pub(crate) template: usize,
     pub(crate) phase: tasker_model::TaskState,
+    pub(crate) created_at: Timestamp,
 }
 
 impl Db {
@@ -30,6 +31,7 @@ impl Db {
         let claimed = due.into_iter().map(|(_, _, task)| {
             let rows = self.task_mut(task);
             rows.deaths_at_claim = rows.deaths;
+            let created_at = rows.created_at;
             let run = &mut rows.run;
             run.owner = Some(worker);
             run.lease += 1;
@@ -37,7 +39,8 @@ impl Db {
                 run.state = tasker_model::TaskState::InProgress;
             }
             let lease = Lease { task, epoch: run.lease };
-            Claimed { lease, takeovers: run.takeovers, template: run.template, phase: given_back(run.state) }
+            let (takeovers, template, phase) = (run.takeovers, run.template, given_back(run.state));
+            Claimed { lease, takeovers, template, phase, created_at }
         });
         claimed.collect()
     }

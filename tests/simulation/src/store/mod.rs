@@ -7,10 +7,13 @@ mod claim;
 mod lend;
 mod operate;
 mod record;
+mod signals;
 
 use std::collections::BTreeMap;
 
-use tasker_model::{Command, Entry, Failure, History, Lease, StepIndex, TaskNo, TaskState, Timestamp};
+use tasker_model::{
+    Command, Entry, Failure, History, Lease, Signal, Start, StepIndex, TaskNo, TaskState, Timestamp,
+};
 
 pub(crate) use claim::Claimed;
 pub(crate) use lend::{Outcome, Taken};
@@ -67,6 +70,10 @@ pub(crate) struct TaskRows {
     pub(crate) taker_deaths: u32,
     /// The lease under which something was recorded last. For the checker.
     pub(crate) recorded_under: i64,
+    /// Its rows of `signals`.
+    pub(crate) signals: Vec<Signal>,
+    /// When it began.
+    pub(crate) created_at: Timestamp,
 }
 
 /// A row of `workers`.
@@ -203,6 +210,8 @@ impl Db {
             deaths_at_claim: 0,
             taker_deaths: 0,
             recorded_under: 0,
+            signals: Vec::new(),
+            created_at: Timestamp::from_micros(run_at),
         });
         TaskNo(i64::try_from(self.tasks.len() - 1).unwrap_or_default())
     }
@@ -213,6 +222,7 @@ impl Db {
         History {
             entries: rows.steps.values().map(|row| row.entry.clone()).collect(),
             failures: rows.attempts.values().cloned().collect(),
+            start: Start { at: rows.created_at, context: None },
         }
     }
 }

@@ -68,6 +68,10 @@ impl Db {
         if state.is_final() {
             return Err(CommandError::Over(state));
         }
+        if *command == Command::Deliver {
+            self.deliver(task, now);
+            return Ok(true);
+        }
         if *command == Command::GiveUp && (held || state != TaskState::BlockedByFailures) {
             return Err(CommandError::NotBlocked(state));
         }
@@ -82,7 +86,7 @@ impl Db {
             }
         }
         if held {
-            if let Err(unknown @ CommandError::UnknownStep { .. }) = command.facts(&progress) {
+            if let Err(unknown @ CommandError::UnknownStep { .. }) = command.facts(&progress, now) {
                 return Err(unknown);
             }
             self.commands_so_far += 1;
@@ -90,7 +94,7 @@ impl Db {
             self.commands.push(CommandRow { id, task, command, audit: line });
             return Ok(false);
         }
-        let facts = match command.facts(&progress) {
+        let facts = match command.facts(&progress, now) {
             Err(CommandError::NothingFailed) if self.task(task).set_aside => Vec::new(),
             facts => facts?,
         };
@@ -111,6 +115,7 @@ impl Db {
         rows.run.state = state;
         rows.run.run_at = moved.due.as_micros();
         rows.run.over = state.is_final();
+        rows.run.lease = rows.run.lease.max(1);
         rows.run.owner = state.is_final().then_some(0);
         (rows.run.takeovers, rows.deaths, rows.taker_deaths, rows.set_aside) = (0, 0, 0, false);
         if state.is_final() {
@@ -119,7 +124,7 @@ impl Db {
     }
 
     fn take_up(&mut self, task: TaskNo, command: &Command, rules: &Arc<Rules>, now: Timestamp) -> Followed {
-        let facts = match command.facts(&self.history(task).replay(rules.clone())) {
+        let facts = match command.facts(&self.history(task).replay(rules.clone()), now) {
             Err(CommandError::NothingFailed) => return Err(CommandError::Over(TaskState::Complete)),
             facts => facts?,
         };
@@ -192,7 +197,7 @@ impl Db {
     }
 
     /// `drop_command.sql`
-    fn drop_command(&mut self, id: i64) -> Option<CommandRow> {
+    pub(super) fn drop_command(&mut self, id: i64) -> Option<CommandRow> {
         let at = self.commands.iter().position(|row| row.id == id)?;
         Some(self.commands.remove(at))
     }

@@ -1,6 +1,8 @@
 //! What the holder of a task appends to its journal.
 
-use tasker_model::{Attempt, Batch, Done, End, Entry, Failed, Failure, Kind, Lease, StepError, Timestamp};
+use tasker_model::{
+    Attempt, Batch, Done, End, Entry, Failed, Failure, Kind, Lease, LeftOut, StepError, Timestamp,
+};
 
 use super::{Db, POISON, Problem, Result, StepRow};
 
@@ -33,6 +35,24 @@ impl Db {
             all &= covered;
             if covered {
                 self.add_failure(failed);
+            }
+        }
+        all
+    }
+
+    /// The same of steps that are left out.
+    pub(crate) fn append_left_out(&mut self, worker: i64, left_out: &[LeftOut]) -> bool {
+        let mut all = true;
+        for left_out in left_out {
+            let Attempt { lease, step, .. } = left_out.attempt;
+            let covered = self.covers(worker, lease);
+            all &= covered;
+            if covered {
+                let (started_at, finished_at) = (left_out.at, left_out.at);
+                let (kind, attempt, result) = (Kind::Skipped, 0, tasker_model::Json::null());
+                let entry = Entry { step, kind, attempt, started_at, finished_at, result };
+                self.task_mut(lease.task).recorded_under = lease.epoch;
+                self.task_mut(lease.task).steps.entry(step).or_insert(StepRow { entry });
             }
         }
         all
@@ -143,6 +163,7 @@ impl Db {
         let leases =
             batch.done.iter().map(|d| d.attempt.lease).chain(batch.failed.iter().map(|f| f.attempt.lease));
         let mut exceptions = tasker_model::Exceptions::default();
+        let leases = leases.chain(batch.left_out.iter().map(|l| l.attempt.lease));
         for lease in leases.chain(batch.ends.iter().map(|end| end.lease)) {
             if self.covers(worker, lease) || !exceptions.spare(lease.task) {
                 continue;
