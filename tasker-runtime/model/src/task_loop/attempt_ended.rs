@@ -66,8 +66,11 @@ impl<B> TaskLoop<B> {
 
     /// A step that takes its processes with it is offered no more, and its task waits for an operator.
     pub(super) fn takers_died(&mut self, lease: Lease, step: StepIndex) {
-        let Some(task) = self.held_under(lease).filter(|task| task.wanted.is_none()) else { return };
-        task.wanted = Some(Wanted::SetAside(step));
+        let Some(task) = self.held_under(lease) else { return };
+        // One that is to leave anyway takes back this offer as well, which somebody had when it took back the others.
+        if task.wanted.is_none() {
+            task.wanted = Some(Wanted::SetAside(step));
+        }
         self.touched.push(lease.task);
     }
 

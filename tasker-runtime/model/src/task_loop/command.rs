@@ -1,7 +1,7 @@
 //! What operators ask of held tasks.
 
 use super::{CommandAnswer, CommandWrite, PendingCommand, TaskLoop, Wanted, Written};
-use crate::{Command, CommandError, TaskNo, Timestamp};
+use crate::{Command, CommandError, TaskNo, Timestamp, Verdict};
 
 impl<B> TaskLoop<B> {
     /// What is to be written about the commands that arrived: one of each task, the others wait for the next
@@ -54,6 +54,10 @@ impl<B> TaskLoop<B> {
             // It stays on record until the task has come to that, whoever holds it by then.
             active.wanted = wanted;
             self.touched.push(task);
+            return None;
+        }
+        if matches!(command.command, Command::Retry { .. }) && active.progress.verdict() == Verdict::Complete {
+            // It is about to end. What can be tried again of it then, whoever takes it up reads from the journal.
             return None;
         }
         let answer = match (&command.command, command.command.facts(&active.progress, now)) {
