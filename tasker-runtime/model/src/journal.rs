@@ -1,6 +1,9 @@
 //! What is recorded about a task, as it is read back to be folded into its progress.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{Event, Json, Progress, Rules, Start, StepError, StepIndex, Timestamp, Wait};
 
@@ -31,6 +34,24 @@ pub struct Entry {
     pub finished_at: Timestamp,
     /// The result.
     pub result: Json,
+}
+
+impl History {
+    /// The batch instances that an operator reopened and of which nothing is recorded since. Where they are among more
+    /// than may run at once, the others had begun before.
+    fn reopened(&self) -> BTreeSet<StepIndex> {
+        let instances = self.failures.iter().filter(|failure| failure.step.index().is_some());
+        let last: BTreeMap<StepIndex, bool> =
+            instances.map(|failure| (failure.step, failure.reopened)).collect();
+        let mut reopened: BTreeSet<StepIndex> =
+            last.into_iter().filter(|(_, reopened)| *reopened).map(|(step, _)| step).collect();
+        if !reopened.is_empty() {
+            for entry in &self.entries {
+                reopened.remove(&entry.step);
+            }
+        }
+        reopened
+    }
 }
 
 impl Entry {
@@ -83,15 +104,18 @@ impl History {
         })
     }
 
-    /// Folds the history. Instances of batches come after the steps of the template, which create them,
-    /// compensations after all that they may undo, and the failures of a step before its result; apart from that the order does not matter.
+    /// Folds the history. Instances of batches come after the steps of the template, which create them, those that
+    /// an operator reopened last, compensations after all that they may undo, and the failures of a step before its
+    /// result; apart from that the order does not matter.
     pub fn replay(&self, rules: Arc<Rules>) -> Progress {
         let mut progress = Progress::started(rules, self.start.clone());
-        // Steps, batch instances, compensations.
-        for turn in 0..3 {
+        let reopened = self.reopened();
+        // Steps, batch instances, those of them that are to be tried anew, compensations.
+        for turn in 0..4 {
             let of_this_turn = |step: StepIndex| match step.compensates() {
-                Some(_) => turn == 2,
-                None => turn == i32::from(step.index().is_some()),
+                Some(_) => turn == 3,
+                None if step.index().is_none() => turn == 0,
+                None => turn == if reopened.contains(&step) { 2 } else { 1 },
             };
             for failure in self.failures.iter().filter(|failure| of_this_turn(failure.step)) {
                 // Only results can be refused, and a stored one was followed when it was recorded.

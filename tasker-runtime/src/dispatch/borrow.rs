@@ -216,9 +216,11 @@ impl Borrower {
         };
         match borrowed.await {
             Ok(borrowed) => {
-                for (task, step) in borrowed {
-                    if !self.borrowed.contains_key(&(task, step)) {
-                        self.hand_back(task, step).await;
+                for (lease, step) in borrowed {
+                    // It may be known here from an earlier lease of its task.
+                    let known = self.borrowed.get(&(lease.task, step));
+                    if known.is_none_or(|known| known.attempt.lease != lease) {
+                        self.hand_back(lease.task, step).await;
                     }
                 }
             }

@@ -273,13 +273,17 @@ pub(crate) async fn note_not_dead(connection: &mut Connection, loans: &[Attempt]
     connection.execute(&sql::LOANS_NOT_DEAD, values![&rows]).await.map(drop)
 }
 
-/// The steps `worker` has on loan, as the store knows them.
+/// The steps `worker` has on loan, as the store knows them, each with the lease it was offered under.
 pub(crate) async fn borrowed(
     connection: &mut Connection,
     worker: WorkerId,
-) -> Result<Vec<(TaskNo, StepIndex)>> {
+) -> Result<Vec<(Lease, StepIndex)>> {
     let rows = connection.fetch(&sql::BORROWED, values![worker.0]).await?;
-    rows.iter().map(step_of).collect()
+    let loan = |row: &Row| {
+        let (task, step) = step_of(row)?;
+        Ok((Lease { task, epoch: row.int(2)? }, step))
+    };
+    rows.iter().map(loan).collect()
 }
 
 fn step_of(row: &Row) -> Result<(TaskNo, StepIndex)> {

@@ -34,6 +34,8 @@ impl Progress {
             (Command::Cancel, _) => for_good(TaskState::Cancelled, None),
             (Command::GiveUp, _) => for_good(TaskState::Error, cause),
             (Command::Pause, _) => for_good(TaskState::Paused, None),
+            // Batches that failed in isolation are tried again, whatever else is over.
+            (Command::Retry { .. }, TaskState::Complete) => due(TaskState::Pending),
             // Without all handlers it is not known here whether that was everything.
             (_, TaskState::Compensated) if !whole => due(TaskState::Compensating),
             (_, state) if state.is_final() => for_good(state, self.failures()),

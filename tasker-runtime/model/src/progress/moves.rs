@@ -437,7 +437,7 @@ macro_rules! named {
 fn moves_that_happen_are_those_of_the_tables() {
     STEPS.with_borrow_mut(BTreeSet::clear);
     let mut tasks = BTreeSet::new();
-    for seed in 0..30_000 {
+    for seed in 0..60_000 {
         tasks.extend(Life::new(seed).live());
     }
     let steps = STEPS.with_borrow(BTreeSet::clone);

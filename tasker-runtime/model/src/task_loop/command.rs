@@ -56,7 +56,8 @@ impl<B> TaskLoop<B> {
             self.touched.push(task);
             return None;
         }
-        if matches!(command.command, Command::Retry { .. }) && active.progress.verdict() == Verdict::Complete {
+        if matches!(command.command, Command::Retry { .. }) && active.progress.verdict() == Verdict::Complete
+        {
             // It is about to end. What can be tried again of it then, whoever takes it up reads from the journal.
             return None;
         }

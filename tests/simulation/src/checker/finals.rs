@@ -139,7 +139,10 @@ fn check_task(
         waits::check_mailbox(&rules, rows, &standing)?;
     }
     if end != Some(run.state) {
-        return Err((Promise::NothingLost, format!("it is {}, and by its journal {end:?}: {standing:?}", run.state)));
+        return Err((
+            Promise::NothingLost,
+            format!("it is {}, and by its journal {end:?}: {standing:?}", run.state),
+        ));
     }
     Ok(())
 }

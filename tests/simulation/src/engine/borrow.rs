@@ -132,9 +132,10 @@ impl Borrow {
         let worker = self.worker;
         match self.process.clone().ask("borrowed", move |db| Ok(db.borrowed(worker))).await {
             Ok(borrowed) => {
-                for key in borrowed {
-                    if !self.borrowed.contains_key(&key) {
-                        self.hand_back(key.0, key.1).await;
+                for (lease, step) in borrowed {
+                    let known = self.borrowed.get(&(lease.task, step));
+                    if known.is_none_or(|known| known.taken.attempt.lease != lease) {
+                        self.hand_back(lease.task, step).await;
                     }
                 }
             }

@@ -170,8 +170,9 @@ impl Db {
     }
 
     /// `borrowed.sql`
-    pub(crate) fn borrowed(&self, worker: i64) -> Vec<(TaskNo, StepIndex)> {
-        self.offers.iter().filter(|(_, offer)| offer.taker == Some(worker)).map(|(key, _)| *key).collect()
+    pub(crate) fn borrowed(&self, worker: i64) -> Vec<(Lease, StepIndex)> {
+        let of_worker = self.offers.iter().filter(|(_, offer)| offer.taker == Some(worker));
+        of_worker.map(|((task, step), offer)| (Lease { task: *task, epoch: offer.lease }, *step)).collect()
     }
 
     /// `withdraw_offers.sql`
