@@ -40,6 +40,7 @@ fn workflows() -> impl Strategy<Value = Rules> {
             retry: Retry::default(),
             timeout: Some(Duration::from_secs(1)),
             batch: None,
+            wait: None,
             compensation: compensated.then(|| Compensation {
                 elsewhere: false,
                 retry: Retry::default(),
@@ -207,7 +208,7 @@ proptest! {
                 let next = journal.expected(&rules).get(compensated.len()).copied();
                 prop_assert_eq!(next, Some(no), "out of turn");
                 let step = Command::Skip { step: "step_0".to_owned() };
-                let refused = matches!(step.facts(&progress), Err(CommandError::RollingBack { .. }));
+                let refused = matches!(step.facts(&progress, Timestamp::default()), Err(CommandError::RollingBack { .. }));
                 prop_assert!(refused, "steps stay as they are");
             }
             progress.apply_at(no, &event, now).unwrap();

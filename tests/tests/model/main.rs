@@ -83,6 +83,7 @@ fn number(mut steps: Vec<Draft>) -> Rules {
             parallelism: *parallelism,
             strategy: *strategy,
         }),
+        wait: None,
         compensation: compensated.then(|| Compensation {
             elsewhere: false,
             retry: Retry::default(),

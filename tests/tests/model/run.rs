@@ -182,7 +182,8 @@ impl Run {
             self.facts.known.retain(|no, known| !due(no, known));
             return Ok(true);
         }
-        let Ok(again) = (Command::Retry { steps: Vec::new() }).facts(&self.progress) else {
+        let Ok(again) = (Command::Retry { steps: Vec::new() }).facts(&self.progress, Timestamp::default())
+        else {
             return Ok(false);
         };
         self.follow(stand, again, dice);
@@ -231,7 +232,7 @@ impl Run {
         };
         let fits = stuck(state);
         let wanted = open && fits && (no.compensates().is_some() || !stand.failed);
-        let facts = command.facts(&self.progress);
+        let facts = command.facts(&self.progress, Timestamp::default());
         // A worker is retried as soon as one of its batches has failed, if they are still open.
         if worker && retry && !fits {
             return Ok(());
