@@ -13,6 +13,7 @@ mod runtime;
 mod step_error;
 mod step_handler;
 mod template;
+mod wait;
 mod words;
 mod workflow;
 
@@ -28,6 +29,18 @@ pub fn step_handler(attribute: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn step_handlers(attribute: TokenStream, item: TokenStream) -> TokenStream {
     step_handler::step_handlers(&attribute.into(), &item.into()).into()
+}
+
+#[doc = include_str!("../docs/signal.md")]
+#[proc_macro_attribute]
+pub fn signal(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    wait::signal(attribute.into(), item.into()).into()
+}
+
+#[doc = include_str!("../docs/timer.md")]
+#[proc_macro_attribute]
+pub fn timer(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    wait::timer(attribute.into(), item.into()).into()
 }
 
 /// Declares the attributes that add a capability to a handler.

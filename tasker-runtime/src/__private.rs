@@ -43,11 +43,14 @@ pub use crate::handler::schema::{Describe, Schemas};
 #[cfg(feature = "schema")]
 pub use crate::handler::schema::{Described, NotDescribed};
 pub use crate::handler::upstream::{CompensatedOf, OutputOf};
+pub use crate::handler::wait::{
+    Absent, DeclaredSignal, DeclaredTimer, Signal, TimerEnd, comes_after, given_default,
+};
 pub use crate::handler::{
     BatchableCapable, Batches, Compensates, Compensating, Decision, DecisionCapable, Declared as Facts,
     Endpoint, FromStep, Linked, Need, Registration, State, StepHandler, TaskSequenceStep, Upstream,
 };
-pub use crate::model::{Classified, Derived, StepError, classified};
+pub use crate::model::{Classified, Derived, Json, StepError, classified};
 pub use crate::registry::Workflow;
 pub use crate::registry::const_check::ends::{check_marked, last, names, reader, reader_of};
 pub use crate::registry::const_check::splice::{

@@ -108,7 +108,7 @@ pub use model::StepError;
 #[doc(inline)]
 pub use tasker_macros::{
     FromStep, Routes, StepError, api, batch_analyzer, batch_worker, compensates, decision, declare_step,
-    publishes, step_handler, step_handlers, template, workflow,
+    publishes, signal, step_handler, step_handlers, template, timer, workflow,
 };
 #[doc(inline)]
 pub use tasker_model as model;

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::{SignalError, Tasker};
 use crate::{
+    handler::Signal,
     model::{Json, MAX_PAYLOAD, SignalRefused},
     orchestration::{
         commands::{self, NewSignal, NotSent},
@@ -71,6 +72,14 @@ pub struct Receipt {
 }
 
 impl Tasker {
+    /// Sends a signal whose type has `#[signal]`; see [`send`](Self::send).
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn signal<S: Signal>(&self, task: Uuid, signal: &S) -> Result<Receipt, SignalError> {
+        self.send(task, &Message::named(<S as Signal>::NAME).payload(signal)?).await
+    }
+
     /// Sends a signal to a task. It is durable once this returns, and settles one step that waits for signals of its
     /// name, now or later: of several signals the first one to arrive settles the first such step, and the others
     /// wait for further ones.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tasker_template::{Backoff, RetryOptions};
 
+use super::wait::{DeclaredSignal, DeclaredTimer};
 use super::{Compensates, Endpoint};
 use crate::model::StepError;
 
@@ -79,7 +80,7 @@ pub enum Need {
 }
 
 /// What a handler is besides a function from input to output.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub enum Capability {
     /// Nothing else.
@@ -91,6 +92,12 @@ pub enum Capability {
     BatchAnalyzer(&'static str),
     /// It works on one batch.
     BatchWorker,
+    /// It is no handler: a step that waits for a signal.
+    #[doc(hidden)]
+    Signal(&'static DeclaredSignal),
+    /// It is no handler: a step that waits for a time.
+    #[doc(hidden)]
+    Timer(&'static DeclaredTimer),
 }
 
 /// What `#[step_handler]` writes about a function, as a constant: the compiler checks workflows with it, and
@@ -259,6 +266,22 @@ impl Declared {
     #[must_use]
     pub const fn batch_analyzer(mut self, worker: &'static str) -> Self {
         self.capability = Capability::BatchAnalyzer(worker);
+        self
+    }
+
+    /// Says that it is a step that waits for a signal.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn signal(mut self, signal: &'static DeclaredSignal) -> Self {
+        self.capability = Capability::Signal(signal);
+        self
+    }
+
+    /// Says that it is a step that waits for a time.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn timer(mut self, timer: &'static DeclaredTimer) -> Self {
+        self.capability = Capability::Timer(timer);
         self
     }
 

@@ -34,6 +34,7 @@ mod states;
 mod step;
 mod traits;
 pub(crate) mod upstream;
+pub(crate) mod wait;
 pub(crate) mod wiring;
 
 pub use annotated::Calling;
@@ -65,6 +66,7 @@ pub use step::{Results, StepParts, TaskData, TaskSequenceStep, Upstream};
 pub use traits::{DynHandler, FromStep, StepHandler};
 #[doc(hidden)]
 pub use upstream::OutputOf;
+pub use wait::{Signal, TimerEnd};
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -12,7 +12,7 @@ use super::const_check::{
     reads::Reads,
     workflow::{Listed, Message},
 };
-use crate::handler::{Capability, param::reads, schema::Describe};
+use crate::handler::{Capability, param::reads, schema::Describe, wait::Absent};
 use crate::model::HandlerKey;
 
 /// A workflow that is part of the program, as `workflow!` and `template!` make it.
@@ -212,14 +212,26 @@ impl Workflow {
         let upstreams: Vec<Vec<&str>> =
             steps.iter().map(|listed| upstreams(&names, &releasing, listed)).collect();
         let chosen = chosen(steps, &upstreams);
-        let is_worker = |listed: &&Listed| listed.capability == Capability::BatchWorker;
+        let is_worker = |listed: &&Listed| matches!(listed.capability, Capability::BatchWorker);
         let workers: HashSet<&str> = steps.iter().filter(is_worker).map(|listed| listed.step).collect();
         for (listed, upstreams) in steps.iter().zip(upstreams) {
-            let kind = kind(listed, &names, &chosen, &workers);
-            let mut step = Step::new(listed.step)
-                .kind(kind)
-                .handler(HandlerKey::new(listed.namespace, listed.name).as_str());
-            step.result_schema = listed.schemas.output.map(|describe| describe());
+            let step = match listed.capability {
+                Capability::Signal(signal) => {
+                    let mut config = signal.config();
+                    config.name = (listed.step != listed.name).then(|| listed.name.to_owned());
+                    config.schema = listed.schemas.output.map(|describe| describe());
+                    Step::signal(listed.step, config)
+                }
+                Capability::Timer(timer) => {
+                    Step::timer(listed.step, timer.config(|name| names.step(name).to_owned()))
+                }
+                _ => {
+                    let handler = HandlerKey::new(listed.namespace, listed.name);
+                    let mut step = Step::new(listed.step).handler(handler.as_str());
+                    step.result_schema = listed.schemas.output.map(|describe| describe());
+                    step.kind(kind(listed, &names, &chosen, &workers))
+                }
+            };
             builder = builder.step(step.after(upstreams));
         }
         builder
@@ -295,11 +307,12 @@ fn upstreams(names: &StepNames, releasing: &[&Listed], listed: &Listed) -> Vec<&
     all
 }
 
-/// The steps that a decision above them may leave out.
+/// The steps that a decision above them may leave out, or a signal that did not come.
 fn chosen<'l>(steps: &'l [Listed], upstreams: &[Vec<&str>]) -> HashSet<&'l str> {
     let is_decision = |listed: &&Listed| matches!(listed.capability, Capability::Decision(_));
     let decisions: HashSet<&str> = steps.iter().filter(is_decision).map(|listed| listed.step).collect();
-    let mut chosen: HashSet<&str> = HashSet::new();
+    let is_skipped = |listed: &&Listed| matches!(listed.capability, Capability::Signal(signal) if matches!(signal.absent, Absent::Skipped));
+    let mut chosen: HashSet<&str> = steps.iter().filter(is_skipped).map(|listed| listed.step).collect();
     loop {
         let known = chosen.len();
         for (listed, upstreams) in steps.iter().zip(upstreams) {
@@ -320,6 +333,8 @@ fn kind(listed: &Listed, names: &StepNames, chosen: &HashSet<&str>, workers: &Ha
         Capability::Decision(_) => StepKind::Decision,
         Capability::BatchAnalyzer(_) => StepKind::Batchable,
         Capability::BatchWorker => StepKind::BatchWorker,
+        Capability::Signal(_) => StepKind::Signal,
+        Capability::Timer(_) => StepKind::Timer,
         Capability::Standard => {
             let converges = Reads::of(listed.needs).any(|read| {
                 let step = names.step(read.name);

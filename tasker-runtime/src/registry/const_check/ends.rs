@@ -4,6 +4,7 @@ use super::workflow::{
     Above, Listed, Message, NOBODY, Names, index_names, is_released_by, is_releasing, problem,
 };
 use crate::handler::param::reads;
+use crate::handler::wait::Absent;
 use crate::handler::{Capability, Need};
 
 /// The first step that reads the context, of those that `known` does not say; `N`: none does.
@@ -151,13 +152,25 @@ pub const fn last<const N: usize, const SLOTS: usize>(steps: &[Listed; N], names
     if count == 1 && !may_be_skipped(steps, names, last) { last } else { N }
 }
 
-/// Whether a step, or one that it cannot do without, is a route of a decision.
+/// Whether some step waits for a signal.
+const fn waits_for_signals<const N: usize>(steps: &[Listed; N]) -> bool {
+    let mut step = 0;
+    while step < N {
+        if matches!(steps[step].capability, Capability::Signal(_)) {
+            return true;
+        }
+        step += 1;
+    }
+    false
+}
+
+/// Whether a step, or one that it cannot do without, is a route of a decision, or a signal that may be left out.
 const fn may_be_skipped<const N: usize, const SLOTS: usize>(
     steps: &[Listed; N],
     names: &Names<SLOTS>,
     step: usize,
 ) -> bool {
-    if !is_releasing(steps) {
+    if !is_releasing(steps) && !waits_for_signals(steps) {
         return false;
     }
     let mut seen = [false; N];
@@ -167,6 +180,11 @@ const fn may_be_skipped<const N: usize, const SLOTS: usize>(
     while left > 0 {
         left -= 1;
         let step = open[left];
+        if let Capability::Signal(signal) = steps[step].capability
+            && matches!(signal.absent, Absent::Skipped)
+        {
+            return true;
+        }
         let mut other = 0;
         while other < N {
             if matches!(steps[other].capability, Capability::Decision(_))

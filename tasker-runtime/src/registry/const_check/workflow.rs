@@ -235,7 +235,11 @@ const fn find_missing<const N: usize, const SLOTS: usize>(
 ) {
     let mut reads = Reads::of(steps[step].needs);
     while let Some(read) = reads.next() {
-        tell_missing(workflow, steps, names, (step, "` reads `", read.name), text);
+        let verb = match steps[step].capability {
+            Capability::Signal(_) | Capability::Timer(_) => "` comes after `",
+            _ => "` reads `",
+        };
+        tell_missing(workflow, steps, names, (step, verb, read.name), text);
         let above = names.number(steps, read.name);
         if above != NOBODY && read.is_of_another_route(steps[step].name, steps[above].releases()) {
             problem(workflow, text).push("step `").push(steps[step].step).push(OTHER_ROUTE).push(read.name);
