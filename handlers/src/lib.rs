@@ -1,6 +1,7 @@
 //! The example workflows, one file each.
 //!
-//! `src/NAME.rs` holds the steps of the template `config/tasks/…/NAME.yaml`. Read them in this order; what a
+//! `src/NAME.rs` holds the steps of the template `config/tasks/…/NAME.yaml`, or a whole workflow in code. Read them in
+//! this order; what a
 //! step needs stands in its parameters, and what it returns is its result.
 
 pub mod mathematical_sequence;
@@ -26,6 +27,8 @@ pub mod business_workflow;
 pub mod order_processing;
 
 pub mod domain_event_publishing;
+
+pub mod expense_approval;
 
 pub mod error_injection;
 

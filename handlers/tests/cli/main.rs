@@ -11,6 +11,7 @@ mod templates;
 mod terminal;
 mod texts;
 mod urls;
+mod waits;
 
 use std::{
     io::{BufRead, BufReader, Write},

@@ -13,7 +13,7 @@ use crate::runtime;
 pub(super) fn whole(wait: &Wait, item: &TokenStream) -> TokenStream {
     let step_fn = step_fn(wait, &facts(wait));
     let signal = (wait.kind == Kind::Signal).then(|| {
-        let (ident, name) = (&wait.ident, &wait.name);
+        let (ident, name) = (&wait.ident, wait.signal.as_ref().unwrap_or(&wait.name));
         let signal = quote_spanned!(ident.span()=> __tasker::Signal);
         quote! {
             impl #signal for #ident {
@@ -115,7 +115,13 @@ fn signal(wait: &Wait) -> TokenStream {
             }
         }
     };
-    quote!(.signal(&__tasker::DeclaredSignal { timeout_ms: #timeout, absent: #on_timeout }))
+    let name = match &wait.signal {
+        Some(name) => quote!(__tasker::Option::Some(#name)),
+        None => quote!(__tasker::Option::None),
+    };
+    quote! {
+        .signal(&__tasker::DeclaredSignal { name: #name, timeout_ms: #timeout, absent: #on_timeout })
+    }
 }
 
 fn timer(wait: &Wait) -> TokenStream {

@@ -22,6 +22,8 @@ pub(super) struct Wait {
     pub(super) ident: Ident,
     /// The name of its step, and of the signal.
     pub(super) name: String,
+    /// The name of the signal, where that is another one.
+    pub(super) signal: Option<String>,
     pub(super) krate: Option<Path>,
     /// The steps it comes after.
     pub(super) after: Vec<Path>,
@@ -66,7 +68,7 @@ impl Kind {
 
     fn known(self) -> &'static [&'static str] {
         match self {
-            Self::Signal => &["after", "name", "timeout", "on_timeout", "default", "crate"],
+            Self::Signal => &["after", "name", "signal", "timeout", "on_timeout", "default", "crate"],
             Self::Timer => &["after", "name", "delay", "until", "crate"],
         }
     }
@@ -100,6 +102,7 @@ pub(super) fn wait(
         kind,
         name: ident.unraw().to_string().to_snake_case(),
         ident,
+        signal: None,
         krate: None,
         after: Vec::new(),
         millis: None,
@@ -111,6 +114,7 @@ pub(super) fn wait(
         match &*key {
             "after" => wait.after.extend(errors.take(after(&meta)).into_iter().flatten()),
             "name" => wait.name = errors.take(name(&meta)).unwrap_or(wait.name),
+            "signal" => wait.signal = errors.take(name(&meta)),
             "crate" => wait.krate = errors.take(options::path(&meta, "crate = my_crate::tasker_runtime")),
             "delay" | "timeout" => wait.millis = errors.take(duration(&meta, &key)),
             "until" => wait.until = errors.take(until(&meta)),

@@ -40,6 +40,8 @@ pub struct TimerEnd {
 #[derive(Clone, Copy, Debug)]
 #[doc(hidden)]
 pub struct DeclaredSignal {
+    /// What it is sent by; `None`: the name of its step.
+    pub name: Option<&'static str>,
     /// How long it is waited for; `None`: for ever.
     pub timeout_ms: Option<u64>,
     /// What happens when it has not come by then.
@@ -90,7 +92,7 @@ impl DeclaredSignal {
             Absent::Given(value) => OnTimeout::Default(value().to_value()),
         };
         let timeout = self.timeout_ms.map(std::time::Duration::from_millis);
-        SignalConfig { name: None, schema: None, timeout, on_timeout }
+        SignalConfig { name: self.name.map(str::to_owned), schema: None, timeout, on_timeout }
     }
 }
 

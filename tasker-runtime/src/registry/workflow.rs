@@ -218,7 +218,8 @@ impl Workflow {
             let step = match listed.capability {
                 Capability::Signal(signal) => {
                     let mut config = signal.config();
-                    config.name = (listed.step != listed.name).then(|| listed.name.to_owned());
+                    let alias = (listed.step != listed.name).then(|| listed.name.to_owned());
+                    config.name = config.name.or(alias);
                     config.schema = listed.schemas.output.map(|describe| describe());
                     Step::signal(listed.step, config)
                 }

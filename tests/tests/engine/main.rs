@@ -12,6 +12,7 @@ mod connections;
 mod deadly_loans;
 mod decisions;
 mod declared;
+mod expense;
 mod failures;
 mod file_gone;
 mod flow;
