@@ -97,6 +97,7 @@ pub(super) fn wait(
     };
     if !generics.params.is_empty() {
         errors.at(&generics, format!("a type with {owner} cannot be generic: it is one step"));
+        return None;
     }
     let mut wait = Wait {
         kind,

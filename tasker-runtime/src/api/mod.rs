@@ -23,7 +23,7 @@ pub use prune::{NotOver, Prune, Pruned};
 pub use report::{
     BatchCounts, DeadLetterSummary, SignalReport, StepReport, TaskReport, TaskSummary, WorkerSummary,
 };
-pub use signal::{Message, Receipt};
+pub use signal::{Message, Receipt, Sending};
 pub use tasker::{Stats, Tasker};
 pub use typed::{Answer, AnyContext, AnyOutput, Typed, WorkflowType};
 pub use wait::{TaskOutcome, Watch};

@@ -1,5 +1,7 @@
 //! What is sent to tasks while they run.
 
+use std::pin::Pin;
+
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -71,13 +73,17 @@ pub struct Receipt {
     pub number: u32,
 }
 
+/// A signal on its way, to be awaited. Of one type whatever is sent: what cannot be is refused once, where it stands.
+pub type Sending<'t> = Pin<Box<dyn Future<Output = Result<Receipt, SignalError>> + Send + 't>>;
+
 impl Tasker {
     /// Sends a signal whose type has `#[signal]`; see [`send`](Self::send).
     ///
     /// # Errors
     /// As [`send`](Self::send).
-    pub async fn signal<S: Signal>(&self, task: Uuid, signal: &S) -> Result<Receipt, SignalError> {
-        self.send(task, &Message::named(<S as Signal>::NAME).payload(signal)?).await
+    pub fn signal<S: Signal>(&self, task: Uuid, signal: &S) -> Sending<'_> {
+        let message = Message::named(<S as Signal>::NAME).payload(signal);
+        Box::pin(async move { self.send(task, &message?).await })
     }
 
     /// Sends a signal to a task. It is durable once this returns, and settles one step that waits for signals of its

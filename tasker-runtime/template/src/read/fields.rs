@@ -101,7 +101,8 @@ impl Reader<'_> {
     fn unknown_key(&mut self, at: NodeId, name: &str, what: &str, keys: &'static [Key]) {
         let canonical = || keys.iter().filter(|key| key.idle.is_none() && key.written == key.means);
         let near = self.nearest(name, keys.iter().map(|key| key.written));
-        let help = match near.or_else(|| longer(name, canonical().map(|key| key.written))) {
+        // One that is the whole of what was written and more is meant before one that is only near.
+        let help = match longer(name, canonical().map(|key| key.written)).or(near) {
             Some(near) => format!("did you mean `{near}`?"),
             None => {
                 let names: Vec<_> = canonical().map(|key| format!("`{}`", key.written)).collect();
