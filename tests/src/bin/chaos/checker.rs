@@ -6,6 +6,7 @@
 mod checkpoints;
 mod processes;
 mod rollback;
+mod waits;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -32,6 +33,8 @@ struct Checker<'a> {
     executions: HashMap<(Uuid, &'a str), Vec<&'a Execution>>,
     /// When a process was a worker: from, and until when if it stopped.
     tenures: HashMap<u32, Vec<(i64, Option<i64>)>>,
+    /// What was sent to tasks, by number, as if somebody had executed it.
+    sent: &'a HashMap<i64, Execution>,
     verdict: Verdict,
 }
 
@@ -56,8 +59,8 @@ pub(crate) fn check(submissions: &BTreeMap<u64, Submitted>, ledgers: &[Execution
         cut: ledgers.iter().filter(|execution| execution.end.is_none()).count(),
         ..Verdict::default()
     };
-    let courses = courses.collect();
-    let mut checker = Checker { submissions, state, courses, executions, tenures, verdict };
+    let (courses, sent) = (courses.collect(), waits::sent(state));
+    let mut checker = Checker { submissions, state, courses, executions, tenures, sent: &sent, verdict };
     checker.submissions();
     checker.limits(ledgers);
     checker.verdict.lent = lent(state);
@@ -67,7 +70,7 @@ pub(crate) fn check(submissions: &BTreeMap<u64, Submitted>, ledgers: &[Execution
             checker.task(number, task, &course);
         }
     }
-    let recorded = checker.verdict.steps + state.failures.values().map(Vec::len).sum::<usize>();
+    let recorded = checker.executed() + state.failures.values().map(Vec::len).sum::<usize>();
     checker.verdict.repeated = ledgers.len().saturating_sub(recorded);
     checker.verdict
 }
@@ -168,6 +171,10 @@ impl<'a> Checker<'a> {
         let mut counted: Vec<Option<&Execution>> = Vec::new();
         for node in &course.nodes {
             let recorded = self.state.results.get(&(number, node.code));
+            if !node.kind.has_handler() {
+                counted.push(self.waited(number, task, node, course));
+                continue;
+            }
             let of_node = self.executions(task, node);
             if node.fate == Fate::Out && !of_node.is_empty() || node.fate != Fate::Done && recorded.is_some()
             {

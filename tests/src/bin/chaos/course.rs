@@ -97,6 +97,8 @@ impl Course {
 
     fn step(&mut self, task: Uuid, place: i64, shape: &Shape) {
         let after = shape.after.iter().filter_map(|name| self.find(name));
+        // Nobody reads what a timer says.
+        let after = after.filter(|from| self.nodes[*from].kind != StepKind::Timer);
         let sees: Vec<Option<usize>> = after.flat_map(|from| self.seen(task, from, shape)).collect();
         let of_batches = shape
             .after

@@ -10,6 +10,7 @@ use sqlx::{
 use uuid::Uuid;
 
 use super::Outcome;
+use super::workflows::APPROVAL;
 
 /// The database under test.
 #[derive(Clone)]
@@ -109,6 +110,17 @@ impl Database {
         let sql = "select cast(t.uuid as text) from tasker.runs r join tasker.tasks t on t.id = r.task_id \
                    where r.state = 5";
         self.tasks(sql).await
+    }
+
+    /// The tasks whose workflow waits for an answer, and that are not over.
+    pub(crate) async fn waiting_for_answers(&self) -> Outcome<Vec<Uuid>> {
+        let sql = format!(
+            "select cast(t.uuid as text) from tasker.runs r join tasker.tasks t on t.id = r.task_id \
+             join tasker.templates p on p.id = t.template_id \
+             where r.finished_at is null and p.name = '{}'",
+            APPROVAL.0
+        );
+        self.tasks(&sql).await
     }
 
     async fn tasks(&self, sql: &str) -> Outcome<Vec<Uuid>> {

@@ -76,9 +76,20 @@ handlers! {
     order_ship(order_pack, order_notify);
     order_close(order_ship);
 
+    approval_ask();
+
     doomed_first();
     doomed_middle(doomed_first);
     doomed_last(doomed_middle);
+}
+
+#[step_handler]
+async fn approval_file(
+    step: &TaskSequenceStep,
+    ledger: State<Ledger>,
+    #[depends_on("approval_answer")] answer: u64,
+) -> Result<u64, StepError> {
+    ledger.attempt(step, &[Some(answer)]).await
 }
 
 /// The one that [`LIMITED`](super::workflows::LIMITED) names.

@@ -21,6 +21,7 @@ mod ledger;
 mod policy;
 mod report;
 mod run;
+mod senders;
 mod state;
 mod submissions;
 mod verdict;

@@ -62,6 +62,11 @@ fn doomed(task: Uuid, step: &str) -> bool {
     }
 }
 
+/// What is sent to the task.
+pub(crate) fn answer(task: Uuid) -> u64 {
+    Dice::of(task, "answer").roll(0, 1 << 50)
+}
+
 /// The routes a decision of the task takes: any of those it has, or none.
 pub(crate) fn routes(task: Uuid, decision: &str) -> Vec<&'static str> {
     let all: &[&str] = match decision {

@@ -23,7 +23,7 @@ use super::{
     fleet::Fleet,
     ledger,
     report::Report,
-    state,
+    senders, state,
     submissions::{self, Load},
     workflows,
 };
@@ -92,11 +92,15 @@ pub(crate) async fn run(plan: &Plan) -> Outcome<Report> {
         let log = log.clone();
         async move { load.run(&log).await }
     });
+    let senders = tokio::spawn(senders::send(tasker.clone(), database.clone()));
     let pace = Duration::from_millis(plan.pace);
     chaos.inject(&schedule(plan, &mut random), pace, &mut random).await?;
     stop.store(true, Ordering::Relaxed);
     load.await??;
     let freed = settle(&chaos, &tasker).await?;
+    senders.abort();
+    // It has a handle of the database until it is gone.
+    let _ = senders.await;
     let counts: Counts = chaos.counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let Chaos { fleet, cluster, disk, .. } = chaos;
     let fleet = Arc::try_unwrap(fleet).map_err(|_| "the fleet is still in use")?;

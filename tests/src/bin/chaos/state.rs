@@ -76,6 +76,8 @@ pub(crate) struct State {
     pub(crate) checkpoints: HashMap<(i64, i64), Kept>,
     /// By number.
     pub(crate) workers: HashMap<i64, Tenure>,
+    /// How many signals there are of each task.
+    pub(crate) signals: HashMap<i64, u32>,
     /// The tasks of idempotency keys.
     pub(crate) keys: Vec<Uuid>,
     /// Rows that should not be there, for people.
@@ -186,6 +188,9 @@ pub(crate) async fn read(database: &Database) -> Outcome<State> {
         let pid = row.text(1).split('@').next().unwrap_or_default().parse()?;
         let tenure = Tenure { pid, started_at: row.get(2)?, stopped_at: row.maybe(3)? };
         state.workers.insert(row.get(0)?, tenure);
+    }
+    for row in rows(database, &["task_id"], "tasker.signals").await? {
+        *state.signals.entry(row.get(0)?).or_default() += 1;
     }
     for row in rows(database, &["task_uuid"], "tasker.idempotency_keys").await? {
         state.keys.push(row.get(0)?);

@@ -35,6 +35,9 @@ pub(crate) enum Rule {
     Late,
     /// A batch goes on from where it was saved last, never from further back, and only its holder saves.
     Checkpoint,
+    /// A signal that was sent is there once and settles the step that waits for it; a timer is over after its time and
+    /// not before.
+    Wait,
     /// Of a task that fails, what was completed is undone and nothing else: one after the other, what was
     /// completed last first, when nothing else runs any more.
     Compensation,

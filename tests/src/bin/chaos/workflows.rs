@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use tasker_runtime::template::{BatchConfig, OnFailure, Report, RetryOptions, Step, StepKind, Template};
+use tasker_runtime::template::{
+    BatchConfig, OnFailure, Report, RetryOptions, SignalConfig, Step, StepKind, Template, TimerConfig,
+};
 
 /// The namespace of all of them.
 pub(crate) const NAMESPACE: &str = "chaos";
@@ -18,6 +20,12 @@ pub(crate) const WIDEST: usize = 4;
 
 /// A step of whose handler so many attempts may run at once in each process.
 pub(crate) const LIMITED: (&str, usize) = ("diamond_left", 1);
+
+/// The workflow whose tasks wait for a signal, and the name of that.
+pub(crate) const APPROVAL: (&str, &str) = ("approval", "approval_answer");
+
+/// How long its timer takes.
+pub(crate) const TIMER: Duration = Duration::from_millis(40);
 
 /// A workflow: its steps in the order of the template.
 pub(crate) struct Workflow {
@@ -56,13 +64,22 @@ const fn worker(name: &'static str, after: &'static [&'static str]) -> Shape {
     Shape { kind: StepKind::BatchWorker, ..step(name, after) }
 }
 
+const fn signal(name: &'static str, after: &'static [&'static str]) -> Shape {
+    Shape { kind: StepKind::Signal, ..step(name, after) }
+}
+
+const fn timer(name: &'static str, after: &'static [&'static str]) -> Shape {
+    Shape { kind: StepKind::Timer, ..step(name, after) }
+}
+
 const fn convergence(name: &'static str, after: &'static [&'static str]) -> Shape {
     Shape { kind: StepKind::DeferredConvergence, ..step(name, after) }
 }
 
 /// One after the other, a fork and a join, a tree, partial joins; decisions within decisions; batches; and
-/// one whose completed steps are undone when a later one fails for good, and one that ends where that happens.
-pub(crate) static WORKFLOWS: [Workflow; 8] = [
+/// one whose completed steps are undone when a later one fails for good, one that ends where that happens, and one
+/// that waits for a time and for somebody.
+pub(crate) static WORKFLOWS: [Workflow; 9] = [
     Workflow {
         name: "linear",
         steps: &[
@@ -147,6 +164,15 @@ pub(crate) static WORKFLOWS: [Workflow; 8] = [
             step("doomed_last", &["doomed_middle"]),
         ],
     },
+    Workflow {
+        name: APPROVAL.0,
+        steps: &[
+            step("approval_ask", &[]),
+            signal(APPROVAL.1, &["approval_ask"]),
+            timer("approval_pause", &["approval_ask"]),
+            step("approval_file", &["approval_answer", "approval_pause"]),
+        ],
+    },
 ];
 
 impl Workflow {
@@ -179,7 +205,13 @@ impl Workflow {
             ..RetryOptions::default()
         };
         let step = |shape: &Shape| {
-            let mut step = Step::new(shape.name).kind(shape.kind).after(shape.after.iter().copied());
+            let after = shape.after.iter().copied();
+            match shape.kind {
+                StepKind::Signal => return Step::signal(shape.name, SignalConfig::default()).after(after),
+                StepKind::Timer => return Step::timer(shape.name, TimerConfig::Delay(TIMER)).after(after),
+                _ => {}
+            }
+            let mut step = Step::new(shape.name).kind(shape.kind).after(after);
             step.retry = retry.clone();
             if shape.kind == StepKind::BatchWorker {
                 step.batch = Some(BatchConfig { parallelism: Some(PARALLELISM), ..BatchConfig::default() });
