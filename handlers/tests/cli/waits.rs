@@ -17,7 +17,11 @@ async fn signal_is_sent_shown_and_settles_the_step() {
         let said = format!("signal: `expense_answer` was sent to {task}, as its signal 1\n");
         assert_eq!((sent.code, sent.err), (0, said), "{database}");
         let shown = run(&database, &["show", &task]);
-        assert!(shown.out.contains("signal    expense_answer, sent "), "{database}: {}", shown.out);
+        assert!(
+            shown.out.contains("signal    expense_answer, sent ") && shown.out.contains(", not used yet: "),
+            "{database}: {}",
+            shown.out
+        );
 
         let resumed = run(&database, &["resume", &task, "-o", "json"]);
         assert_eq!(resumed.code, 0, "{database}: {}", resumed.err);

@@ -5,6 +5,7 @@
 
 mod cause;
 mod decided;
+mod event;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod moves;
@@ -21,55 +22,10 @@ use std::{
 use tasker_template::{OnFailure, StepKind};
 
 pub use self::decided::Moved;
+pub use self::event::{Event, Verdict};
 pub use self::waits::Start;
 use self::{rollback::Rollback, waits::Waits};
-use super::{
-    Json, Rules, StepIndex, StepState, Timestamp, batch::Batch, outcome::OutcomeError, rules::Effect,
-};
-
-/// Something that was recorded about a step.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// An attempt succeeded.
-    Completed {
-        /// Its result.
-        result: Json,
-    },
-    /// An operator gave the result.
-    Resolved {
-        /// The result.
-        result: Json,
-    },
-    /// An operator left the step out.
-    Skipped,
-    /// An attempt failed.
-    Failed {
-        /// When the next attempt may start; `None` when it failed for good.
-        retry_at: Option<Timestamp>,
-    },
-    /// An operator allowed the failed step a new round of attempts.
-    Reopened,
-    /// An operator ended the wait for the next attempt.
-    DueNow,
-    /// An attempt failed for good and an operator has allowed a new round since: both, read back at once,
-    /// so that nothing below ever takes the failure for the end.
-    FailedAndReopened,
-}
-
-/// What can be done with a task now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Steps run or may run.
-    Working,
-    /// Nothing can run before this time.
-    Waiting(Timestamp),
-    /// Steps, or the compensation of one, have failed for good and nothing else can run.
-    Failed,
-    /// Steps have failed for good and everything else has been undone.
-    Compensated,
-    /// Every step is complete, resolved or skipped.
-    Complete,
-}
+use super::{Rules, StepIndex, StepState, Timestamp, batch::Batch, outcome::OutcomeError, rules::Effect};
 
 /// What is known of one step or one batch instance.
 #[derive(Clone, Debug)]

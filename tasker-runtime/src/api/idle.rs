@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::Tasker;
 use crate::{
-    model::{TaskState, Timestamp, Verdict},
+    model::{TaskState, Timestamp, Verdict, task_loop::NEAR},
     orchestration::view,
     store::Result,
 };
@@ -38,7 +38,8 @@ impl Tasker {
         }
         let rules = self.inner.plans.known(task.template).await?.rules;
         Ok(Some(match history.replay(rules).verdict() {
-            Verdict::Waiting(at) if at > now => Idle::Until(at),
+            // What waits longer is about to be given back, and what is sent to it then is not missed.
+            Verdict::Waiting(at) if at > now && at.since(now) <= NEAR => Idle::Until(at),
             _ => Idle::Working,
         }))
     }

@@ -2,6 +2,8 @@
 
 mod waits;
 
+pub use waits::SignalReport;
+
 use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
@@ -126,31 +128,10 @@ pub struct StepReport {
     /// What it waits for, in a sentence, while it is not over and does not run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,
-    /// Attempts it may have in all.
+    /// Attempts it may have in all; 0 for a step that only waits.
     pub max_attempts: u32,
     /// The worker that made its last attempt, as [`WorkerSummary`] numbers them.
     pub worker: Option<i64>,
-}
-
-/// A signal that waits for a step.
-#[derive(Clone, Debug, Serialize)]
-#[non_exhaustive]
-pub struct SignalReport {
-    /// Its number among those of the task, from 1, in the order they arrived.
-    pub number: u32,
-    /// What it is called.
-    pub name: String,
-    /// What it says.
-    pub payload: Value,
-    /// When it was sent.
-    pub sent_at: Timestamp,
-}
-
-impl SignalReport {
-    fn new(signal: &Signal) -> Self {
-        let Signal { number, name, payload, sent_at } = signal;
-        Self { number: *number, name: name.to_string(), payload: payload.to_value(), sent_at: *sent_at }
-    }
 }
 
 /// How many batches of a worker are in which state.
@@ -461,7 +442,10 @@ fn step(progress: &Progress, no: StepIndex, slot: &Slot, history: &History, over
         finished_at: entry.map(|e| e.finished_at).or(failure.map(|f| f.failed_at)),
         retry_at: slot.retry_at().filter(|_| !over),
         waits_for: None,
-        max_attempts: slot.failed_attempts() - slot.spent() + retry.max_attempts.max(1),
+        max_attempts: match progress.rules().only_waits(no) {
+            true => 0,
+            false => slot.failed_attempts() - slot.spent() + retry.max_attempts.max(1),
+        },
         worker: None,
     }
 }

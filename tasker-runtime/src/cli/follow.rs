@@ -111,6 +111,9 @@ pub(super) fn conclude(report: &TaskReport, form: Form) -> Done {
         .map(|step| {
             let name = printable(&step.name);
             match (&step.error, step.batches) {
+                (Some(error), _) if step.max_attempts == 0 => {
+                    format!("step `{name}` failed for good: {}", printable(&error.to_string()))
+                }
                 (Some(error), _) => format!(
                     "step `{name}` failed for good after {} of {} attempts: {}",
                     step.attempts,

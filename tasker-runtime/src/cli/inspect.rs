@@ -101,6 +101,7 @@ impl Show {
             // A worker itself is never tried: its batches are.
             let attempts = match step.batches {
                 Some(_) => String::new(),
+                None if step.max_attempts == 0 => String::new(),
                 None => format!("{}/{}", step.attempts, step.max_attempts),
             };
             vec![step.name.clone(), step.state.to_string(), attempts, took(step), what(step)]
@@ -154,7 +155,7 @@ fn head(report: &TaskReport) -> Done {
     lines.extend(report.mailbox.iter().map(|signal| {
         let payload = signal.payload.to_string();
         let (name, payload) = (printable(&signal.name), printable(&payload));
-        format!("signal    {name}, sent {}, no step waits for it yet: {}", signal.sent_at, cut(&payload, 100))
+        format!("signal    {name}, sent {}, not used yet: {}", signal.sent_at, cut(&payload, 100))
     }));
     if !report.result.is_null() {
         lines.push(format!("result    {}", printable(&report.result.to_string())));

@@ -323,6 +323,8 @@ impl Driver {
             let Some(body) = body_of(done.attempt.lease) else { continue };
             let took = done.finished_at.since(done.started_at);
             let (Attempt { step, number: attempt, .. }, result) = (done.attempt, done.result);
+            // Of a wait it says which signal ended it.
+            let attempt = if body.plan.rules().only_waits(step) { 1 } else { attempt };
             body.results.complete(step, result.clone());
             self.around.watchers.tell(body.facts.id, || Update::Completed { step, attempt, took, result });
         }

@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use super::{RunError, START};
 use crate::{
-    api::{OperateError, StepReport, TaskReport, Tasker, Update, WaitError, Watch, idle::Idle},
+    api::{OperateError, SignalError, StepReport, TaskReport, Tasker, Update, WaitError, Watch, idle::Idle},
     clock::Clock,
-    handler::{Readable, StepFn},
+    handler::{Readable, Signal, StepFn},
     model::{Command, Json, StepError, StepIndex, StepState, TaskState, Timestamp},
 };
 
@@ -86,6 +86,46 @@ impl Running {
     /// When it does not fit the state of the task.
     pub async fn operate(&self, command: &Command) -> Result<(), OperateError> {
         self.tasker.operate(self.task(), command).await.map(drop)
+    }
+
+    /// Sends a signal to the task.
+    ///
+    /// ```
+    /// use serde::{Deserialize, Serialize};
+    /// use tasker_runtime::{prelude::*, testing};
+    ///
+    /// #[signal(timeout = "3d", default = Approval { by: "nobody".into() })]
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Approval {
+    ///     by: String,
+    /// }
+    ///
+    /// #[step_handler]
+    /// async fn file(#[depends_on(Approval)] approval: Approval) -> String {
+    ///     format!("approved by {}", approval.by)
+    /// }
+    ///
+    /// workflow!(filing = [Approval, file]);
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let mut running = testing::run(filing, &()).start().await?;
+    /// running.rest().await?;
+    /// running.signal(&Approval { by: "ada".into() }).await?;
+    /// let done = running.finish().await?;
+    /// assert_eq!(done.result::<String>()?, "approved by ada");
+    ///
+    /// // Nobody answers: three days later the task goes on.
+    /// let done = testing::run(filing, &()).await?;
+    /// assert_eq!(done.result::<String>()?, "approved by nobody");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Tasker::send`].
+    pub async fn signal<S: Signal>(&self, signal: &S) -> Result<(), SignalError> {
+        self.tasker.signal(self.task(), signal).await.map(drop)
     }
 
     /// Waits for an attempt at this step to begin, unless one has since the last wait.

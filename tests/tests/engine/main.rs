@@ -31,6 +31,7 @@ mod step_states;
 mod stopping;
 mod stuck;
 mod submission;
+mod timers;
 mod together;
 mod unanswered;
 mod waits;

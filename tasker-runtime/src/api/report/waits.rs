@@ -1,9 +1,33 @@
 //! What steps wait for, in sentences with the way on.
 
+use serde::Serialize;
+use serde_json::Value;
+
 use crate::{
-    model::{Progress, Slot, StepIndex, StepState, Timestamp, Wait},
+    model::{Progress, Signal, Slot, StepIndex, StepState, Timestamp, Wait},
     orchestration::share::OnOffer,
 };
+
+/// A signal that waits for a step.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct SignalReport {
+    /// Its number among those of the task, from 1, in the order they arrived.
+    pub number: u32,
+    /// What it is called.
+    pub name: String,
+    /// What it says.
+    pub payload: Value,
+    /// When it was sent.
+    pub sent_at: Timestamp,
+}
+
+impl SignalReport {
+    pub(super) fn new(signal: &Signal) -> Self {
+        let Signal { number, name, payload, sent_at } = signal;
+        Self { number: *number, name: name.to_string(), payload: payload.to_value(), sent_at: *sent_at }
+    }
+}
 
 /// So many steps are named that another one waits for.
 const MOST_NAMED: usize = 5;
