@@ -1,8 +1,8 @@
 //! Points in time, as data.
 
-use std::{fmt, ops::Add, time::Duration};
+use std::{borrow::Cow, fmt, ops::Add, time::Duration};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// A point in time: microseconds since 1970-01-01 UTC.
 ///
@@ -17,6 +17,8 @@ use serde::{Serialize, Serializer};
 /// assert_eq!((start + Duration::from_secs(2)).since(start), Duration::from_secs(2));
 /// assert_eq!(start.since(start + Duration::from_secs(2)), Duration::ZERO); // never negative
 /// assert_eq!(start.to_string(), "2023-11-14T22:13:20Z");
+/// assert_eq!(serde_json::from_str::<Timestamp>("\"2023-11-14T23:13:20+01:00\"")?, start);
+/// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
@@ -67,6 +69,17 @@ impl fmt::Display for Timestamp {
             Ok(time) => time.fmt(f),
             Err(_) => f.write_str("never"),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    /// From RFC 3339 with any offset.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        let time: jiff::Timestamp = text.parse().map_err(|_| {
+            D::Error::custom(format!("`{text}` is not a time like \"2026-12-24T18:00:00+01:00\""))
+        })?;
+        Ok(Self(time.as_microsecond()))
     }
 }
 

@@ -5,7 +5,7 @@ use tasker_template::{OnTimeout, SignalConfig, TimeSource, TimerConfig};
 
 use super::Need;
 use super::annotated::StepFn;
-use crate::model::Json;
+use crate::model::{Json, Timestamp};
 
 /// A type with `#[signal]`: what somebody sends to a task.
 #[diagnostic::on_unimplemented(
@@ -30,10 +30,10 @@ pub trait Signal: StepFn + Serialize {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TimerEnd {
-    /// When it was due, as RFC 3339 in UTC.
-    pub due: String,
-    /// When it was over, as RFC 3339 in UTC: a little later, or earlier where an operator ended it.
-    pub passed: String,
+    /// When it was due.
+    pub due: Timestamp,
+    /// When it was over: a little later, or earlier where an operator ended it.
+    pub passed: Timestamp,
 }
 
 /// What `#[signal]` says.

@@ -337,9 +337,9 @@ async fn who_asks_hears_why_the_holder_refused_and_the_audit_says_so() {
                 world.database
             );
             reasons.push(refused.to_string());
-            let reason = format!(
-                "step `busy` is in_progress: only a step that failed or waits for a retry can be {verb}"
-            );
+            let waits = if verb == "retried" { "waits for a retry" } else { "waits" };
+            let reason =
+                format!("step `busy` is in_progress: only a step that failed or {waits} can be {verb}");
             assert_eq!(refused.to_string(), reason, "{}", world.database);
         }
         let audit = world.column("select refused from tasker.audit order by id").await;

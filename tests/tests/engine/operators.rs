@@ -299,12 +299,9 @@ async fn commands_that_do_not_fit_are_refused_with_the_reason() {
             ),
             (
                 resolve("after", json!(1)),
-                "step `after` is pending: only a step that failed or waits for a retry can be resolved",
+                "step `after` is pending: only a step that failed or waits can be resolved",
             ),
-            (
-                skip("aside"),
-                "step `aside` is complete: only a step that failed or waits for a retry can be skipped",
-            ),
+            (skip("aside"), "step `aside` is complete: only a step that failed or waits can be skipped"),
         ];
         for (command, reason) in cases {
             assert_eq!(refusal(&tasker, task, command).await, reason, "{}", world.database);

@@ -4,14 +4,16 @@ use std::collections::HashMap;
 
 use tasker_runtime::template::StepKind;
 
-use super::{Checker, value_of};
-use crate::{
-    course::{Course, Node},
-    ledger::Execution,
-    policy::answer,
-    state::{State, Task},
-    verdict::Rule,
-    workflows::{APPROVAL, TIMER, Workflow},
+use super::{
+    super::{
+        course::{Course, Node},
+        ledger::Execution,
+        policy::answer,
+        state::{State, Task},
+        verdict::Rule,
+        workflows::{APPROVAL, TIMER, Workflow},
+    },
+    Checker, value_of,
 };
 
 /// The place of a step in its template.
