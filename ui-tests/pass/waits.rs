@@ -48,6 +48,9 @@ mod elsewhere {
 }
 
 /// Bakes what was tasted, or what was not.
+///
+/// # Errors
+/// When it was bad.
 #[step_handler]
 pub async fn bake(
     #[depends_on(knead)] dough: Dough,

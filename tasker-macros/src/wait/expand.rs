@@ -146,5 +146,5 @@ fn option(millis: Option<u64>) -> TokenStream {
 
 /// The name of a step. In parentheses its path can only be a type.
 fn name_of(path: &Path) -> TokenStream {
-    quote_spanned!(path.span()=> <(#path) as __tasker::StepFn>::NAME)
+    quote!(<(#path) as __tasker::StepFn>::NAME)
 }

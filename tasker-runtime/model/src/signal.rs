@@ -123,6 +123,7 @@ impl Rules {
         }
         let names = self.steps.iter().filter_map(|rule| rule.wait.as_ref()?.signal());
         let mut known: Vec<String> = names.map(|name| name.to_string()).collect();
+        known.sort_unstable();
         known.dedup();
         let nearest = nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
         Err(SignalRefused::Unknown { name: name.to_owned(), nearest, known })

@@ -4,11 +4,11 @@ use std::any::TypeId;
 use std::collections::HashSet;
 use std::fmt;
 
-use tasker_template::Template;
+use tasker_template::{OnTimeout, SignalConfig, Step, Template};
 
 use super::compensation::upstream;
 use super::declared::{agree, is_declared};
-use super::{NotFound, Registration, Registry, kinds, unwired};
+use super::{NotFound, Registration, Registry, Schema, kinds, unwired};
 #[cfg(feature = "http")]
 use crate::handler::http::ApiClient;
 use crate::handler::{Need, States, TypeFacts};
@@ -164,6 +164,18 @@ pub enum Problem {
         /// Namespace and name of the template.
         template: String,
     },
+    /// What stands for a signal that does not come is not what the signal says.
+    #[error(
+        "template `{template}`, step `{step}`: the default does not fit the schema of the signal: {reason}"
+    )]
+    BadDefault {
+        /// Namespace and name of the template.
+        template: String,
+        /// The step.
+        step: String,
+        /// What does not fit.
+        reason: String,
+    },
     /// The configuration of a step does not have the shape that its handler reads.
     #[error("template `{template}`, step `{step}`: handler `{handler}` at {place}: {error}")]
     BadConfig {
@@ -317,6 +329,7 @@ impl Check<'_> {
     }
 
     fn template(&mut self, template: &Template) {
+        template.steps().iter().for_each(|step| self.default_of_signal(template, step));
         let with_handler = (0..).zip(template.steps()).filter(|(_, step)| step.kind.has_handler());
         for (number, step) in with_handler {
             match self.registry.locate(template.namespace(), &step.handler.callable) {
@@ -345,6 +358,24 @@ impl Check<'_> {
                     reason,
                 }),
             }
+        }
+    }
+
+    fn default_of_signal(&mut self, template: &Template, step: &Step) {
+        let Some(SignalConfig { schema: Some(schema), on_timeout: OnTimeout::Default(value), .. }) =
+            &step.signal
+        else {
+            return;
+        };
+        // One that is none is refused where the template is read.
+        let problems =
+            Schema::new(schema).map(|schema| schema.problems("default", value)).unwrap_or_default();
+        if !problems.is_empty() {
+            self.found.problems.push(Problem::BadDefault {
+                template: title(template),
+                step: step.name.to_string(),
+                reason: problems.join("; "),
+            });
         }
     }
 

@@ -370,3 +370,17 @@ async fn operators_settle_what_waits() {
         tasker.stop().await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn default_that_breaks_the_schema_of_its_signal_does_not_start() {
+    for world in worlds().await {
+        let schema = Some(json!({"type": "object", "required": ["by"]}));
+        let config = SignalConfig { schema, ..within(HOUR, OnTimeout::Default(json!({}))) };
+        let started = world.builder(&[]).template(approval(config)).start().await;
+        let refused = started.err().unwrap().to_string();
+        assert!(
+            refused.contains("step `approval`: the default does not fit the schema of the signal"),
+            "{refused}"
+        );
+    }
+}

@@ -115,7 +115,8 @@ impl Reader<'_> {
                 None
             }
             (None, None) => {
-                self.missing(timer, "`timer`", "delay");
+                let help = Some("add `delay: …` or `until: …`".to_owned());
+                self.mistake(timer, Code::MissingKey, "`timer` says not when it is over".to_owned(), help);
                 None
             }
         }
@@ -133,7 +134,11 @@ impl Reader<'_> {
             let step = text.split('.').next().unwrap_or_default();
             let help = match self.nearest(step, names()) {
                 Some(near) if near != step => Some(format!("did you mean `{near}`?")),
-                _ => Some(format!(
+                Some(_) => Some(format!("write `{step}.field`")),
+                None if text.starts_with('$') => {
+                    Some(format!("write `$.{}`", text.trim_start_matches(['$', '.'])))
+                }
+                None => Some(format!(
                     "write `$.{text}` for a field of the context, or add `{step}` to `depends_on`"
                 )),
             };
