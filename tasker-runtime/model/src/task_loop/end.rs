@@ -74,9 +74,9 @@ impl<B> ActiveTask<B> {
             }
             _ => {}
         }
-        // What it waited for has come, and is for the next holder.
-        if draining && !self.progress.waits_over(now).is_empty() {
-            return (self.running == 0).then(|| self.given_back(now));
+        // What it waited for has come, and is for the next round, or the next holder.
+        if !self.progress.waits_over(now).is_empty() {
+            return (draining && self.running == 0).then(|| self.given_back(now));
         }
         let state = self.progress.state();
         match self.progress.verdict() {

@@ -72,6 +72,8 @@ pub struct TaskLoop<B> {
     offers: Vec<Offer>,
     /// What operators ask, in the order it arrived.
     commands: Vec<PendingCommand>,
+    /// Tasks with waits that end once what is written now is durable.
+    left_waiting: Vec<TaskNo>,
     /// Tasks that are held here no more.
     left: Vec<Left<B>>,
     /// The one task that runs although its holders died.
@@ -95,6 +97,7 @@ impl<B> Default for TaskLoop<B> {
             unheld: Vec::new(),
             offers: Vec::new(),
             commands: Vec::new(),
+            left_waiting: Vec::new(),
             left: Vec::new(),
             quarantined: None,
             postponed: 0,
@@ -178,6 +181,7 @@ impl<B> TaskLoop<B> {
         for task in std::mem::take(&mut self.touched) {
             self.start_ready(task, now, &mut next);
         }
+        self.touched.append(&mut self.left_waiting);
         let offered = |offer: &Offer| self.tasks.contains_key(&offer.attempt.task());
         next.offers.extend(std::mem::take(&mut self.offers).into_iter().filter(offered));
         next.left = std::mem::take(&mut self.left);
@@ -303,6 +307,7 @@ impl<B> TaskLoop<B> {
         }
         self.batch = Batch::default();
         self.touched.clear();
+        self.left_waiting.clear();
         self.dead_letters.clear();
         self.stray.clear();
         self.offers.clear();
