@@ -1,5 +1,7 @@
 //! Durations as text: `200ms`, `30s`, `5m`, `1h30m`, `2d`.
 
+use tasker_template::{DURATION_FORM, NoDuration, parse_duration};
+
 /// The longest one, 30 days, in milliseconds.
 const LONGEST: u64 = 30 * 24 * 60 * 60 * 1_000;
 
@@ -8,38 +10,14 @@ const LONGEST: u64 = 30 * 24 * 60 * 60 * 1_000;
 /// # Errors
 /// What is wrong with it, and what to write.
 pub(crate) fn parse(text: &str) -> Result<u64, String> {
-    const FORM: &str = "write a number and a unit: `200ms`, `30s`, `5m`, `1h30m` or `2d`";
-    let bad = || format!("`{text}` is not a duration: {FORM}");
-    let too_long = || format!("`{text}` is too long: at most 30 days");
-    let mut rest = text.trim();
-    if rest.is_empty() {
-        return Err(bad());
+    if !text.trim().is_empty() && text.trim().bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(format!("`{text}` has no unit: {DURATION_FORM}"));
     }
-    if rest.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(format!("`{text}` has no unit: {FORM}"));
+    match parse_duration(text) {
+        Ok(millis) if millis <= LONGEST => Ok(millis),
+        Ok(_) | Err(NoDuration::TooLong) => Err(format!("`{text}` is too long: at most 30 days")),
+        Err(NoDuration::Form) => Err(format!("`{text}` is not a duration: {DURATION_FORM}")),
     }
-    let mut total = 0_u64;
-    while !rest.is_empty() {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, after) = rest.split_at(digits);
-        let letters = after.bytes().take_while(u8::is_ascii_alphabetic).count();
-        let (unit, after) = after.split_at(letters);
-        let factor: u64 = match unit {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            _ => return Err(bad()),
-        };
-        if number.is_empty() {
-            return Err(bad());
-        }
-        let part = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
-        total = part.and_then(|part| part.checked_add(total)).ok_or_else(too_long)?;
-        rest = after.trim_start();
-    }
-    if total > LONGEST { Err(too_long()) } else { Ok(total) }
 }
 
 #[cfg(test)]

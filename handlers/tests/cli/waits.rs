@@ -1,7 +1,7 @@
 //! Steps that wait, from the command line.
 
 use serde_json::json;
-use support::databases;
+use support::{databases, world::eventually};
 
 use crate::ran::{last_task, run, tasker};
 
@@ -43,12 +43,11 @@ async fn what_is_waited_for_stands_in_show_and_graph() {
         run(&database, &["submit", "approvals/expense_approval", "--input", EXPENSE]);
         let task = last_task(&database);
         let mut serve = tasker(&database, &["serve"]).stderr(std::process::Stdio::null()).spawn().unwrap();
-        let waiting = loop {
+        let look = || async {
             let report = run(&database, &["show", &task, "-o", "json"]).json();
-            if report["state"] == "waiting" && report["worker"].is_null() {
-                break report;
-            }
+            (report["state"] == "waiting" && report["worker"].is_null()).then_some(report)
         };
+        let waiting = eventually("the task to wait", look).await;
         serve.kill().unwrap();
         serve.wait().unwrap();
         let step = waiting["steps"]

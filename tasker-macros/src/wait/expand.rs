@@ -77,18 +77,15 @@ fn facts(wait: &Wait) -> TokenStream {
         Kind::Signal => signal(wait),
         Kind::Timer => timer(wait),
     };
-    let schemas = cfg!(feature = "schema").then(|| {
+    let schemas = (cfg!(feature = "schema") && wait.kind == Kind::Signal).then(|| {
         let ident = &wait.ident;
-        let described = matches!(wait.kind, Kind::Signal).then(|| {
-            quote! {
-                const SCHEMAS: __tasker::Schemas = {
-                    #[allow(unused_imports)]
-                    use __tasker::NotDescribed as _;
-                    __tasker::Schemas::of(__tasker::Option::None, __tasker::Described::<#ident>::READ)
-                };
-            }
-        });
-        quote!(#described)
+        quote! {
+            const SCHEMAS: __tasker::Schemas = {
+                #[allow(unused_imports)]
+                use __tasker::NotDescribed as _;
+                __tasker::Schemas::of(__tasker::Option::None, __tasker::Described::<#ident>::READ)
+            };
+        }
     });
     quote! {
         const NEEDS: &'static [__tasker::Need] = &[#(#after),*];

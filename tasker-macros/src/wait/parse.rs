@@ -5,6 +5,7 @@ use proc_macro2::{Ident, TokenStream};
 use syn::ext::IdentExt as _;
 use syn::punctuated::Punctuated;
 use syn::{Expr, ExprField, Item, Meta, Path, Token};
+use tasker_template::{DURATION_FORM, LONGEST_WAIT_MS, duration_ms};
 
 use crate::errors::Errors;
 use crate::{names, options};
@@ -47,9 +48,6 @@ pub(super) enum Until {
     /// In a field of what a step returns.
     Result(Path, String),
 }
-
-/// The longest wait, ten years, in milliseconds.
-const LONGEST: u64 = 10 * 366 * 24 * 60 * 60 * 1_000;
 
 impl Kind {
     fn attribute(self) -> &'static str {
@@ -181,12 +179,11 @@ fn name(meta: &Meta) -> syn::Result<String> {
 fn duration(meta: &Meta, key: &str) -> syn::Result<u64> {
     let example = format!("{key} = \"3d\"");
     let text = options::text(meta, &example)?;
-    let form = "write a number and a unit: `200ms`, `30s`, `5m`, `1h30m` or `2d`";
-    match tasker_template::duration_ms(&text.value()) {
-        Some(millis @ 1..=LONGEST) => Ok(millis),
+    match duration_ms(&text.value()) {
+        Some(millis @ 1..=LONGEST_WAIT_MS) => Ok(millis),
         Some(_) => Err(syn::Error::new_spanned(&text, "a wait is from 1ms to ten years")),
         None => {
-            let message = format!("`{}` is not a duration: {form}", text.value());
+            let message = format!("`{}` is not a duration: {DURATION_FORM}", text.value());
             Err(syn::Error::new_spanned(&text, message))
         }
     }

@@ -54,6 +54,13 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// The time that is written as RFC 3339, with any offset.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        Some(Self(text.parse::<jiff::Timestamp>().ok()?.as_microsecond()))
+    }
+}
+
 impl Add<Duration> for Timestamp {
     type Output = Self;
 
@@ -76,10 +83,9 @@ impl<'de> Deserialize<'de> for Timestamp {
     /// From RFC 3339 with any offset.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<str>::deserialize(deserializer)?;
-        let time: jiff::Timestamp = text.parse().map_err(|_| {
+        Self::read(&text).ok_or_else(|| {
             D::Error::custom(format!("`{text}` is not a time like \"2026-12-24T18:00:00+01:00\""))
-        })?;
-        Ok(Self(time.as_microsecond()))
+        })
     }
 }
 

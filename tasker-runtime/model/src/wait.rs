@@ -83,8 +83,7 @@ pub(crate) fn time_in(json: &Json, of: &str, path: &[String]) -> Result<Timestam
     let root = json.to_value();
     let found = path.iter().try_fold(&root, |value, name| value.get(name));
     let Some(found) = found else { return Err(format!("`{}` is not there", named())) };
-    let time = found.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
-    time.map(|time| Timestamp::from_micros(time.as_microsecond())).ok_or_else(|| {
+    found.as_str().and_then(Timestamp::read).ok_or_else(|| {
         let shown: String = found.to_string().chars().take(60).collect();
         format!("`{}` is {shown}, not a time like \"2026-12-24T18:00:00+01:00\"", named())
     })

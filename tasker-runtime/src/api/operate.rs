@@ -144,11 +144,7 @@ impl Tasker {
                 }
             }
             Ok(Some(Delivery::Done(_))) => {
-                let queue = async { view::queue(&mut self.inner.store.reader().await?, task).await };
-                // It is done: who cannot be told finds it with the next poll.
-                if let Ok(Some(queue)) = queue.await {
-                    self.say_due(&queue);
-                }
+                self.tell_due(task).await;
                 Ok(CommandOutcome::Followed)
             }
             Err(Refused::Command(problem)) => Err(OperateError::Refused(problem)),
@@ -187,6 +183,14 @@ impl Tasker {
             }
             // It may have changed hands since.
             self.tell_of_command();
+        }
+    }
+
+    /// Says here and elsewhere that a task may be due now. It is done: who cannot be told finds it with the next poll.
+    pub(super) async fn tell_due(&self, task: Uuid) {
+        let queue = async { view::queue(&mut self.inner.store.reader().await?, task).await };
+        if let Ok(Some(queue)) = queue.await {
+            self.say_due(&queue);
         }
     }
 

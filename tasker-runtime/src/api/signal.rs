@@ -120,10 +120,8 @@ impl Tasker {
             Ok(Some(sent)) => {
                 if sent.held {
                     self.tell_of_command();
-                } else if let Ok(Some(queue)) =
-                    async { view::queue(&mut self.inner.store.reader().await?, task).await }.await
-                {
-                    self.say_due(&queue);
+                } else {
+                    self.tell_due(task).await;
                 }
                 Ok(Receipt { number: sent.number })
             }

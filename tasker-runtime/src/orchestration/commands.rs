@@ -151,7 +151,7 @@ async fn follow(
     line: Option<i64>,
 ) -> std::result::Result<Delivery, Refused> {
     if *command == Command::Deliver {
-        return signals::deliver(connection, &locked, now).await;
+        return Ok(signals::deliver(connection, &locked, now).await?);
     }
     if locked.state == TaskState::Complete && matches!(command, Command::Retry { .. }) {
         return take_up(connection, locked, known.rules, command, now).await;

@@ -4,11 +4,11 @@ use std::any::TypeId;
 use std::collections::HashSet;
 use std::fmt;
 
-use tasker_template::{OnTimeout, SignalConfig, Step, Template};
+use tasker_template::Template;
 
 use super::compensation::upstream;
 use super::declared::{agree, is_declared};
-use super::{NotFound, Registration, Registry, Schema, kinds, unwired};
+use super::{NotFound, Registration, Registry, kinds, unwired};
 #[cfg(feature = "http")]
 use crate::handler::http::ApiClient;
 use crate::handler::{Need, States, TypeFacts};
@@ -358,24 +358,6 @@ impl Check<'_> {
                     reason,
                 }),
             }
-        }
-    }
-
-    fn default_of_signal(&mut self, template: &Template, step: &Step) {
-        let Some(SignalConfig { schema: Some(schema), on_timeout: OnTimeout::Default(value), .. }) =
-            &step.signal
-        else {
-            return;
-        };
-        // One that is none is refused where the template is read.
-        let problems =
-            Schema::new(schema).map(|schema| schema.problems("default", value)).unwrap_or_default();
-        if !problems.is_empty() {
-            self.found.problems.push(Problem::BadDefault {
-                template: title(template),
-                step: step.name.to_string(),
-                reason: problems.join("; "),
-            });
         }
     }
 

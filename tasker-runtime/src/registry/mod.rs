@@ -14,6 +14,7 @@ mod find;
 mod kinds;
 mod live;
 mod schema;
+mod signals;
 pub(crate) mod unreadable_files;
 mod unwired;
 pub(crate) mod workflow;

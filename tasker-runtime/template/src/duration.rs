@@ -29,16 +29,44 @@ fn write<S: Serializer>(duration: Option<&Duration>, unit_ms: u64, to: S) -> Res
 /// ```
 #[must_use]
 pub fn duration_ms(text: &str) -> Option<u64> {
+    parse_duration(text).ok()
+}
+
+/// What to write for a duration.
+#[doc(hidden)]
+pub const DURATION_FORM: &str = "write a number and a unit: `200ms`, `30s`, `5m`, `1h30m` or `2d`";
+
+/// Why a text stands for no number of milliseconds.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoDuration {
+    /// It has another form.
+    Form,
+    /// No number holds it.
+    TooLong,
+}
+
+/// As [`duration_ms`], with what is wrong.
+///
+/// # Errors
+/// When it has another form, or is longer than any number of milliseconds.
+#[doc(hidden)]
+pub fn parse_duration(text: &str) -> Result<u64, NoDuration> {
     let mut rest = text.trim();
-    let mut total = (!rest.is_empty()).then_some(0_u64)?;
+    if rest.is_empty() {
+        return Err(NoDuration::Form);
+    }
+    let mut total = Some(0_u64);
     while !rest.is_empty() {
         let (number, after) = rest.split_at(rest.bytes().take_while(u8::is_ascii_digit).count());
         let (unit, after) = after.split_at(after.bytes().take_while(u8::is_ascii_alphabetic).count());
-        let factor = UNITS.iter().find(|(name, _)| *name == unit)?.1;
-        total = number.parse::<u64>().ok()?.checked_mul(factor)?.checked_add(total)?;
+        let factor = UNITS.iter().find(|(name, _)| *name == unit && !number.is_empty());
+        let (_, factor) = factor.ok_or(NoDuration::Form)?;
+        let part = number.parse::<u64>().ok().and_then(|number| number.checked_mul(*factor));
+        total = part.zip(total).and_then(|(part, total)| part.checked_add(total));
         rest = after.trim_start();
     }
-    Some(total)
+    total.ok_or(NoDuration::TooLong)
 }
 
 /// The units by name, in milliseconds, the largest first.

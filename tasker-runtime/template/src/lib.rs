@@ -38,6 +38,8 @@ mod yaml;
 
 pub use builder::TemplateBuilder;
 pub use duration::duration_ms;
+#[doc(hidden)]
+pub use duration::{DURATION_FORM, NoDuration, parse_duration};
 pub use graph::Graph;
 pub use load::{Loaded, load_file, load_tree};
 pub use nearest::nearest;
@@ -49,4 +51,6 @@ pub use step::{
     BatchConfig, DeliveryMode, EventCondition, FailureStrategy, HandlerRef, PublishedEvent, Step, StepKind,
 };
 pub use template::{Lifecycle, OnFailure, StalenessAction, Template};
+#[doc(hidden)]
+pub use wait::LONGEST_WAIT_MS;
 pub use wait::{OnTimeout, SignalConfig, TimeSource, TimerConfig};

@@ -9,7 +9,8 @@ use serde_json::Value;
 use crate::duration;
 
 /// The longest wait that a template may ask for, ten years, in milliseconds.
-pub(crate) const LONGEST_WAIT_MS: u64 = 10 * 366 * 24 * 60 * 60 * 1_000;
+#[doc(hidden)]
+pub const LONGEST_WAIT_MS: u64 = 10 * 366 * 24 * 60 * 60 * 1_000;
 
 /// When a step of type `timer` is over.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -131,10 +131,7 @@ async fn deliver_or_tell(
     line: Option<i64>,
 ) -> Result<()> {
     if !locked.held {
-        return deliver(connection, locked, now).await.map(drop).map_err(|refused| match refused {
-            super::Refused::Store(error) => error,
-            super::Refused::Command(problem) => Error::Corrupt { what: problem.to_string() },
-        });
+        return deliver(connection, locked, now).await.map(drop);
     }
     let text = serde_json::to_string(&Command::Deliver).unwrap_or_default();
     // One that is still there when this commits brings this signal as well.
@@ -152,7 +149,7 @@ pub(super) async fn deliver(
     connection: &mut Connection,
     locked: &Locked,
     now: Timestamp,
-) -> std::result::Result<Delivery, super::Refused> {
+) -> Result<Delivery> {
     let waits = match locked.state {
         TaskState::Waiting => true,
         // A step may go on although others have failed; what was set aside stays so.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::duration::duration_ms;
+use crate::duration::{DURATION_FORM, duration_ms};
 use crate::report::Code;
 use crate::step::StepKind;
 use crate::tree::{Content, NodeId, shown};
@@ -59,11 +59,10 @@ impl Reader<'_> {
 
     /// A duration with its units, `15m`: how long something is waited for.
     pub(super) fn wait(&mut self, field: Field) -> Option<Duration> {
-        const FORM: &str = "write a number and a unit: `200ms`, `30s`, `5m`, `1h30m` or `2d`";
         let Content::Text(text) = &self.tree.node(field.value).content else {
             let help = match &self.tree.node(field.value).content {
                 Content::Number(number) => format!("write `{number}s` for seconds, or another unit"),
-                _ => FORM.to_owned(),
+                _ => DURATION_FORM.to_owned(),
             };
             self.wrong_type(field.value, &format!("`{}` must be a duration", field.written), Some(help));
             return None;
@@ -79,7 +78,7 @@ impl Reader<'_> {
             None => {
                 let message =
                     format!("`{}` must be a duration, found the text `{}`", field.written, shown(text));
-                self.mistake(field.value, Code::WrongType, message, Some(FORM.to_owned()));
+                self.mistake(field.value, Code::WrongType, message, Some(DURATION_FORM.to_owned()));
                 None
             }
         }
