@@ -29,6 +29,7 @@ mod render;
 mod report;
 mod retry;
 mod scalar;
+mod schedule;
 mod step;
 mod template;
 mod tree;
@@ -47,6 +48,7 @@ pub use nesting::DecisionChain;
 pub use parse::{HandlerCheck, MAX_FILE, Options, Parsed, SchemaCheck, UnknownHandler};
 pub use report::{Code, Mistake, Position, Report, Verdict};
 pub use retry::{Backoff, RetryOptions};
+pub use schedule::{BadSchedule, CatchUp, Overlap, Schedule, Ticks, When};
 pub use step::{
     BatchConfig, DeliveryMode, EventCondition, FailureStrategy, HandlerRef, PublishedEvent, Step, StepKind,
 };
