@@ -27,6 +27,8 @@ pub struct Catalog {
     by_name: BTreeMap<(String, String), Known>,
     /// The content and the place of every version, by full name and version.
     seen: BTreeMap<String, (String, String)>,
+    /// The template of every schedule, by its name.
+    schedules: BTreeMap<String, String>,
     /// Versions with two contents and schemas that are none, each in one line.
     mistakes: Vec<String>,
 }
@@ -123,6 +125,16 @@ impl Catalog {
         for step in template.steps() {
             if let Some(Err(problem)) = step.result_schema.as_ref().map(Schema::new) {
                 self.mistakes.push(place(&format!("`result_schema` of step `{}`", step.name), problem));
+            }
+        }
+        let full = full_name(&template);
+        for schedule in template.schedules() {
+            let name = schedule.name.as_ref().unwrap_or(&full);
+            let other = self.schedules.entry(name.clone()).or_insert_with(|| full.clone());
+            if *other != full {
+                self.mistakes.push(format!(
+                    "two workflows have a schedule `{name}`: {other} and {full}; give one of them another name"
+                ));
             }
         }
         self.by_name.insert(key, Known { template: Arc::new(template), number: 0, input });
