@@ -9,9 +9,8 @@ use tasker_template::Schedule;
 use crate::errors::Errors;
 use crate::options;
 
-const KNOWN: [&str; 11] = [
-    "cron", "every", "timezone", "input", "name", "jitter", "start", "end", "overlap", "catch_up", "paused",
-];
+const KNOWN: [&str; 11] =
+    ["cron", "every", "timezone", "input", "name", "jitter", "start", "end", "overlap", "catch_up", "paused"];
 
 const FORM: &str = "schedule(cron = \"0 6 * * mon\", timezone = \"Europe/Berlin\")";
 
@@ -44,7 +43,8 @@ pub(super) fn read(meta: &Meta, errors: &mut Errors) -> Option<String> {
                     Some(help) => format!(": {}", help.replace("timezone: ", "timezone = ")),
                     None => String::new(),
                 };
-                errors.at(place.unwrap_or(&list.path.to_token_stream()), format!("{}{help}", mistake.message));
+                errors
+                    .at(place.unwrap_or(&list.path.to_token_stream()), format!("{}{help}", mistake.message));
             }
             None
         }
@@ -61,7 +61,8 @@ fn value(key: &str, meta: &Meta) -> syn::Result<Value> {
         "input" => {
             let text = options::text(meta, "input = \"{}\"")?;
             serde_json::from_str(&text.value()).map_err(|error| {
-                let message = format!("the input is written as JSON, `input = \"{{}}\"`, and this is none: {error}");
+                let message =
+                    format!("the input is written as JSON, `input = \"{{}}\"`, and this is none: {error}");
                 syn::Error::new_spanned(text, message)
             })
         }

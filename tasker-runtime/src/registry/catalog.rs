@@ -8,7 +8,7 @@ use super::declared::is_declared;
 use super::{NotFound, Registration, Registry, Workflow, schema::Schema, unreadable_files::UnreadableFile};
 use crate::{
     model::Json,
-    template::{self, HandlerRef, Options, Template, UnknownHandler},
+    template::{self, HandlerRef, Options, Schedule, Template, UnknownHandler},
 };
 
 /// The templates a process can start tasks of. Of several versions the newest counts.
@@ -137,7 +137,10 @@ impl Catalog {
                 ));
             }
         }
-        self.by_name.insert(key, Known { template: Arc::new(template), number: 0, input });
+        let known = Known { template: Arc::new(template), number: 0, input };
+        self.mistakes
+            .extend(known.template.schedules().iter().filter_map(|schedule| known.refused_input(schedule)));
+        self.by_name.insert(key, known);
     }
 
     /// The templates, by namespace and name.
@@ -196,6 +199,16 @@ impl Catalog {
 impl Known {
     pub(crate) fn full_name(&self) -> String {
         full_name(&self.template)
+    }
+
+    /// What is wrong with the input of a schedule of it, in some lines.
+    fn refused_input(&self, schedule: &Schedule) -> Option<String> {
+        let full = self.full_name();
+        let name = schedule.name.as_deref().unwrap_or(&full);
+        let input = schedule.input_at(name, "1970-01-01T00:00:00Z");
+        let problems = self.problems(&Json::of(&input).ok()?);
+        let why = || format!("the input of schedule `{name}` does not fit {full}:\n{}", problems.join("\n"));
+        (!problems.is_empty()).then(why)
     }
 
     /// What is wrong with `context` for this template; empty when nothing is.

@@ -6,7 +6,9 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tasker_template::{OnFailure, Options, Parsed, Report, Schedule, Step, StepKind, Template, TemplateBuilder};
+use tasker_template::{
+    OnFailure, Options, Parsed, Report, Schedule, Step, StepKind, Template, TemplateBuilder,
+};
 
 use super::const_check::{
     reads::Reads,
