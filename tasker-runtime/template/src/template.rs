@@ -194,6 +194,14 @@ impl Template {
         &self.content.schedules
     }
 
+    /// The same with a further schedule; `None` when one of that name is there.
+    #[must_use]
+    pub fn with_schedule(mut self, schedule: Schedule) -> Option<Self> {
+        let taken = self.content.schedules.iter().any(|other| other.name == schedule.name);
+        self.content.schedules.push(schedule);
+        (!taken).then_some(self)
+    }
+
     /// The steps in the order they are written; a step's number is its index here.
     #[must_use]
     pub fn steps(&self) -> &[Step] {
