@@ -1,6 +1,7 @@
 //! What the command line promises: exit codes, what goes where, and that nothing is lost by a kill.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod bulk;
 mod following;
 mod graph;
 mod inputs;

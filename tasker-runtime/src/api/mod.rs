@@ -1,6 +1,7 @@
 //! The library: build a [`Tasker`], submit tasks to it, wait for them, look at them.
 
 mod builder;
+mod bulk;
 mod checked;
 mod error;
 pub(crate) mod idle;
@@ -15,6 +16,7 @@ pub(crate) mod typed;
 mod wait;
 
 pub use builder::{Builder, Discovered};
+pub use bulk::{BulkOutcome, Refusal};
 pub use checked::Checked;
 pub use error::{OperateError, SignalError, StartError, SubmitError, WaitError};
 pub use list::{BadCursor, Cursor, TaskFilter, TaskPage};

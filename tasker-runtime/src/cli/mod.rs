@@ -5,8 +5,10 @@
 
 #[cfg(feature = "bench")]
 mod bench;
+mod bulk;
 mod database;
 mod doctor;
+mod filters;
 mod fit;
 mod follow;
 mod graph;
@@ -27,6 +29,7 @@ mod serve;
 mod settings;
 mod signals;
 mod templates;
+mod times;
 
 use std::{path::PathBuf, process::ExitCode, thread, time::Duration};
 

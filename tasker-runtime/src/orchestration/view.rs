@@ -1,6 +1,6 @@
 //! Reads tasks for people.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use uuid::Uuid;
 
@@ -53,6 +53,8 @@ pub(crate) struct TaskLine {
     pub correlation_id: Uuid,
     /// Who holds it, or did when it ended.
     pub owner: Option<i64>,
+    /// The number of the template it started with.
+    pub template: i64,
 }
 
 /// The task and everything recorded about it.
@@ -165,6 +167,10 @@ pub(crate) struct Wanted {
     pub since: Option<Timestamp>,
     pub until: Option<Timestamp>,
     pub correlation_id: Option<Uuid>,
+    /// With a step that has no result and whose last attempt failed with this code.
+    pub error: Option<String>,
+    /// Not over.
+    pub open: bool,
 }
 
 /// At most `limit` of those that are wanted among the `window` tasks before the task `before`, newest first.
@@ -189,16 +195,45 @@ pub(crate) async fn list(
         correlation_id.as_deref(),
         i64::try_from(limit).unwrap_or(i64::MAX),
         phases.map(|(_, to, _)| code(to)),
-        phases.and_then(|(.., held)| held.map(i64::from))
+        phases.and_then(|(.., held)| held.map(i64::from)),
+        wanted.error.as_deref(),
+        i64::from(wanted.open)
     ];
     let rows = connection.fetch(&sql::LIST_TASKS, values).await?;
     rows.iter().map(line).collect()
 }
 
-/// The last of the `window` tasks before the task `before`; `None` when there is none.
-pub(crate) async fn edge(connection: &mut Connection, before: TaskNo, window: i64) -> Result<Option<TaskNo>> {
+/// The last of the `window` tasks before the task `before`, and when the latest of them was submitted; `None` when
+/// there is none.
+pub(crate) async fn edge(
+    connection: &mut Connection,
+    before: TaskNo,
+    window: i64,
+) -> Result<Option<(TaskNo, Timestamp)>> {
     let row = connection.fetch_first(&sql::LIST_EDGE, values![before.0, window]).await?;
-    Ok(row.map_or(Ok(None), |row| row.maybe_int(0))?.map(TaskNo))
+    let Some(row) = row else { return Ok(None) };
+    let (last, latest) = (row.maybe_int(0)?, row.maybe_int(1)?);
+    Ok(last.zip(latest).map(|(last, latest)| (TaskNo(last), Timestamp::from_micros(latest))))
+}
+
+/// The clocks of two who submit may differ by so much.
+const SKEW: Duration = Duration::from_secs(3_600);
+
+/// A number before which all tasks stand that were submitted before `time`, and of the later ones few. Tasks are
+/// numbered about in the order they are submitted in, so that it is found with a look at a few of them.
+pub(crate) async fn submitted_before(connection: &mut Connection, time: Timestamp) -> Result<TaskNo> {
+    // All before `early` count; before `late` are all that count.
+    let (mut early, mut late, mut asked) = (0, i64::MAX, i64::MAX);
+    while early < late {
+        let row = connection.fetch_first(&sql::LAST_TASK, values![asked]).await?;
+        match row {
+            Some(row) if row.int(1)? >= (time + SKEW).as_micros() => late = row.int(0)?,
+            Some(_) | None if asked == i64::MAX => break,
+            Some(_) | None => early = asked + 1,
+        }
+        asked = early + (late - early) / 2;
+    }
+    Ok(TaskNo(late))
 }
 
 /// The task that was submitted with this idempotency key.
@@ -251,6 +286,7 @@ fn line(row: &Row) -> Result<TaskLine> {
         priority: row.int(11)?,
         correlation_id: row.uuid(12)?,
         owner: row.maybe_int(13)?,
+        template: row.int(14)?,
     })
 }
 

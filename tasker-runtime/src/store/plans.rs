@@ -60,10 +60,11 @@ fn pooled() -> Vec<Case> {
         case(
             "list_tasks",
             &sql::LIST_TASKS,
-            "1, 1, null, null, null, null, null, null, 1, null, null",
-            &["tasks_pkey", "runs_pkey"],
+            "1, 1, null, null, null, null, null, null, 1, null, null, 'DOWN', 1",
+            &["tasks_pkey", "runs_pkey", "attempts_pkey", "steps_pkey"],
         ),
         case("list_edge", &sql::LIST_EDGE, "1, 1", &["tasks_pkey"]),
+        case("last_task", &sql::LAST_TASK, "1", &["tasks_pkey"]),
         case("task_number", &sql::TASK_NUMBER, "uuid", &["tasks_uuid_key"]),
         case("offers_of", &sql::OFFERS_OF, "ints", &["offers_pkey"]),
         case("journal", &sql::JOURNAL, "ints", &["steps_pkey"]),

@@ -105,6 +105,7 @@ statements! {
     FIND_TASK = shared "find_task";
     LIST_TASKS = shared "list_tasks";
     LIST_EDGE = shared "list_edge";
+    LAST_TASK = shared "last_task";
     TASK_NUMBER = shared "task_number";
     OFFERS_OF = twin "offers_of";
     #[cfg(feature = "bench")]

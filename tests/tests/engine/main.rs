@@ -4,6 +4,7 @@
 mod abandoned;
 mod activity;
 mod blocking;
+mod bulk;
 mod choices;
 mod clocks;
 mod code_first;
