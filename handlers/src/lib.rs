@@ -30,6 +30,8 @@ pub mod domain_event_publishing;
 
 pub mod expense_approval;
 
+pub mod nightly_report;
+
 pub mod error_injection;
 
 pub mod money;

@@ -292,5 +292,6 @@ fn settings(workflow: &Workflow) -> TokenStream {
         quote!(.context({ #[allow(unused_imports)] use __tasker::NotDescribed as _; __tasker::Described::<#input>::READ }))
     }));
     say(workflow.on_failure.as_ref().map(|word| quote!(.on_failure(__tasker::OnFailure::#word))));
+    say(workflow.schedule.as_ref().map(|json| quote!(.schedule(#json))));
     settings
 }

@@ -7,6 +7,7 @@
 mod entries;
 mod expand;
 mod parse;
+mod schedule;
 
 use proc_macro2::TokenStream;
 

@@ -9,10 +9,12 @@ use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, LitStr, Meta, Path, Token, Type, Visibility, bracketed};
 
 use super::entries::{Entry, Step, What};
+use super::schedule;
 use crate::errors::Errors;
 use crate::{names, options, words};
 
-const KNOWN: [&str; 7] = ["namespace", "version", "description", "on_failure", "input", "marker", "crate"];
+const KNOWN: [&str; 8] =
+    ["namespace", "version", "description", "on_failure", "schedule", "input", "marker", "crate"];
 
 pub(super) const FORM: &str = "write `workflow!(checkout = [validate, charge])`";
 
@@ -29,6 +31,8 @@ pub(super) struct Workflow {
     pub(super) description: Option<LitStr>,
     /// The variant.
     pub(super) on_failure: Option<Ident>,
+    /// When tasks start by themselves, as JSON.
+    pub(super) schedule: Option<String>,
     /// The type of the context, where it is said.
     pub(super) input: Option<Type>,
     /// The type behind the name, where that is taken.
@@ -124,6 +128,7 @@ pub(super) fn workflow(input: TokenStream, errors: &mut Errors) -> Option<Workfl
         version: None,
         description: None,
         on_failure: None,
+        schedule: None,
         input: None,
         marker: None,
         krate: None,
@@ -139,6 +144,7 @@ pub(super) fn workflow(input: TokenStream, errors: &mut Errors) -> Option<Workfl
             "version" => read.version = errors.take(options::version(&meta)),
             "description" => read.description = errors.take(options::text(&meta, "description = \"…\"")),
             "on_failure" => read.on_failure = errors.take(on_failure(&meta)),
+            "schedule" => read.schedule = schedule::read(&meta, errors),
             "marker" => read.marker = errors.take(options::ident(&meta, "marker = CheckoutWorkflow")),
             "input" => errors.at(&meta, "expected the type of the context: `input = Order`"),
             _ => read.krate = errors.take(options::path(&meta, "crate = my_crate::tasker_runtime")),

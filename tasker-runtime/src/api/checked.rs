@@ -19,6 +19,7 @@ use crate::{
     orchestration::{
         compiled::Defaults,
         plans::CompiledTemplates,
+        schedules,
         templates::{self, Kept},
         view,
     },
@@ -165,6 +166,7 @@ impl Checked {
                 store: store.clone(),
                 states: self.states.clone(),
                 plans: plans.clone(),
+                catalog: Arc::new(catalog.clone()),
                 queues: queues.into_iter().filter(|queue| self.served.has(queue)).collect(),
                 served: self.served.clone(),
                 settings: self.settings.clone(),
@@ -221,6 +223,7 @@ impl Checked {
             }
         }
         changed.iter().for_each(|template| connected.catalog.remove(template));
+        schedules::keep(&mut connection, &connected.catalog, now).await?;
         Ok(())
     }
 }

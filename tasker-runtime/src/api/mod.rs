@@ -9,6 +9,7 @@ mod list;
 mod operate;
 mod prune;
 mod report;
+mod schedule;
 mod signal;
 mod submit;
 mod tasker;
@@ -25,6 +26,7 @@ pub use prune::{NotOver, Prune, Pruned};
 pub use report::{
     BatchCounts, DeadLetterSummary, SignalReport, StepReport, TaskReport, TaskSummary, WorkerSummary,
 };
+pub use schedule::{Backfill, Backfilled, ScheduleError, ScheduleReport, Schedules};
 pub use signal::{Message, Receipt, Sending};
 pub use tasker::{Stats, Tasker};
 pub use typed::{Answer, AnyContext, AnyOutput, Typed, WorkflowType};

@@ -172,6 +172,14 @@ impl Tasker {
         outcome.result()
     }
 
+    /// Adds the task of a request with a key, unless that key was used, with whatever input; the task it stands for.
+    pub(super) async fn submit_once(&self, request: Request) -> Result<Uuid, SubmitError> {
+        match self.add(request).await {
+            Ok(Submitted { task, .. }) | Err(SubmitError::KeyReused { task, .. }) => Ok(task),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Says here and elsewhere that a queue has work.
     pub(super) fn say_due(&self, queue: &str) {
         self.inner.notifier.notify(Notification::Queue(queue.to_owned()));

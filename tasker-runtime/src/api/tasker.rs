@@ -14,7 +14,7 @@ use crate::{
     clock::Clock,
     dispatch::{Engine, notify::Notifier, submitter::Submitter},
     handler::States,
-    model::{StepIndex, TaskState},
+    model::{StepIndex, TaskState, Timestamp},
     orchestration::{activity, commands, plans::CompiledTemplates, recover, share, view},
     registry::{Registration, Registry},
     store::{self, Store},
@@ -205,6 +205,12 @@ impl Tasker {
             looks,
             statements,
         }
+    }
+
+    /// What time it is, by the clock that decides what is due: the database's, where it has one.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.now()
     }
 
     /// A task with all its steps; `None` when there is no such task.

@@ -177,7 +177,7 @@ fn what(step: &StepReport) -> String {
 }
 
 /// A time without fractions of seconds.
-fn seconds(time: Timestamp) -> String {
+pub(crate) fn seconds(time: Timestamp) -> String {
     let text = time.to_string();
     match text.split_once('.') {
         Some((whole, _)) => format!("{whole}Z"),

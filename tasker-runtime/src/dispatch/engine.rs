@@ -27,6 +27,7 @@ use super::{
     polling::Polling,
     prepare::Calls,
     pulse::Pulses,
+    scheduler::{Scheduler, Schedules},
     settings::Settings,
     shared::Shared,
     sightings::Sightings,
@@ -37,7 +38,7 @@ use crate::{
     handler::States,
     model::{Served, WorkerId, task_loop},
     orchestration::{activity, plans::CompiledTemplates, recover},
-    registry::Registry,
+    registry::{Catalog, Registry},
     store::{self, Session, Store, presence::Presence},
 };
 
@@ -49,6 +50,8 @@ pub(crate) struct EngineConfig {
     pub store: Store,
     pub states: Arc<States>,
     pub plans: Arc<CompiledTemplates>,
+    /// What tasks are started of.
+    pub catalog: Arc<Catalog>,
     pub queues: Vec<String>,
     pub served: Served,
     pub settings: Settings,
@@ -74,6 +77,8 @@ struct Parts {
     task_loops: TaskLoops,
     claims: Arc<Claims>,
     commands: Arc<Commands>,
+    schedules: Arc<Schedules>,
+    catalog: Arc<Catalog>,
     workers: Arc<Workers>,
     loans: Arc<Loans>,
     offers: Arc<Offers>,
@@ -96,8 +101,18 @@ struct Loops {
 impl Engine {
     /// Registers this process as a worker and starts its loops.
     pub(crate) async fn start(config: EngineConfig) -> store::Result<Self> {
-        let EngineConfig { store, states, plans, queues, served, settings, clock, notifier, watchers } =
-            config;
+        let EngineConfig {
+            store,
+            states,
+            plans,
+            catalog,
+            queues,
+            served,
+            settings,
+            clock,
+            notifier,
+            watchers,
+        } = config;
         let identity = Identity::new(plans.clone(), served.names());
         let mut sessions = own_sessions(&store, &settings).await?;
         let registered = register(&store, &identity, &settings, &clock).await;
@@ -123,6 +138,8 @@ impl Engine {
             task_loops,
             claims,
             commands: Arc::default(),
+            schedules: Arc::default(),
+            catalog,
             workers: Arc::default(),
             loans,
             notifier,
@@ -168,6 +185,11 @@ impl Engine {
     /// Says that an operator asked something of a task.
     pub(crate) fn command_pending(&self) {
         self.parts.commands.pending();
+    }
+
+    /// Says that a schedule was made or changed.
+    pub(crate) fn schedules_changed(&self) {
+        self.parts.schedules.changed();
     }
 
     /// Goes on with the handlers that came: others are told of them, and what waits for them is looked at.
@@ -332,6 +354,10 @@ impl Parts {
             spawn(&self.pulses, "command loop", command_loop.run()),
             spawn(&self.pulses, "borrower", borrower.run()),
         ];
+        // Without templates there is nothing that could start.
+        if self.catalog.iter().next().is_some() {
+            first.push(spawn(&self.pulses, "scheduler", self.scheduler().run()));
+        }
         if self.shared.settings.wake.listens() && self.shared.store.can_listen() {
             let listening = Listening {
                 shared: self.shared.clone(),
@@ -341,10 +367,25 @@ impl Parts {
                 offers: self.offers.clone(),
                 loans: self.loans.clone(),
                 workers: self.workers.clone(),
+                schedules: self.schedules.clone(),
             };
             first.push(spawn(&self.pulses, "listener", listening.run()));
         }
         first
+    }
+
+    fn scheduler(&self) -> Scheduler {
+        Scheduler {
+            shared: self.shared.clone(),
+            schedules: self.schedules.clone(),
+            catalog: self.catalog.clone(),
+            plans: self.plans.clone(),
+            polling: self.polling.clone(),
+            claims: self.claims.clone(),
+            commands: self.commands.clone(),
+            notifier: self.notifier.clone(),
+            pulse: self.pulses.of("scheduler"),
+        }
     }
 
     /// Starts the loops that end once nothing is held or on loan any more, as soon as the heartbeat has given its

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     backoff::Backoff, claims::Claims, command_loop::Commands, heartbeat::Workers, loans::Loans,
-    notify::Notification, offers::Offers, polling::Polling, shared::Shared,
+    notify::Notification, offers::Offers, polling::Polling, scheduler::Schedules, shared::Shared,
 };
 use crate::store::{Listener, Result};
 
@@ -20,6 +20,7 @@ pub(crate) struct Listening {
     pub offers: Arc<Offers>,
     pub loans: Arc<Loans>,
     pub workers: Arc<Workers>,
+    pub schedules: Arc<Schedules>,
 }
 
 impl Listening {
@@ -52,6 +53,7 @@ impl Listening {
         self.offers.changed();
         self.loans.something_returned();
         self.workers.changed();
+        self.schedules.changed();
         loop {
             match tokio::time::timeout(SILENCE, listener.next()).await {
                 Ok(text) => {
@@ -74,6 +76,7 @@ impl Listening {
             Notification::Command => self.commands.pending(),
             Notification::Offer => self.offers.changed(),
             Notification::Workers => self.workers.changed(),
+            Notification::Schedules => self.schedules.changed(),
         }
     }
 }

@@ -29,6 +29,8 @@ pub(crate) enum Notification {
     Returned(i64),
     /// A worker came or went.
     Workers,
+    /// A schedule was made or changed.
+    Schedules,
 }
 
 impl Notification {
@@ -39,6 +41,7 @@ impl Notification {
             Self::Offer => "offer".to_owned(),
             Self::Returned(worker) => format!("returned {worker}"),
             Self::Workers => "workers".to_owned(),
+            Self::Schedules => "schedules".to_owned(),
         }
     }
 
@@ -49,6 +52,7 @@ impl Notification {
             None if text == "command" => Some(Self::Command),
             None if text == "offer" => Some(Self::Offer),
             None if text == "workers" => Some(Self::Workers),
+            None if text == "schedules" => Some(Self::Schedules),
             _ => None,
         }
     }

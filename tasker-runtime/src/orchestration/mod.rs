@@ -17,6 +17,7 @@ pub(crate) mod plans;
 pub(crate) mod prune;
 pub(crate) mod record;
 pub(crate) mod recover;
+pub(crate) mod schedules;
 pub(crate) mod share;
 mod storable;
 pub(crate) mod submission;

@@ -124,26 +124,25 @@ impl Submission {
 }
 
 /// Why no task can be made of a submission.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum Refused {
+    #[error(transparent)]
     UnknownTemplate(UnknownTemplate),
+    #[error("an idempotency key must have at least one character")]
     EmptyKey,
-    KeyTooLong {
-        characters: usize,
-    },
-    DelayTooLong {
-        delay: Duration,
-    },
+    #[error(
+        "an idempotency key may have at most {} characters, and this one has {characters}",
+        Submission::MAX_KEY
+    )]
+    KeyTooLong { characters: usize },
+    #[error("a delay may be at most {} days, and this one is {} s", Submission::MAX_DELAY.as_secs() / 86_400, delay.as_secs())]
+    DelayTooLong { delay: Duration },
     /// The template asks for something this version does not do.
-    Unsupported {
-        template: String,
-        reason: String,
-    },
+    #[error("{template} cannot run yet: {reason}")]
+    Unsupported { template: String, reason: String },
     /// The context does not fit the template's schema.
-    Context {
-        template: String,
-        problems: Vec<String>,
-    },
+    #[error("the input does not fit {template}:\n{}", problems.join("\n"))]
+    Context { template: String, problems: Vec<String> },
 }
 
 /// The task `uuid` that `submission` asks for at `now`, of the templates in `catalog`, and what is known of its

@@ -141,6 +141,14 @@ pub(crate) async fn submit_all(
     }
 }
 
+/// Adds tasks with and without keys in the transaction that is open.
+pub(crate) async fn submit_in_transaction(
+    connection: &mut Connection,
+    requests: &[Request],
+) -> Result<Vec<Added>> {
+    if requests.is_empty() { Ok(Vec::new()) } else { submit_mixed(connection, requests, None).await }
+}
+
 async fn submit_mixed(
     connection: &mut Connection,
     requests: &[Request],

@@ -30,7 +30,7 @@ pub(crate) async fn keep(
     now: Timestamp,
     replace: bool,
 ) -> Result<Kept> {
-    let content = template.to_canonical();
+    let content = template.to_pinned();
     let digest = digest(&content);
     let (namespace, name) = (template.namespace(), template.name());
     let version = template.version().to_string();

@@ -8,7 +8,7 @@ use super::declared::is_declared;
 use super::{NotFound, Registration, Registry, Workflow, schema::Schema, unreadable_files::UnreadableFile};
 use crate::{
     model::Json,
-    template::{self, HandlerRef, Options, Template, UnknownHandler},
+    template::{self, HandlerRef, Options, Schedule, Template, UnknownHandler},
 };
 
 /// The templates a process can start tasks of. Of several versions the newest counts.
@@ -27,6 +27,7 @@ pub struct Catalog {
     by_name: BTreeMap<(String, String), Known>,
     /// The content and the place of every version, by full name and version.
     seen: BTreeMap<String, (String, String)>,
+    schedules: ScheduleNames,
     /// Versions with two contents and schemas that are none, each in one line.
     mistakes: Vec<String>,
 }
@@ -125,7 +126,45 @@ impl Catalog {
                 self.mistakes.push(place(&format!("`result_schema` of step `{}`", step.name), problem));
             }
         }
-        self.by_name.insert(key, Known { template: Arc::new(template), number: 0, input });
+        let known = Known { template: Arc::new(template), number: 0, input };
+        for schedule in known.template.schedules() {
+            self.mistakes.extend(self.schedules.mistake(&known, schedule));
+        }
+        self.by_name.insert(key, known);
+    }
+
+    /// Adds the schedules of the files in the folder `schedules` beside `templates` to the templates that they start
+    /// tasks of; returns the reports of files with mistakes. A folder that does not exist has none.
+    #[must_use = "a schedule with mistakes starts nothing"]
+    pub fn add_schedules(&mut self, templates: &Path) -> Vec<String> {
+        let mut reports = Vec::new();
+        for (path, read) in template::load_schedules(&templates.with_file_name("schedules")) {
+            let added = read.map_err(|report| report.to_string()).and_then(|(template, schedule)| {
+                let template =
+                    template.ok_or("say which template it starts tasks of: `template: namespace/name`")?;
+                self.add_schedule(&template, schedule)
+            });
+            reports.extend(added.err().map(|problem| match problem.starts_with("error[") {
+                true => problem,
+                false => format!("{}: {problem}", path.display()),
+            }));
+        }
+        reports
+    }
+
+    fn add_schedule(&mut self, template: &str, schedule: Schedule) -> Result<(), String> {
+        let full = full_name(self.find(template).map_err(|unknown| unknown.to_string())?);
+        let Some(known) = self.by_name.values_mut().find(|known| known.full_name() == full) else {
+            return Ok(());
+        };
+        if let Some(mistake) = self.schedules.mistake(known, &schedule) {
+            return Err(mistake);
+        }
+        let name = schedule.name.clone().unwrap_or_else(|| full.clone());
+        let with = Template::clone(&known.template).with_schedule(schedule);
+        let taken = || format!("{full} has a schedule `{name}` already: give one of them another name");
+        known.template = Arc::new(with.ok_or_else(taken)?);
+        Ok(())
     }
 
     /// The templates, by namespace and name.
@@ -181,9 +220,38 @@ impl Catalog {
     }
 }
 
+/// The template of every schedule, by its name.
+#[derive(Clone, Debug, Default)]
+struct ScheduleNames(BTreeMap<String, String>);
+
+impl ScheduleNames {
+    /// Notes a schedule of a template; what is wrong with it, in some lines.
+    fn mistake(&mut self, known: &Known, schedule: &Schedule) -> Option<String> {
+        let full = known.full_name();
+        let name = schedule.name.as_ref().unwrap_or(&full);
+        let other = self.0.entry(name.clone()).or_insert_with(|| full.clone());
+        if *other != full {
+            return Some(format!(
+                "two workflows have a schedule `{name}`: {other} and {full}; give one of them another name"
+            ));
+        }
+        known.refused_input(schedule)
+    }
+}
+
 impl Known {
     pub(crate) fn full_name(&self) -> String {
         full_name(&self.template)
+    }
+
+    /// What is wrong with the input of a schedule of it, in some lines.
+    fn refused_input(&self, schedule: &Schedule) -> Option<String> {
+        let full = self.full_name();
+        let name = schedule.name.as_deref().unwrap_or(&full);
+        let input = schedule.input_at(name, "1970-01-01T00:00:00Z");
+        let problems = self.problems(&Json::of(&input).ok()?);
+        let why = || format!("the input of schedule `{name}` does not fit {full}:\n{}", problems.join("\n"));
+        (!problems.is_empty()).then(why)
     }
 
     /// What is wrong with `context` for this template; empty when nothing is.

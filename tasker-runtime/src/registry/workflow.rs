@@ -6,7 +6,9 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tasker_template::{OnFailure, Options, Parsed, Report, Step, StepKind, Template, TemplateBuilder};
+use tasker_template::{
+    OnFailure, Options, Parsed, Report, Schedule, Step, StepKind, Template, TemplateBuilder,
+};
 
 use super::const_check::{
     reads::Reads,
@@ -64,6 +66,8 @@ pub struct Settings {
     on_failure: OnFailure,
     /// What describes the context, where the workflow says its type.
     context: Option<Describe>,
+    /// When tasks start by themselves, as JSON; empty: they do not.
+    schedule: &'static str,
 }
 
 impl Settings {
@@ -74,6 +78,7 @@ impl Settings {
         description: None,
         on_failure: OnFailure::Block,
         context: None,
+        schedule: "",
     };
 
     /// Sets the namespace.
@@ -101,6 +106,13 @@ impl Settings {
     #[must_use]
     pub const fn context(mut self, context: Option<Describe>) -> Self {
         self.context = context;
+        self
+    }
+
+    /// Sets when tasks start by themselves, as JSON that the macro has checked.
+    #[must_use]
+    pub const fn schedule(mut self, json: &'static str) -> Self {
+        self.schedule = json;
         self
     }
 
@@ -206,6 +218,11 @@ impl Workflow {
         }
         if let Some(schema) = context_schema(steps, settings.context) {
             builder = builder.input_schema(schema);
+        }
+        // The macro has checked it.
+        let schedule = serde_json::from_str(settings.schedule).ok();
+        if let Some(schedule) = schedule.and_then(|json| Schedule::from_json(&self.place(), json).ok()) {
+            builder = builder.schedule(schedule);
         }
         let names = StepNames::of(steps);
         let releasing: Vec<&Listed> = steps.iter().filter(|listed| !listed.releases().is_empty()).collect();

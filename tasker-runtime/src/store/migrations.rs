@@ -112,13 +112,13 @@ async fn migrate_sqlite(
 #[cfg(feature = "postgres")]
 pub(super) fn for_postgres() -> Vec<Migration> {
     migrations!("postgres": 1 "tables", 2 "step_states", 3 "answers", 4 "offer_targets", 5 "phases",
-        6 "offer_deaths", 7 "signals")
+        6 "offer_deaths", 7 "signals", 8 "schedules")
 }
 
 #[cfg(feature = "sqlite")]
 pub(super) fn for_sqlite() -> Vec<Migration> {
     migrations!("sqlite": 1 "tables", 2 "step_states", 3 "answers", 4 "offer_targets", 5 "phases",
-        6 "offer_deaths", 7 "held", 8 "signals")
+        6 "offer_deaths", 7 "held", 8 "signals", 9 "schedules")
 }
 
 /// Whether every migration was applied as it stands here; then nothing is locked and no right to create

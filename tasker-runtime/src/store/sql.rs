@@ -149,5 +149,16 @@ statements! {
     KEYS_EDGE = shared "keys_edge";
     PRUNE_KEYS = shared "prune_keys";
     NOW = twin "now";
+    SCHEDULES = shared "schedules";
+    SCHEDULE = shared "schedule";
+    TEMPLATE_SCHEDULES = shared "template_schedules";
+    DUE_SCHEDULES = twin "due_schedules";
+    LOCK_SCHEDULES = twin "lock_schedules";
+    LOCK_SCHEDULE = twin "lock_schedule";
+    MOVE_SCHEDULES = twin "move_schedules";
+    PUT_SCHEDULE = twin "put_schedule";
+    PAUSE_SCHEDULE = shared "pause_schedule";
+    DELETE_SCHEDULE = shared "delete_schedule";
+    OPEN_TASKS = twin "open_tasks";
     VERSION = twin "version";
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::parse::{Options, Parsed};
 use crate::report::{Code, Report};
+use crate::schedule::Schedule;
 use crate::step::Step;
 use crate::template::{Content, Lifecycle, OnFailure, Template};
 
@@ -41,6 +42,7 @@ impl Template {
                 lifecycle: Lifecycle::default(),
                 metadata: Map::new(),
                 domain_events: Vec::new(),
+                schedules: Vec::new(),
                 steps: Vec::new(),
             },
         }
@@ -104,6 +106,12 @@ impl TemplateBuilder {
     /// Sets the limits of a task.
     pub fn lifecycle(mut self, lifecycle: Lifecycle) -> Self {
         self.content.lifecycle = lifecycle;
+        self
+    }
+
+    /// Lets tasks of it start by themselves. Of several schedules all but one have a name.
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.content.schedules.push(schedule);
         self
     }
 

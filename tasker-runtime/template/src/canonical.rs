@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::parse::Options;
 use crate::report::{Code, Report};
-use crate::template::Template;
+use crate::template::{Content, Template};
 
 impl Template {
     /// The canonical JSON text, on one line.
@@ -30,6 +30,17 @@ impl Template {
     pub fn to_canonical(&self) -> String {
         // Maps have text keys and numbers are finite: neither can fail.
         serde_json::to_string(&self.content).unwrap_or_default()
+    }
+
+    /// The canonical JSON text of what a task stays with once it began: all but when tasks start by themselves, which
+    /// may change at any time.
+    #[must_use]
+    pub fn to_pinned(&self) -> String {
+        if self.content.schedules.is_empty() {
+            return self.to_canonical();
+        }
+        let pinned = Content { schedules: Vec::new(), ..self.content.clone() };
+        serde_json::to_string(&pinned).unwrap_or_default()
     }
 
     /// The template that canonical JSON stands for, checked again.

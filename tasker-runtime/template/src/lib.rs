@@ -29,6 +29,7 @@ mod render;
 mod report;
 mod retry;
 mod scalar;
+mod schedule;
 mod step;
 mod template;
 mod tree;
@@ -41,12 +42,13 @@ pub use duration::duration_ms;
 #[doc(hidden)]
 pub use duration::{DURATION_FORM, NoDuration, parse_duration};
 pub use graph::Graph;
-pub use load::{Loaded, load_file, load_tree};
+pub use load::{Loaded, LoadedSchedule, load_file, load_schedules, load_tree};
 pub use nearest::nearest;
 pub use nesting::DecisionChain;
 pub use parse::{HandlerCheck, MAX_FILE, Options, Parsed, SchemaCheck, UnknownHandler};
 pub use report::{Code, Mistake, Position, Report, Verdict};
 pub use retry::{Backoff, RetryOptions};
+pub use schedule::{BadSchedule, CatchUp, Overlap, Schedule, Ticks, When};
 pub use step::{
     BatchConfig, DeliveryMode, EventCondition, FailureStrategy, HandlerRef, PublishedEvent, Step, StepKind,
 };

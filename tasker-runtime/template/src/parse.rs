@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::place::Lines;
 use crate::read;
 use crate::report::{Code, Findings, Position, Report};
+use crate::schedule::Schedule;
 use crate::step::HandlerRef;
 use crate::template::Template;
 use crate::tree::Tree;
@@ -99,14 +100,70 @@ impl Template {
         if bytes.len() > MAX_FILE {
             return Err(too_large(file, bytes.len()));
         }
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Self::parse(file, text, options),
-            Err(error) => {
-                let line = bytes[..error.valid_up_to()].split(|&byte| byte == b'\n').count();
-                let message = format!("line {line} is not UTF-8 text");
-                Err(Report::of_file(file, Code::NotUtf8, message, Some("save the file as UTF-8".to_owned())))
-            }
+        Self::parse(file, text_of(file, bytes)?, options)
+    }
+}
+
+/// The text of a file.
+pub(crate) fn text_of<'b>(file: &str, bytes: &'b [u8]) -> Result<&'b str, Report> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let line = bytes[..error.valid_up_to()].split(|&byte| byte == b'\n').count();
+        let message = format!("line {line} is not UTF-8 text");
+        Report::of_file(file, Code::NotUtf8, message, Some("save the file as UTF-8".to_owned()))
+    })
+}
+
+impl Schedule {
+    /// Reads a schedule from YAML, as it stands in a file of its own, and checks everything about it. `file` is the name
+    /// for messages; with it comes `template`, where the file says what it starts tasks of.
+    ///
+    /// ```
+    /// use tasker_template::Schedule;
+    ///
+    /// let (template, nightly) = Schedule::parse("nightly.yaml", "{template: shop/report, cron: \"@daily\"}")?;
+    /// assert_eq!(template.as_deref(), Some("shop/report"));
+    /// assert_eq!(nightly, Schedule::cron("@daily"));
+    ///
+    /// let report = Schedule::parse("nightly.yaml", "{cron: \"0 25 * * *\"}").unwrap_err();
+    /// assert_eq!(report.mistakes[0].path, "cron");
+    /// # Ok::<(), tasker_template::Report>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A report of every mistake, with its place and the way out.
+    pub fn parse(file: &str, text: &str) -> Result<(Option<String>, Self), Report> {
+        if text.len() > MAX_FILE {
+            return Err(too_large(file, text.len()));
         }
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let (tree, found) = yaml::read(text).map_err(|found| Report::new(file, Some(text), None, found))?;
+        let (read, found) = read::schedule(&tree, found);
+        read.ok_or_else(|| Report::new(file, Some(text), Some(&tree), found))
+    }
+
+    /// Checks what was put together in code, exactly as a file is checked.
+    ///
+    /// # Errors
+    /// A report of every mistake; each names the way to the value.
+    pub fn checked(self) -> Result<Self, Report> {
+        let value = serde_json::to_value(&self)
+            .map_err(|error| Report::of_file("", Code::WrongType, error.to_string(), None))?;
+        Self::from_json("", value)
+    }
+
+    /// Reads a schedule from its JSON form.
+    ///
+    /// # Errors
+    /// As [`Schedule::parse`], without places in a file.
+    pub fn from_json(origin: &str, value: Value) -> Result<Self, Report> {
+        let refused = |last| {
+            let mut found = Findings::default();
+            found.mistake(last);
+            Report::new(origin, None, None, found)
+        };
+        let (tree, found) = Tree::from_json(value).map_err(refused)?;
+        let (read, found) = read::schedule(&tree, found);
+        read.map(|(_, schedule)| schedule).ok_or_else(|| Report::new(origin, None, Some(&tree), found))
     }
 }
 

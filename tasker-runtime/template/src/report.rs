@@ -101,6 +101,8 @@ words! {
         InvalidSchema = "invalid_schema",
         /// A callable that no handler answers to.
         UnknownHandler = "unknown_handler",
+        /// A schedule that never comes, or says what there is not.
+        BadSchedule = "bad_schedule",
         /// A template that another file defines too.
         DuplicateTemplate = "duplicate_template",
         /// Known from other installations, without effect here. Only ever a warning.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::duration;
 use crate::graph::Graph;
+use crate::schedule::Schedule;
 use crate::step::Step;
 use crate::words::words;
 
@@ -120,6 +121,8 @@ pub(crate) struct Content {
     pub(crate) metadata: Map<String, Value>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) domain_events: Vec<Value>,
+    #[serde(rename = "schedule", skip_serializing_if = "Vec::is_empty", serialize_with = "one_or_some")]
+    pub(crate) schedules: Vec<Schedule>,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -183,6 +186,20 @@ impl Template {
     #[must_use]
     pub fn domain_events(&self) -> &[Value] {
         &self.content.domain_events
+    }
+
+    /// When tasks of it start by themselves.
+    #[must_use]
+    pub fn schedules(&self) -> &[Schedule] {
+        &self.content.schedules
+    }
+
+    /// The same with a further schedule; `None` when one of that name is there.
+    #[must_use]
+    pub fn with_schedule(mut self, schedule: Schedule) -> Option<Self> {
+        let taken = self.content.schedules.iter().any(|other| other.name == schedule.name);
+        self.content.schedules.push(schedule);
+        (!taken).then_some(self)
     }
 
     /// The steps in the order they are written; a step's number is its index here.
@@ -257,6 +274,14 @@ impl Template {
 impl PartialEq for Template {
     fn eq(&self, other: &Self) -> bool {
         self.content == other.content
+    }
+}
+
+/// One schedule as itself, some as a list.
+fn one_or_some<S: serde::Serializer>(schedules: &Vec<Schedule>, to: S) -> Result<S::Ok, S::Error> {
+    match &**schedules {
+        [one] => one.serialize(to),
+        some => some.serialize(to),
     }
 }
 

@@ -6,6 +6,7 @@ mod fields;
 mod handler;
 mod older;
 mod policy;
+mod schedule;
 mod step;
 mod suggest;
 mod template;
@@ -14,6 +15,7 @@ mod wait;
 
 use crate::parse::Options;
 use crate::report::{Code, Findings, Found};
+use crate::schedule::Schedule;
 use crate::template::Template;
 use crate::tree::{NodeId, Tree};
 
@@ -27,6 +29,16 @@ pub(crate) struct Read {
 pub(crate) fn template(tree: &Tree<'_>, options: &Options<'_>, found: Findings) -> (Option<Read>, Findings) {
     let mut reader = Reader { tree, options, found, suggest: suggest::Budget::default() };
     let read = reader.template();
+    let good = reader.found.mistakes.is_empty();
+    (read.filter(|_| good), reader.found)
+}
+
+/// Reads a schedule that stands alone in `tree`, with the template that it starts tasks of; `None` where a mistake was
+/// found.
+pub(crate) fn schedule(tree: &Tree<'_>, found: Findings) -> (Option<(Option<String>, Schedule)>, Findings) {
+    let options = Options::default();
+    let mut reader = Reader { tree, options: &options, found, suggest: suggest::Budget::default() };
+    let read = reader.lone_schedule();
     let good = reader.found.mistakes.is_empty();
     (read.filter(|_| good), reader.found)
 }

@@ -25,6 +25,8 @@ const TEMPLATE_KEYS: &[Key] = &[
     key("defaults"),
     key("on_failure"),
     key("lifecycle"),
+    key("schedule"),
+    alias("schedules", "schedule"),
     key("steps"),
     alias("step_templates", "steps"),
     key("workflow_steps"),
@@ -85,6 +87,7 @@ impl Reader<'_> {
             domain_events: fields
                 .get("domain_events")
                 .map_or_else(Vec::new, |field| self.domain_events(field)),
+            schedules: fields.get("schedule").map_or_else(Vec::new, |field| self.schedules(field)),
             steps: Vec::new(),
         }
     }

@@ -1,0 +1,5 @@
+-- read the schedules $1; who writes is alone
+select name, template, version, definition, paused, next_at, due_at, waiting, last_at, cast(last_task as text), started, skipped, problem, created_at
+from schedules
+where name in (select value from json_each($1))
+order by name
