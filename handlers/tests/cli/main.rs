@@ -3,7 +3,9 @@
 
 mod bulk;
 mod following;
+mod forks;
 mod graph;
+mod in_flight;
 mod inputs;
 mod operating;
 mod ran;

@@ -83,6 +83,14 @@ impl Builder {
         self
     }
 
+    /// Leaves the tables of the database as they are, whatever version they have: for a look at a database that
+    /// another program works on.
+    #[must_use]
+    pub(crate) fn without_migration(mut self) -> Self {
+        self.options.migrate = false;
+        self
+    }
+
     /// How many connections to a PostgreSQL server a worker with these settings has open, at least and at most: one for
     /// each of its task loops, one to claim, one for its heartbeat, those of its pool, and one each to hear other
     /// processes and to tell them.

@@ -130,6 +130,10 @@ fn head(report: &TaskReport) -> Done {
         format!("state     {}", report.state),
         format!("created   {}", report.created_at),
     ];
+    lines.extend(report.origin.as_ref().map(|origin| {
+        let from = origin.from.as_ref().map(|step| format!(" from `{}`", printable(step)));
+        format!("origin    {} of {}{}", origin.kind.as_str(), origin.task, from.unwrap_or_default())
+    }));
     lines.extend(
         report
             .finished_at

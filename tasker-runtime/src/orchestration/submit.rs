@@ -189,6 +189,16 @@ async fn submit_mixed(
     Ok(places.into_iter().map(|(_, added)| added).collect())
 }
 
+/// Adds one task without a key, which nobody holds, in a transaction that is open.
+pub(super) async fn add_in(connection: &mut Connection, task: &NewTask) -> Result<TaskNo> {
+    let rows = rows(&[task], None);
+    let added = connection.fetch(&sql::SUBMIT_IN, &[Value::Rows(&rows), Value::MaybeInt(None)]).await?;
+    match placed(&added, 1)?.pop().flatten() {
+        Some(Added::New { task, .. }) => Ok(task),
+        _ => Err(not_added()),
+    }
+}
+
 /// Adds a task in a transaction of the caller's own: it is there when, and only when, that commits.
 pub(crate) async fn submit_in(
     transaction: &mut CallerTransaction<'_>,

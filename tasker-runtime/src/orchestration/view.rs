@@ -5,12 +5,13 @@ use std::{collections::HashMap, time::Duration};
 use uuid::Uuid;
 
 use super::{
+    fork::Origin,
     journal::{self, History},
     share::OnOffer,
 };
 use crate::{
     model::{Json, Start, StepIndex, TaskNo, TaskState, Timestamp, WorkerId},
-    store::{Connection, Result, Row, sql, values},
+    store::{Connection, Error, Result, Row, sql, values},
 };
 
 /// A task as the store has it.
@@ -33,6 +34,8 @@ pub(crate) struct StoredTask {
     pub namespace: String,
     pub name: String,
     pub version: String,
+    /// Where it comes from, if another task was its model.
+    pub origin: Option<Origin>,
 }
 
 /// One line of a list of tasks.
@@ -76,6 +79,29 @@ pub(crate) async fn context(connection: &mut Connection, task: TaskNo) -> Result
 pub(crate) async fn template(connection: &mut Connection, uuid: Uuid) -> Result<Option<i64>> {
     let row = connection.fetch_first(&sql::FIND_TASK, values![uuid]).await?;
     row.map(|row| row.int(2)).transpose()
+}
+
+/// The template a task started with.
+#[derive(Clone, Debug)]
+pub(crate) struct Pinned {
+    /// Its number.
+    pub template: i64,
+    /// Namespace, name and version, as far as it is kept.
+    pub name: String,
+}
+
+/// The template the task started with, whether it is kept or not; `None` when there is no such task.
+pub(crate) async fn pinned(connection: &mut Connection, uuid: Uuid) -> Result<Option<Pinned>> {
+    let row = connection.fetch_first(&sql::PINNED_TEMPLATE, values![uuid]).await?;
+    row.map(|row| {
+        let (template, namespace) = (row.int(0)?, row.maybe_text(1)?);
+        let name = match namespace {
+            Some(namespace) => format!("{namespace}/{} {}", row.text(2)?, row.text(3)?),
+            None => format!("number {template}"),
+        };
+        Ok(Pinned { template, name })
+    })
+    .transpose()
 }
 
 /// The queue of a task; `None` when there is no such task.
@@ -308,5 +334,11 @@ fn stored(row: &Row) -> Result<StoredTask> {
         namespace: row.text(14)?.to_owned(),
         name: row.text(15)?.to_owned(),
         version: row.text(16)?.to_owned(),
+        origin: row.maybe_text(17)?.map(origin).transpose()?,
     })
+}
+
+fn origin(text: &str) -> Result<Origin> {
+    serde_json::from_str(text)
+        .map_err(|problem| Error::corrupt("tasks.origin", "text", format!("is not an origin: {problem}")))
 }

@@ -11,13 +11,22 @@ use super::{Backend, Error, Result, Store, sql};
 #[cfg(feature = "postgres")]
 use super::{pooler::Pooler, values};
 
+macro_rules! number {
+    (10) => {
+        "0010"
+    };
+    ($version:literal) => {
+        concat!("000", $version)
+    };
+}
+
 macro_rules! migrations {
-    ($store:literal: $($version:literal $name:literal),+ $(,)?) => {
+    ($store:literal: $($version:tt $name:literal),+ $(,)?) => {
         vec![$(Migration::new(
             $version,
             Cow::Borrowed($name),
             MigrationType::Simple,
-            include_str!(concat!("../../migrations/", $store, "/000", $version, "_", $name, ".sql")).into_sql_str(),
+            include_str!(concat!("../../migrations/", $store, "/", number!($version), "_", $name, ".sql")).into_sql_str(),
             false,
         )),+]
     };
@@ -112,13 +121,13 @@ async fn migrate_sqlite(
 #[cfg(feature = "postgres")]
 pub(super) fn for_postgres() -> Vec<Migration> {
     migrations!("postgres": 1 "tables", 2 "step_states", 3 "answers", 4 "offer_targets", 5 "phases",
-        6 "offer_deaths", 7 "signals", 8 "schedules")
+        6 "offer_deaths", 7 "signals", 8 "schedules", 9 "looking_back")
 }
 
 #[cfg(feature = "sqlite")]
 pub(super) fn for_sqlite() -> Vec<Migration> {
     migrations!("sqlite": 1 "tables", 2 "step_states", 3 "answers", 4 "offer_targets", 5 "phases",
-        6 "offer_deaths", 7 "held", 8 "signals", 9 "schedules")
+        6 "offer_deaths", 7 "held", 8 "signals", 9 "schedules", 10 "looking_back")
 }
 
 /// Whether every migration was applied as it stands here; then nothing is locked and no right to create

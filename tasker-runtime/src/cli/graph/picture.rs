@@ -228,6 +228,7 @@ mod tests {
             priority: 0,
             correlation_id: Uuid::nil(),
             worker: None,
+            origin: None,
         }
     }
 
