@@ -10,7 +10,7 @@ use crate::handler::http::ApiClient;
 use crate::{
     clock::Clock,
     config::Config,
-    dispatch::{engine::own_connections, settings::Settings},
+    dispatch::{engine::own_connections, retention::Retention, settings::Settings},
     handler::{Around, Registration, States, around::Wrapper},
     model::Served,
     registry::{LiveRegistry, Problem, Registry, catalog::full_name, unreadable_files::UnreadableFile},
@@ -129,8 +129,9 @@ impl Builder {
     /// Everything the settings say. What is said after this goes before it.
     #[must_use]
     pub fn config(mut self, config: &Config) -> Self {
-        let crate::config::Settings { database, templates, handlers, limits, worker, steps, .. } =
-            config.settings().clone();
+        let crate::config::Settings {
+            database, templates, handlers, limits, worker, steps, retention, ..
+        } = config.settings().clone();
         self.url = Some(database.url);
         self.options.pool_size = database.pool_size;
         self.options.full_sync = database.full_sync;
@@ -149,6 +150,7 @@ impl Builder {
             drain: worker.drain,
             cancel_grace: worker.cancel_grace,
             step_timeout: steps.timeout,
+            retention: Retention::of(retention.complete, retention.failed),
             ..self.settings
         };
         #[cfg(feature = "http")]
