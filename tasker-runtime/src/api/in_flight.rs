@@ -1,6 +1,9 @@
 //! What tasks that are not over need of a program, known before it is deployed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
+    sync::Arc,
+};
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -163,9 +166,8 @@ impl Tasker {
 
     async fn examine_some(&self, examiner: &mut Examiner, tasks: &[OpenTask]) -> Result<()> {
         for task in tasks {
-            if !examiner.plans.contains_key(&task.template) {
-                let plan = self.plan_for(task.template).await?;
-                examiner.plans.insert(task.template, plan);
+            if let Entry::Vacant(vacant) = examiner.plans.entry(task.template) {
+                vacant.insert(self.plan_for(task.template).await?);
             }
         }
         let numbers: Vec<TaskNo> = tasks.iter().map(|task| task.task).collect();
@@ -191,13 +193,13 @@ impl Tasker {
 }
 
 /// A compiled template and what does not fit it, or why there is none.
-type Plan = std::result::Result<(std::sync::Arc<CompiledTemplate>, Option<String>), String>;
+type Plan = std::result::Result<(Arc<CompiledTemplate>, Option<String>), String>;
 
 struct Examiner {
     templates: HashMap<i64, OpenTemplate>,
     plans: HashMap<i64, Plan>,
     /// The handlers that live workers have.
-    elsewhere: std::collections::BTreeSet<String>,
+    elsewhere: BTreeSet<String>,
     partial: bool,
     found: BTreeMap<(i64, ProblemCode, Option<StepIndex>), InFlightProblem>,
 }

@@ -13,6 +13,7 @@ use crate::{
     model::{TaskNo, TaskState, Timestamp},
     orchestration::{
         journal::{self, History},
+        plans::TemplateError,
         view::{self, Wanted},
     },
     store::{Connection, Result},
@@ -322,24 +323,30 @@ impl Tasker {
     /// Those of the tasks that wait for the step that `filter` asks for; where it asks for none, all.
     async fn waiting(&self, lines: Vec<view::TaskLine>, filter: &TaskFilter) -> Result<Vec<view::TaskLine>> {
         let Some(step) = &filter.waiting_for else { return Ok(lines) };
-        let mut rules = HashMap::new();
+        let mut templates = HashMap::new();
         for line in &lines {
-            if let Entry::Vacant(vacant) = rules.entry(line.template) {
-                vacant.insert(self.inner.plans.kept(line.template).await?.rules().clone());
+            if let Entry::Vacant(vacant) = templates.entry(line.template) {
+                match self.inner.plans.get(line.template).await {
+                    Ok(plan) => drop(vacant.insert(Some(plan.rules().clone()))),
+                    Err(TemplateError::Store(error)) => return Err(error),
+                    // Nobody can say what its tasks wait for.
+                    Err(_) => drop(vacant.insert(None)),
+                }
             }
         }
-        let has_step = |line: &view::TaskLine| rules.get(&line.template).and_then(|rules| rules.number(step));
+        let rules = |line: &view::TaskLine| templates.get(&line.template).and_then(Option::as_ref);
+        let has_step = |line: &view::TaskLine| rules(line)?.number(step);
         let tasks: Vec<TaskNo> =
             lines.iter().filter(|line| has_step(line).is_some()).map(|line| line.task).collect();
         let mut histories = journal::read_each(&mut self.inner.store.reader().await?, &tasks).await?;
         let mut waiting = Vec::new();
         for line in lines {
-            let Some(number) = has_step(&line) else { continue };
+            let (Some(number), Some(rules)) = (has_step(&line), rules(&line).cloned()) else { continue };
             // What cannot be read is told by those who run the task.
             let Ok(history) = histories.remove(&line.task).unwrap_or_else(|| Ok(History::default())) else {
                 continue;
             };
-            if history.replay(rules[&line.template].clone()).waits_for(number) {
+            if history.replay(rules).waits_for(number) {
                 waiting.push(line);
             }
         }
