@@ -81,7 +81,7 @@ async fn list(connection: &mut Connection, state: Option<TaskState>) -> Vec<view
 
 #[tokio::test]
 async fn databases_of_earlier_versions_go_on_with_what_is_in_them() {
-    for first in 1..=4 {
+    for first in 1..=8 {
         for database in databases().await {
             let store = upgraded(&database, first).await;
             let mut connection = store.writer().await.unwrap();
@@ -108,6 +108,9 @@ async fn databases_of_earlier_versions_go_on_with_what_is_in_them() {
                 journal::of(&mut connection, claimed.iter().find(|c| c.lease.epoch == 2).unwrap().lease.task);
             let history = history.await.unwrap();
             assert_eq!((history.entries.len(), history.failures.len()), (1, 1), "{database}");
+            let uuid = lines[0].uuid;
+            let (task, _) = view::find(&mut connection, uuid).await.unwrap().unwrap();
+            assert_eq!(task.origin, None, "{database}: nobody knows where it comes from");
             let lines = list(&mut connection, Some(Compensating)).await;
             assert_eq!(lines.len(), 1, "{database}: a takeover leaves the phase alone");
         }

@@ -218,6 +218,7 @@ mod tests {
             steps,
             compensations,
             mailbox: Vec::new(),
+            waits_for: None,
             cause: None,
             created_at: Timestamp::default(),
             started_at: None,
@@ -228,6 +229,7 @@ mod tests {
             priority: 0,
             correlation_id: Uuid::nil(),
             worker: None,
+            origin: None,
         }
     }
 

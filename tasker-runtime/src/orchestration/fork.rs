@@ -1,0 +1,158 @@
+//! Adds tasks that begin where others have come to: a replay with the same input, a fork with the results of
+//! everything that is not below one of its steps.
+//!
+//! What is kept is written into the journal of the new task in the transaction that adds it, so that whoever claims it
+//! finds it there as any other result. The other task is read and stays as it is. A crash before the commit leaves
+//! nothing.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{
+    append, commands,
+    compiled::CompiledTemplate,
+    submit::{self, Added, NewTask, Request},
+    turns, view,
+};
+use crate::{
+    model::{ForkRefused, Json, Timestamp},
+    registry::Schema,
+    store::{self, Connection, Error, sql, values},
+};
+
+/// Where a task comes from that another one was the model of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Origin {
+    /// The other task, which may be gone by now.
+    pub task: Uuid,
+    /// What was made of it.
+    pub kind: OriginKind,
+    /// Of a fork: the step that it runs from.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub from: Option<String>,
+}
+
+/// What a task is made of another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OriginKind {
+    /// The same from the beginning.
+    Replay,
+    /// The same from one of its steps.
+    Fork,
+}
+
+impl OriginKind {
+    /// Its name: `replay` or `fork`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Replay => "replay",
+            Self::Fork => "fork",
+        }
+    }
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    /// The new task.
+    pub uuid: Uuid,
+    /// The step that it runs from; `None`: it keeps nothing.
+    pub from: Option<&'a str>,
+    /// Its context; `None`: the other's.
+    pub context: Option<&'a Json>,
+    /// Who asks.
+    pub actor: &'a str,
+}
+
+/// Why no task was added.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotAdded {
+    #[error(transparent)]
+    Refused(#[from] ForkRefused),
+    #[error("the input does not fit the template")]
+    Context { template: String, problems: Vec<String> },
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// Adds a task with the template of the task `model`, which is compiled in `plan`, and returns its queue; `None`:
+/// there is no task `model`.
+pub(crate) async fn add(
+    connection: &mut Connection,
+    model: Uuid,
+    plan: &CompiledTemplate,
+    asked: Asked<'_>,
+    now: Timestamp,
+) -> Result<Option<String>, NotAdded> {
+    if let Some(context) = asked.context {
+        fits(plan, context)?;
+    }
+    connection
+        .transaction(async |connection| {
+            let Some((task, history)) = view::find(connection, model).await? else { return Ok(None) };
+            if let Some(step) = history.unknown_step(plan.rules()) {
+                let problem = "is not a step of its template";
+                return Err(Error::corrupt("the journal", step.code(), problem).of_task(model).into());
+            }
+            let kept = match asked.from {
+                Some(step) => history.forked(plan.rules(), step, task.state.is_final())?,
+                None => Vec::new(),
+            };
+            let context = asked.context.cloned().unwrap_or(task.context);
+            let turns = turns::of(&plan.template, &context).map_err(|problem| no_key(plan, &problem))?;
+            // What an operator asks for is never passed over.
+            let turns = turns.into_iter().map(turns::Turn::in_line).collect();
+            let new = NewTask {
+                uuid: asked.uuid,
+                correlation_id: task.correlation_id,
+                template: task.template,
+                context,
+                tags: None,
+                created_at: now,
+                run_at: now,
+                priority: i16::try_from(task.priority).unwrap_or_default(),
+                queue: task.queue.clone(),
+                turns,
+            };
+            let request = Request { task: new, key: None };
+            let added = submit::submit_in_transaction(connection, &[request]).await?;
+            let Some(Added::New { task: number, .. }) = added.first().copied() else { return Ok(None) };
+            append::keep(connection, number, &kept).await?;
+            let kind = if asked.from.is_some() { OriginKind::Fork } else { OriginKind::Replay };
+            let origin = Origin { task: model, kind, from: asked.from.map(str::to_owned) };
+            let origin = serde_json::to_string(&origin).unwrap_or_default();
+            connection.execute(&sql::SET_ORIGIN, values![number.0, &*origin]).await?;
+            commands::audit_line(connection, number, now, asked.actor, kind.as_str(), &origin).await?;
+            Ok(Some(task.queue))
+        })
+        .await
+}
+
+/// The context has no key for a limit of the template.
+fn no_key(plan: &CompiledTemplate, problem: &turns::NoKey) -> NotAdded {
+    NotAdded::Context { template: named(plan), problems: vec![problem.to_string()] }
+}
+
+fn named(plan: &CompiledTemplate) -> String {
+    let template = &plan.template;
+    format!("{}/{} {}", template.namespace(), template.name(), template.version())
+}
+
+/// Refuses a context that the input schema of the template does not let through.
+fn fits(plan: &CompiledTemplate, context: &Json) -> Result<(), NotAdded> {
+    let template = &plan.template;
+    let schema = template.input_schema().map(Schema::new).transpose();
+    let problems = match schema {
+        // Without a schema that can be read, nothing is asked of it: its tasks began so.
+        Ok(None) | Err(_) => return Ok(()),
+        Ok(Some(schema)) => schema.problems("  input", &context.to_value()),
+    };
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(NotAdded::Context { template: named(plan), problems })
+}
