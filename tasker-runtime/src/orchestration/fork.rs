@@ -15,7 +15,7 @@ use super::{
     view,
 };
 use crate::{
-    model::{ForkRefused, Json, Timestamp},
+    model::{ForkRefused, History, Json, Timestamp},
     registry::Schema,
     store::{self, Connection, Error, sql, values},
 };
@@ -100,7 +100,7 @@ pub(crate) async fn add(
             }
             let kept = match asked.from {
                 Some(step) => history.forked(plan.rules(), step, task.state.is_final())?,
-                None => Vec::new(),
+                None => History::default(),
             };
             let new = NewTask {
                 uuid: asked.uuid,

@@ -6,10 +6,10 @@ use support::{
     world::{World, eventually, settled, worlds},
 };
 use tasker_runtime::{
-    Tasker,
+    StepError, Tasker,
     api::{Fork, ForkError, Message, OriginKind, Submission, TaskReport},
     model::{StepState, TaskState},
-    template::{SignalConfig, Step, StepKind, Template, TimerConfig},
+    template::{BatchConfig, FailureStrategy, SignalConfig, Step, StepKind, Template, TimerConfig},
 };
 use uuid::Uuid;
 
@@ -213,5 +213,37 @@ async fn what_cannot_be_started_again_is_refused_and_adds_nothing() {
             assert_eq!(refused.unwrap_err().code(), "TEMPLATE_GONE", "{}", world.database);
         }
         assert_eq!(world.count("select count(*) from tasker.tasks").await, 1, "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn batches_that_failed_and_were_done_without_stay_so() {
+    let mut work = step("work", &["cut"]).kind(StepKind::BatchWorker);
+    work.batch = Some(BatchConfig {
+        failure_strategy: Some(FailureStrategy::ContinueOnFailure),
+        ..BatchConfig::default()
+    });
+    let template = template(
+        "partial",
+        [
+            step("cut", &[]).kind(StepKind::Batchable),
+            work,
+            step("gather", &["work"]).kind(StepKind::DeferredConvergence),
+        ],
+    );
+    for world in worlds().await {
+        let batch = |start: u8| json!({ "start": start, "end": start + 1, "items": 1 });
+        world.stage.on("cut", move |_| async move { Ok(json!({ "batches": [batch(0), batch(1)] })) });
+        world.stage.on("work_002", |_| async { Err(StepError::permanent("DOWN", "no")) });
+        let tasker = world.start(&template).await;
+        let old = tasker.submit(Submission::to("test/partial")).await.unwrap();
+        let before = settled(&tasker, old).await;
+        assert_eq!(before.state, TaskState::Complete, "{}", world.database);
+        let after = forked(&tasker, old, "gather").await;
+        assert_eq!(called(&world, after.task_id), ["gather"], "{}", world.database);
+        assert_eq!(after.state, TaskState::Complete, "{}", world.database);
+        assert_eq!(results(&after), results(&before), "{}", world.database);
+        let error = after.step("work_002").unwrap().error.as_ref().unwrap();
+        assert_eq!(error.code(), "DOWN", "{}", world.database);
     }
 }
