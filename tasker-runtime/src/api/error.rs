@@ -86,6 +86,14 @@ pub enum SubmitError {
         /// What is wrong, each with the path of the field.
         problems: Vec<String>,
     },
+    /// The context has no value for a limit of the template, or one that is no key.
+    #[error("the input does not fit {template}: {problem}")]
+    NoKey {
+        /// Namespace and name.
+        template: String,
+        /// What is wrong, with the field.
+        problem: String,
+    },
     /// The context cannot be written as JSON.
     #[error("the input is no JSON: {0}")]
     NotJson(#[from] serde_json::Error),
@@ -136,6 +144,7 @@ impl From<Refused> for SubmitError {
             Refused::KeyTooLong { characters } => Self::KeyTooLong { characters },
             Refused::DelayTooLong { delay } => Self::DelayTooLong { delay },
             Refused::Unsupported { template, reason } => Self::Unsupported { template, reason },
+            Refused::NoKey { template, problem } => Self::NoKey { template, problem: problem.to_string() },
             Refused::Context { template, problems } => Self::Context { template, problems },
         }
     }
@@ -250,6 +259,12 @@ pub enum ForkError {
         /// What is wrong, each with the path of the field.
         problems: Vec<String>,
     },
+    /// As many tasks run as a limit of the template lets, which says that a further one is to be skipped.
+    #[error("a limit of the template lets no further task run while task {running} does")]
+    Skipped {
+        /// One of those that run.
+        running: Uuid,
+    },
     /// The database did not do its part. It is unknown whether a task was added.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -263,6 +278,7 @@ impl ForkError {
             Self::UnknownTask(_) => "UNKNOWN_TASK",
             Self::Refused(problem) => problem.code(),
             Self::Context { .. } => "INVALID_INPUT",
+            Self::Skipped { .. } => "SKIPPED",
             Self::Store(_) => "DATABASE",
         }
     }

@@ -15,7 +15,7 @@ use crate::{
     dispatch::{Engine, notify::Notifier, submitter::Submitter},
     handler::States,
     model::{StepIndex, TaskState, Timestamp},
-    orchestration::{activity, commands, plans::CompiledTemplates, recover, share, view},
+    orchestration::{activity, commands, plans::CompiledTemplates, recover, share, turns, view},
     registry::{Registration, Registry},
     store::{self, Store},
     template::Template,
@@ -254,7 +254,13 @@ impl Tasker {
             false => None,
         };
         let seen = Seen { on_offer: &on_offer, workers: &workers, signals: signals.unwrap_or_default() };
+        let in_line = task.state == TaskState::Pending && !plan.template.concurrency().is_empty();
+        let waits_for = match in_line {
+            true => turns::waits_for(&mut self.inner.store.reader().await?, task.task).await?,
+            false => None,
+        };
         let mut report = TaskReport::new(task, &history, &plan, seen, now);
+        report.waits_for = waits_for;
         report.show_running(&running);
         Ok(Some((report, plan.template.clone())))
     }

@@ -141,6 +141,7 @@ fn head(report: &TaskReport) -> Done {
     );
     lines.push(format!("queue     {}, priority {}", printable(&report.queue), report.priority));
     lines.extend(report.next_at.map(|at| format!("due       {at}")));
+    lines.extend(report.waits_for.as_ref().map(|what| format!("waits for {}", printable(what))));
     lines.extend(report.cause.as_ref().map(|cause| format!("cause     {}", printable(cause))));
     lines.push(format!("input     {}", printable(&report.context.to_string())));
     lines.extend(report.mailbox.iter().map(|signal| {

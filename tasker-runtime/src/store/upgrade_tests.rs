@@ -81,7 +81,7 @@ async fn list(connection: &mut Connection, state: Option<TaskState>) -> Vec<view
 
 #[tokio::test]
 async fn databases_of_earlier_versions_go_on_with_what_is_in_them() {
-    for first in 1..=8 {
+    for first in 1..=9 {
         for database in databases().await {
             let store = upgraded(&database, first).await;
             let mut connection = store.writer().await.unwrap();

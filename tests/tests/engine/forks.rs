@@ -9,7 +9,10 @@ use tasker_runtime::{
     StepError, Tasker,
     api::{Fork, ForkError, Message, OriginKind, Submission, TaskReport},
     model::{StepState, TaskState},
-    template::{BatchConfig, FailureStrategy, SignalConfig, Step, StepKind, Template, TimerConfig},
+    template::{
+        BatchConfig, Concurrency, FailureStrategy, OnConflict, SignalConfig, Step, StepKind, Template,
+        TimerConfig,
+    },
 };
 use uuid::Uuid;
 
@@ -245,5 +248,40 @@ async fn batches_that_failed_and_were_done_without_stay_so() {
         assert_eq!(results(&after), results(&before), "{}", world.database);
         let error = after.step("work_002").unwrap().error.as_ref().unwrap();
         assert_eq!(error.code(), "DOWN", "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn limits_of_the_template_hold_for_what_is_started_again() {
+    for world in worlds().await {
+        let builder = |on_conflict| {
+            let limit = Concurrency::of(1).key("$.customer").on_conflict(on_conflict);
+            let builder = Template::builder("limited").namespace("test").concurrency(limit);
+            builder.step(step("a", &[])).step(step("work", &["a"])).build().unwrap()
+        };
+        let gate = world.stage.gate("work");
+        let tasker = world.start(&builder(OnConflict::Queue)).await;
+        let order = Submission::to("test/limited").context(&json!({ "customer": 1 })).unwrap();
+        let old = tasker.submit(order.clone()).await.unwrap();
+        world.stage.wait_for("work", 1).await;
+        let new = tasker.fork(old, Fork::from_step("work")).await.unwrap();
+        let report = tasker.show(new).await.unwrap().unwrap();
+        let waits_for = report.waits_for.unwrap_or_default();
+        assert!(waits_for.starts_with("its turn, at most 1 of"), "{}: {waits_for}", world.database);
+        let no_key = tasker.fork(old, Fork::from_step("work").context(&json!({})).unwrap()).await;
+        assert_eq!(no_key.unwrap_err().code(), "INVALID_INPUT", "{}", world.database);
+        gate.add_permits(2);
+        assert_eq!(settled(&tasker, new).await.state, TaskState::Complete, "{}", world.database);
+        assert_eq!(called(&world, new), ["work"], "{}: what it kept it has after its turn", world.database);
+        tasker.stop().await.unwrap();
+
+        let skips = world.builder(&[]).template(builder(OnConflict::Skip)).replace_templates(true);
+        let tasker = skips.start().await.unwrap();
+        let old = tasker.submit(order).await.unwrap();
+        let refused = tasker.replay(old).await.unwrap_err();
+        assert_eq!(refused.code(), "SKIPPED", "{}: {refused}", world.database);
+        gate.add_permits(1);
+        settled(&tasker, old).await;
+        tasker.stop().await.unwrap();
     }
 }

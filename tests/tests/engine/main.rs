@@ -21,6 +21,7 @@ mod forks;
 mod held;
 mod in_flight;
 mod lending;
+mod limits;
 mod lists;
 mod methods;
 mod nightly;
