@@ -229,6 +229,7 @@ mod tests {
             correlation_id: Uuid::nil(),
             worker: None,
             origin: None,
+            waits_for: None,
         }
     }
 
