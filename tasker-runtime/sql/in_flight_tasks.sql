@@ -11,7 +11,7 @@ from (
         select task_id from tasker.runs where owner is not null and finished_at is null
     ) as open
     where task_id + 0 > $1
-    order by task_id
+    order by task_id + 0
     limit $2
 ) as next
 join tasker.tasks t on t.id = next.task_id

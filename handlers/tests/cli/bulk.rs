@@ -78,7 +78,7 @@ async fn many_tasks_are_counted_asked_about_and_told_one_by_one() {
         );
 
         let skip = run(&database, &["skip", "--waiting-for", "linear_step_1", "--since", "1h", "--yes"]);
-        let told = "skip: 2 tasks, each without `linear_step_1` and without what needs its result\n\
+        let told = "skip: 2 tasks, each without `linear_step_1` and what needs its result; a timer is over\n\
                     skip: of 2 tasks 2 followed\n";
         assert!(skip.code == 0 && skip.err.starts_with(told), "{database}: {}", skip.err);
         let states = run(&database, &["list", "-o", "json"]).json();

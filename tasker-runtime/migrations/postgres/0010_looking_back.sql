@@ -1,4 +1,4 @@
--- Where a task comes from that was replayed or forked from another one: {"task": …, "kind": …, "from": …}.
+-- Where a task comes from that was replayed or forked from another one: an object with `task`, `kind` and, of a fork, `from`.
 alter table tasker.tasks add column origin json;
 
 -- What waits for an operator or for a signal without an end: with runs_queue and runs_held it finds every task that is

@@ -1,10 +1,13 @@
 //! What a task that is forked from another one keeps of its journal.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use tasker_template::nearest;
 
-use super::{Entry, History, Progress, Rules, StepIndex, StepState};
+use super::{Entry, Failure, History, Progress, Rules, StepIndex, StepState};
 
 /// Why a task cannot be forked or replayed. Nothing was added.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -102,13 +105,14 @@ impl Rules {
 
 impl History {
     /// What a task that is forked from the step of this name begins with: the results of everything that is not below
-    /// it. Failed attempts are not kept, nor is what compensations came to; a step without a result runs in the new
-    /// task whether it is below or not. A signal that settled a step is not one of the new task's own, so that its
-    /// number is left out. `over`: the task has come to its end.
+    /// it. Failed attempts are not kept, but of batches that failed while their worker is done all the same, which
+    /// stay as they are; nor is what compensations came to. Any other step without a result runs in the new task,
+    /// whether it is below or not. A signal that settled a step is not one of the new task's own, so that its number
+    /// is left out. `over`: the task has come to its end.
     ///
     /// # Errors
     /// When the step cannot be forked from.
-    pub fn forked(&self, rules: &Arc<Rules>, step: &str, over: bool) -> Result<Vec<Entry>, ForkRefused> {
+    pub fn forked(&self, rules: &Arc<Rules>, step: &str, over: bool) -> Result<Self, ForkRefused> {
         let from = step_of(rules, step)?;
         let progress = self.replay(rules.clone());
         let name = |no: u32| rules.steps[no as usize].name.to_string();
@@ -134,12 +138,13 @@ impl History {
                 Entry { attempt, ..entry.clone() }
             })
             .collect();
-        let begins = Self { entries, failures: Vec::new(), start: self.start.clone() };
+        let failures = failures_of_done_workers(self, &progress, &below);
+        let begins = Self { entries, failures, start: self.start.clone() };
         let after = begins.replay(rules.clone());
         if after.slot(StepIndex::of(from)).is_some_and(|slot| slot.state() == StepState::Skipped) {
             return Err(ForkRefused::NotTaken { step: step.to_owned() });
         }
-        Ok(begins.entries)
+        Ok(begins)
     }
 }
 
@@ -159,6 +164,23 @@ fn step_of(rules: &Rules, step: &str) -> Result<u32, ForkRefused> {
     }
 }
 
+/// Of each batch that failed for good and that is not below, the last failure, where its worker is settled.
+fn failures_of_done_workers(history: &History, progress: &Progress, below: &BTreeSet<u32>) -> Vec<Failure> {
+    let state = |no| progress.slot(no).map(super::Slot::state);
+    let stays = |no: StepIndex| {
+        no.compensates().is_none()
+            && no.index().is_some()
+            && !below.contains(&no.step())
+            && state(no) == Some(StepState::Error)
+            && state(StepIndex::of(no.step())).is_some_and(StepState::is_settled)
+    };
+    let mut last: BTreeMap<StepIndex, &Failure> = BTreeMap::new();
+    for failure in history.failures.iter().filter(|failure| stays(failure.step)) {
+        last.insert(failure.step, failure);
+    }
+    last.into_values().cloned().collect()
+}
+
 /// A step that is not below and was undone, or was begun to be.
 fn undone(progress: &Progress, below: &BTreeSet<u32>) -> Option<StepIndex> {
     let begun = |slot: &super::Slot| slot.state() != StepState::Pending || slot.failed_attempts() > 0;
@@ -172,7 +194,7 @@ mod tests {
     use tasker_template::{OnFailure, StepKind};
 
     use super::*;
-    use crate::{Compensation, Failure, Json, Kind, OnTimeout, Retry, Rule, StepError, Timestamp, Wait};
+    use crate::{Compensation, Json, Kind, OnTimeout, Retry, Rule, StepError, Timestamp, Wait};
 
     fn rules(on_failure: OnFailure, steps: &[(&str, StepKind, &[u32])]) -> Arc<Rules> {
         let numbered = || (0u32..).zip(steps);
@@ -219,8 +241,8 @@ mod tests {
         History { entries: entries.collect(), failures: failures.collect(), ..History::default() }
     }
 
-    fn kept(entries: &[Entry]) -> Vec<(u32, u32)> {
-        entries.iter().map(|entry| (entry.step.step(), entry.attempt)).collect()
+    fn kept(history: &History) -> Vec<(u32, u32)> {
+        history.entries.iter().map(|entry| (entry.step.step(), entry.attempt)).collect()
     }
 
     /// `a` → `wait` → `c`, and `d` after `a` and `c`; `e` stands alone.
@@ -273,8 +295,7 @@ mod tests {
             [("choose", Decision, &[]), ("left", Standard, &[0]), ("right", Standard, &[0])];
         let rules = rules(OnFailure::Block, &steps);
         let history = of(&[(0, 1, r#"{"routes": ["left"]}"#), (1, 1, "1")], &[]);
-        let entries = history.forked(&rules, "left", true).unwrap();
-        let progress = History { entries, ..History::default() }.replay(rules.clone());
+        let progress = history.forked(&rules, "left", true).unwrap().replay(rules.clone());
         let state = |no| progress.slot(StepIndex::of(no)).unwrap().state();
         assert_eq!((state(1), state(2)), (StepState::Ready, StepState::Skipped));
         let refused = history.forked(&rules, "right", true).unwrap_err();

@@ -83,10 +83,11 @@ impl Builder {
         self
     }
 
-    /// Leaves the tables of the database as they are, whatever version they have: for a look at a database that
-    /// another program works on.
+    /// Leaves the tables of the database as they are, older than this program or not: for a look at a database that
+    /// another program works on, with [`Tasker::in_flight`] or [`Tasker::examine`]. Whatever else needs newer tables
+    /// fails then.
     #[must_use]
-    pub(crate) fn without_migration(mut self) -> Self {
+    pub fn without_migration(mut self) -> Self {
         self.options.migrate = false;
         self
     }

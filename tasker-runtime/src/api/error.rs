@@ -259,6 +259,12 @@ pub enum ForkError {
         /// What is wrong, each with the path of the field.
         problems: Vec<String>,
     },
+    /// As many tasks run as a limit of the template lets, which says that a further one is to be skipped.
+    #[error("a limit of the template lets no further task run while task {running} does")]
+    Skipped {
+        /// One of those that run.
+        running: Uuid,
+    },
     /// The database did not do its part. It is unknown whether a task was added.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -272,6 +278,7 @@ impl ForkError {
             Self::UnknownTask(_) => "UNKNOWN_TASK",
             Self::Refused(problem) => problem.code(),
             Self::Context { .. } => "INVALID_INPUT",
+            Self::Skipped { .. } => "SKIPPED",
             Self::Store(_) => "DATABASE",
         }
     }

@@ -120,13 +120,17 @@ impl Tasker {
         let added = fork::add(&mut connection, model, &plan, asked, self.inner.clock.now()).await;
         drop(connection);
         match added {
-            Ok(Some(queue)) => {
-                self.say_due(&queue);
+            Ok(Some(added)) => {
+                self.say_due(&added.queue);
+                if added.cancels {
+                    self.tell_of_command();
+                }
                 Ok(asked.uuid)
             }
             Ok(None) => Err(ForkError::UnknownTask(model)),
             Err(NotAdded::Refused(problem)) => Err(problem.into()),
             Err(NotAdded::Context { template, problems }) => Err(ForkError::Context { template, problems }),
+            Err(NotAdded::Skipped { running }) => Err(ForkError::Skipped { running }),
             Err(NotAdded::Store(error)) => Err(error.into()),
         }
     }

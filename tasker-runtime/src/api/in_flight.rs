@@ -17,8 +17,10 @@ use crate::{
         journal,
         plans::TemplateError,
         recover,
+        templates::digest,
     },
     store::Result,
+    template::Template,
 };
 
 /// The tasks that are not over of one content of a template.
@@ -43,6 +45,12 @@ impl InFlight {
     fn new(open: OpenTemplate) -> Self {
         let OpenTemplate { number: _, namespace, name, version, digest, tasks, oldest } = open;
         Self { namespace, template: name, version, digest, tasks, oldest }
+    }
+
+    /// Whether the tasks started with exactly this content.
+    #[must_use]
+    pub fn is_of(&self, template: &Template) -> bool {
+        self.digest == digest(&template.to_canonical())
     }
 }
 

@@ -156,7 +156,7 @@ fn many(tasks: usize) -> String {
 fn of_step(command: &Command) -> String {
     match command {
         Command::Skip { step } => {
-            format!(", each without `{}` and without what needs its result", printable(step))
+            format!(", each without `{}` and what needs its result; a timer is over", printable(step))
         }
         Command::Retry { steps } if !steps.is_empty() => {
             let steps: Vec<String> = steps.iter().map(|step| format!("`{}`", printable(step))).collect();

@@ -3,10 +3,7 @@
 use serde::Serialize;
 
 use super::{Context, Done, Failure, Form, inspect::seconds, output, printable::printable, templates::load};
-use crate::{
-    api::{Examination, InFlight, InFlightProblem},
-    orchestration::templates::digest,
-};
+use crate::api::{Examination, InFlight, InFlightProblem};
 
 /// What this program has of a template.
 #[derive(Clone, Copy, Serialize)]
@@ -34,7 +31,7 @@ pub(crate) async fn list(context: Context) -> Done {
     let (catalog, _) = load(&context);
     let tasker = context.visiting()?.without_templates().without_migration().connect().await?;
     let here = |open: &InFlight| match catalog.find(&format!("{}/{}", open.namespace, open.template)) {
-        Ok(template) if digest(&template.to_canonical()) == open.digest => Here::Same,
+        Ok(template) if open.is_of(template) => Here::Same,
         Ok(_) => Here::Other,
         Err(_) => Here::Nothing,
     };

@@ -108,10 +108,10 @@ impl Pruner {
         let stopping = &self.shared.stopping;
         let mut trouble = Backoff::new("what is old waits for the database");
         while !stopping.is_cancelled() {
-            let begun = Instant::now();
+            let (begun, now) = (Instant::now(), self.shared.clock.now());
             // However long it takes, and whatever the database makes of it: nobody waits for this.
             self.pulse.rest();
-            if let Err(error) = self.walk().await {
+            if let Err(error) = self.walk(now).await {
                 tokio::select! {
                     () = stopping.cancelled() => return,
                     () = trouble.wait(&error) => continue,
@@ -122,14 +122,14 @@ impl Pruner {
             let pause = PAUSE.max(begun.elapsed() * 100).mul_f64(0.8 + 0.4 * fastrand::f64());
             tokio::select! {
                 () = stopping.cancelled() => return,
-                () = self.shared.clock.sleep(pause) => {}
+                () = self.shared.clock.sleep_until(now + pause) => {}
             }
         }
     }
 
-    async fn walk(&self) -> Result<()> {
+    /// Deletes what is old at this time.
+    async fn walk(&self, now: Timestamp) -> Result<()> {
         let (store, stopping) = (&self.shared.store, &self.shared.stopping);
-        let now = self.shared.clock.now();
         let mut latest = None;
         let mut tasks = 0;
         for old in self.shared.settings.retention.at(now) {

@@ -11,13 +11,15 @@ use uuid::Uuid;
 use super::{
     append, commands,
     compiled::CompiledTemplate,
-    submit::{self, Added, NewTask, Request},
-    turns, view,
+    submit::{self, NewTask, Request},
+    turns,
+    view::{self, StoredTask},
 };
 use crate::{
-    model::{ForkRefused, Json, Timestamp},
+    model::{ForkRefused, History, Json, Timestamp},
     registry::Schema,
     store::{self, Connection, Error, sql, values},
+    template::Template,
 };
 
 /// Where a task comes from that another one was the model of.
@@ -75,19 +77,30 @@ pub(crate) enum NotAdded {
     Refused(#[from] ForkRefused),
     #[error("the input does not fit the template")]
     Context { template: String, problems: Vec<String> },
+    /// As many tasks run already as a limit of the template lets, this among them.
+    #[error("a limit of the template skips it")]
+    Skipped { running: Uuid },
     #[error(transparent)]
     Store(#[from] store::Error),
 }
 
-/// Adds a task with the template of the task `model`, which is compiled in `plan`, and returns its queue; `None`:
-/// there is no task `model`.
+/// A task that was added.
+#[derive(Debug)]
+pub(crate) struct Added {
+    /// The queue it waits in.
+    pub queue: String,
+    /// Other tasks were told to end, for the limit that it waits for.
+    pub cancels: bool,
+}
+
+/// Adds a task with the template of the task `model`, which is compiled in `plan`; `None`: there is no task `model`.
 pub(crate) async fn add(
     connection: &mut Connection,
     model: Uuid,
     plan: &CompiledTemplate,
     asked: Asked<'_>,
     now: Timestamp,
-) -> Result<Option<String>, NotAdded> {
+) -> Result<Option<Added>, NotAdded> {
     if let Some(context) = asked.context {
         fits(plan, context)?;
     }
@@ -100,45 +113,60 @@ pub(crate) async fn add(
             }
             let kept = match asked.from {
                 Some(step) => history.forked(plan.rules(), step, task.state.is_final())?,
-                None => Vec::new(),
+                None => History::default(),
             };
-            let context = asked.context.cloned().unwrap_or(task.context);
-            let turns = turns::of(&plan.template, &context).map_err(|problem| no_key(plan, &problem))?;
-            // What an operator asks for is never passed over.
-            let turns = turns.into_iter().map(turns::Turn::in_line).collect();
-            let new = NewTask {
-                uuid: asked.uuid,
-                correlation_id: task.correlation_id,
-                template: task.template,
-                context,
-                tags: None,
-                created_at: now,
-                run_at: now,
-                priority: i16::try_from(task.priority).unwrap_or_default(),
-                queue: task.queue.clone(),
-                turns,
+            let queue = task.queue.clone();
+            let request = Request { task: like(task, plan, asked, now)?, key: None };
+            let added = submit::submit_in_transaction(connection, std::slice::from_ref(&request)).await?;
+            let number = match added.first() {
+                Some(submit::Added::New { task, .. }) => *task,
+                Some(submit::Added::Skipped { task }) => return Err(NotAdded::Skipped { running: *task }),
+                _ => {
+                    return Err(Error::Corrupt {
+                        what: "a task was not added, and nobody said why".to_owned(),
+                    }
+                    .into());
+                }
             };
-            let request = Request { task: new, key: None };
-            let added = submit::submit_in_transaction(connection, &[request]).await?;
-            let Some(Added::New { task: number, .. }) = added.first().copied() else { return Ok(None) };
             append::keep(connection, number, &kept).await?;
             let kind = if asked.from.is_some() { OriginKind::Fork } else { OriginKind::Replay };
             let origin = Origin { task: model, kind, from: asked.from.map(str::to_owned) };
             let origin = serde_json::to_string(&origin).unwrap_or_default();
             connection.execute(&sql::SET_ORIGIN, values![number.0, &*origin]).await?;
             commands::audit_line(connection, number, now, asked.actor, kind.as_str(), &origin).await?;
-            Ok(Some(task.queue))
+            Ok(Some(Added { queue, cancels: request.cancels() }))
         })
         .await
 }
 
-/// The context has no key for a limit of the template.
-fn no_key(plan: &CompiledTemplate, problem: &turns::NoKey) -> NotAdded {
-    NotAdded::Context { template: named(plan), problems: vec![problem.to_string()] }
+/// The new task that is like `task` but for what is asked.
+fn like(
+    task: StoredTask,
+    plan: &CompiledTemplate,
+    asked: Asked<'_>,
+    now: Timestamp,
+) -> Result<NewTask, NotAdded> {
+    let context = asked.context.cloned().unwrap_or(task.context);
+    let turns = turns::of(&plan.template, &context).map_err(|problem| NotAdded::Context {
+        template: name(&plan.template),
+        problems: vec![format!("  {problem}")],
+    })?;
+    Ok(NewTask {
+        uuid: asked.uuid,
+        correlation_id: task.correlation_id,
+        template: task.template,
+        context,
+        tags: None,
+        created_at: now,
+        run_at: now,
+        priority: i16::try_from(task.priority).unwrap_or_default(),
+        queue: task.queue,
+        turns,
+    })
 }
 
-fn named(plan: &CompiledTemplate) -> String {
-    let template = &plan.template;
+/// Namespace, name and version.
+fn name(template: &Template) -> String {
     format!("{}/{} {}", template.namespace(), template.name(), template.version())
 }
 
@@ -154,5 +182,5 @@ fn fits(plan: &CompiledTemplate, context: &Json) -> Result<(), NotAdded> {
     if problems.is_empty() {
         return Ok(());
     }
-    Err(NotAdded::Context { template: named(plan), problems })
+    Err(NotAdded::Context { template: name(template), problems })
 }

@@ -27,13 +27,6 @@ pub(crate) struct Turn {
     pub on_conflict: OnConflict,
 }
 
-impl Turn {
-    /// The same for a task that waits in line, whatever the limit says.
-    pub(super) fn in_line(self) -> Self {
-        Self { on_conflict: OnConflict::Queue, ..self }
-    }
-}
-
 /// The longest value that is a key, in bytes.
 const LONGEST: usize = 255;
 

@@ -338,13 +338,13 @@ fn stored(row: &Row) -> Result<StoredTask> {
     })
 }
 
+fn origin(text: &str) -> Result<Origin> {
+    serde_json::from_str(text)
+        .map_err(|problem| Error::corrupt("tasks.origin", "text", format!("is not an origin: {problem}")))
+}
+
 /// The number of a task; `None` when there is no such task.
 pub(crate) async fn number(connection: &mut Connection, task: Uuid) -> Result<Option<TaskNo>> {
     let row = connection.fetch_first(&sql::TASK_NUMBER, values![task]).await?;
     row.map(|row| row.int(0).map(TaskNo)).transpose()
-}
-
-fn origin(text: &str) -> Result<Origin> {
-    serde_json::from_str(text)
-        .map_err(|problem| Error::corrupt("tasks.origin", "text", format!("is not an origin: {problem}")))
 }

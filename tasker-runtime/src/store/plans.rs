@@ -302,3 +302,23 @@ async fn sqlite_finds_tasks_by_their_keys_and_what_a_worker_holds_by_index() {
         }
     }
 }
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn sqlite_finds_open_tasks_without_a_walk_over_those_that_are_over() {
+    let database = support::fresh_sqlite();
+    let store = Store::open(&database.url, Options::default()).await.unwrap();
+    let mut connection = store.writer().await.unwrap();
+    for statement in [&sql::IN_FLIGHT_TASKS, &sql::IN_FLIGHT_COUNTS] {
+        let explain = Box::leak(format!("explain query plan {}", statement.sqlite()).into_boxed_str());
+        let explain: &'static Statement = Box::leak(Box::new(Statement::twin(explain, explain)));
+        let rows = connection.fetch(explain, &[]).await.unwrap();
+        let steps: Vec<&str> = rows.iter().map(|row| row.text(3).unwrap()).collect();
+        for index in ["runs_queue", "runs_resting", "runs_held"] {
+            let way = format!("runs USING INDEX {index}");
+            assert!(steps.iter().any(|step| step.contains(&way)), "without {index}: {steps:#?}");
+        }
+        let whole = |step: &&&str| step.contains(" runs") && !step.contains(" USING INDEX runs_");
+        assert_eq!(steps.iter().find(whole), None, "{steps:#?}");
+    }
+}

@@ -6,10 +6,13 @@ use support::{
     world::{World, eventually, settled, worlds},
 };
 use tasker_runtime::{
-    Tasker,
+    StepError, Tasker,
     api::{Fork, ForkError, Message, OriginKind, Submission, TaskReport},
     model::{StepState, TaskState},
-    template::{SignalConfig, Step, StepKind, Template, TimerConfig},
+    template::{
+        BatchConfig, Concurrency, FailureStrategy, OnConflict, SignalConfig, Step, StepKind, Template,
+        TimerConfig,
+    },
 };
 use uuid::Uuid;
 
@@ -213,5 +216,72 @@ async fn what_cannot_be_started_again_is_refused_and_adds_nothing() {
             assert_eq!(refused.unwrap_err().code(), "TEMPLATE_GONE", "{}", world.database);
         }
         assert_eq!(world.count("select count(*) from tasker.tasks").await, 1, "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn batches_that_failed_and_were_done_without_stay_so() {
+    let mut work = step("work", &["cut"]).kind(StepKind::BatchWorker);
+    work.batch = Some(BatchConfig {
+        failure_strategy: Some(FailureStrategy::ContinueOnFailure),
+        ..BatchConfig::default()
+    });
+    let template = template(
+        "partial",
+        [
+            step("cut", &[]).kind(StepKind::Batchable),
+            work,
+            step("gather", &["work"]).kind(StepKind::DeferredConvergence),
+        ],
+    );
+    for world in worlds().await {
+        let batch = |start: u8| json!({ "start": start, "end": start + 1, "items": 1 });
+        world.stage.on("cut", move |_| async move { Ok(json!({ "batches": [batch(0), batch(1)] })) });
+        world.stage.on("work_002", |_| async { Err(StepError::permanent("DOWN", "no")) });
+        let tasker = world.start(&template).await;
+        let old = tasker.submit(Submission::to("test/partial")).await.unwrap();
+        let before = settled(&tasker, old).await;
+        assert_eq!(before.state, TaskState::Complete, "{}", world.database);
+        let after = forked(&tasker, old, "gather").await;
+        assert_eq!(called(&world, after.task_id), ["gather"], "{}", world.database);
+        assert_eq!(after.state, TaskState::Complete, "{}", world.database);
+        assert_eq!(results(&after), results(&before), "{}", world.database);
+        let error = after.step("work_002").unwrap().error.as_ref().unwrap();
+        assert_eq!(error.code(), "DOWN", "{}", world.database);
+    }
+}
+
+#[tokio::test]
+async fn limits_of_the_template_hold_for_what_is_started_again() {
+    for world in worlds().await {
+        let builder = |on_conflict| {
+            let limit = Concurrency::of(1).key("$.customer").on_conflict(on_conflict);
+            let builder = Template::builder("limited").namespace("test").concurrency(limit);
+            builder.step(step("a", &[])).step(step("work", &["a"])).build().unwrap()
+        };
+        let gate = world.stage.gate("work");
+        let tasker = world.start(&builder(OnConflict::Queue)).await;
+        let order = Submission::to("test/limited").context(&json!({ "customer": 1 })).unwrap();
+        let old = tasker.submit(order.clone()).await.unwrap();
+        world.stage.wait_for("work", 1).await;
+        let new = tasker.fork(old, Fork::from_step("work")).await.unwrap();
+        let report = tasker.show(new).await.unwrap().unwrap();
+        let waits_for = report.waits_for.unwrap_or_default();
+        assert!(waits_for.starts_with("its turn, at most 1 of"), "{}: {waits_for}", world.database);
+        let no_key = tasker.fork(old, Fork::from_step("work").context(&json!({})).unwrap()).await;
+        assert_eq!(no_key.unwrap_err().code(), "INVALID_INPUT", "{}", world.database);
+        gate.add_permits(2);
+        assert_eq!(settled(&tasker, new).await.state, TaskState::Complete, "{}", world.database);
+        assert_eq!(called(&world, new), ["work"], "{}: what it kept it has after its turn", world.database);
+        tasker.stop().await.unwrap();
+
+        let skips = world.builder(&[]).template(builder(OnConflict::Skip)).replace_templates(true);
+        let tasker = skips.start().await.unwrap();
+        let old = tasker.submit(order).await.unwrap();
+        let refused = tasker.replay(old).await.unwrap_err();
+        assert_eq!(refused.code(), "SKIPPED", "{}: {refused}", world.database);
+        gate.add_permits(1);
+        settled(&tasker, old).await;
+        tasker.stop().await.unwrap();
     }
 }

@@ -183,7 +183,7 @@ async fn processes_delete_by_themselves_what_was_kept_for_long_enough() {
         let (office, tasks) = history(&world).await;
         let [complete, error, cancelled, waiting] = tasks[..] else { panic!("four tasks") };
         office.operate(waiting, &Command::Pause).await.unwrap();
-        let worker = forgetful(&world).await;
+        let (worker, other) = (forgetful(&world).await, forgetful(&world).await);
         let goes = async |expected: &[Uuid]| {
             let look = || async { (left(&office, &tasks).await == expected).then_some(()) };
             eventually("what is old to be deleted", look).await;
@@ -206,6 +206,7 @@ async fn processes_delete_by_themselves_what_was_kept_for_long_enough() {
         assert_eq!(left(&office, &tasks).await, [waiting], "{}: it is not over", world.database);
         assert_eq!(orphans(&world).await, 0, "{}", world.database);
         worker.stop().await.unwrap();
+        other.stop().await.unwrap();
     }
 }
 

@@ -218,7 +218,6 @@ mod tests {
             steps,
             compensations,
             mailbox: Vec::new(),
-            waits_for: None,
             cause: None,
             created_at: Timestamp::default(),
             started_at: None,
@@ -230,6 +229,7 @@ mod tests {
             correlation_id: Uuid::nil(),
             worker: None,
             origin: None,
+            waits_for: None,
         }
     }
 
