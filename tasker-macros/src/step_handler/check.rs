@@ -2,7 +2,7 @@
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::{FnArg, Signature, Type};
+use syn::{FnArg, GenericArgument, PathArguments, Signature, Type, TypeParamBound};
 
 use super::param::{Param, Source, is_step};
 use super::parse::Handler;
@@ -13,7 +13,7 @@ use crate::names;
 /// Checks every rule.
 pub(super) fn all(handler: &Handler, errors: &mut Errors) {
     let sig = &handler.function.sig;
-    is_async(sig, errors);
+    is_async(handler, errors);
     is_not_generic(sig, errors);
     has_no_self(sig, errors);
     is_plain(sig, errors);
@@ -41,10 +41,30 @@ pub(super) fn of_declared(handler: &Handler, errors: &mut Errors) {
     has_a_name_for_steps(handler, errors);
 }
 
-fn is_async(sig: &Signature, errors: &mut Errors) {
-    if sig.asyncness.is_none() {
-        errors.at(sig.fn_token, format!("a handler must be async: write `async fn {}`", sig.ident));
+fn is_async(handler: &Handler, errors: &mut Errors) {
+    let sig = &handler.function.sig;
+    if sig.asyncness.is_some() {
+        return;
     }
+    let returns = match promised(&handler.returns()) {
+        Some(output) => format!(", with `-> {}` in place of the future", written(&output)),
+        None => String::new(),
+    };
+    errors.at(sig.fn_token, format!("a handler must be async: write `async fn {}`{returns}", sig.ident));
+}
+
+/// What an `impl Future<Output = T>` comes to.
+fn promised(ty: &Type) -> Option<Type> {
+    let Type::ImplTrait(bounds) = ty else { return None };
+    let last = bounds.bounds.iter().find_map(|bound| match bound {
+        TypeParamBound::Trait(bound) => bound.path.segments.last().filter(|last| last.ident == "Future"),
+        _ => None,
+    })?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+    arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::AssocType(output) if output.ident == "Output" => Some(output.ty.clone()),
+        _ => None,
+    })
 }
 
 fn is_not_generic(sig: &Signature, errors: &mut Errors) {

@@ -56,16 +56,16 @@ fn join<const N: usize>(parts: [Option<TokenStream>; N]) -> TokenStream {
 /// names them still can, and the mistakes.
 pub(super) fn mistaken(handler: &Handler, errors: &Errors) -> TokenStream {
     let function = handler.method.is_none().then(|| function(handler));
-    let errors = errors.to_tokens();
     if handler.function.sig.receiver().is_some() {
         // Inside an `impl` no type can stand beside it.
+        let errors = errors.to_tokens();
         return quote!(#function #errors);
     }
     let marker_type = marker(handler);
     let tasker = alias(&handler.options);
     let returns = handler.returns();
     let unnamed = impl_trait(&returns).is_some() || borrows(&returns);
-    let named = if unnamed { syn::parse_quote!(()) } else { returns };
+    let (named, errors) = errors.with_a_type(returns, unnamed);
     let unknown = [quote!(__tasker::NoContext), quote!(__tasker::AnyPosition), quote!(())];
     let needs = quote!(
         const NEEDS: &'static [__tasker::Need] = &[__tasker::Need::Unknown];
