@@ -18,9 +18,11 @@ pub(crate) fn read(
     if tokens.is_empty() {
         return Vec::new();
     }
+    let first = tokens.clone().into_iter().next();
     let list = Punctuated::<Meta, Token![,]>::parse_terminated.parse2(tokens);
-    let list = errors.take(list.map_err(|error| {
-        syn::Error::new(error.span(), format!("{owner} takes options with commas between: `key = value`"))
+    let list = errors.take(list.map_err(|error| match first.as_ref().and_then(|first| unnamed(owner, first)) {
+        Some(write) => syn::Error::new_spanned(first, format!("each option of {owner} has a name: write `{write}`")),
+        None => syn::Error::new(error.span(), format!("{owner} takes options with commas between: `key = value`")),
     }));
     let mut options: Vec<(String, Meta)> = Vec::new();
     for meta in list.into_iter().flatten() {
@@ -38,6 +40,19 @@ pub(crate) fn read(
         }
     }
     options
+}
+
+/// The option that a text without a name is most likely meant to be.
+fn unnamed(owner: &str, first: &proc_macro2::TokenTree) -> Option<String> {
+    let proc_macro2::TokenTree::Literal(literal) = first else { return None };
+    let text = literal.to_string();
+    let key = match owner {
+        "`#[api]`" if text.contains("://") => "base_url",
+        "`#[api]`" => "config",
+        "`#[step_handler]`" | "`declare_step!`" => "name",
+        _ => return None,
+    };
+    text.starts_with('"').then(|| format!("{key} = {text}"))
 }
 
 /// What is no option anywhere, but an attribute of its own.
@@ -144,7 +159,7 @@ fn ungrouped(mut value: &Expr) -> &Expr {
 pub(crate) fn text(meta: &Meta, example: &str) -> syn::Result<LitStr> {
     match value(meta, example)? {
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Ok(text.clone()),
-        other => Err(syn::Error::new_spanned(other, format!("expected text: `{example}`"))),
+        other => Err(syn::Error::new_spanned(other, format!("expected text{}: `{example}`", written_out(other)))),
     }
 }
 
@@ -157,7 +172,20 @@ pub(crate) fn number(meta: &Meta, example: &str, range: std::ops::RangeInclusive
     match value(meta, example)? {
         Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => in_range(number, &range)
             .ok_or_else(|| syn::Error::new_spanned(number, format!("expected a number {}", wanted()))),
-        other => Err(syn::Error::new_spanned(other, format!("expected a number {}", wanted()))),
+        other => {
+            let message = format!("expected a number{} {}", written_out(other), wanted());
+            Err(syn::Error::new_spanned(other, message))
+        }
+    }
+}
+
+/// What is said where a value is to be computed: attributes are read before the program is.
+fn written_out(value: &Expr) -> &'static str {
+    match value {
+        Expr::Path(_) | Expr::Call(_) | Expr::Macro(_) | Expr::MethodCall(_) | Expr::Binary(_) | Expr::Field(_) => {
+            " that is written out, since an attribute computes nothing,"
+        }
+        _ => "",
     }
 }
 
@@ -230,7 +258,7 @@ impl Parse for Name {
 pub(crate) fn filled(meta: &Meta, example: &str) -> syn::Result<LitStr> {
     let text = text(meta, example)?;
     if text.value().trim().is_empty() {
-        return Err(syn::Error::new_spanned(text, format!("this is empty: `{example}`")));
+        return Err(syn::Error::new_spanned(text, format!("this is empty: write a name, `{example}`, or leave the option out")));
     }
     Ok(text)
 }

@@ -8,7 +8,7 @@ use syn::{Meta, Type};
 use super::check::{borrows, impl_trait};
 use super::options::Options;
 use super::param::Source;
-use super::params::{context, inputs, is_one_of, needs, one_context, param_name, params, position};
+use super::params::{context, inputs, is_one_of, needs, one_context, param_name, params, position, state};
 use super::parse::{Function, Handler};
 use super::results;
 use super::schema;
@@ -177,14 +177,27 @@ fn body(handler: &Handler) -> TokenStream {
     // Where the name stands, but with names of the expansion's own: a handler that another macro writes
     // may have its name from elsewhere.
     let place = ident.span().resolved_at(Span::call_site());
+    let sharing = sharing(handler);
     if let Some(call) = plain_call(handler) {
         let params = (0..handler.params.len()).map(param_name);
-        return quote_spanned!(place=> __tasker::#call(step, #ident, #(&#params,)* #finish));
+        return quote_spanned!(place=> __tasker::#sharing #call(step, #ident, #(&#params,)* #finish));
     }
     let lent = if handler.params.is_empty() { quote!(_) } else { quote!(step) };
     quote_spanned! {place=>
-        __tasker::#run(step, |#lent| __tasker::Ok(#ident(#(#arguments),*)), #finish)
+        __tasker::#sharing #run(step, |#lent| __tasker::Ok(#ident(#(#arguments),*)), #finish)
     }
+}
+
+/// Whether the state that a handler takes can be shared, as far as its types say by their form that they are state.
+fn sharing(handler: &Handler) -> Option<TokenStream> {
+    let import = quote!(
+        use __tasker::Fallback as _;
+    );
+    let states = handler.params.iter().filter(|param| matches!(param.source, Source::Type));
+    let shared =
+        states.filter_map(|param| state(&param.ty)).map(|state| quote!(__tasker::Shares::<#state>::YES));
+    let shared: Vec<TokenStream> = shared.collect();
+    (!shared.is_empty()).then(|| quote!(Sharing::<{ #import #(#shared)&&* }>::))
 }
 
 /// What calls a function that takes nothing but values that can be read beforehand.

@@ -1,6 +1,7 @@
 //! `#[step_handler]`: parse, check, expand.
 
 mod api;
+mod arity;
 mod around;
 mod capability;
 mod check;
@@ -14,7 +15,6 @@ mod options;
 pub(crate) mod param;
 pub(crate) mod params;
 mod parse;
-mod place;
 mod results;
 mod schema;
 mod shape;
@@ -22,6 +22,7 @@ mod shape;
 use proc_macro2::TokenStream;
 
 use crate::errors::Errors;
+use crate::place;
 
 pub(crate) use capability::stand_alone;
 pub(crate) use check::{borrows, impl_trait};
