@@ -20,10 +20,16 @@ pub(crate) fn read(
     }
     let first = tokens.clone().into_iter().next();
     let list = Punctuated::<Meta, Token![,]>::parse_terminated.parse2(tokens);
-    let list = errors.take(list.map_err(|error| match first.as_ref().and_then(|first| unnamed(owner, first)) {
-        Some(write) => syn::Error::new_spanned(first, format!("each option of {owner} has a name: write `{write}`")),
-        None => syn::Error::new(error.span(), format!("{owner} takes options with commas between: `key = value`")),
-    }));
+    let list =
+        errors.take(list.map_err(|error| match first.as_ref().and_then(|first| unnamed(owner, first)) {
+            Some(write) => {
+                syn::Error::new_spanned(first, format!("each option of {owner} has a name: write `{write}`"))
+            }
+            None => syn::Error::new(
+                error.span(),
+                format!("{owner} takes options with commas between: `key = value`"),
+            ),
+        }));
     let mut options: Vec<(String, Meta)> = Vec::new();
     for meta in list.into_iter().flatten() {
         let key = key_of(meta.path());
@@ -159,7 +165,7 @@ fn ungrouped(mut value: &Expr) -> &Expr {
 pub(crate) fn text(meta: &Meta, example: &str) -> syn::Result<LitStr> {
     match value(meta, example)? {
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Ok(text.clone()),
-        other => Err(syn::Error::new_spanned(other, format!("expected text{}: `{example}`", written_out(other)))),
+        other => Err(expected(other, "text", example)),
     }
 }
 
@@ -168,25 +174,32 @@ pub(crate) fn text(meta: &Meta, example: &str) -> syn::Result<LitStr> {
 /// # Errors
 /// Where it is no number or outside; `example` is what to write.
 pub(crate) fn number(meta: &Meta, example: &str, range: std::ops::RangeInclusive<u32>) -> syn::Result<u32> {
-    let wanted = || format!("from {} to {}: `{example}`", range.start(), range.end());
+    let wanted = format!("a number from {} to {}", range.start(), range.end());
     match value(meta, example)? {
         Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => in_range(number, &range)
-            .ok_or_else(|| syn::Error::new_spanned(number, format!("expected a number {}", wanted()))),
-        other => {
-            let message = format!("expected a number{} {}", written_out(other), wanted());
-            Err(syn::Error::new_spanned(other, message))
-        }
+            .ok_or_else(|| syn::Error::new_spanned(number, format!("expected {wanted}: `{example}`"))),
+        other => Err(expected(other, &wanted, example)),
     }
 }
 
-/// What is said where a value is to be computed: attributes are read before the program is.
-fn written_out(value: &Expr) -> &'static str {
-    match value {
-        Expr::Path(_) | Expr::Call(_) | Expr::Macro(_) | Expr::MethodCall(_) | Expr::Binary(_) | Expr::Field(_) => {
-            " that is written out, since an attribute computes nothing,"
-        }
-        _ => "",
-    }
+/// A value that is not what is wanted. One that would have to be computed is none at all: attributes are read before
+/// there is a program.
+fn expected(value: &Expr, wanted: &str, example: &str) -> syn::Error {
+    let is_word = |path: &Path| {
+        path.get_ident()
+            .is_some_and(|word| word.to_string().starts_with(|letter: char| letter.is_lowercase()))
+    };
+    let computed = match value {
+        // A word without its quotes.
+        Expr::Path(path) if is_word(&path.path) => false,
+        Expr::Path(_) | Expr::Call(_) | Expr::Macro(_) | Expr::MethodCall(_) | Expr::Binary(_) => true,
+        _ => false,
+    };
+    let message = match computed {
+        true => format!("an attribute computes nothing: write the value out, `{example}`"),
+        false => format!("expected {wanted}: `{example}`"),
+    };
+    syn::Error::new_spanned(value, message)
 }
 
 fn in_range(number: &LitInt, range: &std::ops::RangeInclusive<u32>) -> Option<u32> {
@@ -258,7 +271,10 @@ impl Parse for Name {
 pub(crate) fn filled(meta: &Meta, example: &str) -> syn::Result<LitStr> {
     let text = text(meta, example)?;
     if text.value().trim().is_empty() {
-        return Err(syn::Error::new_spanned(text, format!("this is empty: write a name, `{example}`, or leave the option out")));
+        return Err(syn::Error::new_spanned(
+            text,
+            format!("this is empty: write `{example}`, or leave the option out"),
+        ));
     }
     Ok(text)
 }

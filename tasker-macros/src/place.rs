@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
-use proc_macro2::Span;
+use proc_macro2::{Ident, Span};
 
 /// Whether what starts at `span` stands directly inside of an `impl` or a `trait`, as far as the text around it
 /// tells by the way it is indented.
@@ -40,6 +41,64 @@ pub(crate) fn is_plain_result(span: Span) -> bool {
     }
     let Some(file) = span.unwrap().local_file() else { return false };
     with_text(file, has_only_plain_results).unwrap_or(false)
+}
+
+/// A step of this name that was seen in the crate that is compiled.
+struct Seen {
+    file: PathBuf,
+    line: usize,
+    name: String,
+    declared: bool,
+}
+
+/// Whether a step was declared in the module in which it is implemented here, or the other way round, as far as the
+/// text of the file tells. An editor, which expands many versions of a file in one process, tells no file.
+pub(crate) fn is_seen_as_other(name: &Ident, declared: bool) -> bool {
+    static SEEN: Mutex<Vec<Seen>> = Mutex::new(Vec::new());
+    if !proc_macro::is_available() {
+        return false;
+    }
+    let place = name.span().unwrap();
+    let Some(file) = place.local_file() else { return false };
+    let seen = Seen { file, line: place.line(), name: name.to_string(), declared };
+    let mut all = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let others = all
+        .iter()
+        .filter(|other| other.declared != declared && other.name == seen.name && other.file == seen.file);
+    let lines: Vec<usize> = others.map(|other| other.line).collect();
+    let is_there = !lines.is_empty()
+        && with_text(seen.file.clone(), |text| {
+            lines.iter().any(|&line| are_in_one_module(text, line, seen.line))
+        })
+        .unwrap_or(false);
+    all.push(seen);
+    is_there
+}
+
+/// Whether two lines (from 1) stand in the same block, as far as the way they are indented tells.
+fn are_in_one_module(text: &str, one: usize, other: usize) -> bool {
+    let lines: Vec<&str> = text.lines().collect();
+    let line = |number: usize| number.checked_sub(1).and_then(|index| lines.get(index));
+    let (Some(first), Some(second)) = (line(one), line(other)) else { return false };
+    let has_modules = |line: &str| line.contains("mod ") || line.contains("fn ") && line.contains("{ #[");
+    !has_modules(first) && !has_modules(second) && around(&lines, one) == around(&lines, other)
+}
+
+/// The lines that begin the blocks around a line, from the inside out.
+fn around(lines: &[&str], number: usize) -> Vec<usize> {
+    let indentation = |line: &str| line.len() - line.trim_start().len();
+    let mut own = lines.get(number - 1).map_or(0, |line| indentation(line));
+    let mut blocks = Vec::new();
+    for (index, line) in lines.iter().enumerate().take(number - 1).rev() {
+        if line.trim().is_empty() || indentation(line) >= own {
+            continue;
+        }
+        own = indentation(line);
+        if !line.trim_start().starts_with('}') {
+            blocks.push(index);
+        }
+    }
+    blocks
 }
 
 /// Reads a file, which is nearly always the one that was read before.
@@ -163,7 +222,7 @@ fn has_only_plain_results(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{derives, has_only_plain_results, is_below_impl};
+    use super::{are_in_one_module, derives, has_only_plain_results, is_below_impl};
 
     #[test]
     fn derives_of_one_item_are_found_wherever_they_stand() {
@@ -173,6 +232,22 @@ mod tests {
         assert_eq!(derives("#[derive(Routes)] enum A { B }\n#[derive(Serialize)] struct C;", 1), ["Routes"]);
         assert_eq!(derives("use rkyv::Serialize;\n#[derive(Routes, Serialize)]\nenum A { B }", 2), [""; 0]);
         assert_eq!(derives("", 1), [""; 0]);
+    }
+
+    #[test]
+    fn module_is_told_from_how_its_lines_are_indented() {
+        let text = "one\n\nmod a {\n    two\n\n    three\n}\n\nmod b {\n    four\n}\nfive\nmod c { six } mod d { seven }\n";
+        let line = |word: &str| text.lines().position(|line| line.contains(word)).unwrap_or_default() + 1;
+        for (one, other, same) in [
+            ("one", "five", true),
+            ("two", "three", true),
+            ("two", "four", false),
+            ("one", "two", false),
+            ("six", "seven", false),
+        ] {
+            assert_eq!(are_in_one_module(text, line(one), line(other)), same, "{one} {other}");
+        }
+        assert!(!are_in_one_module(text, 0, 1));
     }
 
     #[test]

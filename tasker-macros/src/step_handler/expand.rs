@@ -303,6 +303,8 @@ pub(super) fn step_fn(
             const COMPENSATES: __tasker::bool = true;
         )
     });
+    // Where it is written, since the compiler says there that it is less visible than the handler.
+    let output = quote_spanned!(results::output(returns).span()=> type Output = #output;);
     quote! {
         type __Return = #returns;
         impl __tasker::StepFn for #marker {
@@ -311,7 +313,7 @@ pub(super) fn step_fn(
             #compensates
             const PLACE: __tasker::Place = #here;
             #about
-            type Output = #output;
+            #output
             type Context = #context;
             type Inputs = #inputs;
             type Position = #position;

@@ -50,6 +50,12 @@ pub(crate) fn step_handler(attribute: TokenStream, item: &TokenStream) -> TokenS
         let (function, errors) = (expand::function(&handler), errors.to_tokens());
         return quote::quote!(#function #errors);
     }
+    if expand::cfgs(&handler).is_none() && place::is_seen_as_other(handler.marker(), false) {
+        errors.at(handler.marker(), declare::BOTH);
+        // Neither can a second type of its name stand beside it.
+        let (function, errors) = (expand::function(&handler), errors.to_tokens());
+        return quote::quote!(#function #errors);
+    }
     check::all(&handler, &mut errors);
     // The compiler has its own words for a reference that is returned and borrows from nothing.
     if errors.is_empty() && !check::borrows(&handler.returns()) {

@@ -20,7 +20,7 @@ use crate::registry::Workflow;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a workflow",
     label = "not made by `workflow!`",
-    note = "after `..` stands the name of a workflow, whose steps are taken over: `workflow!(checkout = [validate, ..payments])`"
+    note = "a step is listed without `..`; after it stands the name of a workflow, whose steps are taken over: `workflow!(checkout = [validate, ..payments])`"
 )]
 pub trait WorkflowType: Copy + Send + Sync + 'static {
     /// The workflow without types.

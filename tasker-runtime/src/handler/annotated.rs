@@ -31,7 +31,7 @@ impl<'a> Call<'a> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a function with `#[step_handler]`",
     label = "no step handler",
-    note = "name an async fn with `#[step_handler]`; a handler of another crate or language, or one written by hand, goes by its name: `#[depends_on(\"name\")]`"
+    note = "name an async fn with `#[step_handler]`, of a workflow the step whose result is meant; a handler of another crate or language, or one written by hand, goes by its name: `#[depends_on(\"name\")]`"
 )]
 pub trait StepFn: Sized + Send + Sync + 'static {
     /// The name it is registered under.

@@ -255,7 +255,8 @@ macro_rules! register_handler {
 macro_rules! handlers {
     ($($handler:path),* $(,)?) => {
         [$({
-            const LISTED: fn() -> $crate::__private::Registration = $crate::__private::listed::<$handler>();
+            // In parentheses it can only be a type, and a function without the attribute is underlined by itself.
+            const LISTED: fn() -> $crate::__private::Registration = $crate::__private::listed::<($handler)>();
             LISTED()
         }),*]
     };
