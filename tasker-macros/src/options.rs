@@ -195,11 +195,23 @@ fn expected(value: &Expr, wanted: &str, example: &str) -> syn::Error {
         Expr::Path(_) | Expr::Call(_) | Expr::Macro(_) | Expr::MethodCall(_) | Expr::Binary(_) => true,
         _ => false,
     };
+    let unit = match value {
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => with_unit(number, example),
+        _ => None,
+    };
     let message = match computed {
+        _ if unit.is_some() => format!("a duration has a unit: write `{}`", unit.unwrap_or_default()),
         true => format!("an attribute computes nothing: write the value out, `{example}`"),
         false => format!("expected {wanted}: `{example}`"),
     };
     syn::Error::new_spanned(value, message)
+}
+
+/// A number where a duration stands in the example, as one of so many seconds.
+fn with_unit(number: &LitInt, example: &str) -> Option<String> {
+    let (key, value) = example.split_once(" = ")?;
+    tasker_template::duration_ms(value.trim_matches('"'))?;
+    Some(format!("{key} = \"{}s\"", number.base10_digits()))
 }
 
 fn in_range(number: &LitInt, range: &std::ops::RangeInclusive<u32>) -> Option<u32> {

@@ -4,9 +4,9 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{FnArg, GenericArgument, PathArguments, Signature, Type, TypeParamBound};
 
-use super::param::{Param, Source, is_step};
+use super::param::{self, Param, Source, is_step};
 use super::parse::Handler;
-use super::{capability, compensates, declare, results, shape};
+use super::{capability, compensates, declare, keys, results, shape};
 use crate::errors::Errors;
 use crate::names;
 
@@ -18,12 +18,15 @@ pub(super) fn all(handler: &Handler, errors: &mut Errors) {
     has_no_self(sig, errors);
     is_plain(sig, errors);
     has_named_types(handler, errors);
+    returns_at_all(handler, errors);
+    shares_once(handler, errors);
     owns_its_inputs(handler, errors);
     owns_its_output(handler, errors);
     does_not_depend_on_itself(handler, errors);
     capability::check(&handler.capabilities, errors);
     shape::check(handler, errors);
     results::check(handler, errors);
+    keys::check(handler, errors);
     has_a_name_for_steps(handler, errors);
     compensates::check(handler, errors);
 }
@@ -34,10 +37,12 @@ pub(super) fn of_declared(handler: &Handler, errors: &mut Errors) {
         errors.at(receiver, "a declared step has no `self`: it says which data it takes");
     }
     has_named_types(handler, errors);
+    returns_at_all(handler, errors);
     declare::takes_data(handler, errors);
     owns_its_inputs(handler, errors);
     does_not_depend_on_itself(handler, errors);
     results::check(handler, errors);
+    keys::check(handler, errors);
     has_a_name_for_steps(handler, errors);
 }
 
@@ -117,6 +122,43 @@ fn has_named_types(handler: &Handler, errors: &mut Errors) {
             found,
             "the type of an output must be named: `impl Trait` hides it from the steps that read it",
         );
+    }
+}
+
+/// A step that never ends has no result.
+fn returns_at_all(handler: &Handler, errors: &mut Errors) {
+    let returns = handler.returns();
+    if let Type::Never(never) = results::output(&returns) {
+        errors.at(never, "a handler ends, with a result or a failure: write `Result<(), StepError>`");
+    }
+}
+
+/// Where the compiler would say of a return type, each time it is named, that it is none.
+pub(super) fn is_unnamed(returns: &Type) -> bool {
+    let never = matches!(results::output(returns), Type::Never(_));
+    never || impl_trait(returns).is_some() || borrows(returns)
+}
+
+/// The state that is shared already.
+fn shares_once(handler: &Handler, errors: &mut Errors) {
+    for Param { ty, .. } in &handler.params {
+        let Type::Path(path) = ty else { continue };
+        let Some(last) = path.path.segments.last() else { continue };
+        let PathArguments::AngleBracketed(arguments) = &last.arguments else { continue };
+        let pointer = ["Arc", "Rc", "Box", "Mutex", "RwLock"].iter().any(|pointer| last.ident == pointer);
+        let inner = arguments.args.first().and_then(|argument| match argument {
+            GenericArgument::Type(ty) => Some(ty),
+            _ => None,
+        });
+        if let (true, Some(inner)) = (pointer, inner)
+            && param::extractor(inner).is_some()
+        {
+            let message = match param::extractor(inner).as_deref() {
+                Some("State") => format!("what `State` holds is shared already: write `{}`", written(inner)),
+                _ => format!("each call has its own: write `{}`", written(inner)),
+            };
+            errors.at(ty, message);
+        }
     }
 }
 

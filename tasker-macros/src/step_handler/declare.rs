@@ -175,7 +175,7 @@ fn mistaken(handler: &Handler, errors: &Errors) -> TokenStream {
     let (marker_type, alias) = (marker_type(handler), expand::alias(&handler.options));
     let unknown = [quote!(__tasker::NoContext), quote!(__tasker::AnyPosition), quote!(())];
     let returns = handler.returns();
-    let unnamed = check::impl_trait(&returns).is_some() || check::borrows(&returns);
+    let unnamed = check::is_unnamed(&returns);
     let (named, errors) = errors.with_a_type(returns, unnamed);
     let step_fn = expand::step_fn(handler, &named, unknown, &quote!(), &quote!(__tasker::not_here(step)));
     quote! {

@@ -5,7 +5,7 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{Meta, Type};
 
-use super::check::{borrows, impl_trait};
+use super::check::is_unnamed;
 use super::options::Options;
 use super::param::Source;
 use super::params::{context, inputs, is_one_of, needs, one_context, param_name, params, position, state};
@@ -64,12 +64,19 @@ pub(super) fn mistaken(handler: &Handler, errors: &Errors) -> TokenStream {
     let marker_type = marker(handler);
     let tasker = alias(&handler.options);
     let returns = handler.returns();
-    let unnamed = impl_trait(&returns).is_some() || borrows(&returns);
+    let unnamed = is_unnamed(&returns);
     let (named, errors) = errors.with_a_type(returns, unnamed);
     let unknown = [quote!(__tasker::NoContext), quote!(__tasker::AnyPosition), quote!(())];
-    let needs = quote!(
+    // That it works on batches is known to whoever cuts them, whatever else is wrong.
+    let facts = matches!(handler.shape, Shape::Worker).then(|| {
+        quote!(
+            const FACTS: __tasker::Facts = __tasker::Facts::new().batch_worker().needs(Self::NEEDS);
+        )
+    });
+    let needs = quote! {
         const NEEDS: &'static [__tasker::Need] = &[__tasker::Need::Unknown];
-    );
+        #facts
+    };
     let step_fn = step_fn(handler, &named, unknown, &needs, &quote!(__tasker::never_called()));
     quote! {
         #function

@@ -10,6 +10,7 @@ mod declare;
 mod docs;
 mod expand;
 mod inputs;
+mod keys;
 mod methods;
 mod options;
 pub(crate) mod param;
