@@ -154,12 +154,21 @@ fn shares_once(handler: &Handler, errors: &mut Errors) {
             && param::extractor(inner).is_some()
         {
             let message = match param::extractor(inner).as_deref() {
+                Some("State") if last.ident == "Mutex" || last.ident == "RwLock" => {
+                    lock_inside(&last.ident, inner)
+                }
                 Some("State") => format!("what `State` holds is shared already: write `{}`", written(inner)),
                 _ => format!("each call has its own: write `{}`", written(inner)),
             };
             errors.at(ty, message);
         }
     }
+}
+
+/// Of a lock around `state`, which belongs into it.
+fn lock_inside(lock: &syn::Ident, state: &Type) -> String {
+    let inside = super::params::state(state).map(written).unwrap_or_default();
+    format!("what handlers share has its lock inside: write `State<{lock}<{inside}>>`")
 }
 
 /// The first `impl Trait` in a type, wherever it stands.
