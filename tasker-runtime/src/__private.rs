@@ -10,7 +10,7 @@ pub use std::string::String;
 pub use async_trait::async_trait;
 pub use inventory;
 pub use serde;
-pub use tasker_template::{Backoff, OnFailure};
+pub use tasker_template::{Backoff, OnConflict, OnFailure};
 
 pub use crate::api::typed::{
     AnyContext, AnyOutput, IsStep, NoStep, Nth, Runs, StepOrNone, Typed, WorkflowType,

@@ -6,6 +6,7 @@ mod graph;
 mod inputs;
 mod operating;
 mod ran;
+mod schedules;
 mod signals;
 mod templates;
 mod terminal;

@@ -6,6 +6,7 @@ use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 
 use super::entries::{Step, What};
+use super::limits::Concurrency;
 use super::parse::Workflow;
 use crate::errors::Errors;
 use crate::{graph, named, runtime};
@@ -292,6 +293,12 @@ fn settings(workflow: &Workflow) -> TokenStream {
         quote!(.context({ #[allow(unused_imports)] use __tasker::NotDescribed as _; __tasker::Described::<#input>::READ }))
     }));
     say(workflow.on_failure.as_ref().map(|word| quote!(.on_failure(__tasker::OnFailure::#word))));
+    say(workflow.concurrency.as_ref().map(|limit| {
+        let Concurrency { key, limit, on_conflict } = limit;
+        let key =
+            key.as_ref().map_or(quote!(__tasker::Option::None), |key| quote!(__tasker::Option::Some(#key)));
+        quote!(.concurrency(#key, #limit, __tasker::OnConflict::#on_conflict))
+    }));
     say(workflow.schedule.as_ref().map(|json| quote!(.schedule(#json))));
     settings
 }

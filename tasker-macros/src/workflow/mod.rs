@@ -6,6 +6,7 @@
 
 mod entries;
 mod expand;
+mod limits;
 mod parse;
 mod schedule;
 

@@ -9,12 +9,22 @@ use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, LitStr, Meta, Path, Token, Type, Visibility, bracketed};
 
 use super::entries::{Entry, Step, What};
+use super::limits::{self, Concurrency};
 use super::schedule;
 use crate::errors::Errors;
 use crate::{names, options, words};
 
-const KNOWN: [&str; 8] =
-    ["namespace", "version", "description", "on_failure", "schedule", "input", "marker", "crate"];
+const KNOWN: [&str; 9] = [
+    "namespace",
+    "version",
+    "description",
+    "on_failure",
+    "concurrency",
+    "schedule",
+    "input",
+    "marker",
+    "crate",
+];
 
 pub(super) const FORM: &str = "write `workflow!(checkout = [validate, charge])`";
 
@@ -31,6 +41,8 @@ pub(super) struct Workflow {
     pub(super) description: Option<LitStr>,
     /// The variant.
     pub(super) on_failure: Option<Ident>,
+    /// How many tasks run at once.
+    pub(super) concurrency: Option<Concurrency>,
     /// When tasks start by themselves, as JSON.
     pub(super) schedule: Option<String>,
     /// The type of the context, where it is said.
@@ -128,6 +140,7 @@ pub(super) fn workflow(input: TokenStream, errors: &mut Errors) -> Option<Workfl
         version: None,
         description: None,
         on_failure: None,
+        concurrency: None,
         schedule: None,
         input: None,
         marker: None,
@@ -144,6 +157,7 @@ pub(super) fn workflow(input: TokenStream, errors: &mut Errors) -> Option<Workfl
             "version" => read.version = errors.take(options::version(&meta)),
             "description" => read.description = errors.take(options::text(&meta, "description = \"…\"")),
             "on_failure" => read.on_failure = errors.take(on_failure(&meta)),
+            "concurrency" => read.concurrency = limits::read(&meta, errors),
             "schedule" => read.schedule = schedule::read(&meta, errors),
             "marker" => read.marker = errors.take(options::ident(&meta, "marker = CheckoutWorkflow")),
             "input" => errors.at(&meta, "expected the type of the context: `input = Order`"),

@@ -20,6 +20,8 @@ with gone as (
     delete from tasker.commands where task_id in (select task_id from gone)
 ), signals as (
     delete from tasker.signals where task_id in (select task_id from gone)
+), turns as (
+    delete from tasker.turns where task_id in (select task_id from gone)
 ), dead_letters as (
     delete from tasker.dead_letters where task_id in (select task_id from gone)
 ), audit as (

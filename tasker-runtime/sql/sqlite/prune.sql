@@ -31,6 +31,10 @@ delete from signals
 where task_id > $1
   and task_id <= $2
   and task_id not in (select task_id from runs);
+delete from turns
+where task_id > $1
+  and task_id <= $2
+  and task_id not in (select task_id from runs);
 delete from dead_letters
 where task_id > $1
   and task_id <= $2

@@ -247,7 +247,8 @@ impl Builder {
         self
     }
 
-    /// A directory whose template files are loaded.
+    /// A directory whose template files are loaded, and beside it those of `schedules`, whose files say when tasks of them
+    /// start by themselves.
     #[must_use]
     pub fn template_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());
@@ -388,6 +389,12 @@ impl Builder {
         }
         for template in std::mem::take(&mut self.templates) {
             catalog.add(template);
+        }
+        if let Some(directory) = &self.directory {
+            let reports = catalog.add_schedules(directory);
+            if !reports.is_empty() {
+                return Err(StartError::Templates { reports });
+            }
         }
         if !catalog.mistakes().is_empty() {
             return Err(StartError::Templates { reports: catalog.mistakes().to_vec() });

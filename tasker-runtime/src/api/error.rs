@@ -86,6 +86,14 @@ pub enum SubmitError {
         /// What is wrong, each with the path of the field.
         problems: Vec<String>,
     },
+    /// The context has no value for a limit of the template, or one that is no key.
+    #[error("the input does not fit {template}: {problem}")]
+    NoKey {
+        /// Namespace and name.
+        template: String,
+        /// What is wrong, with the field.
+        problem: String,
+    },
     /// The context cannot be written as JSON.
     #[error("the input is no JSON: {0}")]
     NotJson(#[from] serde_json::Error),
@@ -136,6 +144,7 @@ impl From<Refused> for SubmitError {
             Refused::KeyTooLong { characters } => Self::KeyTooLong { characters },
             Refused::DelayTooLong { delay } => Self::DelayTooLong { delay },
             Refused::Unsupported { template, reason } => Self::Unsupported { template, reason },
+            Refused::NoKey { template, problem } => Self::NoKey { template, problem: problem.to_string() },
             Refused::Context { template, problems } => Self::Context { template, problems },
         }
     }

@@ -11,8 +11,9 @@ use crate::{
     orchestration::{
         commands::{self, Delivery, Refused, Response},
         compiled::CompiledTemplate,
-        view,
+        turns, view,
     },
+    store,
 };
 
 /// What came of a command that was not refused.
@@ -143,7 +144,10 @@ impl Tasker {
                     None => Ok(CommandOutcome::Pending),
                 }
             }
-            Ok(Some(Delivery::Done(_))) => {
+            Ok(Some(Delivery::Done(state))) => {
+                if state.is_final() && !template.template.concurrency().is_empty() {
+                    self.pass_turns_on(task).await;
+                }
                 self.tell_due(task).await;
                 Ok(CommandOutcome::Followed)
             }
@@ -192,6 +196,18 @@ impl Tasker {
         if let Ok(Some(queue)) = queue.await {
             self.say_due(&queue);
         }
+    }
+
+    /// Gives the turns of a task that is over to the next in line. It is done: who does not get one now does when
+    /// somebody looks.
+    async fn pass_turns_on(&self, task: Uuid) {
+        let passed = async {
+            let number = view::number(&mut self.inner.store.reader().await?, task).await?;
+            let Some(number) = number else { return Ok(turns::Due::new()) };
+            turns::pass_on(&mut self.inner.store.writer().await?, &[number]).await
+        };
+        let due: store::Result<turns::Due> = passed.await;
+        due.unwrap_or_default().into_keys().for_each(|queue| self.say_due(&queue));
     }
 
     /// Says here and elsewhere that a command waits.

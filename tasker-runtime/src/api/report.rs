@@ -73,6 +73,9 @@ pub struct TaskReport {
     pub mailbox: Vec<SignalReport>,
     /// Why it is where it is, in words.
     pub cause: Option<String>,
+    /// What it waits for as a whole, in a sentence, before its first step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
     /// When it was submitted.
     pub created_at: Timestamp,
     /// When the first of its steps was called.
@@ -316,6 +319,7 @@ impl TaskReport {
             (TaskState::InProgress, Verdict::Waiting(at)) if at > now => (TaskState::Waiting, Some(at)),
             (TaskState::Compensating, Verdict::Waiting(at)) => (task.state, Some(at)),
             (TaskState::Waiting, _) => (task.state, Some(task.run_at)),
+            (TaskState::Pending, _) if task.run_at == Timestamp::NEVER => (task.state, None),
             (TaskState::Pending, _) if task.cause.is_some() || task.run_at > now => {
                 (task.state, Some(task.run_at))
             }
@@ -333,6 +337,7 @@ impl TaskReport {
             steps,
             compensations,
             mailbox: progress.mailbox().iter().map(SignalReport::new).collect(),
+            waits_for: None,
             cause: both(task.cause, waits_for_worker(plan, on_offer)),
             created_at: task.created_at,
             started_at,

@@ -1,7 +1,7 @@
 //! Schedules: when tasks start by themselves.
 
 use serde::Serialize;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use uuid::Uuid;
 
 use super::{SubmitError, Tasker, UnknownTemplate, WaitError};
@@ -11,7 +11,7 @@ use crate::{
     orchestration::schedules::{self, InTheWay, New, NotTriggered, Stored, TickTasks},
     registry::catalog::full_name,
     store,
-    template::{Report, Schedule, Ticks},
+    template::{Mistake, Report, Schedule, Ticks},
 };
 
 /// The schedules of a [`Tasker`], as [`Tasker::schedules`] gives them.
@@ -123,7 +123,7 @@ impl ScheduleReport {
 #[non_exhaustive]
 pub enum ScheduleError {
     /// It says what there is not.
-    #[error("the schedule has mistakes:\n{0}")]
+    #[error("{}", in_lines(_0))]
     Invalid(Report),
     /// There is no such template.
     #[error(transparent)]
@@ -165,6 +165,15 @@ pub enum ScheduleError {
     /// The database did not do its part.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+/// The mistakes of a schedule that stands in no file, each in a line with the way out.
+fn in_lines(report: &Report) -> String {
+    let line = |mistake: &Mistake| match &mistake.help {
+        Some(help) => format!("{}: {help}", mistake.message),
+        None => mistake.message.clone(),
+    };
+    report.mistakes.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Which ticks a [backfill](Schedules::backfill) makes up for, and how fast.
@@ -323,7 +332,7 @@ impl Schedules<'_> {
         let parts =
             stored.parts().map_err(|problem| ScheduleError::Unreadable { name: name.to_owned(), problem })?;
         let mut done = Backfilled::default();
-        let mut open: JoinSet<Result<(Uuid, bool), WaitError>> = JoinSet::new();
+        let mut open: JoinSet<Ended> = JoinSet::new();
         let mut at = backfill.from.as_micros().saturating_sub(1);
         while let Some(tick) = parts.1.after(at).filter(|tick| *tick < backfill.to.as_micros()) {
             at = tick;
@@ -373,12 +382,12 @@ impl Schedules<'_> {
     }
 }
 
+/// A task that came to rest, and whether it is complete.
+type Ended = Result<(Uuid, bool), WaitError>;
+
 impl Backfilled {
     /// Notes that a task came to rest. A task that panicked here was told of where it did.
-    fn note(
-        &mut self,
-        ended: Option<Result<Result<(Uuid, bool), WaitError>, tokio::task::JoinError>>,
-    ) -> Result<(), WaitError> {
+    fn note(&mut self, ended: Option<Result<Ended, JoinError>>) -> Result<(), WaitError> {
         if let Some(Ok(ended)) = ended {
             let (task, complete) = ended?;
             self.unsuccessful.extend((!complete).then_some(task));

@@ -98,6 +98,7 @@ impl Tasker {
             (request.task.uuid, request.task.queue.clone(), request.key.clone())
         });
         let asked: Vec<(Uuid, String, Option<Key>)> = asked.collect();
+        let cancels = orders.iter().any(|order| order.request.cancels());
         let added = self.inner.submitter.submit_all(orders).await?;
         let mut queues = BTreeSet::new();
         let mut tasks = Vec::with_capacity(asked.len());
@@ -109,6 +110,9 @@ impl Tasker {
             tasks.push(submitted.task);
         }
         queues.into_iter().for_each(|queue| self.say_due(queue));
+        if cancels {
+            self.tell_of_command();
+        }
         Ok(tasks)
     }
 
@@ -128,10 +132,8 @@ impl Tasker {
     ) -> Result<Uuid, SubmitError> {
         let id = Uuid::now_v7();
         let (request, _) = self.request(id, submission)?;
-        match submit::submit_in(&mut transaction.into(), &request).await? {
-            None => Ok(id),
-            Some(used) => Ok(submitted(id, request.key.as_ref(), used)?.task),
-        }
+        let added = submit::submit_in(&mut transaction.into(), &request).await?;
+        Ok(submitted(id, request.key.as_ref(), added)?.task)
     }
 
     /// Adds a task, waits for it and returns its result.
@@ -198,7 +200,7 @@ impl Tasker {
 
     /// The order for a task, which this process is to hold from the start where it is due and there is room.
     fn order(&self, request: Request) -> Order {
-        let due = request.task.run_at <= request.task.created_at;
+        let due = request.task.run_at <= request.task.created_at && request.task.turns.is_empty();
         let engine = self.inner.engine.as_ref().filter(|_| due);
         Order { room: engine.and_then(|engine| engine.reserve(&request.task.queue)), request }
     }
@@ -207,10 +209,14 @@ impl Tasker {
         let order = self.order(request);
         let Request { task, key } = &order.request;
         let (id, queue, key) = (task.uuid, task.queue.clone(), key.clone());
+        let cancels = order.request.cancels();
         let added = self.inner.submitter.submit(order).await?;
         let submitted = submitted(id, key.as_ref(), added)?;
         if submitted.task == id && !submitted.held {
             self.say_due(&queue);
+        }
+        if cancels {
+            self.tell_of_command();
         }
         Ok(submitted)
     }
@@ -220,7 +226,9 @@ impl Tasker {
 fn submitted(id: Uuid, key: Option<&Key>, added: Added) -> Result<Submitted, SubmitError> {
     match added {
         Added::New { held, .. } => Ok(Submitted { task: id, held }),
-        Added::Used { task, same_input: true } => Ok(Submitted { task, held: false }),
+        Added::Used { task, same_input: true } | Added::Skipped { task } => {
+            Ok(Submitted { task, held: false })
+        }
         Added::Used { task, same_input: false } => {
             Err(SubmitError::KeyReused { key: key.map(|key| key.key.clone()).unwrap_or_default(), task })
         }

@@ -14,8 +14,8 @@ use crate::{
     clock::Clock,
     dispatch::{Engine, notify::Notifier, submitter::Submitter},
     handler::States,
-    model::{StepIndex, TaskState},
-    orchestration::{activity, commands, plans::CompiledTemplates, recover, share, view},
+    model::{StepIndex, TaskState, Timestamp},
+    orchestration::{activity, commands, plans::CompiledTemplates, recover, share, turns, view},
     registry::{Registration, Registry},
     store::{self, Store},
     template::Template,
@@ -207,6 +207,12 @@ impl Tasker {
         }
     }
 
+    /// What time it is, by the clock that decides what is due: the database's, where it has one.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
     /// A task with all its steps; `None` when there is no such task.
     ///
     /// # Errors
@@ -248,7 +254,13 @@ impl Tasker {
             false => None,
         };
         let seen = Seen { on_offer: &on_offer, workers: &workers, signals: signals.unwrap_or_default() };
+        let in_line = task.state == TaskState::Pending && !plan.template.concurrency().is_empty();
+        let waits_for = match in_line {
+            true => turns::waits_for(&mut self.inner.store.reader().await?, task.task).await?,
+            false => None,
+        };
         let mut report = TaskReport::new(task, &history, &plan, seen, now);
+        report.waits_for = waits_for;
         report.show_running(&running);
         Ok(Some((report, plan.template.clone())))
     }

@@ -150,6 +150,7 @@ fn head(report: &TaskReport) -> Done {
     );
     lines.push(format!("queue     {}, priority {}", printable(&report.queue), report.priority));
     lines.extend(report.next_at.map(|at| format!("due       {at}")));
+    lines.extend(report.waits_for.as_ref().map(|what| format!("waits for {}", printable(what))));
     lines.extend(report.cause.as_ref().map(|cause| format!("cause     {}", printable(cause))));
     lines.push(format!("input     {}", printable(&report.context.to_string())));
     lines.extend(report.mailbox.iter().map(|signal| {
@@ -190,7 +191,7 @@ fn what(step: &StepReport) -> String {
 }
 
 /// A time without fractions of seconds.
-fn seconds(time: Timestamp) -> String {
+pub(crate) fn seconds(time: Timestamp) -> String {
     let text = time.to_string();
     match text.split_once('.') {
         Some((whole, _)) => format!("{whole}Z"),

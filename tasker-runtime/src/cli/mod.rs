@@ -21,6 +21,7 @@ mod output;
 mod printable;
 mod program;
 mod run;
+mod schedules;
 mod screen;
 mod send;
 mod serve;
@@ -141,6 +142,9 @@ enum Command {
     /// List and write handlers
     #[command(subcommand)]
     Handler(handlers::Command),
+    /// See to when tasks start by themselves
+    #[command(subcommand)]
+    Schedule(schedules::Command),
     /// Create a package: a workflow of three steps, with tests
     New(new::Project),
     /// Show the effective settings and where each came from
@@ -360,6 +364,7 @@ async fn execute(command: Command, context: Context, signals: Signals) -> Done {
         Command::Graph(command) => command.run(context).await,
         Command::Template(command) => command.run(&context),
         Command::Handler(command) => command.run(context),
+        Command::Schedule(command) => command.run(context).await,
         Command::New(command) => command.run(context.global.output),
         Command::Config(command) => command.run(&context),
         #[cfg(feature = "bench")]

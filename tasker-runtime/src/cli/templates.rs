@@ -91,7 +91,7 @@ impl Check {
         }
         report(&loaded, context.global.output)?;
         let wrong = loaded.iter().filter(|file| file.report().verdict() == Verdict::Error).count();
-        let mistakes = if all && wrong == 0 { load(context).0.mistakes().join("\n") } else { String::new() };
+        let mistakes = if all && wrong == 0 { mistakes_among(context).join("\n") } else { String::new() };
         match wrong {
             0 if mistakes.is_empty() => Ok(()),
             0 => Err(Failure::run(mistakes)),
@@ -139,6 +139,14 @@ fn load(context: &Context) -> (Catalog, Vec<String>) {
     let (mut catalog, mut reports) = Catalog::load(Some(&context.directory()), None);
     reports.extend(catalog.add_linked());
     (catalog, reports)
+}
+
+/// What templates without mistakes of their own have against each other, and what is wrong with the files of schedules.
+fn mistakes_among(context: &Context) -> Vec<String> {
+    let (mut catalog, _) = load(context);
+    let mut mistakes = catalog.add_schedules(&context.directory());
+    mistakes.extend(catalog.mistakes().iter().cloned());
+    mistakes
 }
 
 fn mistaken(reports: &[String]) -> Failure {

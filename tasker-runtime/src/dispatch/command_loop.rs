@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use super::{
     backoff::Backoff, claims::Claims, message::TaskLoops, polling::Polling, pulse::Pulse, shared::Shared,
+    turnstile::Turns,
 };
 use crate::{
     model::task_loop::Message,
@@ -37,6 +38,7 @@ pub(crate) struct CommandLoop {
     pub polling: Polling,
     pub plans: Arc<CompiledTemplates>,
     pub claims: Arc<Claims>,
+    pub turns: Turns,
     pub loops: TaskLoops,
     pub pulse: Pulse,
 }
@@ -78,7 +80,12 @@ impl CommandLoop {
             let mut connection = shared.store.writer().await?;
             let known = |template| self.plans.known(template);
             match commands::follow_left(&mut connection, &command, shared.clock.now(), known).await {
-                Ok(Some(Delivery::Done(_))) => self.claims.any_queue_may_have_work(),
+                Ok(Some(Delivery::Done(state))) => {
+                    if state.is_final() {
+                        self.turns.over(command.task);
+                    }
+                    self.claims.any_queue_may_have_work();
+                }
                 // Somebody took the task meanwhile, or has seen to it.
                 Ok(_) => {}
                 Err(Refused::Command(problem)) => {

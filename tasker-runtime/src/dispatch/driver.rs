@@ -29,11 +29,12 @@ use super::{
     prepare::Calls,
     pulse::Pulse,
     shared::Shared,
+    turnstile::Turns,
     watch::{Update, Watchers},
 };
 use crate::{
     model::{
-        Attempt, Batch, Command, Exceptions, Fact, Failed, Lease, Signal, TaskNo, Timestamp,
+        Attempt, Batch, Command, Exceptions, Fact, Failed, Lease, Signal, TaskNo, TaskState, Timestamp,
         task_loop::{
             self, CommandAnswer, CommandWrite, Left, LoanReturned, Next, Round, TaskLoop, Unrunnable, Written,
         },
@@ -53,6 +54,7 @@ pub(crate) struct Surroundings {
     pub claims: Arc<Claims>,
     pub commands: Arc<Commands>,
     pub loans: Arc<Loans>,
+    pub turns: Turns,
     pub offers: Arc<Offers>,
     pub notifier: Notifier,
     pub watchers: Watchers,
@@ -357,6 +359,9 @@ impl Driver {
         }
         if let Some(body) = &left.body {
             body.cancel.cancel();
+            if !body.plan.template.concurrency().is_empty() && left.state.is_some_and(TaskState::is_final) {
+                self.around.turns.over(left.task);
+            }
             if body.plan.rules().has_signals() {
                 // One may have come while it was given back.
                 self.around.commands.pending();

@@ -31,12 +31,13 @@ use super::{
     settings::Settings,
     shared::Shared,
     sightings::Sightings,
+    turnstile::{Turns, Turnstile},
     watch::Watchers,
 };
 use crate::{
     clock::Clock,
     handler::States,
-    model::{Served, WorkerId, task_loop},
+    model::{Served, TaskNo, WorkerId, task_loop},
     orchestration::{activity, plans::CompiledTemplates, recover},
     registry::{Catalog, Registry},
     store::{self, Session, Store, presence::Presence},
@@ -78,6 +79,7 @@ struct Parts {
     claims: Arc<Claims>,
     commands: Arc<Commands>,
     schedules: Arc<Schedules>,
+    turns: Turns,
     catalog: Arc<Catalog>,
     workers: Arc<Workers>,
     loans: Arc<Loans>,
@@ -127,6 +129,7 @@ impl Engine {
         let (task_loops, receivers) = TaskLoops::new(settings.holds);
         let shared = Arc::new(Shared::new(store, clock, settings, worker));
         let loans: Arc<Loans> = Arc::default();
+        let (turns, over) = Turns::new();
         let parts = Parts {
             offers: Arc::new(Offers::new(loans.clone(), permits.clone())),
             calls: Calls { shared: shared.clone(), states, permits, running: Arc::default() },
@@ -139,6 +142,7 @@ impl Engine {
             claims,
             commands: Arc::default(),
             schedules: Arc::default(),
+            turns,
             catalog,
             workers: Arc::default(),
             loans,
@@ -147,7 +151,7 @@ impl Engine {
             counters: Arc::default(),
         };
         let claimer = sessions.pop().unwrap_or_else(|| parts.shared.store.session());
-        let last = parts.kept_alive(identity, presence).await?;
+        let last = parts.kept_alive(identity, presence, over).await?;
         let loops = Loops {
             last,
             drivers: parts.drivers(sessions.into_iter().zip(receivers)),
@@ -308,6 +312,7 @@ impl Parts {
             claims: self.claims.clone(),
             commands: self.commands.clone(),
             loans: self.loans.clone(),
+            turns: self.turns.clone(),
             offers: self.offers.clone(),
             notifier: self.notifier.clone(),
             watchers: self.watchers.clone(),
@@ -336,6 +341,7 @@ impl Parts {
             polling: self.polling.clone(),
             plans: self.plans.clone(),
             claims: self.claims.clone(),
+            turns: self.turns.clone(),
             loops: self.task_loops.clone(),
             pulse: self.pulses.of("command loop"),
         };
@@ -374,6 +380,16 @@ impl Parts {
         first
     }
 
+    fn turnstile(&self) -> Turnstile {
+        Turnstile {
+            shared: self.shared.clone(),
+            claims: self.claims.clone(),
+            notifier: self.notifier.clone(),
+            pulse: self.pulses.of("turnstile"),
+            looks: self.catalog.iter().any(|template| !template.concurrency().is_empty()),
+        }
+    }
+
     fn scheduler(&self) -> Scheduler {
         Scheduler {
             shared: self.shared.clone(),
@@ -390,9 +406,14 @@ impl Parts {
 
     /// Starts the loops that end once nothing is held or on loan any more, as soon as the heartbeat has given its
     /// first sign of life.
-    async fn kept_alive(&self, identity: Identity, presence: Presence) -> store::Result<Vec<JoinHandle<()>>> {
+    async fn kept_alive(
+        &self,
+        identity: Identity,
+        presence: Presence,
+        over: UnboundedReceiver<TaskNo>,
+    ) -> store::Result<Vec<JoinHandle<()>>> {
         let (ready, is_ready) = oneshot::channel();
-        let last = self.last(identity, presence, ready);
+        let last = self.last(identity, presence, (over, ready));
         // Without a word it has failed, which is told where it did.
         let Err(error) = is_ready.await.unwrap_or(Ok(())) else { return Ok(last) };
         self.shared.over.cancel();
@@ -408,7 +429,7 @@ impl Parts {
         &self,
         identity: Identity,
         presence: Presence,
-        ready: oneshot::Sender<store::Result<()>>,
+        (over, ready): (UnboundedReceiver<TaskNo>, oneshot::Sender<store::Result<()>>),
     ) -> Vec<JoinHandle<()>> {
         let Self { shared, loans, offers, calls, pulses, .. } = self;
         let heartbeat = Heartbeat {
@@ -434,6 +455,7 @@ impl Parts {
         vec![
             keeper::spawn(pulses, "heartbeat", heartbeat.run()),
             spawn(pulses, "lender", lend),
+            spawn(pulses, "turnstile", self.turnstile().run(over)),
             spawn(pulses, "look at the file", look),
         ]
     }

@@ -10,13 +10,14 @@
 //! | [`heartbeat`] | keeps the leases of this process, frees the tasks of those that are gone ([`sightings`]); on a thread of its own ([`keeper`]), for handlers may keep all others busy ([`blocking`]) |
 //! | [`command_loop`] | hands on what operators ask |
 //! | [`scheduler`] | starts the tasks of schedules when their ticks come |
+//! | [`turnstile`] | passes on the turns of tasks of which only so many run at once |
 //! | [`listen`], [`file_changes`] | hear of what other processes make |
 //! | [`notify`] | tells other processes |
 //!
 //! The ground they stand on: [`shared`] is what all of them use, [`settings`], [`message`] the way to the task
 //! loops, [`backoff`] how they wait for a database. What others may say to a loop is a small handle with a verb
 //! for each ([`claims`], [`offers`], [`loans`], [`command_loop::Commands`], [`heartbeat::Workers`],
-//! [`scheduler::Schedules`]); how the loop
+//! [`scheduler::Schedules`], [`turnstile::Turns`]); how the loop
 //! wakes up is its own business. An attempt is made ready by [`prepare`] and run by [`call`], once it has a
 //! permit ([`permits`]).
 //!
@@ -60,6 +61,7 @@ pub(crate) mod notify;
 mod scheduler;
 mod sightings;
 pub(crate) mod submitter;
+mod turnstile;
 pub(crate) mod watch;
 
 // The roof.

@@ -115,6 +115,10 @@ impl Scheduler {
                 self.claims.queue_has_work(&queue);
                 self.notifier.notify(Notification::Queue(queue));
             }
+            if fired.cancels {
+                self.commands.pending();
+                self.notifier.notify(Notification::Command);
+            }
             if fired.seen == 0 {
                 // Somebody else is about to.
                 tokio::select! {

@@ -34,6 +34,8 @@ pub(crate) struct Submitter {
     plain: Arc<Lane>,
     /// Tasks with idempotency keys: they may have to wait for transactions of others, and nobody else for that.
     keyed: Arc<Lane>,
+    /// Tasks that wait for a turn: the lines of their keys are locked meanwhile.
+    lined: Arc<Lane>,
     commits: Arc<AtomicU64>,
 }
 
@@ -129,7 +131,13 @@ impl Drop for Writing {
 
 impl Submitter {
     pub(crate) fn new(store: &Store) -> Self {
-        Self { store: store.clone(), plain: Arc::default(), keyed: Arc::default(), commits: Arc::default() }
+        Self {
+            store: store.clone(),
+            plain: Arc::default(),
+            keyed: Arc::default(),
+            lined: Arc::default(),
+            commits: Arc::default(),
+        }
     }
 
     /// How many commits have added tasks.
@@ -142,11 +150,16 @@ impl Submitter {
     /// # Errors
     /// When the database does not do its part.
     pub(crate) async fn submit(&self, order: Order) -> Result<Added> {
-        let lane = if order.request.key.is_some() { &self.keyed } else { &self.plain };
+        let lane = match &order.request {
+            Request { task, .. } if !task.turns.is_empty() => &self.lined,
+            Request { key: Some(_), .. } => &self.keyed,
+            _ => &self.plain,
+        };
         // Whoever stops waiting for a task that nobody is to hold leaves nothing behind, so it can be added without
         // a task of its own, which costs as much as a small commit.
         if order.room.is_none()
             && order.request.key.is_none()
+            && order.request.task.turns.is_empty()
             && let Some(_turn) = lane.take_turn(self)
         {
             let mut connection = self.store.writer().await?;
@@ -248,6 +261,9 @@ async fn write(
     patience: Patience,
 ) -> Result<Vec<Added>> {
     let requests = part.iter().map(|waiting| &waiting.order.request);
+    if requests.clone().any(|request| !request.task.turns.is_empty()) {
+        return submit::submit_in_line(connection, &requests.cloned().collect::<Vec<_>>()).await;
+    }
     let keyed: Vec<(&NewTask, &Key)> =
         requests.clone().filter_map(|request| Some((&request.task, request.key.as_ref()?))).collect();
     if keyed.is_empty() {

@@ -16,7 +16,7 @@ pub(crate) use self::signals::{NewSignal, NotSent, send, sent_to, take_delivery}
 use super::{
     append,
     journal::{self, History},
-    share, view,
+    share, turns, view,
 };
 use crate::{
     model::{Command, CommandError, Fact, Lease, Moved, Progress, Rules, TaskNo, TaskState, Timestamp},
@@ -221,6 +221,7 @@ async fn put(connection: &mut Connection, task: TaskNo, moved: Moved, now: Times
     if over {
         // What its last holder lent comes to nobody any more.
         share::drop_of(connection, &[task]).await?;
+        turns::leave(connection, task).await?;
     }
     connection.execute(&sql::RESOLVE_DEAD_LETTER, values![task.0, now.as_micros()]).await.map(drop)
 }
@@ -258,10 +259,12 @@ async fn take_up(
         facts => facts?,
     };
     append::decide(connection, None, locked.lease(), &facts, now).await?;
+    turns::again(connection, locked.task).await?;
     let code = |state: TaskState| i64::from(state.code());
     let (again, over) = (code(TaskState::Pending), code(TaskState::Complete));
     let values = values![locked.task.0, now.as_micros(), again, over];
     connection.execute(&sql::REOPEN_RUN, values).await?;
+    turns::give_again(connection, locked.task).await?;
     Ok(Delivery::Done(TaskState::Pending))
 }
 

@@ -23,5 +23,6 @@ mod storable;
 pub(crate) mod submission;
 pub(crate) mod submit;
 pub(crate) mod templates;
+pub(crate) mod turns;
 pub(crate) mod view;
 pub(crate) mod wake;

@@ -6,6 +6,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::submit::{Key, NewTask, Request};
+use super::turns::{self, NoKey};
 use crate::{
     model::{Json, Timestamp},
     registry::{
@@ -140,6 +141,9 @@ pub(crate) enum Refused {
     /// The template asks for something this version does not do.
     #[error("{template} cannot run yet: {reason}")]
     Unsupported { template: String, reason: String },
+    /// The context has no key for a limit of the template.
+    #[error("the input does not fit {template}: {problem}")]
+    NoKey { template: String, problem: NoKey },
     /// The context does not fit the template's schema.
     #[error("the input does not fit {template}:\n{}", problems.join("\n"))]
     Context { template: String, problems: Vec<String> },
@@ -166,6 +170,8 @@ pub(crate) fn request(
     if !problems.is_empty() {
         return Err(Refused::Context { template: known.full_name(), problems });
     }
+    let no_key = |problem| Refused::NoKey { template: known.full_name(), problem };
+    let turns = turns::of(&known.template, &context).map_err(no_key)?;
     let key = idempotency_key.map(|key| Key::new(&known.template, key, &context));
     let task = NewTask {
         uuid,
@@ -177,6 +183,7 @@ pub(crate) fn request(
         run_at: now + delay,
         priority,
         queue: known.template.namespace().to_owned(),
+        turns,
     };
     Ok((Request { task, key }, known))
 }

@@ -7,10 +7,11 @@ use std::collections::{BTreeSet, HashMap};
 
 use uuid::Uuid;
 
+use super::turns::{self, Link, Turn};
 use crate::{
     model::{Json, TaskNo, Timestamp, WorkerId},
     store::{CallerTransaction, Column, Connection, Error, Result, Row, Rows, Value, sql, values},
-    template::Template,
+    template::{OnConflict, Template},
 };
 
 /// A task to be added.
@@ -28,6 +29,15 @@ pub(crate) struct NewTask {
     /// Higher goes first.
     pub priority: i16,
     pub queue: String,
+    /// What it waits for besides its time, one after the other.
+    pub turns: Vec<Turn>,
+}
+
+impl NewTask {
+    /// When its place in the queue is due: never by itself, where it waits for a turn.
+    fn queued_at(&self) -> Timestamp {
+        if self.turns.is_empty() { self.run_at } else { Timestamp::NEVER }
+    }
 }
 
 /// An idempotency key, which belongs to a template, and the digest of the input it is used with.
@@ -61,6 +71,13 @@ pub(crate) struct Request {
     pub key: Option<Key>,
 }
 
+impl Request {
+    /// Whether tasks that stand in its way are cancelled.
+    pub(crate) fn cancels(&self) -> bool {
+        self.task.turns.iter().any(|turn| turn.on_conflict == OnConflict::CancelRunning)
+    }
+}
+
 /// What a request came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Added {
@@ -68,6 +85,8 @@ pub(crate) enum Added {
     New { task: TaskNo, held: bool },
     /// Its key was used before.
     Used { task: Uuid, same_input: bool },
+    /// As many tasks run as may, and this is one of them.
+    Skipped { task: Uuid },
 }
 
 /// Who holds tasks from the moment they are added, under epoch 1.
@@ -125,12 +144,12 @@ pub(crate) async fn submit_all(
     requests: &[Request],
     holder: Option<Holder<'_>>,
 ) -> Result<Vec<Added>> {
-    if requests.iter().all(|request| request.key.is_none()) {
+    if requests.iter().all(|request| request.key.is_none() && request.task.turns.is_empty()) {
         let tasks: Vec<&NewTask> = requests.iter().map(|request| &request.task).collect();
         return submit(connection, &tasks, holder).await;
     }
     connection.begin().await?;
-    let added = submit_mixed(connection, requests, holder).await;
+    let added = add_in(connection, requests, holder).await;
     let refused = |added: &Added| matches!(added, Added::Used { same_input: false, .. });
     match added {
         Ok(added) if !added.iter().any(refused) => connection.commit().await.map(|()| added),
@@ -146,7 +165,91 @@ pub(crate) async fn submit_in_transaction(
     connection: &mut Connection,
     requests: &[Request],
 ) -> Result<Vec<Added>> {
-    if requests.is_empty() { Ok(Vec::new()) } else { submit_mixed(connection, requests, None).await }
+    if requests.is_empty() { Ok(Vec::new()) } else { add_in(connection, requests, None).await }
+}
+
+/// Adds tasks in the transaction that is open, those that wait for a turn among them.
+async fn add_in(
+    connection: &mut Connection,
+    requests: &[Request],
+    holder: Option<Holder<'_>>,
+) -> Result<Vec<Added>> {
+    if requests.iter().all(|request| request.task.turns.is_empty()) {
+        return submit_mixed(connection, requests, holder).await;
+    }
+    // Who waits is held by nobody.
+    lined_up(connection, requests, async |connection, requests| {
+        submit_mixed(connection, requests, None).await
+    })
+    .await
+}
+
+/// Adds tasks of which some wait for a turn, in a transaction of their own.
+pub(crate) async fn submit_in_line(connection: &mut Connection, requests: &[Request]) -> Result<Vec<Added>> {
+    connection.transaction(async |connection| submit_in_transaction(connection, requests).await).await
+}
+
+/// Leaves out the tasks that a limit says to skip, with one of those that run in their place, and lines up the others
+/// once `add` has added them.
+async fn lined_up<L: Link>(
+    link: &mut L,
+    requests: &[Request],
+    add: impl AsyncFnOnce(&mut L, &[Request]) -> Result<Vec<Added>>,
+) -> Result<Vec<Added>> {
+    let skipped = skipped(link, requests).await?;
+    let wanted: Vec<Request> = requests
+        .iter()
+        .zip(&skipped)
+        .filter(|(_, skipped)| skipped.is_none())
+        .map(|(request, _)| request.clone())
+        .collect();
+    let added = if wanted.is_empty() { Vec::new() } else { add(link, &wanted).await? };
+    let tasks = wanted.iter().map(|request| &request.task).zip(added.iter().copied());
+    turns::line_up(link, &tasks.collect::<Vec<_>>()).await?;
+    let (mut added, mut answers) = (added.into_iter(), Vec::with_capacity(requests.len()));
+    for (request, skipped) in requests.iter().zip(skipped) {
+        answers.push(match (skipped, &request.key) {
+            (None, _) => added.next().ok_or_else(not_added)?,
+            (Some(task), None) => Added::Skipped { task },
+            // One that was added before stays the answer.
+            (Some(task), Some(key)) => {
+                let (namespace, template, name) = key.name();
+                let rows = link.ask(&sql::FIND_KEY, values![namespace, template, name]).await?;
+                match rows.first() {
+                    Some(row) => Added::Used { task: row.uuid(0)?, same_input: row.text(1)? == key.digest },
+                    None => Added::Skipped { task },
+                }
+            }
+        });
+    }
+    Ok(answers)
+}
+
+/// Of each request, the task that runs in its place, where a limit says that it is to be skipped.
+async fn skipped(link: &mut impl Link, requests: &[Request]) -> Result<Vec<Option<Uuid>>> {
+    let skips = |turn: &&Turn| turn.on_conflict == OnConflict::Skip;
+    let turns = requests.iter().flat_map(|request| &request.task.turns);
+    // All of them before anything is added, so that nobody waits for a line while others wait for what was added.
+    turns::lock(link, turns.clone().map(|turn| &*turn.key).collect()).await?;
+    let keys: BTreeSet<&str> = turns.filter(skips).map(|turn| &*turn.key).collect();
+    if keys.is_empty() {
+        return Ok(vec![None; requests.len()]);
+    }
+    let mut taken = turns::taken(link, keys).await?;
+    let mut answer = Vec::with_capacity(requests.len());
+    for Request { task, .. } in requests {
+        let full = task.turns.iter().filter(skips).find_map(|turn| {
+            let of_key = taken.get(&turn.key).filter(|of_key| of_key.len() >= turn.most as usize)?;
+            of_key.first().copied()
+        });
+        if full.is_none() {
+            for turn in task.turns.iter().filter(skips) {
+                taken.entry(turn.key.clone()).or_default().push(task.uuid);
+            }
+        }
+        answer.push(full);
+    }
+    Ok(answer)
 }
 
 async fn submit_mixed(
@@ -190,10 +293,25 @@ async fn submit_mixed(
 }
 
 /// Adds a task in a transaction of the caller's own: it is there when, and only when, that commits.
-pub(crate) async fn submit_in(
+pub(crate) async fn submit_in(transaction: &mut CallerTransaction<'_>, request: &Request) -> Result<Added> {
+    if request.task.turns.is_empty() {
+        return add_alone(transaction, request).await;
+    }
+    let add = async |transaction: &mut CallerTransaction<'_>, requests: &[Request]| {
+        let mut added = Vec::with_capacity(requests.len());
+        for request in requests {
+            added.push(add_alone(transaction, request).await?);
+        }
+        Ok(added)
+    };
+    let mut added = lined_up(transaction, std::slice::from_ref(request), add).await?;
+    added.pop().ok_or_else(not_added)
+}
+
+async fn add_alone(
     transaction: &mut CallerTransaction<'_>,
     Request { task, key }: &Request,
-) -> Result<Option<Added>> {
+) -> Result<Added> {
     if let Some(key) = key {
         let (namespace, template, name) = key.name();
         let created = task.created_at.as_micros();
@@ -201,12 +319,12 @@ pub(crate) async fn submit_in(
         if transaction.fetch(&sql::ADD_KEY, values).await?.is_empty() {
             let row = transaction.fetch(&sql::FIND_KEY, values![namespace, template, name]).await?;
             let Some(row) = row.first() else { return Err(vanished(key)) };
-            return Ok(Some(Added::Used { task: row.uuid(0)?, same_input: row.text(1)? == key.digest }));
+            return Ok(Added::Used { task: row.uuid(0)?, same_input: row.text(1)? == key.digest });
         }
     }
     let rows = rows(&[task], None);
-    transaction.fetch(&sql::SUBMIT_IN, &[Value::Rows(&rows), Value::MaybeInt(None)]).await?;
-    Ok(None)
+    let rows = transaction.fetch(&sql::SUBMIT_IN, &[Value::Rows(&rows), Value::MaybeInt(None)]).await?;
+    placed(&rows, 1)?.pop().flatten().ok_or_else(not_added)
 }
 
 impl Patience {
@@ -289,7 +407,7 @@ fn columns(tasks: &[&NewTask], holder: Option<Holder<'_>>) -> Vec<Column> {
             tasks.iter().map(|t| t.tags.as_ref().map(|tags| tags.as_str().to_owned())).collect(),
         ),
         Column::Int(tasks.iter().map(|t| t.created_at.as_micros()).collect()),
-        Column::Int(tasks.iter().map(|t| t.run_at.as_micros()).collect()),
+        Column::Int(tasks.iter().map(|t| t.queued_at().as_micros()).collect()),
         Column::Int(tasks.iter().map(|t| i64::from(t.priority)).collect()),
         Column::Text(tasks.iter().map(|t| t.queue.clone()).collect()),
         Column::Int((0..tasks.len()).map(|place| i64::from(holds(place))).collect()),

@@ -274,3 +274,9 @@ fn stored(row: &Row) -> Result<StoredTask> {
         version: row.text(16)?.to_owned(),
     })
 }
+
+/// The number of a task; `None` when there is no such task.
+pub(crate) async fn number(connection: &mut Connection, task: Uuid) -> Result<Option<TaskNo>> {
+    let row = connection.fetch_first(&sql::TASK_NUMBER, values![task]).await?;
+    row.map(|row| row.int(0).map(TaskNo)).transpose()
+}

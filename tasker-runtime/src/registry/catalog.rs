@@ -27,8 +27,7 @@ pub struct Catalog {
     by_name: BTreeMap<(String, String), Known>,
     /// The content and the place of every version, by full name and version.
     seen: BTreeMap<String, (String, String)>,
-    /// The template of every schedule, by its name.
-    schedules: BTreeMap<String, String>,
+    schedules: ScheduleNames,
     /// Versions with two contents and schemas that are none, each in one line.
     mistakes: Vec<String>,
 }
@@ -127,20 +126,45 @@ impl Catalog {
                 self.mistakes.push(place(&format!("`result_schema` of step `{}`", step.name), problem));
             }
         }
-        let full = full_name(&template);
-        for schedule in template.schedules() {
-            let name = schedule.name.as_ref().unwrap_or(&full);
-            let other = self.schedules.entry(name.clone()).or_insert_with(|| full.clone());
-            if *other != full {
-                self.mistakes.push(format!(
-                    "two workflows have a schedule `{name}`: {other} and {full}; give one of them another name"
-                ));
-            }
-        }
         let known = Known { template: Arc::new(template), number: 0, input };
-        self.mistakes
-            .extend(known.template.schedules().iter().filter_map(|schedule| known.refused_input(schedule)));
+        for schedule in known.template.schedules() {
+            self.mistakes.extend(self.schedules.mistake(&known, schedule));
+        }
         self.by_name.insert(key, known);
+    }
+
+    /// Adds the schedules of the files in the folder `schedules` beside `templates` to the templates that they start
+    /// tasks of; returns the reports of files with mistakes. A folder that does not exist has none.
+    #[must_use = "a schedule with mistakes starts nothing"]
+    pub fn add_schedules(&mut self, templates: &Path) -> Vec<String> {
+        let mut reports = Vec::new();
+        for (path, read) in template::load_schedules(&templates.with_file_name("schedules")) {
+            let added = read.map_err(|report| report.to_string()).and_then(|(template, schedule)| {
+                let template =
+                    template.ok_or("say which template it starts tasks of: `template: namespace/name`")?;
+                self.add_schedule(&template, schedule)
+            });
+            reports.extend(added.err().map(|problem| match problem.starts_with("error[") {
+                true => problem,
+                false => format!("{}: {problem}", path.display()),
+            }));
+        }
+        reports
+    }
+
+    fn add_schedule(&mut self, template: &str, schedule: Schedule) -> Result<(), String> {
+        let full = full_name(self.find(template).map_err(|unknown| unknown.to_string())?);
+        let Some(known) = self.by_name.values_mut().find(|known| known.full_name() == full) else {
+            return Ok(());
+        };
+        if let Some(mistake) = self.schedules.mistake(known, &schedule) {
+            return Err(mistake);
+        }
+        let name = schedule.name.clone().unwrap_or_else(|| full.clone());
+        let with = Template::clone(&known.template).with_schedule(schedule);
+        let taken = || format!("{full} has a schedule `{name}` already: give one of them another name");
+        known.template = Arc::new(with.ok_or_else(taken)?);
+        Ok(())
     }
 
     /// The templates, by namespace and name.
@@ -193,6 +217,25 @@ impl Catalog {
         let near = template::nearest(name, self.by_name.keys().map(|(_, name)| name.as_str()))?;
         let found = self.by_name.keys().position(|(_, name)| name == near)?;
         full.get(found).cloned()
+    }
+}
+
+/// The template of every schedule, by its name.
+#[derive(Clone, Debug, Default)]
+struct ScheduleNames(BTreeMap<String, String>);
+
+impl ScheduleNames {
+    /// Notes a schedule of a template; what is wrong with it, in some lines.
+    fn mistake(&mut self, known: &Known, schedule: &Schedule) -> Option<String> {
+        let full = known.full_name();
+        let name = schedule.name.as_ref().unwrap_or(&full);
+        let other = self.0.entry(name.clone()).or_insert_with(|| full.clone());
+        if *other != full {
+            return Some(format!(
+                "two workflows have a schedule `{name}`: {other} and {full}; give one of them another name"
+            ));
+        }
+        known.refused_input(schedule)
     }
 }
 

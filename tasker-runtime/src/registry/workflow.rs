@@ -7,7 +7,8 @@ use std::{
 
 use serde_json::{Value, json};
 use tasker_template::{
-    OnFailure, Options, Parsed, Report, Schedule, Step, StepKind, Template, TemplateBuilder,
+    Concurrency, OnConflict, OnFailure, Options, Parsed, Report, Schedule, Step, StepKind, Template,
+    TemplateBuilder,
 };
 
 use super::const_check::{
@@ -66,6 +67,8 @@ pub struct Settings {
     on_failure: OnFailure,
     /// What describes the context, where the workflow says its type.
     context: Option<Describe>,
+    /// How many tasks run at once: of the same value of this field, so many.
+    concurrency: Option<(Option<&'static str>, u32, OnConflict)>,
     /// When tasks start by themselves, as JSON; empty: they do not.
     schedule: &'static str,
 }
@@ -78,6 +81,7 @@ impl Settings {
         description: None,
         on_failure: OnFailure::Block,
         context: None,
+        concurrency: None,
         schedule: "",
     };
 
@@ -106,6 +110,18 @@ impl Settings {
     #[must_use]
     pub const fn context(mut self, context: Option<Describe>) -> Self {
         self.context = context;
+        self
+    }
+
+    /// Sets how many tasks run at once.
+    #[must_use]
+    pub const fn concurrency(
+        mut self,
+        key: Option<&'static str>,
+        limit: u32,
+        on_conflict: OnConflict,
+    ) -> Self {
+        self.concurrency = Some((key, limit, on_conflict));
         self
     }
 
@@ -218,6 +234,10 @@ impl Workflow {
         }
         if let Some(schema) = context_schema(steps, settings.context) {
             builder = builder.input_schema(schema);
+        }
+        if let Some((key, limit, on_conflict)) = settings.concurrency {
+            let limit = Concurrency::of(limit).on_conflict(on_conflict);
+            builder = builder.concurrency(key.into_iter().fold(limit, Concurrency::key));
         }
         // The macro has checked it.
         let schedule = serde_json::from_str(settings.schedule).ok();

@@ -12,12 +12,13 @@ use super::{Backend, Error, Result, Store, sql};
 use super::{pooler::Pooler, values};
 
 macro_rules! migrations {
-    ($store:literal: $($version:literal $name:literal),+ $(,)?) => {
+    ($store:literal: $($version:literal $file:literal),+ $(,)?) => {
         vec![$(Migration::new(
             $version,
-            Cow::Borrowed($name),
+            // Without its number.
+            Cow::Borrowed(&$file[5..]),
             MigrationType::Simple,
-            include_str!(concat!("../../migrations/", $store, "/000", $version, "_", $name, ".sql")).into_sql_str(),
+            include_str!(concat!("../../migrations/", $store, "/", $file, ".sql")).into_sql_str(),
             false,
         )),+]
     };
@@ -111,14 +112,14 @@ async fn migrate_sqlite(
 
 #[cfg(feature = "postgres")]
 pub(super) fn for_postgres() -> Vec<Migration> {
-    migrations!("postgres": 1 "tables", 2 "step_states", 3 "answers", 4 "offer_targets", 5 "phases",
-        6 "offer_deaths", 7 "signals", 8 "schedules")
+    migrations!("postgres": 1 "0001_tables", 2 "0002_step_states", 3 "0003_answers", 4 "0004_offer_targets", 5 "0005_phases",
+        6 "0006_offer_deaths", 7 "0007_signals", 8 "0008_schedules", 9 "0009_turns")
 }
 
 #[cfg(feature = "sqlite")]
 pub(super) fn for_sqlite() -> Vec<Migration> {
-    migrations!("sqlite": 1 "tables", 2 "step_states", 3 "answers", 4 "offer_targets", 5 "phases",
-        6 "offer_deaths", 7 "held", 8 "signals", 9 "schedules")
+    migrations!("sqlite": 1 "0001_tables", 2 "0002_step_states", 3 "0003_answers", 4 "0004_offer_targets", 5 "0005_phases",
+        6 "0006_offer_deaths", 7 "0007_held", 8 "0008_signals", 9 "0009_schedules", 10 "0010_turns")
 }
 
 /// Whether every migration was applied as it stands here; then nothing is locked and no right to create

@@ -15,8 +15,18 @@ struct Case {
 }
 
 /// The tables that grow with the work.
-const LARGE: [&str; 9] =
-    ["signals", "tasks", "runs", "steps", "attempts", "idempotency_keys", "checkpoints", "audit", "offers"];
+const LARGE: [&str; 10] = [
+    "schedules",
+    "signals",
+    "tasks",
+    "runs",
+    "steps",
+    "attempts",
+    "idempotency_keys",
+    "checkpoints",
+    "audit",
+    "offers",
+];
 
 /// What makes a statement wait for all of its rows.
 const GATHERING: &[&str] = &["Hash Join", "Merge Join", "Bitmap Heap Scan", "Sort"];
@@ -82,6 +92,11 @@ fn pooled() -> Vec<Case> {
         case("find_keys", &sql::FIND_KEYS, "array['a'], array['b'], array['c']", &["idempotency_keys_pkey"]),
         case("step_results", &sql::STEP_RESULTS, "array[1, 2], array[0, 0]", &["steps_pkey"]),
         case("step_failures", &sql::STEP_FAILURES, "array[1, 2], array[0, 0]", &["attempts_pkey"]),
+        case("due_schedules", &sql::DUE_SCHEDULES, "array['a', 'b'], 100", &["schedules_due"]),
+        case("schedule", &sql::SCHEDULE, "'a'", &["schedules_pkey"]),
+        case("schedules", &sql::SCHEDULES, "'a', 100", &["schedules_pkey"]),
+        case("lock_schedules", &sql::LOCK_SCHEDULES, "array['a', 'b']", &["schedules_pkey"]),
+        case("open_tasks", &sql::OPEN_TASKS, "array[uuid, uuid]::UUID[]", &["tasks_uuid_key", "runs_pkey"]),
         case("prune_edge", &sql::PRUNE_EDGE, "1, 500", &["tasks_pkey"]),
         case("prunable", &sql::PRUNABLE, "1, 500, 1, 10, 13", &["runs_pkey"]),
         case("prune", &sql::PRUNE, "1, 500, 1, 10, 13", &["runs_pkey", "steps_pkey", "attempts_pkey"]),

@@ -159,5 +159,15 @@ statements! {
     PAUSE_SCHEDULE = shared "pause_schedule";
     DELETE_SCHEDULE = shared "delete_schedule";
     OPEN_TASKS = twin "open_tasks";
+    PUT_TURNS = twin "put_turns";
+    LOCK_TURNS = twin "lock_turns";
+    TAKEN_TURNS = twin "taken_turns";
+    GIVE_TURNS = twin "give_turns";
+    TURN_KEYS = twin "turn_keys";
+    TURN_LINES = twin "turn_lines";
+    TURNS_BEFORE = shared "turns_before";
+    LEAVE_LINE = shared "leave_line";
+    TURN_OF = shared "turn_of";
+    REOPEN_TURNS = shared "reopen_turns";
     VERSION = twin "version";
 }

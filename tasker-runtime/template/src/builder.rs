@@ -6,6 +6,7 @@ use semver::Version;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::limits::Concurrency;
 use crate::parse::{Options, Parsed};
 use crate::report::{Code, Report};
 use crate::schedule::Schedule;
@@ -42,6 +43,7 @@ impl Template {
                 lifecycle: Lifecycle::default(),
                 metadata: Map::new(),
                 domain_events: Vec::new(),
+                concurrency: Vec::new(),
                 schedules: Vec::new(),
                 steps: Vec::new(),
             },
@@ -106,6 +108,12 @@ impl TemplateBuilder {
     /// Sets the limits of a task.
     pub fn lifecycle(mut self, lifecycle: Lifecycle) -> Self {
         self.content.lifecycle = lifecycle;
+        self
+    }
+
+    /// Limits how many tasks of it run at once; of several limits each holds.
+    pub fn concurrency(mut self, limit: Concurrency) -> Self {
+        self.content.concurrency.push(limit);
         self
     }
 

@@ -19,6 +19,7 @@ mod duration;
 mod graph;
 #[doc(hidden)]
 pub mod headers;
+mod limits;
 mod load;
 mod nearest;
 mod nesting;
@@ -42,7 +43,8 @@ pub use duration::duration_ms;
 #[doc(hidden)]
 pub use duration::{DURATION_FORM, NoDuration, parse_duration};
 pub use graph::Graph;
-pub use load::{Loaded, load_file, load_tree};
+pub use limits::{Concurrency, OnConflict, context_path};
+pub use load::{Loaded, LoadedSchedule, load_file, load_schedules, load_tree};
 pub use nearest::nearest;
 pub use nesting::DecisionChain;
 pub use parse::{HandlerCheck, MAX_FILE, Options, Parsed, SchemaCheck, UnknownHandler};

@@ -6,8 +6,9 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::parse::{MAX_FILE, Options, Parsed, too_large};
+use crate::parse::{MAX_FILE, Options, Parsed, text_of, too_large};
 use crate::report::{Code, Mistake, Report};
+use crate::schedule::Schedule;
 use crate::template::Template;
 
 /// One file and what became of it.
@@ -37,7 +38,7 @@ pub fn load_file(path: &Path, options: &Options<'_>) -> Loaded {
     let result = match read(path) {
         Ok(Content::Bytes(bytes)) => Template::parse_bytes(&name, &bytes, options),
         Ok(Content::TooLarge(bytes)) => Err(too_large(&name, bytes)),
-        Err(error) => Err(unreadable(&name, &error)),
+        Err(error) => Err(unreadable_file(&name, &error)),
     };
     Loaded { path: path.to_owned(), result }
 }
@@ -57,8 +58,46 @@ pub fn load_file(path: &Path, options: &Options<'_>) -> Loaded {
 /// ```
 #[must_use]
 pub fn load_tree(root: &Path, options: &Options<'_>) -> Vec<Loaded> {
-    let mut loaded = Vec::new();
-    let mut files = Vec::new();
+    let (files, unreadable) = files_below(root);
+    let mut loaded: Vec<Loaded> = unreadable.into_iter().map(|(path, error)| failed(path, &error)).collect();
+    loaded.extend(files.iter().map(|path| load_file(path, options)));
+    loaded.sort_by(|a, b| a.path.cmp(&b.path));
+    refuse_twins(&mut loaded);
+    loaded
+}
+
+/// A schedule with the template that its file says it starts tasks of, or what is wrong with the file.
+pub type LoadedSchedule = Result<(Option<String>, Schedule), Report>;
+
+/// Reads every file of a schedule below `root`, as [`load_tree`] reads templates; where there is no such directory
+/// there are none. See [`Schedule::parse`].
+#[must_use]
+pub fn load_schedules(root: &Path) -> Vec<(PathBuf, LoadedSchedule)> {
+    if !root.exists() {
+        return Vec::new();
+    }
+    let (files, unreadable) = files_below(root);
+    let load = |path: PathBuf| {
+        let name = path.display().to_string();
+        let read = match read(&path) {
+            Ok(Content::Bytes(bytes)) => text_of(&name, &bytes).and_then(|text| Schedule::parse(&name, text)),
+            Ok(Content::TooLarge(bytes)) => Err(too_large(&name, bytes)),
+            Err(error) => Err(unreadable_file(&name, &error)),
+        };
+        (path, read)
+    };
+    let lost = unreadable.into_iter().map(|(path, error)| {
+        let report = unreadable_file(&path.display().to_string(), &error);
+        (path, Err(report))
+    });
+    let mut loaded: Vec<(PathBuf, LoadedSchedule)> = lost.collect();
+    loaded.extend(files.into_iter().map(load));
+    loaded
+}
+
+/// Every `*.yaml` and `*.yml` below `root`, in the order of their paths, and what cannot be looked at.
+fn files_below(root: &Path) -> (Vec<PathBuf>, Vec<(PathBuf, io::Error)>) {
+    let (mut files, mut unreadable) = (Vec::new(), Vec::new());
     let mut seen = HashSet::new();
     let mut open = vec![root.to_owned()];
     while let Some(path) = open.pop() {
@@ -73,17 +112,14 @@ pub fn load_tree(root: &Path, options: &Options<'_>) -> Vec<Loaded> {
                 }
                 match entries(&path) {
                     Ok(more) => open.extend(more),
-                    Err(error) => loaded.push(failed(path, &error)),
+                    Err(error) => unreadable.push((path, error)),
                 }
             }
-            Err(error) => loaded.push(failed(path, &error)),
+            Err(error) => unreadable.push((path, error)),
         }
     }
     files.sort();
-    loaded.extend(files.iter().map(|path| load_file(path, options)));
-    loaded.sort_by(|a, b| a.path.cmp(&b.path));
-    refuse_twins(&mut loaded);
-    loaded
+    (files, unreadable)
 }
 
 /// The real path of a place, and whether it is a directory.
@@ -132,11 +168,11 @@ fn read(path: &Path) -> io::Result<Content> {
 }
 
 fn failed(path: PathBuf, error: &io::Error) -> Loaded {
-    let report = unreadable(&path.display().to_string(), error);
+    let report = unreadable_file(&path.display().to_string(), error);
     Loaded { path, result: Err(report) }
 }
 
-fn unreadable(name: &str, error: &io::Error) -> Report {
+fn unreadable_file(name: &str, error: &io::Error) -> Report {
     Report::of_file(name, Code::Unreadable, format!("this cannot be read: {error}"), None)
 }
 

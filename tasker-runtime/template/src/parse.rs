@@ -100,15 +100,17 @@ impl Template {
         if bytes.len() > MAX_FILE {
             return Err(too_large(file, bytes.len()));
         }
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Self::parse(file, text, options),
-            Err(error) => {
-                let line = bytes[..error.valid_up_to()].split(|&byte| byte == b'\n').count();
-                let message = format!("line {line} is not UTF-8 text");
-                Err(Report::of_file(file, Code::NotUtf8, message, Some("save the file as UTF-8".to_owned())))
-            }
-        }
+        Self::parse(file, text_of(file, bytes)?, options)
     }
+}
+
+/// The text of a file.
+pub(crate) fn text_of<'b>(file: &str, bytes: &'b [u8]) -> Result<&'b str, Report> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let line = bytes[..error.valid_up_to()].split(|&byte| byte == b'\n').count();
+        let message = format!("line {line} is not UTF-8 text");
+        Report::of_file(file, Code::NotUtf8, message, Some("save the file as UTF-8".to_owned()))
+    })
 }
 
 impl Schedule {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::duration;
 use crate::graph::Graph;
+use crate::limits::Concurrency;
 use crate::schedule::Schedule;
 use crate::step::Step;
 use crate::words::words;
@@ -121,6 +122,8 @@ pub(crate) struct Content {
     pub(crate) metadata: Map<String, Value>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) domain_events: Vec<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "one_or_some")]
+    pub(crate) concurrency: Vec<Concurrency>,
     #[serde(rename = "schedule", skip_serializing_if = "Vec::is_empty", serialize_with = "one_or_some")]
     pub(crate) schedules: Vec<Schedule>,
     pub(crate) steps: Vec<Step>,
@@ -188,10 +191,24 @@ impl Template {
         &self.content.domain_events
     }
 
+    /// How many tasks of it run at once.
+    #[must_use]
+    pub fn concurrency(&self) -> &[Concurrency] {
+        &self.content.concurrency
+    }
+
     /// When tasks of it start by themselves.
     #[must_use]
     pub fn schedules(&self) -> &[Schedule] {
         &self.content.schedules
+    }
+
+    /// The same with a further schedule; `None` when one of that name is there.
+    #[must_use]
+    pub fn with_schedule(mut self, schedule: Schedule) -> Option<Self> {
+        let taken = self.content.schedules.iter().any(|other| other.name == schedule.name);
+        self.content.schedules.push(schedule);
+        (!taken).then_some(self)
     }
 
     /// The steps in the order they are written; a step's number is its index here.
@@ -269,9 +286,9 @@ impl PartialEq for Template {
     }
 }
 
-/// One schedule as itself, some as a list.
-fn one_or_some<S: serde::Serializer>(schedules: &Vec<Schedule>, to: S) -> Result<S::Ok, S::Error> {
-    match &**schedules {
+/// One as itself, some as a list.
+fn one_or_some<T: Serialize, S: serde::Serializer>(all: &Vec<T>, to: S) -> Result<S::Ok, S::Error> {
+    match &**all {
         [one] => one.serialize(to),
         some => some.serialize(to),
     }

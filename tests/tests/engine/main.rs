@@ -18,6 +18,7 @@ mod file_gone;
 mod flow;
 mod held;
 mod lending;
+mod limits;
 mod lists;
 mod methods;
 mod nightly;

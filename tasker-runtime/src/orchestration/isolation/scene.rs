@@ -222,6 +222,7 @@ fn task_of(uuid: Uuid) -> NewTask {
         run_at: T0,
         priority: 0,
         queue: "test".to_owned(),
+        turns: Vec::new(),
     }
 }
 

@@ -88,6 +88,7 @@ fn due(catch_up: CatchUp, ticks: &Ticks, next: i64, now: i64) -> (Vec<i64>, Opti
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use std::time::Duration;

@@ -23,6 +23,8 @@ pub(crate) struct Fired {
     pub seen: usize,
     /// The queues that have new tasks.
     pub queues: BTreeSet<String>,
+    /// Tasks that stand in the way of others are to be cancelled.
+    pub cancels: bool,
 }
 
 /// One that a process cannot read is looked at again after this long: another may be able to.
@@ -85,12 +87,13 @@ pub(crate) async fn fire(
                 }
             }
             let queues = requests.1.iter().map(|request: &Request| request.task.queue.clone()).collect();
+            let cancels = requests.1.iter().any(Request::cancels);
             let added = submit::submit_in_transaction(connection, &requests.1).await?;
             for (((place, tick), request), added) in requests.0.into_iter().zip(&requests.1).zip(added) {
                 due[place].started(tick, request, added);
             }
             moved(connection, &due).await?;
-            Ok(Fired { seen: due.len(), queues })
+            Ok(Fired { seen: due.len(), queues, cancels })
         })
         .await
 }
@@ -116,7 +119,11 @@ pub(crate) async fn trigger(
             request.key = None;
             request.task.run_at = now;
             let (task, queue) = (request.task.uuid, request.task.queue.clone());
-            submit::submit_in_transaction(connection, &[request]).await?;
+            let added = submit::submit_in_transaction(connection, &[request]).await?;
+            let task = match added.first() {
+                Some(Added::Skipped { task: running }) => *running,
+                _ => task,
+            };
             (stored.last_at, stored.last_task, stored.started) = (Some(now), Some(task), stored.started + 1);
             moved(connection, &[stored]).await?;
             Ok(Some(Ok((task, queue))))
@@ -185,6 +192,11 @@ impl Stored {
             Added::New { .. } => {
                 self.started += 1;
                 request.task.uuid
+            }
+            // As many tasks of it run as may.
+            Added::Skipped { task } => {
+                self.skipped += 1;
+                task
             }
             // Another one started it, before what stands here was lost.
             Added::Used { task, .. } => task,

@@ -4,6 +4,7 @@
 mod environment;
 mod fields;
 mod handler;
+mod limits;
 mod older;
 mod policy;
 mod schedule;

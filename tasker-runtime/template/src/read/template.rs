@@ -25,6 +25,7 @@ const TEMPLATE_KEYS: &[Key] = &[
     key("defaults"),
     key("on_failure"),
     key("lifecycle"),
+    key("concurrency"),
     key("schedule"),
     alias("schedules", "schedule"),
     key("steps"),
@@ -87,6 +88,7 @@ impl Reader<'_> {
             domain_events: fields
                 .get("domain_events")
                 .map_or_else(Vec::new, |field| self.domain_events(field)),
+            concurrency: fields.get("concurrency").map_or_else(Vec::new, |field| self.concurrency(field)),
             schedules: fields.get("schedule").map_or_else(Vec::new, |field| self.schedules(field)),
             steps: Vec::new(),
         }

@@ -6,6 +6,7 @@
 mod checkpoints;
 mod processes;
 mod rollback;
+mod ticks;
 mod waits;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -62,6 +63,7 @@ pub(crate) fn check(submissions: &BTreeMap<u64, Submitted>, ledgers: &[Execution
     let (courses, sent) = (courses.collect(), waits::sent(state));
     let mut checker = Checker { submissions, state, courses, executions, tenures, sent: &sent, verdict };
     checker.submissions();
+    checker.ticks();
     checker.limits(ledgers);
     checker.verdict.lent = lent(state);
     checker.rows(ledgers);
@@ -98,7 +100,7 @@ impl<'a> Checker<'a> {
     /// Submissions and tasks belong to each other, one to one.
     fn submissions(&mut self) {
         let mut of_number: HashMap<u64, Vec<&Task>> = HashMap::new();
-        for task in self.state.tasks.values() {
+        for task in self.state.tasks.values().filter(|task| task.tick.is_none()) {
             of_number.entry(task.number).or_default().push(task);
         }
         let (submissions, state) = (self.submissions, self.state);

@@ -78,6 +78,9 @@ handlers! {
 
     approval_ask();
 
+    tick_note();
+    tick_end(tick_note);
+
     doomed_first();
     doomed_middle(doomed_first);
     doomed_last(doomed_middle);

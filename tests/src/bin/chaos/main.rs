@@ -21,6 +21,7 @@ mod ledger;
 mod policy;
 mod report;
 mod run;
+mod schedules;
 mod senders;
 mod state;
 mod submissions;
@@ -98,6 +99,9 @@ struct Plan {
     /// Tasks submitted per second at most
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: u32,
+    /// Schedules that start a task each second
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=1_000))]
+    schedules: u32,
     /// Keep logs, ledgers and the SQLite file in this directory, which must not exist
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,

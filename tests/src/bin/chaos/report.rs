@@ -8,7 +8,7 @@ use super::{
     faults::Counts,
     fleet::CONCURRENCY,
     verdict::{Rule, Verdict},
-    workflows::{WIDEST, WORKFLOWS},
+    workflows::{WIDEST, submitted},
 };
 
 /// What came of a run.
@@ -99,6 +99,7 @@ impl Report {
             ("workers", plan.workers.to_string()),
             ("tasks", verdict.tasks.to_string()),
             ("in doubt", verdict.doubtful.to_string()),
+            ("ticks", verdict.ticks.to_string()),
             ("steps", verdict.steps.to_string()),
             ("executions", verdict.executions.to_string()),
             ("in hand", counts.in_hand.to_string()),
@@ -122,9 +123,9 @@ impl Report {
     }
 }
 
-/// The kinds of work that faults must hit: every workflow, and rollbacks that are under way.
+/// The kinds of work that faults must hit: every workflow whose tasks are submitted, and rollbacks that are under way.
 fn kinds() -> impl Iterator<Item = &'static str> {
-    WORKFLOWS.iter().map(|workflow| workflow.name).chain([COMPENSATING])
+    submitted().iter().map(|workflow| workflow.name).chain([COMPENSATING])
 }
 
 fn table(cells: &[(&str, String)]) -> String {

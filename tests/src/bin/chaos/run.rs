@@ -23,7 +23,7 @@ use super::{
     fleet::Fleet,
     ledger,
     report::Report,
-    senders, state,
+    schedules, senders, state,
     submissions::{self, Load},
     workflows,
 };
@@ -92,11 +92,13 @@ pub(crate) async fn run(plan: &Plan) -> Outcome<Report> {
         let log = log.clone();
         async move { load.run(&log).await }
     });
+    schedules::make(&tasker, plan.schedules).await?;
     let senders = tokio::spawn(senders::send(tasker.clone(), database.clone()));
     let pace = Duration::from_millis(plan.pace);
     chaos.inject(&schedule(plan, &mut random), pace, &mut random).await?;
     stop.store(true, Ordering::Relaxed);
     load.await??;
+    schedules::end(&tasker, plan.schedules).await?;
     let freed = settle(&chaos, &tasker).await?;
     senders.abort();
     // It has a handle of the database until it is gone.

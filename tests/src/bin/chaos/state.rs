@@ -5,6 +5,7 @@ use std::{
     str::FromStr,
 };
 
+use tasker_runtime::model::Timestamp;
 use uuid::Uuid;
 
 use super::{Outcome, database::Database, ledger::Micros};
@@ -14,8 +15,9 @@ use super::{Outcome, database::Database, ledger::Micros};
 pub(crate) struct Task {
     pub(crate) uuid: Uuid,
     pub(crate) workflow: String,
-    /// The number of the submission, from its context.
+    /// The number of the submission, from its context; of a task that started by itself, that of its schedule.
     pub(crate) number: u64,
+    pub(crate) tick: Option<Tick>,
     /// As `runs.state` has it.
     pub(crate) state: i64,
     pub(crate) finished_at: Option<Micros>,
@@ -59,6 +61,23 @@ pub(crate) struct Tenure {
     pub(crate) stopped_at: Option<Micros>,
 }
 
+/// What started a task by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tick {
+    /// The schedule.
+    pub(crate) schedule: String,
+    /// The second since 1970 that the context has.
+    pub(crate) second: i64,
+}
+
+/// A schedule, how far it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Ticking {
+    pub(crate) created_at: Micros,
+    pub(crate) last_at: Option<Micros>,
+    pub(crate) next_at: Option<Micros>,
+}
+
 /// The whole of it.
 #[derive(Debug, Default)]
 pub(crate) struct State {
@@ -78,6 +97,8 @@ pub(crate) struct State {
     pub(crate) workers: HashMap<i64, Tenure>,
     /// How many signals there are of each task.
     pub(crate) signals: HashMap<i64, u32>,
+    /// By name.
+    pub(crate) schedules: BTreeMap<String, Ticking>,
     /// The tasks of idempotency keys.
     pub(crate) keys: Vec<Uuid>,
     /// Rows that should not be there, for people.
@@ -117,6 +138,15 @@ async fn rows(database: &Database, columns: &[&str], from: &str) -> Outcome<Vec<
     Ok(rows.into_iter().map(Row).collect())
 }
 
+/// What started a task with this context by itself.
+fn tick_of(context: &serde_json::Value) -> Outcome<Option<Tick>> {
+    let (Some(schedule), Some(at)) = (context["schedule"].as_str(), context["tick"].as_str()) else {
+        return Ok(None);
+    };
+    let at: Timestamp = serde_json::from_value(at.into())?;
+    Ok(Some(Tick { schedule: schedule.to_owned(), second: at.as_micros() / 1_000_000 }))
+}
+
 /// Reads everything.
 pub(crate) async fn read(database: &Database) -> Outcome<State> {
     let mut state = State::default();
@@ -150,6 +180,7 @@ pub(crate) async fn read(database: &Database) -> Outcome<State> {
             uuid: row.get(1)?,
             workflow: row.text(2).to_owned(),
             number: context["n"].as_u64().unwrap_or_default(),
+            tick: tick_of(&context)?,
             state: row.maybe(4)?.unwrap_or(-1),
             finished_at: row.maybe(5)?,
             lease: row.maybe(7)?.unwrap_or_default(),
@@ -191,6 +222,10 @@ pub(crate) async fn read(database: &Database) -> Outcome<State> {
     }
     for row in rows(database, &["task_id"], "tasker.signals").await? {
         *state.signals.entry(row.get(0)?).or_default() += 1;
+    }
+    for row in rows(database, &["name", "created_at", "last_at", "next_at"], "tasker.schedules").await? {
+        let ticking = Ticking { created_at: row.get(1)?, last_at: row.maybe(2)?, next_at: row.maybe(3)? };
+        state.schedules.insert(row.text(0).to_owned(), ticking);
     }
     for row in rows(database, &["task_uuid"], "tasker.idempotency_keys").await? {
         state.keys.push(row.get(0)?);

@@ -30,7 +30,7 @@ use super::{
     database::Database,
     faults::Chaos,
     fleet::{LEDGER, SUBMITS},
-    workflows::{WORKFLOWS, Workflow},
+    workflows::{Workflow, submitted},
 };
 
 /// One submission, as the log has it.
@@ -123,7 +123,7 @@ impl Load {
     }
 
     fn next(&mut self, log: &mut Log) -> Outcome<(u64, Submission)> {
-        let workflow = &WORKFLOWS[self.random.usize(..WORKFLOWS.len())];
+        let workflow = &submitted()[self.random.usize(..submitted().len())];
         let number = log.attempt(workflow)?;
         Ok((number, Submission::to(workflow.full_name()).context(&Job { n: number })?))
     }
@@ -154,7 +154,7 @@ impl Load {
 
     /// A process of its own submits, and is killed at some moment before, while or after it does.
     async fn killed(&mut self, log: &mut Log) -> Outcome<()> {
-        let workflow = &WORKFLOWS[self.random.usize(..WORKFLOWS.len())];
+        let workflow = &submitted()[self.random.usize(..submitted().len())];
         let number = log.attempt(workflow)?;
         let context = serde_json::to_string(&Job { n: number })?;
         let mut submit = Command::new(std::env::current_exe()?);

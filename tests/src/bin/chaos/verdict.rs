@@ -38,6 +38,8 @@ pub(crate) enum Rule {
     /// A signal that was sent is there once and settles the step that waits for it; a timer is over after its time and
     /// not before.
     Wait,
+    /// Each tick of a schedule is one task.
+    Tick,
     /// Of a task that fails, what was completed is undone and nothing else: one after the other, what was
     /// completed last first, when nothing else runs any more.
     Compensation,
@@ -63,6 +65,8 @@ pub(crate) struct Verdict {
     pub(crate) tasks: usize,
     /// Those that were never acknowledged.
     pub(crate) doubtful: usize,
+    /// Those that a schedule started.
+    pub(crate) ticks: usize,
     /// Results in the database.
     pub(crate) steps: usize,
     /// Executions in the ledgers.

@@ -27,6 +27,9 @@ pub(crate) const APPROVAL: (&str, &str) = ("approval", "approval_answer");
 /// How long its timer takes.
 pub(crate) const TIMER: Duration = Duration::from_millis(40);
 
+/// The workflow whose tasks start by themselves.
+pub(crate) const TICKING: &str = "ticking";
+
 /// A workflow: its steps in the order of the template.
 pub(crate) struct Workflow {
     /// The name of its template.
@@ -77,9 +80,9 @@ const fn convergence(name: &'static str, after: &'static [&'static str]) -> Shap
 }
 
 /// One after the other, a fork and a join, a tree, partial joins; decisions within decisions; batches; and
-/// one whose completed steps are undone when a later one fails for good, one that ends where that happens, and one
-/// that waits for a time and for somebody.
-pub(crate) static WORKFLOWS: [Workflow; 9] = [
+/// one whose completed steps are undone when a later one fails for good, one that ends where that happens, one
+/// that waits for a time and for somebody; and, last, one that starts by itself.
+pub(crate) static WORKFLOWS: [Workflow; 10] = [
     Workflow {
         name: "linear",
         steps: &[
@@ -173,7 +176,13 @@ pub(crate) static WORKFLOWS: [Workflow; 9] = [
             step("approval_file", &["approval_answer", "approval_pause"]),
         ],
     },
+    Workflow { name: TICKING, steps: &[step("tick_note", &[]), step("tick_end", &["tick_note"])] },
 ];
+
+/// Those whose tasks are submitted: all but the one that starts by itself.
+pub(crate) fn submitted() -> &'static [Workflow] {
+    &WORKFLOWS[..WORKFLOWS.len() - 1]
+}
 
 impl Workflow {
     /// The workflow of this name.

@@ -6,8 +6,8 @@ mod capabilities;
 use tasker_runtime::template::StepKind;
 
 use super::super::{
-    state::{Recorded, Task, Tenure},
-    workflows::LIMITED,
+    state::{Recorded, Task, Tenure, Tick, Ticking},
+    workflows::{LIMITED, TICKING},
 };
 use super::*;
 
@@ -54,6 +54,7 @@ impl Story {
                 uuid: task,
                 workflow: workflow.to_owned(),
                 number: 5,
+                tick: None,
                 state: course.state,
                 finished_at: Some(900),
                 lease: 1,
@@ -302,4 +303,30 @@ fn handler_runs_no_more_often_at_once_in_a_process_than_it_allows() {
     assert_eq!(story.broken(), [], "each in a process of its own, or as many as may");
     story.again(place, start + 2);
     assert_eq!(story.broken(), [Rule::Limit]);
+}
+
+#[test]
+fn each_second_of_a_schedule_is_one_task() {
+    const SECOND: i64 = 1_000_000;
+    let ticked = |seconds: &[i64]| {
+        let mut story = Story::new();
+        let ticking =
+            Ticking { created_at: 3 * SECOND + 5, last_at: Some(6 * SECOND), next_at: Some(7 * SECOND) };
+        story.state.schedules.insert("often".to_owned(), ticking);
+        for (number, &second) in (10..).zip(seconds) {
+            let mut task = story.state.tasks[&1].clone();
+            task.uuid = Uuid::from_u128(number);
+            (task.workflow, task.number) = (TICKING.to_owned(), 0);
+            task.tick = Some(Tick { schedule: "often".to_owned(), second });
+            // Of its steps the test says nothing.
+            (task.state, task.finished_at) = (COMPLETE, Some(900));
+            story.state.tasks.insert(i64::try_from(number).unwrap(), task);
+        }
+        let verdict = check(&story.submissions, &story.ledgers, &story.state);
+        (verdict.ticks, verdict.violations.iter().filter(|violation| violation.rule == Rule::Tick).count())
+    };
+    assert_eq!(ticked(&[4, 5, 6]), (3, 0));
+    assert_eq!(ticked(&[4, 6]), (2, 1), "one is missing");
+    assert_eq!(ticked(&[4, 5, 5, 6]), (4, 1), "one was started twice");
+    assert_eq!(ticked(&[3, 4, 5, 6]), (4, 1), "one was before it was made");
 }
