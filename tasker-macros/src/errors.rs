@@ -1,7 +1,8 @@
 //! Every broken rule of one expansion, reported together.
 
 use proc_macro2::{Span, TokenStream};
-use quote::ToTokens;
+use quote::{ToTokens, quote};
+use syn::Type;
 
 /// The mistakes found so far.
 #[derive(Default)]
@@ -41,6 +42,18 @@ impl Errors {
     /// Whether nothing was found.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// As [`to_tokens`](Self::to_tokens), beside a type. Where that cannot be written, `unnamed`, it is one of which
+    /// the compiler knows that it is none: it says nothing more of whatever is made of it.
+    pub(crate) fn with_a_type(&self, ty: Type, unnamed: bool) -> (Type, TokenStream) {
+        if !unnamed {
+            return (ty, self.to_tokens());
+        }
+        let mut errors = self.0.clone().into_iter().flatten().map(|error| error.to_compile_error());
+        // A macro in the place of a type counts as `()`, while one in that of a length spoils all of the array.
+        let none = errors.next().map_or_else(|| quote!(()), |first| quote!([(); #first]));
+        (Type::Verbatim(none), errors.collect())
     }
 
     /// The code that makes the compiler report them.

@@ -8,6 +8,7 @@ mod graph;
 mod named;
 mod names;
 mod options;
+mod place;
 mod routes;
 mod runtime;
 mod step_error;

@@ -18,10 +18,18 @@ pub(crate) fn read(
     if tokens.is_empty() {
         return Vec::new();
     }
+    let first = tokens.clone().into_iter().next();
     let list = Punctuated::<Meta, Token![,]>::parse_terminated.parse2(tokens);
-    let list = errors.take(list.map_err(|error| {
-        syn::Error::new(error.span(), format!("{owner} takes options with commas between: `key = value`"))
-    }));
+    let list =
+        errors.take(list.map_err(|error| match first.as_ref().and_then(|first| unnamed(owner, first)) {
+            Some(write) => {
+                syn::Error::new_spanned(first, format!("each option of {owner} has a name: write `{write}`"))
+            }
+            None => syn::Error::new(
+                error.span(),
+                format!("{owner} takes options with commas between: `key = value`"),
+            ),
+        }));
     let mut options: Vec<(String, Meta)> = Vec::new();
     for meta in list.into_iter().flatten() {
         let key = key_of(meta.path());
@@ -38,6 +46,19 @@ pub(crate) fn read(
         }
     }
     options
+}
+
+/// The option that a text without a name is most likely meant to be.
+fn unnamed(owner: &str, first: &proc_macro2::TokenTree) -> Option<String> {
+    let proc_macro2::TokenTree::Literal(literal) = first else { return None };
+    let text = literal.to_string();
+    let key = match owner {
+        "`#[api]`" if text.contains("://") => "base_url",
+        "`#[api]`" => "config",
+        "`#[step_handler]`" | "`declare_step!`" => "name",
+        _ => return None,
+    };
+    text.starts_with('"').then(|| format!("{key} = {text}"))
 }
 
 /// What is no option anywhere, but an attribute of its own.
@@ -144,7 +165,7 @@ fn ungrouped(mut value: &Expr) -> &Expr {
 pub(crate) fn text(meta: &Meta, example: &str) -> syn::Result<LitStr> {
     match value(meta, example)? {
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Ok(text.clone()),
-        other => Err(syn::Error::new_spanned(other, format!("expected text: `{example}`"))),
+        other => Err(expected(other, "text", example)),
     }
 }
 
@@ -153,12 +174,44 @@ pub(crate) fn text(meta: &Meta, example: &str) -> syn::Result<LitStr> {
 /// # Errors
 /// Where it is no number or outside; `example` is what to write.
 pub(crate) fn number(meta: &Meta, example: &str, range: std::ops::RangeInclusive<u32>) -> syn::Result<u32> {
-    let wanted = || format!("from {} to {}: `{example}`", range.start(), range.end());
+    let wanted = format!("a number from {} to {}", range.start(), range.end());
     match value(meta, example)? {
         Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => in_range(number, &range)
-            .ok_or_else(|| syn::Error::new_spanned(number, format!("expected a number {}", wanted()))),
-        other => Err(syn::Error::new_spanned(other, format!("expected a number {}", wanted()))),
+            .ok_or_else(|| syn::Error::new_spanned(number, format!("expected {wanted}: `{example}`"))),
+        other => Err(expected(other, &wanted, example)),
     }
+}
+
+/// A value that is not what is wanted. One that would have to be computed is none at all: attributes are read before
+/// there is a program.
+fn expected(value: &Expr, wanted: &str, example: &str) -> syn::Error {
+    let is_word = |path: &Path| {
+        path.get_ident()
+            .is_some_and(|word| word.to_string().starts_with(|letter: char| letter.is_lowercase()))
+    };
+    let computed = match value {
+        // A word without its quotes.
+        Expr::Path(path) if is_word(&path.path) => false,
+        Expr::Path(_) | Expr::Call(_) | Expr::Macro(_) | Expr::MethodCall(_) | Expr::Binary(_) => true,
+        _ => false,
+    };
+    let unit = match value {
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => with_unit(number, example),
+        _ => None,
+    };
+    let message = match computed {
+        _ if unit.is_some() => format!("a duration has a unit: write `{}`", unit.unwrap_or_default()),
+        true => format!("an attribute computes nothing: write the value out, `{example}`"),
+        false => format!("expected {wanted}: `{example}`"),
+    };
+    syn::Error::new_spanned(value, message)
+}
+
+/// A number where a duration stands in the example, as one of so many seconds.
+fn with_unit(number: &LitInt, example: &str) -> Option<String> {
+    let (key, value) = example.split_once(" = ")?;
+    tasker_template::duration_ms(value.trim_matches('"'))?;
+    Some(format!("{key} = \"{}s\"", number.base10_digits()))
 }
 
 fn in_range(number: &LitInt, range: &std::ops::RangeInclusive<u32>) -> Option<u32> {
@@ -230,7 +283,10 @@ impl Parse for Name {
 pub(crate) fn filled(meta: &Meta, example: &str) -> syn::Result<LitStr> {
     let text = text(meta, example)?;
     if text.value().trim().is_empty() {
-        return Err(syn::Error::new_spanned(text, format!("this is empty: `{example}`")));
+        return Err(syn::Error::new_spanned(
+            text,
+            format!("this is empty: write `{example}`, or leave the option out"),
+        ));
     }
     Ok(text)
 }

@@ -16,19 +16,20 @@ pub use crate::api::typed::{
     AnyContext, AnyOutput, IsStep, NoStep, Nth, Runs, StepOrNone, Typed, WorkflowType,
 };
 pub use crate::handler::annotated::{
-    Call, Place, StepFn, by_hand, call_0, call_1, call_2, call_3, call_4, call_5, call_6, entry, here,
-    listed, millis, never_called, not_here, run, run_with_step,
+    Call, Place, StepFn, by_hand, entry, here, listed, millis, never_called, not_here, run, run_with_step,
 };
 pub use crate::handler::around::{Wrapper, within};
+pub use crate::handler::calls::{Shares, Sharing, call_0, call_1, call_2, call_3, call_4, call_5, call_6};
 pub use crate::handler::compensating::{Same, compensates, marked, takes_one_batch};
 pub use crate::handler::decision::{AsRoute, IsDecision, Route};
-pub use crate::handler::hidden::{HidesError, hides_no_error};
+pub use crate::handler::defaults::{DefaultOf, DefaultText, DefaultValue, default_text, default_value};
+pub use crate::handler::hidden::{Hides, HidesError, HidesNothing, hides_no_error};
 #[cfg(feature = "http")]
 pub use crate::handler::http::ApiCapable;
 pub use crate::handler::inputs::{ByType, OfAll, OfField, OfStep};
 pub use crate::handler::param::{
-    DefaultOf, Fallback, FieldInput, Gathers, Kind, NoContext, Parameter, Pick, Readable, StepInput,
-    compensated, depends_on, never_taken, one_context, some_api,
+    Fallback, FieldInput, Gathers, Kind, NoContext, Parameter, Pick, Readable, StepInput, compensated,
+    depends_on, never_taken, one_context, some_api,
 };
 pub use crate::handler::plan::{AnyPosition, IsPlan, Positions};
 pub use crate::handler::returned::{

@@ -29,7 +29,7 @@ pub(super) fn whole(choice: &Choice) -> TokenStream {
     let decided = variants().map(|(number, variant)| decided(number, variant, &routes));
     let read = variants().map(|(number, variant)| read(number, variant));
     let (carriers, carried) = (carriers(choice), carried(choice, &routes));
-    let serving = serving(ident);
+    let serving = serving(choice);
     // In parentheses each can only be a type, and a function is refused in plain words.
     quote! {
         const _: () = {
@@ -65,7 +65,7 @@ pub(super) fn mistaken(choice: &Choice, errors: &Errors) -> TokenStream {
     }
     let ident = &choice.ident;
     let runtime = runtime::path(choice.krate.as_ref());
-    let serving = serving(ident);
+    let serving = serving(choice);
     quote! {
         const _: () = {
             use #runtime::__private as __tasker;
@@ -86,24 +86,39 @@ pub(super) fn mistaken(choice: &Choice, errors: &Errors) -> TokenStream {
     }
 }
 
-/// How steps read it, and how tests give it.
-fn serving(ident: &Ident) -> TokenStream {
-    quote! {
-        #[automatically_derived]
-        impl<'de> __tasker::serde::Deserialize<'de> for #ident {
-            fn deserialize<D: __tasker::serde::Deserializer<'de>>(
-                from: D,
-            ) -> __tasker::core::result::Result<Self, D::Error> {
-                __tasker::read_routes(from)
+/// How steps read it, and how tests give it. Where a handler returns it without `#[decision]`, that is said, and not
+/// that it cannot be written. What else is derived of it is a mistake that is said already.
+fn serving(choice: &Choice) -> TokenStream {
+    let ident = &choice.ident;
+    let read = (!choice.derived.contains(&"Deserialize")).then(|| {
+        quote! {
+            #[automatically_derived]
+            impl<'de> __tasker::serde::Deserialize<'de> for #ident {
+                fn deserialize<D: __tasker::serde::Deserializer<'de>>(
+                    from: D,
+                ) -> __tasker::core::result::Result<Self, D::Error> {
+                    __tasker::read_routes(from)
+                }
             }
         }
-        #[automatically_derived]
-        impl __tasker::Given for #ident {
-            fn given(&self) -> __tasker::core::result::Result<__tasker::Upstream, __tasker::StepError> {
-                __tasker::given(self)
+    });
+    let written = (!choice.derived.contains(&"Serialize")).then(|| {
+        quote! {
+            #[automatically_derived]
+            impl __tasker::StepOutput for #ident {
+                fn write(&self) -> __tasker::core::result::Result<__tasker::Json, __tasker::StepError> {
+                    __tasker::never_taken()
+                }
+            }
+            #[automatically_derived]
+            impl __tasker::Given for #ident {
+                fn given(&self) -> __tasker::core::result::Result<__tasker::Upstream, __tasker::StepError> {
+                    __tasker::given(self)
+                }
             }
         }
-    }
+    });
+    quote!(#read #written)
 }
 
 /// The names of the fields in a pattern.

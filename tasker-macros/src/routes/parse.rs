@@ -1,12 +1,12 @@
 //! The variants of an enum of routes, and the rules they keep.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream};
 use syn::{Data, DeriveInput, Fields, Generics, LitStr, Meta, Path, Token};
 
 use crate::errors::Errors;
-use crate::options;
+use crate::{options, place};
 
 /// An enum of routes.
 pub(super) struct Choice {
@@ -14,6 +14,8 @@ pub(super) struct Choice {
     pub(super) generics: Generics,
     pub(super) krate: Option<Path>,
     pub(super) variants: Vec<Variant>,
+    /// What is derived beside it and cannot be.
+    pub(super) derived: Vec<&'static str>,
 }
 
 /// One way to go.
@@ -37,7 +39,21 @@ pub(super) enum Leads {
 pub(super) fn choice(input: TokenStream, errors: &mut Errors) -> Option<Choice> {
     let DeriveInput { attrs, ident, generics, data, .. } = errors.take(syn::parse2(input))?;
     let krate = options::krate("routes", &attrs, errors);
-    let mut read = Choice { ident, generics, krate, variants: Vec::new() };
+    let mut read = Choice {
+        ident,
+        generics,
+        krate,
+        variants: Vec::new(),
+        derived: place::derived(&["Serialize", "Deserialize"]),
+    };
+    if !read.derived.is_empty() {
+        let message = format!(
+            "steps read `{}` from the decision that it stands for: do not derive {} beside `Routes`",
+            read.ident,
+            read.derived.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and "),
+        );
+        errors.at_span(Span::call_site(), message);
+    }
     if !read.generics.params.is_empty() {
         let message =
             "an enum of routes cannot be generic and borrows nothing: steps read what it carries from JSON";

@@ -35,6 +35,11 @@ pub(super) fn read(meta: &Meta) -> syn::Result<Vec<Path>> {
                     "this stands around the handler already: keep one",
                 ));
             }
+            Expr::Call(call) => {
+                let function = &call.func;
+                let message = format!("name the function without calling it: write `{}`", quote!(#function));
+                return Err(syn::Error::new_spanned(element, message.replace(" :: ", "::")));
+            }
             other => return Err(form(other)),
         }
     }

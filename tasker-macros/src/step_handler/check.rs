@@ -2,28 +2,31 @@
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::{FnArg, Signature, Type};
+use syn::{FnArg, GenericArgument, PathArguments, Signature, Type, TypeParamBound};
 
-use super::param::{Param, Source, is_step};
+use super::param::{self, Param, Source, is_step};
 use super::parse::Handler;
-use super::{capability, compensates, declare, results, shape};
+use super::{capability, compensates, declare, keys, results, shape};
 use crate::errors::Errors;
 use crate::names;
 
 /// Checks every rule.
 pub(super) fn all(handler: &Handler, errors: &mut Errors) {
     let sig = &handler.function.sig;
-    is_async(sig, errors);
+    is_async(handler, errors);
     is_not_generic(sig, errors);
     has_no_self(sig, errors);
     is_plain(sig, errors);
     has_named_types(handler, errors);
+    returns_at_all(handler, errors);
+    shares_once(handler, errors);
     owns_its_inputs(handler, errors);
     owns_its_output(handler, errors);
     does_not_depend_on_itself(handler, errors);
     capability::check(&handler.capabilities, errors);
     shape::check(handler, errors);
     results::check(handler, errors);
+    keys::check(handler, errors);
     has_a_name_for_steps(handler, errors);
     compensates::check(handler, errors);
 }
@@ -34,17 +37,39 @@ pub(super) fn of_declared(handler: &Handler, errors: &mut Errors) {
         errors.at(receiver, "a declared step has no `self`: it says which data it takes");
     }
     has_named_types(handler, errors);
+    returns_at_all(handler, errors);
     declare::takes_data(handler, errors);
     owns_its_inputs(handler, errors);
     does_not_depend_on_itself(handler, errors);
     results::check(handler, errors);
+    keys::check(handler, errors);
     has_a_name_for_steps(handler, errors);
 }
 
-fn is_async(sig: &Signature, errors: &mut Errors) {
-    if sig.asyncness.is_none() {
-        errors.at(sig.fn_token, format!("a handler must be async: write `async fn {}`", sig.ident));
+fn is_async(handler: &Handler, errors: &mut Errors) {
+    let sig = &handler.function.sig;
+    if sig.asyncness.is_some() {
+        return;
     }
+    let returns = match promised(&handler.returns()) {
+        Some(output) => format!(", with `-> {}` in place of the future", written(&output)),
+        None => String::new(),
+    };
+    errors.at(sig.fn_token, format!("a handler must be async: write `async fn {}`{returns}", sig.ident));
+}
+
+/// What an `impl Future<Output = T>` comes to.
+fn promised(ty: &Type) -> Option<Type> {
+    let Type::ImplTrait(bounds) = ty else { return None };
+    let last = bounds.bounds.iter().find_map(|bound| match bound {
+        TypeParamBound::Trait(bound) => bound.path.segments.last().filter(|last| last.ident == "Future"),
+        _ => None,
+    })?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+    arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::AssocType(output) if output.ident == "Output" => Some(output.ty.clone()),
+        _ => None,
+    })
 }
 
 fn is_not_generic(sig: &Signature, errors: &mut Errors) {
@@ -98,6 +123,52 @@ fn has_named_types(handler: &Handler, errors: &mut Errors) {
             "the type of an output must be named: `impl Trait` hides it from the steps that read it",
         );
     }
+}
+
+/// A step that never ends has no result.
+fn returns_at_all(handler: &Handler, errors: &mut Errors) {
+    let returns = handler.returns();
+    if let Type::Never(never) = results::output(&returns) {
+        errors.at(never, "a handler ends, with a result or a failure: write `Result<(), StepError>`");
+    }
+}
+
+/// Where the compiler would say of a return type, each time it is named, that it is none.
+pub(super) fn is_unnamed(returns: &Type) -> bool {
+    let never = matches!(results::output(returns), Type::Never(_));
+    never || impl_trait(returns).is_some() || borrows(returns)
+}
+
+/// The state that is shared already.
+fn shares_once(handler: &Handler, errors: &mut Errors) {
+    for Param { ty, .. } in &handler.params {
+        let Type::Path(path) = ty else { continue };
+        let Some(last) = path.path.segments.last() else { continue };
+        let PathArguments::AngleBracketed(arguments) = &last.arguments else { continue };
+        let pointer = ["Arc", "Rc", "Box", "Mutex", "RwLock"].iter().any(|pointer| last.ident == pointer);
+        let inner = arguments.args.first().and_then(|argument| match argument {
+            GenericArgument::Type(ty) => Some(ty),
+            _ => None,
+        });
+        if let (true, Some(inner)) = (pointer, inner)
+            && param::extractor(inner).is_some()
+        {
+            let message = match param::extractor(inner).as_deref() {
+                Some("State") if last.ident == "Mutex" || last.ident == "RwLock" => {
+                    lock_inside(&last.ident, inner)
+                }
+                Some("State") => format!("what `State` holds is shared already: write `{}`", written(inner)),
+                _ => format!("each call has its own: write `{}`", written(inner)),
+            };
+            errors.at(ty, message);
+        }
+    }
+}
+
+/// Of a lock around `state`, which belongs into it.
+fn lock_inside(lock: &syn::Ident, state: &Type) -> String {
+    let inside = super::params::state(state).map(written).unwrap_or_default();
+    format!("what handlers share has its lock inside: write `State<{lock}<{inside}>>`")
 }
 
 /// The first `impl Trait` in a type, wherever it stands.

@@ -13,16 +13,24 @@ use super::parse::{Function, Handler};
 use super::shape::Shape;
 use super::{check, docs, expand, params};
 use crate::errors::Errors;
-use crate::{names, options};
+use crate::{names, options, place};
 
 const KNOWN: [&str; 4] = ["name", "namespace", "marker", "crate"];
 
 const FORM: &str = "write `declare_step!(pub charge(order: Order) -> Charge, name = \"payments.charge\")`";
 
+/// Of a step that is declared where it is implemented.
+pub(super) const BOTH: &str = "this step is declared and implemented in one module: `declare_step!` is for steps that \
+                               another crate or program implements, take it away";
+
 /// Expands the macro.
 pub(crate) fn declare_step(input: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let Some(handler) = declared(input, &mut errors) else { return errors.to_tokens() };
+    if expand::cfgs(&handler).is_none() && place::is_seen_as_other(handler.marker(), true) {
+        errors.at(handler.marker(), BOTH);
+        return errors.to_tokens();
+    }
     check::of_declared(&handler, &mut errors);
     if errors.is_empty() { whole(&handler) } else { mistaken(&handler, &errors) }
 }
@@ -164,12 +172,11 @@ fn step_fn(handler: &Handler) -> TokenStream {
 }
 
 fn mistaken(handler: &Handler, errors: &Errors) -> TokenStream {
-    let (marker_type, alias, errors) =
-        (marker_type(handler), expand::alias(&handler.options), errors.to_tokens());
+    let (marker_type, alias) = (marker_type(handler), expand::alias(&handler.options));
     let unknown = [quote!(__tasker::NoContext), quote!(__tasker::AnyPosition), quote!(())];
     let returns = handler.returns();
-    let unnamed = check::impl_trait(&returns).is_some() || check::borrows(&returns);
-    let named = if unnamed { syn::parse_quote!(()) } else { returns };
+    let unnamed = check::is_unnamed(&returns);
+    let (named, errors) = errors.with_a_type(returns, unnamed);
     let step_fn = expand::step_fn(handler, &named, unknown, &quote!(), &quote!(__tasker::not_here(step)));
     quote! {
         #marker_type

@@ -5,10 +5,10 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{Meta, Type};
 
-use super::check::{borrows, impl_trait};
+use super::check::is_unnamed;
 use super::options::Options;
 use super::param::Source;
-use super::params::{context, inputs, is_one_of, needs, one_context, param_name, params, position};
+use super::params::{context, inputs, is_one_of, needs, one_context, param_name, params, position, state};
 use super::parse::{Function, Handler};
 use super::results;
 use super::schema;
@@ -56,20 +56,27 @@ fn join<const N: usize>(parts: [Option<TokenStream>; N]) -> TokenStream {
 /// names them still can, and the mistakes.
 pub(super) fn mistaken(handler: &Handler, errors: &Errors) -> TokenStream {
     let function = handler.method.is_none().then(|| function(handler));
-    let errors = errors.to_tokens();
     if handler.function.sig.receiver().is_some() {
         // Inside an `impl` no type can stand beside it.
+        let errors = errors.to_tokens();
         return quote!(#function #errors);
     }
     let marker_type = marker(handler);
     let tasker = alias(&handler.options);
     let returns = handler.returns();
-    let unnamed = impl_trait(&returns).is_some() || borrows(&returns);
-    let named = if unnamed { syn::parse_quote!(()) } else { returns };
+    let unnamed = is_unnamed(&returns);
+    let (named, errors) = errors.with_a_type(returns, unnamed);
     let unknown = [quote!(__tasker::NoContext), quote!(__tasker::AnyPosition), quote!(())];
-    let needs = quote!(
+    // That it works on batches is known to whoever cuts them, whatever else is wrong.
+    let facts = matches!(handler.shape, Shape::Worker).then(|| {
+        quote!(
+            const FACTS: __tasker::Facts = __tasker::Facts::new().batch_worker().needs(Self::NEEDS);
+        )
+    });
+    let needs = quote! {
         const NEEDS: &'static [__tasker::Need] = &[__tasker::Need::Unknown];
-    );
+        #facts
+    };
     let step_fn = step_fn(handler, &named, unknown, &needs, &quote!(__tasker::never_called()));
     quote! {
         #function
@@ -177,14 +184,27 @@ fn body(handler: &Handler) -> TokenStream {
     // Where the name stands, but with names of the expansion's own: a handler that another macro writes
     // may have its name from elsewhere.
     let place = ident.span().resolved_at(Span::call_site());
+    let sharing = sharing(handler);
     if let Some(call) = plain_call(handler) {
         let params = (0..handler.params.len()).map(param_name);
-        return quote_spanned!(place=> __tasker::#call(step, #ident, #(&#params,)* #finish));
+        return quote_spanned!(place=> __tasker::#sharing #call(step, #ident, #(&#params,)* #finish));
     }
     let lent = if handler.params.is_empty() { quote!(_) } else { quote!(step) };
     quote_spanned! {place=>
-        __tasker::#run(step, |#lent| __tasker::Ok(#ident(#(#arguments),*)), #finish)
+        __tasker::#sharing #run(step, |#lent| __tasker::Ok(#ident(#(#arguments),*)), #finish)
     }
+}
+
+/// Whether the state that a handler takes can be shared, as far as its types say by their form that they are state.
+fn sharing(handler: &Handler) -> Option<TokenStream> {
+    let import = quote!(
+        use __tasker::Fallback as _;
+    );
+    let states = handler.params.iter().filter(|param| matches!(param.source, Source::Type));
+    let shared =
+        states.filter_map(|param| state(&param.ty)).map(|state| quote!(__tasker::Shares::<#state>::YES));
+    let shared: Vec<TokenStream> = shared.collect();
+    (!shared.is_empty()).then(|| quote!(Sharing::<{ #import #(#shared)&&* }>::))
 }
 
 /// What calls a function that takes nothing but values that can be read beforehand.
@@ -290,6 +310,8 @@ pub(super) fn step_fn(
             const COMPENSATES: __tasker::bool = true;
         )
     });
+    // Where it is written, since the compiler says there that it is less visible than the handler.
+    let output = quote_spanned!(results::output(returns).span()=> type Output = #output;);
     quote! {
         type __Return = #returns;
         impl __tasker::StepFn for #marker {
@@ -298,7 +320,7 @@ pub(super) fn step_fn(
             #compensates
             const PLACE: __tasker::Place = #here;
             #about
-            type Output = #output;
+            #output
             type Context = #context;
             type Inputs = #inputs;
             type Position = #position;

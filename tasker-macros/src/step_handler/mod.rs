@@ -1,6 +1,7 @@
 //! `#[step_handler]`: parse, check, expand.
 
 mod api;
+mod arity;
 mod around;
 mod capability;
 mod check;
@@ -9,12 +10,12 @@ mod declare;
 mod docs;
 mod expand;
 mod inputs;
+mod keys;
 mod methods;
 mod options;
 pub(crate) mod param;
 pub(crate) mod params;
 mod parse;
-mod place;
 mod results;
 mod schema;
 mod shape;
@@ -22,6 +23,7 @@ mod shape;
 use proc_macro2::TokenStream;
 
 use crate::errors::Errors;
+use crate::place;
 
 pub(crate) use capability::stand_alone;
 pub(crate) use check::{borrows, impl_trait};
@@ -46,6 +48,12 @@ pub(crate) fn step_handler(attribute: TokenStream, item: &TokenStream) -> TokenS
     {
         // No type can stand beside it there, so nothing of it is written.
         errors.at(&handler.function.sig.ident, IN_IMPL);
+        let (function, errors) = (expand::function(&handler), errors.to_tokens());
+        return quote::quote!(#function #errors);
+    }
+    if expand::cfgs(&handler).is_none() && place::is_seen_as_other(handler.marker(), false) {
+        errors.at(handler.marker(), declare::BOTH);
+        // Neither can a second type of its name stand beside it.
         let (function, errors) = (expand::function(&handler), errors.to_tokens());
         return quote::quote!(#function #errors);
     }

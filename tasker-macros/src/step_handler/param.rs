@@ -56,10 +56,10 @@ impl Default {
     /// The value. Text becomes whatever is made of text.
     pub(crate) fn value(&self) -> TokenStream {
         match self {
-            Self::OfType(span) => quote_spanned!(*span=> __tasker::core::default::Default::default()),
+            Self::OfType(span) => quote_spanned!(*span=> __tasker::default_value()),
             Self::Value(value) => match &**value {
                 text @ Expr::Lit(ExprLit { lit: Lit::Str(_), .. }) => {
-                    quote_spanned!(text.span()=> __tasker::core::convert::Into::into(#text))
+                    quote_spanned!(text.span()=> __tasker::default_text(#text))
                 }
                 value => quote!(#value),
             },
@@ -225,8 +225,19 @@ fn depends_on(attribute: &Attribute) -> syn::Result<Source> {
         Ok(Name::Path(path)) => Ok(Source::Output(path)),
         Ok(Name::Text(name)) if name.value().trim().is_empty() => Err(syn::Error::new_spanned(name, FORM)),
         Ok(Name::Text(name)) => Ok(Source::Named(name)),
-        Err(_) => Err(syn::Error::new_spanned(attribute, FORM)),
+        Err(_) => Err(field_of(list).unwrap_or_else(|| syn::Error::new_spanned(attribute, FORM))),
     }
+}
+
+/// What is wrong with the name of a step that a field follows.
+fn field_of(list: &syn::MetaList) -> Option<syn::Error> {
+    let Ok(Expr::Field(field)) = list.parse_args::<Expr>() else { return None };
+    let (step, name) = (&field.base, &field.member);
+    let (step, name) = (quote!(#step).to_string().replace(' ', ""), quote!(#name));
+    let message = format!(
+        "a step is read as a whole: write `#[depends_on({step})]`, and take `.{name}` of the parameter in the body"
+    );
+    Some(syn::Error::new_spanned(field, message))
 }
 
 /// `"path"`, `"path", default` or `"path", default = value`.

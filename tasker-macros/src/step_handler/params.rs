@@ -27,7 +27,8 @@ pub(super) fn params(handler: &Handler) -> Option<TokenStream> {
         let by = match source {
             Source::Step | Source::Mistaken => return None,
             Source::Type if is_extractor(ty) => {
-                quote_spanned!(ty.span()=> __tasker::Parameter::<#ty>::by_type::<true>())
+                let by_type = Ident::new(by_type, ty.span());
+                quote_spanned!(ty.span()=> __tasker::Parameter::<#ty>::#by_type::<true>())
             }
             Source::Type => {
                 let import = quote!(
@@ -106,7 +107,18 @@ fn read_as_marked(source: &Source, ty: &Type) -> TokenStream {
 
 /// Whether a type says by its form that it is an extractor. What is wrong with it is then said of what it holds.
 fn is_extractor(ty: &Type) -> bool {
-    is_one_of(ty, &["State", "Config"]) && has_arguments(ty)
+    let of_a_batch = || is_one_of(ty, &["Cursor", "Checkpoint"]) && shape::is_ours(ty);
+    has_arguments(ty) && (is_one_of(ty, &["State", "Config"]) || of_a_batch())
+}
+
+/// What is shared, where a type says by its form that it is state.
+pub(super) fn state(ty: &Type) -> Option<&Type> {
+    let last = last(ty).filter(|last| last.ident == "State")?;
+    let syn::PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+    arguments.args.iter().find_map(|argument| match argument {
+        syn::GenericArgument::Type(state) => Some(state),
+        _ => None,
+    })
 }
 
 fn is_extractor_name(index: usize) -> Ident {

@@ -7,6 +7,7 @@ use syn::spanned::Spanned as _;
 use syn::{Attribute, FnArg, ReturnType, Signature, Type, Visibility};
 
 use super::api::{self, Api};
+use super::arity;
 use super::capability::{self, Capability};
 use super::compensates;
 use super::methods::Method;
@@ -117,7 +118,10 @@ pub(super) fn handler(attribute: TokenStream, item: &TokenStream, errors: &mut E
     let params = inputs.map(|input| param::read(input, errors)).collect();
     let shape = shape::read(&capabilities, errors);
     let compensates = compensates::read(&capabilities, errors);
-    Some(Handler { function, options, capabilities, api, shape, compensates, params, method: None })
+    let mut handler =
+        Handler { function, options, capabilities, api, shape, compensates, params, method: None };
+    arity::mend(&mut handler, errors);
+    Some(handler)
 }
 
 /// The mistake of an attribute on something else; `None` where it is a function after all.

@@ -146,7 +146,10 @@ pub(super) fn hides_no_error(handler: &Handler, how: &TokenStream) -> Option<Tok
     for Hidden { result, .. } in all(&returns) {
         let text = written(result);
         asked.push(quote_spanned! {result.span()=>
-            const _: () = __tasker::hides_no_error(#text, { #import __tasker::Returned::<#result>::YES });
+            const _: () = __tasker::hides_no_error(
+                #text,
+                __tasker::Hides::error({ #import __tasker::Returned::<#result>::YES }),
+            );
         });
     }
     let output = output(&returns);
@@ -160,8 +163,12 @@ pub(super) fn hides_no_error(handler: &Handler, how: &TokenStream) -> Option<Tok
                 true => quote!(<__Return as __tasker::StepReturn<#how>>::Output),
                 false => quote!(#name),
             };
+            let inside = (!std::ptr::eq(name, output)).then(|| quote!(.inside()));
             asked.push(quote_spanned! {name.span()=>
-                const _: () = __tasker::hides_no_error(#text, { #import __tasker::HidesError::<#ty>::YES });
+                const _: () = __tasker::hides_no_error(
+                    #text,
+                    { use __tasker::HidesNothing as _; __tasker::HidesError::<#ty>::WHAT } #inside,
+                );
             });
         }
     }

@@ -4,7 +4,7 @@ use heck::ToSnakeCase as _;
 use proc_macro2::{Ident, TokenStream};
 use syn::ext::IdentExt as _;
 use syn::punctuated::Punctuated;
-use syn::{Expr, ExprField, Item, Meta, Path, Token};
+use syn::{Expr, ExprField, Item, LitStr, Meta, Path, Token};
 use tasker_template::{DURATION_FORM, LONGEST_WAIT_MS, duration_ms};
 
 use crate::errors::Errors;
@@ -81,7 +81,14 @@ pub(super) fn wait(
 ) -> Option<Wait> {
     let owner = kind.attribute();
     let (ident, generics) = match errors.take(syn::parse2::<Item>(item.clone()))? {
-        Item::Struct(item) => (item.ident, item.generics),
+        Item::Struct(item) => {
+            if kind == Kind::Timer && !item.fields.is_empty() {
+                let message =
+                    "nobody makes a value of a timer: who reads it takes a `TimerEnd`, leave the fields out";
+                errors.at(&item.fields, message);
+            }
+            (item.ident, item.generics)
+        }
         Item::Enum(item) if kind == Kind::Signal => (item.ident, item.generics),
         Item::Fn(function) => {
             let message = format!("{owner} belongs on a type, since nothing is called: `{}`", kind.example());
@@ -163,7 +170,15 @@ fn after(meta: &Meta) -> syn::Result<Vec<Path>> {
     const EXAMPLE: &str = "name the steps it comes after: `after(validate)`";
     let Meta::List(list) = meta else { return Err(syn::Error::new_spanned(meta, EXAMPLE)) };
     let paths = list.parse_args_with(Punctuated::<Path, Token![,]>::parse_terminated);
-    let paths = paths.map_err(|error| syn::Error::new(error.span(), EXAMPLE))?;
+    let texts = || list.parse_args_with(Punctuated::<LitStr, Token![,]>::parse_terminated).ok();
+    let paths = paths.map_err(|error| match texts().and_then(|texts| texts.first().cloned()) {
+        Some(text) => {
+            let message =
+                format!("a step is named by its function, without quotes: write `{}`", text.value());
+            syn::Error::new_spanned(text, message)
+        }
+        None => syn::Error::new(error.span(), EXAMPLE),
+    })?;
     if paths.is_empty() {
         return Err(syn::Error::new_spanned(meta, EXAMPLE));
     }

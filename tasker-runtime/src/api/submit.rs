@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     Submission, SubmitError, Tasker, WaitError, Watch,
-    typed::{self, Answer, ContextOf, ReadAs, Runs},
+    typed::{self, Answer, AsContext, ContextOf, ReadAs, Runs},
     wait::Leaves,
 };
 use crate::{
@@ -151,6 +151,7 @@ impl Tasker {
         T: DeserializeOwned + 'static,
         W: Runs<WC, WO>,
         C: ?Sized + ContextOf<W, WC>,
+        C::Written: AsContext,
         WO: ReadAs<W, T>,
     {
         let task = typed::task(&workflow, context);

@@ -20,7 +20,7 @@ use crate::registry::Workflow;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a workflow",
     label = "not made by `workflow!`",
-    note = "after `..` stands the name of a workflow, whose steps are taken over: `workflow!(checkout = [validate, ..payments])`"
+    note = "a step is listed without `..`; after it stands the name of a workflow, whose steps are taken over: `workflow!(checkout = [validate, ..payments])`"
 )]
 pub trait WorkflowType: Copy + Send + Sync + 'static {
     /// The workflow without types.
@@ -64,35 +64,53 @@ impl Runs<AnyContext, AnyOutput> for &String {
 }
 
 /// The task of `workflow` with this context.
-pub(crate) fn task<W: Runs<WC, WO>, WC, WO, C: ?Sized + ContextOf<W, WC>>(
-    workflow: &W,
-    context: &C,
-) -> Result<Submission, SubmitError> {
+pub(crate) fn task<W, WC, WO, C>(workflow: &W, context: &C) -> Result<Submission, SubmitError>
+where
+    W: Runs<WC, WO>,
+    C: ?Sized + ContextOf<W, WC>,
+    C::Written: AsContext,
+{
     Ok(Submission::to(workflow.template_name()).json(context.to_json()?))
 }
 
 /// What the workflow `W`, whose context is a `C`, can be started with.
+///
+/// That it can be written is asked on its own, of [`AsContext`]: a value of the right type that cannot be is
+/// another mistake than one of a wrong type.
 #[diagnostic::on_unimplemented(
     message = "workflow `{W}` is started with `{C}`, not with `{Self}`",
     label = "expected `{C}`, the context of `{W}`",
     note = "JSON of any shape goes by name: `run(\"{W}\", &json!({{..}}))`"
 )]
 pub trait ContextOf<W, C> {
-    /// The context.
+    /// What has to be writable for that: all of it, or each item of a list.
+    type Written: ?Sized;
+
+    /// The JSON text.
     ///
     /// # Errors
     /// When it does not serialize.
-    fn to_json(&self) -> serde_json::Result<Json>;
+    fn to_json(&self) -> serde_json::Result<Json>
+    where
+        Self::Written: AsContext;
 }
 
 #[diagnostic::do_not_recommend]
-impl<W, C: Serialize> ContextOf<W, C> for C {
-    fn to_json(&self) -> serde_json::Result<Json> {
+impl<W, C> ContextOf<W, C> for C {
+    type Written = C;
+
+    fn to_json(&self) -> serde_json::Result<Json>
+    where
+        C: AsContext,
+    {
         Json::of(self)
     }
 }
 
-impl<W, C: ?Sized + Serialize> ContextOf<W, AnyContext> for C {
+#[diagnostic::do_not_recommend]
+impl<W, C: ?Sized + AsContext> ContextOf<W, AnyContext> for C {
+    type Written = C;
+
     fn to_json(&self) -> serde_json::Result<Json> {
         Json::of(self)
     }
@@ -100,24 +118,47 @@ impl<W, C: ?Sized + Serialize> ContextOf<W, AnyContext> for C {
 
 #[diagnostic::do_not_recommend]
 impl<W> ContextOf<W, String> for str {
+    type Written = str;
+
     fn to_json(&self) -> serde_json::Result<Json> {
         Json::of(self)
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<W, C: Serialize> ContextOf<W, Vec<C>> for [C] {
-    fn to_json(&self) -> serde_json::Result<Json> {
+impl<W, C> ContextOf<W, Vec<C>> for [C] {
+    type Written = C;
+
+    fn to_json(&self) -> serde_json::Result<Json>
+    where
+        C: AsContext,
+    {
         Json::of(self)
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<W, C: Serialize, const N: usize> ContextOf<W, Vec<C>> for [C; N] {
-    fn to_json(&self) -> serde_json::Result<Json> {
+impl<W, C, const N: usize> ContextOf<W, Vec<C>> for [C; N] {
+    type Written = C;
+
+    fn to_json(&self) -> serde_json::Result<Json>
+    where
+        C: AsContext,
+    {
         Json::of(self.as_slice())
     }
 }
+
+/// What can be written as the context of a task.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the context of a workflow: it does not implement `serde::Serialize`",
+    label = "cannot be written as JSON",
+    note = "add `#[derive(serde::Serialize)]` to `{Self}`"
+)]
+pub trait AsContext: Serialize {}
+
+#[diagnostic::do_not_recommend]
+impl<C: ?Sized + Serialize> AsContext for C {}
 
 /// What the result of the workflow `W` is read as: `T`.
 #[diagnostic::on_unimplemented(
@@ -181,6 +222,7 @@ impl<W: WorkflowType> Typed<W> {
     where
         W: Runs<WC, WO>,
         C: ?Sized + ContextOf<W, WC>,
+        C::Written: AsContext,
         T: DeserializeOwned + 'a,
         WO: ReadAs<W, T>,
     {
@@ -196,6 +238,7 @@ impl<W: WorkflowType> Typed<W> {
     where
         W: Runs<WC, WO>,
         C: ?Sized + ContextOf<W, WC>,
+        C::Written: AsContext,
     {
         let task = self.task(context);
         Box::pin(async move { tasker.submit(task?).await })
@@ -210,6 +253,7 @@ impl<W: WorkflowType> Typed<W> {
     where
         W: Runs<WC, WO>,
         C: ?Sized + ContextOf<W, WC>,
+        C::Written: AsContext,
     {
         Ok(Submission::to(self.0.full_name()).json(context.to_json()?))
     }

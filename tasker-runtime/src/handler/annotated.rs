@@ -7,7 +7,6 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use super::const_message::Text;
-use super::param::Parameter;
 use super::schema::Schemas;
 use super::{Declared, Entry, HandlerSpec, Need, Registration, StepHandler, TaskSequenceStep};
 use crate::model::{Json, StepError};
@@ -32,7 +31,7 @@ impl<'a> Call<'a> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a function with `#[step_handler]`",
     label = "no step handler",
-    note = "name an async fn with `#[step_handler]`; a handler of another crate or language, or one written by hand, goes by its name: `#[depends_on(\"name\")]`"
+    note = "name an async fn with `#[step_handler]`, of a workflow the step whose result is meant; a handler of another crate or language, or one written by hand, goes by its name: `#[depends_on(\"name\")]`"
 )]
 pub trait StepFn: Sized + Send + Sync + 'static {
     /// The name it is registered under.
@@ -123,41 +122,6 @@ where
     F: Future<Output = R> + Send + 'a,
 {
     Call::of(async move { finish(step, start(step)?.await) })
-}
-
-/// A call of a function with so many parameters. Generic code instead of a closure for each handler, since
-/// whoever uses the crate compiles that one again and again.
-macro_rules! calls {
-    ($($name:ident($($param:ident: $ty:ident),*);)+) => {
-        $(
-            /// Reads every parameter, calls the function, and ends with its result.
-            #[allow(clippy::too_many_arguments, unused_variables)]
-            pub fn $name<'a, R: 'a, F, $($ty: 'a),*>(
-                step: &'a TaskSequenceStep,
-                function: fn($($ty),*) -> F,
-                $($param: &'static Parameter<$ty>,)*
-                finish: fn(R) -> Result<Json, StepError>,
-            ) -> Call<'a>
-            where
-                F: Future<Output = R> + Send + 'a,
-            {
-                Call::of(async move {
-                    let future = function($($param.read(step)?),*);
-                    finish(future.await)
-                })
-            }
-        )+
-    };
-}
-
-calls! {
-    call_0();
-    call_1(a: A);
-    call_2(a: A, b: B);
-    call_3(a: A, b: B, c: C);
-    call_4(a: A, b: B, c: C, d: D);
-    call_5(a: A, b: B, c: C, d: D, e: E);
-    call_6(a: A, b: B, c: C, d: D, e: E, g: G);
 }
 
 /// The call of a step that is only declared here: nothing of it is in this program.

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde::de::{DeserializeOwned, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{FromStep, Need, TaskSequenceStep};
+use super::{FromStep, Need, Readable, TaskSequenceStep};
 use crate::model::{CursorConfig, Json, StepError};
 
 /// What one instance of a batch worker has beside what every step has.
@@ -100,7 +100,7 @@ pub(crate) fn batch_id(index: u32) -> String {
     format!("{:03}", index + 1)
 }
 
-impl<T: DeserializeOwned> FromStep for Cursor<T> {
+impl<T: Readable> FromStep for Cursor<T> {
     const NEEDS: &'static [Need] = &[Need::Batch("Cursor")];
 
     fn from_step(step: &TaskSequenceStep) -> Result<Self, StepError> {
@@ -108,8 +108,8 @@ impl<T: DeserializeOwned> FromStep for Cursor<T> {
         let cursor = slice_of(step)?;
         let size = cursor.size();
         Ok(Self {
-            start: T::deserialize(cursor.start).map_err(|error| unfit(step, &error))?,
-            end: T::deserialize(cursor.end).map_err(|error| unfit(step, &error))?,
+            start: T::read_value(&cursor.start).map_err(|error| unfit(step, &error))?,
+            end: T::read_value(&cursor.end).map_err(|error| unfit(step, &error))?,
             size,
             batch_id: batch_id(index),
         })

@@ -11,6 +11,7 @@ use tasker_template::Template;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use uuid::Uuid;
 
+use super::calls::Shareable;
 use super::{FromStep, Need, Readable, TaskSequenceStep, TypeFacts, input_error};
 use crate::model::StepError;
 
@@ -57,7 +58,7 @@ impl<T> Deref for State<T> {
     }
 }
 
-impl<T: Send + Sync + 'static> FromStep for State<T> {
+impl<T: Shareable> FromStep for State<T> {
     const NEEDS: &'static [Need] = &[Need::State(TypeFacts::of::<T>())];
     const OPTIONAL_NEEDS: &'static [Need] = &[];
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::annotated::StepFn;
 use super::batch::Batches;
 use super::const_message::Text;
+use super::defaults::DefaultOf;
 use super::upstream::{CompensatedOf, OutputOf, compensated_result, exact, loose, loose_or_null};
 use super::{Capability, FromStep, Need, TaskSequenceStep, TypeFacts, field};
 use crate::model::{Json, StepError};
@@ -410,12 +411,6 @@ impl<T: FromStep> FieldInput for T {
 /// Always.
 pub fn never_taken<T>() -> Result<T, StepError> {
     Err(StepError::permanent("MISTAKEN_PARAMETERS", "the parameters did not compile"))
-}
-
-/// What stands for a field of the context that is not there.
-pub trait DefaultOf<T> {
-    /// The value.
-    fn value() -> T;
 }
 
 /// What can be read from JSON.

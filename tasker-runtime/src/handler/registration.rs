@@ -255,7 +255,9 @@ macro_rules! register_handler {
 macro_rules! handlers {
     ($($handler:path),* $(,)?) => {
         [$({
-            const LISTED: fn() -> $crate::__private::Registration = $crate::__private::listed::<$handler>();
+            // Here it can only be a type, and a function without the attribute is underlined by itself.
+            type __Handler = $handler;
+            const LISTED: fn() -> $crate::__private::Registration = $crate::__private::listed::<__Handler>();
             LISTED()
         }),*]
     };

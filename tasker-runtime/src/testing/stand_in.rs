@@ -133,7 +133,8 @@ impl<S: StepFn, F: ReplacementOf<S>> Act for Function<F, S> {
 /// batch returns.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot stand for what the handler returns, which is `{Out}`",
-    label = "expected `{Out}`"
+    label = "expected `{Out}`",
+    note = "give the value alone, without `Ok`; a call that fails is `.replace::<handler>(..)` with a closure that returns `Err`, or `.fail_first::<handler>(1)`"
 )]
 pub trait StandsFor<Out>: Send + Sync + 'static {
     /// The result of a step.

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     api::{
         AnyContext, AnyOutput, Catalog, StartError, Submission, SubmitError, Tasker, WaitError, WorkflowType,
-        typed::{ContextOf, Runs},
+        typed::{AsContext, ContextOf, Runs},
     },
     clock::Clock,
     handler::{Around, StepFn},
@@ -52,6 +52,7 @@ pub fn run<W, C, WC, WO>(workflow: W, context: &C) -> WorkflowRun
 where
     W: Tested<WC, WO>,
     C: ?Sized + ContextOf<W, WC>,
+    C::Written: AsContext,
 {
     WorkflowRun {
         flow: workflow.flow(),

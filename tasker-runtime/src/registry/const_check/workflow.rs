@@ -130,6 +130,9 @@ pub const fn check_workflow<const N: usize, const SLOTS: usize>(workflow: &str, 
     let mut at = 0;
     while at < N {
         find_missing(workflow, steps, &names, at, &mut text);
+        if matches!(steps[at].capability, Capability::BatchWorker) {
+            find_analyzer(workflow, steps, &names, at, &mut text);
+        }
         at += 1;
     }
     if text.is_empty() {
@@ -252,6 +255,34 @@ const fn find_missing<const N: usize, const SLOTS: usize>(
         _ => "` cuts batches for `",
     };
     tell_all_missing(workflow, steps, names, (step, verb, steps[step].releases()), text);
+}
+
+/// Refuses a batch worker whose batches nobody cuts, or more than one step.
+const fn find_analyzer<const N: usize, const SLOTS: usize>(
+    workflow: &str,
+    steps: &[Listed; N],
+    names: &Names<SLOTS>,
+    worker: usize,
+    text: &mut Message,
+) {
+    let (mut first, mut other) = (NOBODY, 0);
+    while other < N {
+        let cuts = matches!(steps[other].capability, Capability::BatchAnalyzer(_))
+            && is_released_by(steps, names, worker, other);
+        if cuts && first != NOBODY {
+            problem(workflow, text).push("`").push(steps[first].step).push("` and `").push(steps[other].step);
+            text.push("` both cut batches for `").push(steps[worker].step).push("`: list one of them");
+            return;
+        }
+        if cuts {
+            first = other;
+        }
+        other += 1;
+    }
+    if first == NOBODY {
+        problem(workflow, text).push("nothing cuts the batches of `").push(steps[worker].step);
+        text.push("`: list a step with `#[batch_analyzer(worker = ").push(steps[worker].name).push(")]`");
+    }
 }
 
 /// Of a branch that reads what another one is told.
