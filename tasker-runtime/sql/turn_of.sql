@@ -1,4 +1,5 @@
 -- read what the task $1 is in line for, and how many of those who wait are before it, 1,000 at most
+-- (`limit` has the planner look up the rows of the task.)
 select g.key, g.most, (
     select count(*)
     from (
@@ -10,6 +11,11 @@ select g.key, g.most, (
         limit 1000
     ) before_it
 )
-from tasker.turns g
-where g.task_id = $1
-  and g.state = 0
+from (
+    select *
+    from tasker.turns
+    where task_id = $1
+    order by slot
+    limit 8
+) g
+where g.state = 0

@@ -1,21 +1,34 @@
 -- give the next in the lines of the keys $1, which are locked, their turns
 -- Their rows are 0 and a queue with the time from which it has work, or 1 and the key of the limit that comes next.
-with over as (
+-- (`offset 0` has the planner look up one after the other.)
+with holding as materialized (
+    select g.task_id, g.slot, g.key, r.finished_at is not null as over
+    from unnest($1::text[]) as k (key)
+    cross join lateral (
+        select *
+        from tasker.turns
+        where key = k.key
+          and state = 1
+        offset 0
+    ) g
+    cross join lateral (
+        select finished_at
+        from tasker.runs
+        where task_id = g.task_id
+        offset 0
+    ) r
+), over as (
     update tasker.turns g
     set state = 3
-    from tasker.runs r
-    where g.key = any ($1)
-      and g.state = 1
-      and r.task_id = g.task_id
-      and r.finished_at is not null
+    from holding h
+    where h.over
+      and g.task_id = h.task_id
+      and g.slot = h.slot
 ), taken as materialized (
-    select g.key, count(*) as count
-    from tasker.turns g
-    join tasker.runs r on r.task_id = g.task_id
-    where g.key = any ($1)
-      and g.state = 1
-      and r.finished_at is null
-    group by g.key
+    select key, count(*) as count
+    from holding
+    where not over
+    group by key
 ), line as materialized (
     select g.*, row_number() over (partition by g.key order by g.priority desc, g.task_id) as place
     from unnest($1::text[]) as k (key)

@@ -15,7 +15,8 @@ struct Case {
 }
 
 /// The tables that grow with the work.
-const LARGE: [&str; 10] = [
+const LARGE: [&str; 11] = [
+    "turns",
     "schedules",
     "signals",
     "tasks",
@@ -113,6 +114,12 @@ fn pooled() -> Vec<Case> {
         case("schedules", &sql::SCHEDULES, "'a', 100", &["schedules_pkey"]),
         case("lock_schedules", &sql::LOCK_SCHEDULES, "array['a', 'b']", &["schedules_pkey"]),
         case("open_tasks", &sql::OPEN_TASKS, "array[uuid, uuid]::UUID[]", &["tasks_uuid_key", "runs_pkey"]),
+        case("turns_before", &sql::TURNS_BEFORE, "'a', 1", &["turns_line", "turns_taken", "runs_pkey"]),
+        case("turn_keys", &sql::TURN_KEYS, "ints", &["turns_pkey"]),
+        case("taken_turns", &sql::TAKEN_TURNS, "array['a']", &["turns_taken", "runs_pkey", "tasks_pkey"]),
+        case("turn_of", &sql::TURN_OF, "1", &["turns_pkey", "turns_line"]),
+        case("turn_lines", &sql::TURN_LINES, "'a'", &["turns_line"]),
+        case("give_turns", &sql::GIVE_TURNS, "array['a', 'b']", &["turns_line", "turns_taken", "runs_pkey"]),
         case("prune_edge", &sql::PRUNE_EDGE, "1, 500", &["tasks_pkey"]),
         case("prunable", &sql::PRUNABLE, "1, 500, 1, 10, 13", &["runs_pkey"]),
         case("prune", &sql::PRUNE, "1, 500, 1, 10, 13", &["runs_pkey", "steps_pkey", "attempts_pkey"]),

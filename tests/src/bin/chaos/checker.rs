@@ -64,6 +64,7 @@ pub(crate) fn check(submissions: &BTreeMap<u64, Submitted>, ledgers: &[Execution
     let mut checker = Checker { submissions, state, courses, executions, tenures, sent: &sent, verdict };
     checker.submissions();
     checker.ticks();
+    checker.turns();
     checker.limits(ledgers);
     checker.verdict.lent = lent(state);
     checker.rows(ledgers);

@@ -40,6 +40,8 @@ pub(crate) enum Rule {
     Wait,
     /// Each tick of a schedule is one task.
     Tick,
+    /// No more tasks of a key have begun and are not over than may.
+    Turn,
     /// Of a task that fails, what was completed is undone and nothing else: one after the other, what was
     /// completed last first, when nothing else runs any more.
     Compensation,

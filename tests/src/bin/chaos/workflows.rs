@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tasker_runtime::template::{
-    BatchConfig, OnFailure, Report, RetryOptions, SignalConfig, Step, StepKind, Template, TimerConfig,
+    BatchConfig, Concurrency, OnFailure, Report, RetryOptions, SignalConfig, Step, StepKind, Template,
+    TimerConfig,
 };
 
 /// The namespace of all of them.
@@ -29,6 +30,9 @@ pub(crate) const TIMER: Duration = Duration::from_millis(40);
 
 /// The workflow whose tasks start by themselves.
 pub(crate) const TICKING: &str = "ticking";
+
+/// How many tasks of one schedule run at once.
+pub(crate) const AT_ONCE: u32 = 1;
 
 /// A workflow: its steps in the order of the template.
 pub(crate) struct Workflow {
@@ -232,6 +236,10 @@ impl Workflow {
             false => OnFailure::Fail,
         };
         let builder = Template::builder(self.name).namespace(NAMESPACE).on_failure(on_failure);
+        let builder = match self.name {
+            TICKING => builder.concurrency(Concurrency::of(AT_ONCE).key("$.schedule")),
+            _ => builder,
+        };
         self.steps.iter().map(step).fold(builder, |builder, step| builder.step(step)).build()
     }
 }

@@ -330,3 +330,25 @@ fn each_second_of_a_schedule_is_one_task() {
     assert_eq!(ticked(&[4, 5, 5, 6]), (4, 1), "one was started twice");
     assert_eq!(ticked(&[3, 4, 5, 6]), (4, 1), "one was before it was made");
 }
+
+#[test]
+fn no_more_tasks_of_a_schedule_run_at_once_than_may() {
+    let ran = |spans: &[(i64, i64)]| {
+        let mut story = Story::new();
+        for (number, &(start, end)) in (10..).zip(spans) {
+            let mut task = story.state.tasks[&1].clone();
+            task.uuid = Uuid::from_u128(number);
+            (task.workflow, task.finished_at) = (TICKING.to_owned(), Some(end));
+            task.tick = Some(Tick { schedule: "often".to_owned(), second: 1 });
+            let mut execution = story.ledgers[0].clone();
+            (execution.task, execution.start) = (task.uuid, start);
+            story.ledgers.push(execution);
+            story.state.tasks.insert(i64::try_from(number).unwrap(), task);
+        }
+        let verdict = check(&story.submissions, &story.ledgers, &story.state);
+        verdict.violations.iter().filter(|violation| violation.rule == Rule::Turn).count()
+    };
+    let second = 1_000_000;
+    assert_eq!(ran(&[(0, second), (second, 2 * second)]), 0);
+    assert_eq!(ran(&[(0, second), (second / 2, 2 * second)]), 1);
+}

@@ -1,8 +1,13 @@
 //! Tasks that started by themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use super::{super::verdict::Rule, Checker};
+use uuid::Uuid;
+
+use super::{
+    super::{verdict::Rule, workflows::AT_ONCE},
+    Checker, EARLY,
+};
 
 const SECOND: i64 = 1_000_000;
 
@@ -36,6 +41,34 @@ impl Checker<'_> {
         }
         for name in of_schedule.keys() {
             self.broken(Rule::Tick, format!("tasks were started by the schedule {name}, which there is not"));
+        }
+    }
+
+    /// Of one schedule no more tasks have begun and are not over than may.
+    pub(super) fn turns(&mut self) {
+        let mut spans: BTreeMap<&str, Vec<(i64, i64)>> = BTreeMap::new();
+        let mut began: HashMap<Uuid, i64> = HashMap::new();
+        for execution in self.executions.values().flatten() {
+            let first = began.entry(execution.task).or_insert(i64::MAX);
+            *first = execution.start.min(*first);
+        }
+        for task in self.state.tasks.values() {
+            if let (Some(tick), Some(began)) = (&task.tick, began.get(&task.uuid)) {
+                let span = (began + EARLY, task.finished_at.unwrap_or(i64::MAX));
+                spans.entry(&tick.schedule).or_default().push(span);
+            }
+        }
+        for (name, spans) in spans {
+            for (start, _) in &spans {
+                let at_once = spans.iter().filter(|(from, until)| from <= start && start < until).count();
+                if at_once > AT_ONCE as usize {
+                    let what = format!(
+                        "{at_once} tasks of schedule {name} ran at once, and {AT_ONCE} may: {spans:?}"
+                    );
+                    self.broken(Rule::Turn, what);
+                    break;
+                }
+            }
         }
     }
 }
