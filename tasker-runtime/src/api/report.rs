@@ -4,7 +4,7 @@ mod waits;
 
 pub use waits::SignalReport;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -270,7 +270,7 @@ impl TaskSummary {
             created_at: line.created_at,
             finished_at: line.finished_at,
             due_at: (line.state == TaskState::Waiting).then_some(line.run_at),
-            cause: both(line.cause, waits_for_handlers(on_offer)),
+            cause: both(line.cause, waits::for_handlers(on_offer)),
             queue: line.queue,
             priority: line.priority,
             correlation_id: line.correlation_id,
@@ -342,7 +342,7 @@ impl TaskReport {
             compensations,
             mailbox: progress.mailbox().iter().map(SignalReport::new).collect(),
             waits_for: None,
-            cause: both(task.cause, waits_for_worker(plan, on_offer)),
+            cause: both(task.cause, waits::for_worker(plan, on_offer)),
             created_at: task.created_at,
             started_at,
             finished_at: task.finished_at,
@@ -396,26 +396,6 @@ fn both(cause: Option<String>, waits: Option<String>) -> Option<String> {
         (Some(cause), Some(waits)) => Some(format!("{cause}; {waits}")),
         (cause, waits) => cause.or(waits),
     }
-}
-
-/// The handlers a task waits for, in short.
-fn waits_for_handlers(on_offer: &[OnOffer]) -> Option<String> {
-    let waiting = on_offer.iter().filter(|offer| !offer.taken);
-    let handlers: BTreeSet<String> = waiting.map(|offer| format!("`{}`", offer.handler)).collect();
-    let handlers: Vec<String> = handlers.into_iter().collect();
-    (!handlers.is_empty()).then(|| format!("waits for a worker with handler {}", handlers.join(", ")))
-}
-
-/// What a task waits for whose steps are offered and taken by nobody.
-fn waits_for_worker(plan: &CompiledTemplate, on_offer: &[OnOffer]) -> Option<String> {
-    let waiting = on_offer.iter().filter(|offer| !offer.taken);
-    let lines: Vec<String> = waiting
-        .map(|offer| {
-            let step = plan.rules().name(offer.step);
-            format!("step `{step}` waits since {} for a worker with handler `{}`", offer.since, offer.handler)
-        })
-        .collect();
-    (!lines.is_empty()).then(|| lines.join("; "))
 }
 
 fn step(progress: &Progress, no: StepIndex, slot: &Slot, history: &History, over: bool) -> StepReport {

@@ -2,16 +2,19 @@
 
 use serde_json::{Value, json};
 use support::{
-    stage::{step, template},
+    stage::{Stage, step, template},
     world::{World, eventually, settled, worlds},
 };
 use tasker_runtime::{
-    StepError, Tasker,
+    Tasker,
     api::{Fork, ForkError, Message, OriginKind, Submission, TaskReport},
-    model::{StepState, TaskState},
+    handler::{Compensating, HandlerSpec, Registration},
+    model::{Json, StepState, TaskState},
+    prelude::*,
+    registry::Registry,
     template::{
-        BatchConfig, Concurrency, FailureStrategy, OnConflict, SignalConfig, Step, StepKind, Template,
-        TimerConfig,
+        BatchConfig, Concurrency, FailureStrategy, OnConflict, OnFailure, SignalConfig, Step, StepKind,
+        Template, TimerConfig,
     },
 };
 use uuid::Uuid;
@@ -51,9 +54,8 @@ fn results(report: &TaskReport) -> Vec<(StepState, Value)> {
 #[tokio::test]
 async fn fork_runs_the_step_and_what_is_below_it_and_keeps_the_rest() {
     for world in worlds().await {
-        let context = |step: tasker_runtime::prelude::TaskSequenceStep| async move {
-            Ok(json!([step.name(), step.context::<Value>()?]))
-        };
+        let context =
+            |step: TaskSequenceStep| async move { Ok(json!([step.name(), step.context::<Value>()?])) };
         for name in ["a", "b", "c", "d"] {
             world.stage.on(name, context);
         }
@@ -282,6 +284,61 @@ async fn limits_of_the_template_hold_for_what_is_started_again() {
         assert_eq!(refused.code(), "SKIPPED", "{}: {refused}", world.database);
         gate.add_permits(1);
         settled(&tasker, old).await;
+        tasker.stop().await.unwrap();
+    }
+}
+
+/// A handler that does what the stage says.
+struct Plays(&'static str, fn() -> HandlerSpec);
+
+#[async_trait]
+impl StepHandler for Plays {
+    fn name(&self) -> &str {
+        self.0
+    }
+
+    async fn call(&self, step: &TaskSequenceStep) -> Result<Json, StepError> {
+        step.parts().states.get::<Stage>().unwrap().play(step).await
+    }
+
+    fn spec(&self) -> HandlerSpec {
+        (self.1)()
+    }
+}
+
+impl Compensating for Plays {}
+
+/// Steps that call it are undone by the next.
+static DO: Plays = Plays("do", HandlerSpec::new);
+static UNDO: Plays = Plays("undo", || HandlerSpec::new().compensates("do"));
+
+#[tokio::test]
+async fn fork_that_fails_undoes_what_it_kept_and_what_was_undone_is_not_kept() {
+    let step = |name: &str, after: &[&str]| Step::new(name).handler("do").after(after.iter().copied());
+    let template = Template::builder("order").namespace("test").on_failure(OnFailure::Compensate);
+    let steps = [step("a", &[]), step("b", &["a"]), step("c", &["b"])];
+    let template = steps.into_iter().fold(template, |template, step| template.step(step)).build().unwrap();
+    for world in worlds().await {
+        let handlers = [&DO, &UNDO].map(|handler| Registration::new(handler, file!(), line!(), "forks"));
+        let builder = world.builder(&[]).registry(Registry::of(handlers)).template(template.clone());
+        let tasker = builder.start().await.unwrap();
+        world.stage.on("a", |step| async move { Ok(step.task_id().to_string().into()) });
+        let old = tasker.submit(Submission::to("test/order")).await.unwrap();
+        assert_eq!(settled(&tasker, old).await.state, TaskState::Complete, "{}", world.database);
+        world.stage.on("c", |_| async { Err(StepError::permanent("BROKEN", "for good")) });
+        let undone = forked(&tasker, old, "c").await;
+        let new = undone.task_id;
+        assert_eq!(undone.state, TaskState::Compensated, "{}", world.database);
+        assert_eq!(called(&world, new), ["c", "undo a", "undo b"], "{}", world.database);
+        let order: Vec<&str> = undone.compensations.iter().map(|step| &*step.name).collect();
+        assert_eq!(order, ["undo b", "undo a"], "{}: the last first", world.database);
+        assert_eq!(undone.step("a").unwrap().result, json!(old.to_string()), "{}", world.database);
+        assert_eq!(refusal(&tasker, new, "c").await, "STEP_UNDONE", "{}", world.database);
+        assert_eq!(called(&world, old), ["a", "b", "c"], "{}: nothing of the old one", world.database);
+        world.stage.on("c", |_| async { Ok(Value::Null) });
+        let again = forked(&tasker, new, "a").await;
+        assert_eq!(again.state, TaskState::Complete, "{}", world.database);
+        assert_eq!(called(&world, again.task_id), ["a", "b", "c"], "{}", world.database);
         tasker.stop().await.unwrap();
     }
 }

@@ -1,11 +1,13 @@
 //! What steps wait for, in sentences with the way on.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
     model::{Progress, Signal, Slot, StepIndex, StepState, Timestamp, Wait},
-    orchestration::share::OnOffer,
+    orchestration::{compiled::CompiledTemplate, share::OnOffer},
 };
 
 /// A signal that waits for a step.
@@ -87,4 +89,24 @@ fn waiting(progress: &Progress, no: StepIndex) -> Option<String> {
         }
         Wait::Signal { name, .. } => format!("the signal `{name}`, until {until}: `signal` sends it"),
     })
+}
+
+/// The handlers a task waits for, in short.
+pub(super) fn for_handlers(on_offer: &[OnOffer]) -> Option<String> {
+    let waiting = on_offer.iter().filter(|offer| !offer.taken);
+    let handlers: BTreeSet<String> = waiting.map(|offer| format!("`{}`", offer.handler)).collect();
+    let handlers: Vec<String> = handlers.into_iter().collect();
+    (!handlers.is_empty()).then(|| format!("waits for a worker with handler {}", handlers.join(", ")))
+}
+
+/// What a task waits for whose steps are offered and taken by nobody.
+pub(super) fn for_worker(plan: &CompiledTemplate, on_offer: &[OnOffer]) -> Option<String> {
+    let waiting = on_offer.iter().filter(|offer| !offer.taken);
+    let lines: Vec<String> = waiting
+        .map(|offer| {
+            let step = plan.rules().name(offer.step);
+            format!("step `{step}` waits since {} for a worker with handler `{}`", offer.since, offer.handler)
+        })
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("; "))
 }
