@@ -1,7 +1,7 @@
--- read how far back the $2 tasks before number $1 go, and how many there are
-select min(id), count(*)
+-- read how far back the $2 tasks before number $1 go, and when the latest of them was submitted
+select min(id), max(created_at)
 from (
-    select id
+    select id, created_at
     from tasker.tasks
     where id < $1
     order by id desc

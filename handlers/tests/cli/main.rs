@@ -1,8 +1,11 @@
 //! What the command line promises: exit codes, what goes where, and that nothing is lost by a kill.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod bulk;
 mod following;
+mod forks;
 mod graph;
+mod in_flight;
 mod inputs;
 mod operating;
 mod ran;

@@ -4,6 +4,7 @@ mod batch;
 mod canonical;
 mod command;
 mod error;
+mod fork;
 mod handler_key;
 mod id;
 mod journal;
@@ -28,6 +29,7 @@ pub use error::StepError;
 pub use error::chain;
 #[doc(hidden)]
 pub use error::{Classified, Derived, Explained, classified};
+pub use fork::ForkRefused;
 pub use handler_key::HandlerKey;
 pub use id::{Attempt, Lease, TaskNo, WorkerId};
 pub use journal::{Entry, Failure, History, Kind};

@@ -10,7 +10,7 @@ use crate::handler::http::ApiClient;
 use crate::{
     clock::Clock,
     config::Config,
-    dispatch::{engine::own_connections, settings::Settings},
+    dispatch::{engine::own_connections, retention::Retention, settings::Settings},
     handler::{Around, Registration, States, around::Wrapper},
     model::Served,
     registry::{LiveRegistry, Problem, Registry, catalog::full_name, unreadable_files::UnreadableFile},
@@ -83,6 +83,15 @@ impl Builder {
         self
     }
 
+    /// Leaves the tables of the database as they are, older than this program or not: for a look at a database that
+    /// another program works on, with [`Tasker::in_flight`] or [`Tasker::examine`]. Whatever else needs newer tables
+    /// fails then.
+    #[must_use]
+    pub fn without_migration(mut self) -> Self {
+        self.options.migrate = false;
+        self
+    }
+
     /// How many connections to a PostgreSQL server a worker with these settings has open, at least and at most: one for
     /// each of its task loops, one to claim, one for its heartbeat, those of its pool, and one each to hear other
     /// processes and to tell them.
@@ -121,8 +130,9 @@ impl Builder {
     /// Everything the settings say. What is said after this goes before it.
     #[must_use]
     pub fn config(mut self, config: &Config) -> Self {
-        let crate::config::Settings { database, templates, handlers, limits, worker, steps, .. } =
-            config.settings().clone();
+        let crate::config::Settings {
+            database, templates, handlers, limits, worker, steps, retention, ..
+        } = config.settings().clone();
         self.url = Some(database.url);
         self.options.pool_size = database.pool_size;
         self.options.full_sync = database.full_sync;
@@ -141,6 +151,7 @@ impl Builder {
             drain: worker.drain,
             cancel_grace: worker.cancel_grace,
             step_timeout: steps.timeout,
+            retention: Retention::of(retention.complete, retention.failed),
             ..self.settings
         };
         #[cfg(feature = "http")]

@@ -240,3 +240,46 @@ pub enum OperateError {
     #[error(transparent)]
     Store(#[from] store::Error),
 }
+
+/// Why a task was neither replayed nor forked. Nothing was added.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ForkError {
+    /// There is no such task.
+    #[error("there is no task {0}")]
+    UnknownTask(Uuid),
+    /// The task cannot be forked so, or its template is gone.
+    #[error(transparent)]
+    Refused(#[from] crate::model::ForkRefused),
+    /// The new input breaks the template's input schema.
+    #[error("the input does not fit {template}:\n{}", problems.join("\n"))]
+    Context {
+        /// Namespace, name and version.
+        template: String,
+        /// What is wrong, each with the path of the field.
+        problems: Vec<String>,
+    },
+    /// As many tasks run as a limit of the template lets, which says that a further one is to be skipped.
+    #[error("a limit of the template lets no further task run while task {running} does")]
+    Skipped {
+        /// One of those that run.
+        running: Uuid,
+    },
+    /// The database did not do its part. It is unknown whether a task was added.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl ForkError {
+    /// The reason in a word, which stays the same: programs may compare it.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownTask(_) => "UNKNOWN_TASK",
+            Self::Refused(problem) => problem.code(),
+            Self::Context { .. } => "INVALID_INPUT",
+            Self::Skipped { .. } => "SKIPPED",
+            Self::Store(_) => "DATABASE",
+        }
+    }
+}

@@ -1,9 +1,12 @@
 //! The library: build a [`Tasker`], submit tasks to it, wait for them, look at them.
 
 mod builder;
+mod bulk;
 mod checked;
 mod error;
+mod fork;
 pub(crate) mod idle;
+mod in_flight;
 mod list;
 mod operate;
 mod prune;
@@ -16,8 +19,11 @@ pub(crate) mod typed;
 mod wait;
 
 pub use builder::{Builder, Discovered};
+pub use bulk::{BulkOutcome, Refusal};
 pub use checked::Checked;
-pub use error::{OperateError, SignalError, StartError, SubmitError, WaitError};
+pub use error::{ForkError, OperateError, SignalError, StartError, SubmitError, WaitError};
+pub use fork::Fork;
+pub use in_flight::{Examination, InFlight, InFlightProblem, ProblemCode};
 pub use list::{BadCursor, Cursor, TaskFilter, TaskPage};
 pub use operate::CommandOutcome;
 pub use prune::{NotOver, Prune, Pruned};
@@ -32,6 +38,7 @@ pub use wait::{TaskOutcome, Watch};
 
 pub use crate::{
     dispatch::watch::Update,
+    orchestration::fork::{Origin, OriginKind},
     orchestration::submission::Submission,
     registry::{Catalog, UnknownTemplate},
 };

@@ -1,16 +1,16 @@
 //! Deletes tasks that are over.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
 
 use super::Tasker;
 use crate::{
-    model::{TaskNo, TaskState, Timestamp},
-    orchestration::prune::{self, KeyPlace, Old},
-    store::{self, Result},
+    dispatch::retention,
+    model::{TaskState, Timestamp},
+    orchestration::prune::{self, Old},
+    store::Result,
 };
-
-/// So many tasks, or keys, are looked at in one transaction.
-const LOT: i64 = 500;
 
 /// Which tasks are deleted: those that have been over for longer than a time.
 ///
@@ -56,9 +56,7 @@ impl Prune {
 
     /// What that means at this time.
     fn at(self, now: Timestamp) -> Old {
-        let micros = i64::try_from(self.older_than.as_micros()).unwrap_or(i64::MAX);
-        let before = Timestamp::from_micros(now.as_micros().saturating_sub(micros));
-        Old { before, state: self.state }
+        Old::ended(prune::before(now, self.older_than), self.state)
     }
 }
 
@@ -103,20 +101,11 @@ impl Tasker {
     /// # Errors
     /// When the database does not answer.
     pub async fn prune(&self, prune: Prune) -> Result<Pruned> {
+        let (store, endless) = (&self.inner.store, CancellationToken::new());
         let old = prune.at(self.inner.clock.now());
-        let mut pruned = Pruned::default();
-        let mut after = TaskNo(0);
-        loop {
-            let begun = Instant::now();
-            let mut connection = self.inner.store.writer().await?;
-            let Some(lot) = prune::next(&mut connection, after, LOT, old).await? else { break };
-            pruned.tasks += prune::delete(&mut connection, lot, old).await?;
-            drop(connection);
-            after = lot.end();
-            tokio::time::sleep(begun.elapsed()).await;
-        }
-        pruned.idempotency_keys = self.prune_keys(old.before).await?;
-        Ok(pruned)
+        let tasks = retention::sweep(store, old, &endless).await?;
+        let idempotency_keys = retention::sweep_keys(store, old.before, &endless).await?;
+        Ok(Pruned { tasks, idempotency_keys })
     }
 
     /// How many tasks [`prune`](Self::prune) would delete. Nothing is done.
@@ -124,26 +113,6 @@ impl Tasker {
     /// # Errors
     /// When the database does not answer.
     pub async fn would_prune(&self, prune: Prune) -> Result<u64> {
-        let old = prune.at(self.inner.clock.now());
-        let (mut tasks, mut after) = (0, TaskNo(0));
-        loop {
-            let mut connection = self.inner.store.reader().await?;
-            let Some(lot) = prune::next(&mut connection, after, LOT, old).await? else { return Ok(tasks) };
-            tasks += prune::count(&mut connection, lot, old).await?;
-            after = lot.end();
-        }
-    }
-
-    async fn prune_keys(&self, before: Timestamp) -> store::Result<u64> {
-        let (mut deleted, mut after) = (0, KeyPlace::default());
-        loop {
-            let begun = Instant::now();
-            let mut connection = self.inner.store.writer().await?;
-            let lot = prune::delete_keys(&mut connection, &after, LOT, before).await?;
-            drop(connection);
-            let Some((end, keys)) = lot else { return Ok(deleted) };
-            (after, deleted) = (end, deleted + keys);
-            tokio::time::sleep(begun.elapsed()).await;
-        }
+        retention::count(&self.inner.store, prune.at(self.inner.clock.now())).await
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     orchestration::{
         activity::Running,
         compiled::CompiledTemplate,
+        fork::Origin,
         journal::{Entry, Failure, History},
         recover::Worker,
         share::OnOffer,
@@ -96,6 +97,9 @@ pub struct TaskReport {
     pub correlation_id: Uuid,
     /// The worker that holds it, or did when it ended, as [`WorkerSummary`] numbers them.
     pub worker: Option<i64>,
+    /// The task that it was replayed or forked from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 /// One step of a task.
@@ -349,6 +353,7 @@ impl TaskReport {
             correlation_id: task.correlation_id,
             // 0 stands for an operator, who holds nothing.
             worker: task.owner.filter(|worker| *worker != 0),
+            origin: task.origin,
         }
     }
 

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use jiff::{Span, SpanRelativeTo};
 use serde::Serialize;
 
-use super::{Context, Done, Failure, Form, inspect, output};
+use super::{Context, Done, Failure, Form, inspect, output, times::age};
 use crate::{api::Prune, model::TaskState};
 
 /// Look after the database.
@@ -75,34 +74,6 @@ impl Deleted {
             None => format!("{tasks} would be deleted"),
             Some(0) => format!("{tasks} deleted"),
             Some(keys) => format!("{tasks} and {} deleted", many(keys, "idempotency key")),
-        }
-    }
-}
-
-/// A length of time as people write it; a day has 24 hours.
-fn age(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is not a length of time such as 30d, 12h or 90m");
-    let span: Span = text.parse().map_err(|_| wrong())?;
-    let length = span.to_duration(SpanRelativeTo::days_are_24_hours());
-    Duration::try_from(length.map_err(|_| wrong())?).map_err(|_| wrong())
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages_are_read_as_people_write_them() {
-        let day = 86_400;
-        for (text, seconds) in
-            [("30d", 30 * day), ("12h", 43_200), ("90m", 5_400), ("1d 2h", day + 7_200), ("0s", 0)]
-        {
-            assert_eq!(age(text), Ok(Duration::from_secs(seconds)), "{text}");
-        }
-        for text in ["", "30", "d", "-1d", "1y", "1mo", "many days", "1e9d", "99999999999999999999d"] {
-            let problem = age(text).unwrap_err();
-            assert_eq!(problem, format!("`{text}` is not a length of time such as 30d, 12h or 90m"));
         }
     }
 }

@@ -12,7 +12,11 @@ use crate::{
 
 /// Check that everything a run needs is in place.
 #[derive(Debug, Args)]
-pub(crate) struct Doctor {}
+pub(crate) struct Doctor {
+    /// Look at every task that is not over, as if only this program ran it: which would hang or fail? Writes nothing
+    #[arg(long)]
+    in_flight: bool,
+}
 
 /// One thing that was looked at.
 #[derive(Serialize)]
@@ -32,6 +36,9 @@ impl Findings {
 
 impl Doctor {
     pub(crate) async fn run(self, context: Context) -> Done {
+        if self.in_flight {
+            return super::in_flight::examine(context).await;
+        }
         let form = context.global.output;
         let mut findings = Findings(Vec::new());
         let registry = context.registry();

@@ -3,7 +3,9 @@
 use clap::{Args, Subcommand};
 use uuid::Uuid;
 
-use super::{Context, Done, Failure, Form, fit::cut, output, printable::printable, task_id};
+use super::{
+    Context, Done, Failure, Form, filters::Filters, fit::cut, output, printable::printable, task_id,
+};
 use crate::{
     api::{Cursor, StepReport, TaskFilter, TaskReport},
     model::{StepState, TaskState, Timestamp},
@@ -12,18 +14,8 @@ use crate::{
 /// List tasks, newest first.
 #[derive(Debug, Args)]
 pub(crate) struct List {
-    /// Only tasks in this state; a task that its process keeps for an imminent retry counts as in_progress
-    #[arg(long, value_parser = state)]
-    state: Option<TaskState>,
-    /// Only tasks of this namespace
-    #[arg(long)]
-    namespace: Option<String>,
-    /// Only tasks of this template, as namespace/name
-    #[arg(long)]
-    template: Option<String>,
-    /// Only tasks with this correlation id
-    #[arg(long, value_name = "ID")]
-    correlation_id: Option<Uuid>,
+    #[command(flatten)]
+    filters: Filters,
     /// At most this many
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
@@ -53,26 +45,21 @@ pub(crate) fn unknown_task(task: Uuid) -> Failure {
 
 impl List {
     fn filter(&self) -> TaskFilter {
-        let filter = TaskFilter::new().limit(self.limit as usize);
-        let filter = self.state.into_iter().fold(filter, TaskFilter::state);
-        let filter = self.namespace.iter().fold(filter, |filter, name| filter.namespace(name));
-        let filter = self.template.iter().fold(filter, |filter, name| filter.template(name));
-        let filter = self.correlation_id.iter().fold(filter, |filter, id| filter.correlation_id(*id));
+        let filter = self.filters.filter().limit(self.limit as usize);
         self.after.into_iter().fold(filter, TaskFilter::after)
     }
 
     pub(crate) async fn run(self, context: Context) -> Done {
         let form = context.global.output;
         let tasker = context.visiting()?.without_templates().connect().await?;
-        let mut page = tasker.list(&self.filter()).await?;
-        // What is rare may be on a later page.
-        while page.tasks.is_empty()
-            && let Some(next) = page.next
-        {
-            page = tasker.list(&self.filter().after(next)).await?;
-        }
+        let page = tasker.list(&self.filter()).await?;
         if let Some(next) = page.next {
-            output::say!("{}", output::dim(&format!("there may be more: --after {next}")));
+            let why = if page.incomplete {
+                "incomplete: there are older tasks to look at"
+            } else {
+                "there may be more"
+            };
+            output::say!("{}", output::dim(&format!("{why}: --after {next}")));
         }
         output::list(&page.tasks, form, &["task", "template", "state", "created", "took", "note"], |task| {
             vec![
@@ -143,6 +130,10 @@ fn head(report: &TaskReport) -> Done {
         format!("state     {}", report.state),
         format!("created   {}", report.created_at),
     ];
+    lines.extend(report.origin.as_ref().map(|origin| {
+        let from = origin.from.as_ref().map(|step| format!(" from `{}`", printable(step)));
+        format!("origin    {} of {}{}", origin.kind.as_str(), origin.task, from.unwrap_or_default())
+    }));
     lines.extend(
         report
             .finished_at

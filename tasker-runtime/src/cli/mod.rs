@@ -3,14 +3,18 @@
 //! Data goes to standard output, everything else to standard error. Exit codes: 0 done, 1 the run failed,
 //! 2 wrong usage, 3 not found, 4 the database cannot be used, 5 timed out, 130 interrupted.
 
+mod again;
 #[cfg(feature = "bench")]
 mod bench;
+mod bulk;
 mod database;
 mod doctor;
+mod filters;
 mod fit;
 mod follow;
 mod graph;
 mod handlers;
+mod in_flight;
 mod input;
 mod inspect;
 mod live;
@@ -28,6 +32,7 @@ mod serve;
 mod settings;
 mod signals;
 mod templates;
+mod times;
 
 use std::{path::PathBuf, process::ExitCode, thread, time::Duration};
 
@@ -121,6 +126,10 @@ enum Command {
     GiveUp(operate::Whole),
     /// Start no more steps of a task until it is resumed
     Pause(operate::Whole),
+    /// Submit a task anew, from its beginning
+    Replay(again::Replay),
+    /// Submit a task anew that goes on from one step of an old one
+    Fork(again::Forking),
     /// List tasks, newest first
     List(inspect::List),
     /// Show a task with all its steps
@@ -356,13 +365,15 @@ async fn execute(command: Command, context: Context, signals: Signals) -> Done {
         Command::Cancel(command) => command.cancel(context).await,
         Command::GiveUp(command) => command.give_up(context).await,
         Command::Pause(command) => command.pause(context).await,
+        Command::Replay(command) => command.run(context).await,
+        Command::Fork(command) => command.run(context).await,
         Command::List(command) => command.run(context).await,
         Command::Show(command) => command.run(context).await,
         Command::Worker(command) => command.run(context).await,
         Command::Dlq(command) => command.run(context).await,
         Command::Db(command) => command.run(context).await,
         Command::Graph(command) => command.run(context).await,
-        Command::Template(command) => command.run(&context),
+        Command::Template(command) => command.run(context).await,
         Command::Handler(command) => command.run(context),
         Command::Schedule(command) => command.run(context).await,
         Command::New(command) => command.run(context.global.output),

@@ -3,7 +3,9 @@
 use clap::Args;
 use uuid::Uuid;
 
-use super::{Context, Done, Failure, input, inspect, output, printable::printable, program, task_id};
+use super::{
+    Context, Done, Failure, bulk::Many, input, inspect, output, printable::printable, program, task_id,
+};
 use crate::{
     api::{CommandOutcome, OperateError, Tasker},
     model::{Command, StepState, TaskState},
@@ -15,9 +17,14 @@ use crate::{
 pub(crate) struct Retry {
     /// The id of the task
     #[arg(value_parser = task_id)]
-    task: Uuid,
+    task: Option<Uuid>,
     /// The steps [default: all that failed for good or wait for their next attempt]
     steps: Vec<String>,
+    #[command(flatten)]
+    many: Many,
+    /// Of many tasks, the step, or one of several
+    #[arg(long = "step", value_name = "STEP", conflicts_with = "task")]
+    of_many: Vec<String>,
 }
 
 /// Give a step that failed or waits its result by hand.
@@ -37,23 +44,32 @@ pub(crate) struct Resolve {
 #[derive(Debug, Args)]
 pub(crate) struct Skip {
     /// The id of the task
-    #[arg(value_parser = task_id)]
-    task: Uuid,
+    #[arg(value_parser = task_id, requires = "step")]
+    task: Option<Uuid>,
     /// The step
-    step: String,
+    step: Option<String>,
+    #[command(flatten)]
+    many: Many,
+    /// Of many tasks, the step [default: that of --waiting-for]
+    #[arg(long = "step", value_name = "STEP", conflicts_with = "task")]
+    of_many: Option<String>,
 }
 
-/// A command that takes a task and nothing else.
+/// A command that takes tasks and nothing else.
 #[derive(Debug, Args)]
 pub(crate) struct Whole {
     /// The id of the task
     #[arg(value_parser = task_id)]
-    task: Uuid,
+    task: Option<Uuid>,
+    #[command(flatten)]
+    many: Many,
 }
 
 impl Retry {
     pub(crate) async fn run(self, context: Context) -> Done {
-        operate(context, self.task, Command::Retry { steps: self.steps }).await
+        let meant = self.many.or(self.task, "retry")?;
+        let steps = [self.steps, self.of_many].concat();
+        meant.operate(context, Command::Retry { steps }).await
     }
 }
 
@@ -66,22 +82,26 @@ impl Resolve {
 
 impl Skip {
     pub(crate) async fn run(self, context: Context) -> Done {
-        let command = Command::Skip { step: self.step };
-        operate(context, self.task, command).await
+        let waited_for = self.many.waited_for().map(str::to_owned);
+        let meant = self.many.or(self.task, "skip")?;
+        let step = self.step.or(self.of_many).or(waited_for);
+        let missing =
+            || Failure::usage("name the step that is left out, with --step").try_this("skip --help");
+        meant.operate(context, Command::Skip { step: step.ok_or_else(missing)? }).await
     }
 }
 
 impl Whole {
     pub(crate) async fn cancel(self, context: Context) -> Done {
-        operate(context, self.task, Command::Cancel).await
+        self.many.or(self.task, "cancel")?.operate(context, Command::Cancel).await
     }
 
     pub(crate) async fn give_up(self, context: Context) -> Done {
-        operate(context, self.task, Command::GiveUp).await
+        self.many.or(self.task, "give-up")?.operate(context, Command::GiveUp).await
     }
 
     pub(crate) async fn pause(self, context: Context) -> Done {
-        operate(context, self.task, Command::Pause).await
+        self.many.or(self.task, "pause")?.operate(context, Command::Pause).await
     }
 }
 
@@ -104,7 +124,7 @@ async fn is_timer(tasker: &Tasker, task: Uuid, step: &str) -> Result<bool, Failu
     Ok(found.is_some_and(|step| step.kind == StepKind::Timer))
 }
 
-async fn operate(context: Context, task: Uuid, command: Command) -> Done {
+pub(super) async fn operate(context: Context, task: Uuid, command: Command) -> Done {
     let form = context.global.output;
     let tasker = context.visiting()?.without_templates().connect().await?;
     let failed = |error| match error {

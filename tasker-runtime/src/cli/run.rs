@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{
     Context, Done, Failure, Form,
+    bulk::{Many, Meant},
     follow::{Until, conclude, follow},
     input, inspect,
     live::Live,
@@ -129,14 +130,23 @@ pub(crate) struct Run {
 }
 
 /// Take up a task that was interrupted or paused and run it until it has finished; a pause that has not taken
-/// effect yet is withdrawn.
+/// effect yet is withdrawn. Of many tasks the pause is ended, and other processes run them.
 #[derive(Debug, Args)]
 pub(crate) struct Resume {
     /// The id of the task
     #[arg(value_parser = task_id)]
-    task: Uuid,
+    task: Option<Uuid>,
     /// Give up waiting after this many seconds; the task stays
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", requires = "task")]
+    timeout: Option<u64>,
+    #[command(flatten)]
+    many: Many,
+}
+
+/// A task to be taken up and run here.
+#[derive(Debug)]
+struct TakenUp {
+    task: Uuid,
     timeout: Option<u64>,
 }
 
@@ -200,7 +210,16 @@ async fn seen(tasker: &Tasker, task: Uuid) -> Result<(TaskReport, Arc<Template>)
 }
 
 impl Resume {
-    pub(crate) async fn run(self, context: Context, mut signals: Signals) -> Done {
+    pub(crate) async fn run(self, context: Context, signals: Signals) -> Done {
+        match self.many.or(self.task, "resume")? {
+            Meant::One(task) => TakenUp { task, timeout: self.timeout }.run(context, signals).await,
+            many => many.operate(context, Command::Resume).await,
+        }
+    }
+}
+
+impl TakenUp {
+    async fn run(self, context: Context, mut signals: Signals) -> Done {
         let (form, patience) = (context.global.output, context.patience());
         let builder = context.visiting()?;
         signals.take_over();

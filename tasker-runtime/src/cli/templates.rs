@@ -18,7 +18,11 @@ pub(crate) enum Command {
     /// Check template files; reports everything that is wrong at once
     Check(Check),
     /// List the templates that tasks can be submitted to
-    List,
+    List {
+        /// List those that tasks which are not over started with, by version and content, and how many these are
+        #[arg(long)]
+        in_flight: bool,
+    },
     /// Print a template in its canonical form
     Show {
         /// The template, as namespace/name
@@ -47,11 +51,12 @@ struct Checked<'a> {
 }
 
 impl Command {
-    pub(crate) fn run(self, context: &Context) -> Done {
+    pub(crate) async fn run(self, context: Context) -> Done {
         match self {
-            Self::Check(check) => check.run(context),
-            Self::List => list(context),
-            Self::Show { template } => show(context, &template),
+            Self::Check(check) => check.run(&context),
+            Self::List { in_flight: true } => super::in_flight::list(context).await,
+            Self::List { in_flight: false } => list(&context),
+            Self::Show { template } => show(&context, &template),
             Self::New(template) => template.run(),
         }
     }
@@ -135,7 +140,7 @@ struct Line {
 }
 
 /// The templates without mistakes, and what is wrong with the others.
-fn load(context: &Context) -> (Catalog, Vec<String>) {
+pub(super) fn load(context: &Context) -> (Catalog, Vec<String>) {
     let (mut catalog, mut reports) = Catalog::load(Some(&context.directory()), None);
     reports.extend(catalog.add_linked());
     (catalog, reports)

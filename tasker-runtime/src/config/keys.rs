@@ -52,7 +52,12 @@ pub enum Unit {
     Millis,
     /// Seconds.
     Seconds,
+    /// Days of 24 hours.
+    Days,
 }
+
+/// The seconds of a day.
+const DAY: u64 = 86_400;
 
 const fn number(min: u64, max: u64, unit: Unit) -> Form {
     Form::Number { min, max, unit }
@@ -138,6 +143,7 @@ impl Setting for Duration {
         match form {
             Form::Number { unit: Unit::Millis, .. } => Some(Self::from_millis(number)),
             Form::Number { unit: Unit::Seconds, .. } => Some(Self::from_secs(number)),
+            Form::Number { unit: Unit::Days, .. } => number.checked_mul(DAY).map(Self::from_secs),
             _ => None,
         }
     }
@@ -145,6 +151,7 @@ impl Setting for Duration {
     fn text(&self, form: Form) -> String {
         match form {
             Form::Number { unit: Unit::Millis, .. } => self.as_millis().to_string(),
+            Form::Number { unit: Unit::Days, .. } => (self.as_secs() / DAY).to_string(),
             _ => self.as_secs().to_string(),
         }
     }
@@ -325,6 +332,13 @@ settings! {
     steps: Steps {
         timeout ("timeout_seconds"): Duration = "300", number(1, 86_400, Unit::Seconds),
             "how long an attempt may take unless the template or the handler says otherwise";
+    }
+    /// How long tasks are kept that are over.
+    retention: Retention {
+        complete ("complete_days"): Duration = "0", number(0, 36_500, Unit::Days),
+            "how many days a task that is complete is kept before a process that runs tasks deletes it; 0 means for ever";
+        failed ("failed_days"): Duration = "0", number(0, 36_500, Unit::Days),
+            "the same of a task that failed, was cancelled or was rolled back";
     }
     /// The HTTP calls of handlers.
     api: Apis {

@@ -27,6 +27,7 @@ use super::{
     polling::Polling,
     prepare::Calls,
     pulse::Pulses,
+    retention::Pruner,
     scheduler::{Scheduler, Schedules},
     settings::Settings,
     shared::Shared,
@@ -363,6 +364,10 @@ impl Parts {
         // Without templates there is nothing that could start.
         if self.catalog.iter().next().is_some() {
             first.push(spawn(&self.pulses, "scheduler", self.scheduler().run()));
+        }
+        if self.shared.settings.retention.is_limited() {
+            let pruner = Pruner { shared: self.shared.clone(), pulse: self.pulses.of("pruner") };
+            first.push(spawn(&self.pulses, "pruner", pruner.run()));
         }
         if self.shared.settings.wake.listens() && self.shared.store.can_listen() {
             let listening = Listening {

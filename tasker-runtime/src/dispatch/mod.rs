@@ -58,6 +58,7 @@ mod keeper;
 mod lend;
 mod listen;
 pub(crate) mod notify;
+pub(crate) mod retention;
 mod scheduler;
 mod sightings;
 pub(crate) mod submitter;

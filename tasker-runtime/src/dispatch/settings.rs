@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::retention::Retention;
 use crate::config::Wake;
 
 /// How an engine works. Every value has a sensible default.
@@ -27,6 +28,8 @@ pub(crate) struct Settings {
     pub drain: Duration,
     /// How long an attempt may take where nothing else says so.
     pub step_timeout: Duration,
+    /// How long tasks that are over are kept.
+    pub retention: Retention,
 }
 
 impl Default for Settings {
@@ -42,6 +45,7 @@ impl Default for Settings {
             cancel_grace: Duration::from_secs(1),
             drain: Duration::from_secs(5),
             step_timeout: Duration::from_secs(300),
+            retention: Retention::default(),
         }
     }
 }

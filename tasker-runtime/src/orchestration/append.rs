@@ -11,7 +11,10 @@
 
 use std::collections::HashSet;
 
-use super::storable;
+use super::{
+    journal::{self, Failure, History},
+    storable,
+};
 use crate::{
     model::{
         Attempt, Batch, Done, End, Fact, Failed, Json, Kind, Lease, LeftOut, StepError, StepIndex, TaskNo,
@@ -253,6 +256,43 @@ pub(super) async fn decide(
     if !due.is_empty() {
         let rows = step_rows(lease, &due);
         connection.execute(&sql::END_WAITS, values![&rows, owner, now.as_micros()]).await?;
+    }
+    Ok(())
+}
+
+/// Gives a task that was added in this transaction, and that nobody has held yet, what another one came to. Of a task
+/// that nobody has held, nothing is read: it counts as held once from here on.
+pub(super) async fn keep(connection: &mut Connection, task: TaskNo, kept: &History) -> Result<()> {
+    let lease = Lease { task, epoch: 1 };
+    let result = |kept: &journal::Entry| Entry {
+        attempt: Attempt { lease, step: kept.step, number: kept.attempt },
+        started_at: kept.started_at,
+        finished_at: kept.finished_at,
+        content: Content::Result(kept.kind, kept.result.clone()),
+    };
+    let failure = |kept: &Failure| Entry {
+        attempt: Attempt { lease, step: kept.step, number: kept.attempt },
+        started_at: kept.started_at,
+        finished_at: kept.failed_at,
+        content: Content::Failure { error: storable::error(&kept.error), retry_at: kept.retry_at },
+    };
+    let entries = kept.entries.iter().map(result).chain(kept.failures.iter().map(failure));
+    let entries: Vec<Entry> = entries.collect();
+    if entries.is_empty() {
+        return Ok(());
+    }
+    connection.execute(&sql::BEGIN_WITH_JOURNAL, values![task.0]).await?;
+    let mut rest = &*entries;
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fits = |entry: &&Entry| {
+            bytes += entry.bytes();
+            bytes <= MAX_BYTES
+        };
+        let (part, after) = rest.split_at(rest.iter().take_while(fits).count().max(1));
+        let covered = write(connection, Right::of_operator(None), part).await?;
+        debug_assert_eq!(covered.len(), part.len());
+        rest = after;
     }
     Ok(())
 }

@@ -291,7 +291,7 @@ async fn audit(
     audit_line(connection, task, now, actor, command.verb(), &detail).await
 }
 
-async fn audit_line(
+pub(super) async fn audit_line(
     connection: &mut Connection,
     task: TaskNo,
     now: Timestamp,

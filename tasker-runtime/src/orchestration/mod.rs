@@ -9,6 +9,8 @@ pub(crate) mod checkpoint;
 pub(crate) mod claim;
 pub(crate) mod commands;
 pub(crate) mod compiled;
+pub(crate) mod fork;
+pub(crate) mod in_flight;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod isolation;

@@ -1,5 +1,7 @@
 //! Deletes tasks that are over, a lot at a time.
 
+use std::time::Duration;
+
 use crate::{
     model::{TaskNo, TaskState, Timestamp},
     store::{Connection, Result, Value, sql, values},
@@ -10,20 +12,39 @@ use crate::{
 pub(crate) struct Old {
     /// Those that ended before.
     pub before: Timestamp,
-    /// Only those that ended in this state.
-    pub state: Option<TaskState>,
+    /// The first and the last of the states that they ended in, by their numbers.
+    states: (TaskState, TaskState),
 }
 
 impl Old {
+    /// Those that ended in whatever state, or in this one.
+    pub(crate) fn ended(before: Timestamp, state: Option<TaskState>) -> Self {
+        let all = (TaskState::Complete, TaskState::Compensated);
+        Self { before, states: state.map_or(all, |state| (state, state)) }
+    }
+
+    /// Those that are complete.
+    pub(crate) fn complete(before: Timestamp) -> Self {
+        Self::ended(before, Some(TaskState::Complete))
+    }
+
+    /// Those that ended in any other state.
+    pub(crate) fn not_complete(before: Timestamp) -> Self {
+        Self { before, states: (TaskState::Error, TaskState::Compensated) }
+    }
+
     /// The values of a statement about those of a lot.
     fn of(self, lot: Lot) -> [Value<'static>; 5] {
-        let (from, to) = match self.state {
-            Some(state) => (state, state),
-            None => (TaskState::Complete, TaskState::Compensated),
-        };
+        let (from, to) = self.states;
         let [from, to] = [from, to].map(|state| Value::Int(state.code().into()));
         [lot.0.0.into(), lot.1.0.into(), self.before.as_micros().into(), from, to]
     }
+}
+
+/// When what is so old now ended at the latest.
+pub(crate) fn before(now: Timestamp, age: Duration) -> Timestamp {
+    let micros = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
+    Timestamp::from_micros(now.as_micros().saturating_sub(micros))
 }
 
 /// Some tasks in the order they were submitted: after the first number, up to the second.

@@ -1,16 +1,17 @@
 //! Reads tasks for people.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use uuid::Uuid;
 
 use super::{
+    fork::Origin,
     journal::{self, History},
     share::OnOffer,
 };
 use crate::{
     model::{Json, Start, StepIndex, TaskNo, TaskState, Timestamp, WorkerId},
-    store::{Connection, Result, Row, sql, values},
+    store::{Connection, Error, Result, Row, sql, values},
 };
 
 /// A task as the store has it.
@@ -33,6 +34,8 @@ pub(crate) struct StoredTask {
     pub namespace: String,
     pub name: String,
     pub version: String,
+    /// Where it comes from, if another task was its model.
+    pub origin: Option<Origin>,
 }
 
 /// One line of a list of tasks.
@@ -53,6 +56,8 @@ pub(crate) struct TaskLine {
     pub correlation_id: Uuid,
     /// Who holds it, or did when it ended.
     pub owner: Option<i64>,
+    /// The number of the template it started with.
+    pub template: i64,
 }
 
 /// The task and everything recorded about it.
@@ -74,6 +79,29 @@ pub(crate) async fn context(connection: &mut Connection, task: TaskNo) -> Result
 pub(crate) async fn template(connection: &mut Connection, uuid: Uuid) -> Result<Option<i64>> {
     let row = connection.fetch_first(&sql::FIND_TASK, values![uuid]).await?;
     row.map(|row| row.int(2)).transpose()
+}
+
+/// The template a task started with.
+#[derive(Clone, Debug)]
+pub(crate) struct Pinned {
+    /// Its number.
+    pub template: i64,
+    /// Namespace, name and version, as far as it is kept.
+    pub name: String,
+}
+
+/// The template the task started with, whether it is kept or not; `None` when there is no such task.
+pub(crate) async fn pinned(connection: &mut Connection, uuid: Uuid) -> Result<Option<Pinned>> {
+    let row = connection.fetch_first(&sql::PINNED_TEMPLATE, values![uuid]).await?;
+    row.map(|row| {
+        let (template, namespace) = (row.int(0)?, row.maybe_text(1)?);
+        let name = match namespace {
+            Some(namespace) => format!("{namespace}/{} {}", row.text(2)?, row.text(3)?),
+            None => format!("number {template}"),
+        };
+        Ok(Pinned { template, name })
+    })
+    .transpose()
 }
 
 /// The queue of a task; `None` when there is no such task.
@@ -165,6 +193,10 @@ pub(crate) struct Wanted {
     pub since: Option<Timestamp>,
     pub until: Option<Timestamp>,
     pub correlation_id: Option<Uuid>,
+    /// With a step that has no result and whose last attempt failed with this code.
+    pub error: Option<String>,
+    /// Not over.
+    pub open: bool,
 }
 
 /// At most `limit` of those that are wanted among the `window` tasks before the task `before`, newest first.
@@ -189,16 +221,45 @@ pub(crate) async fn list(
         correlation_id.as_deref(),
         i64::try_from(limit).unwrap_or(i64::MAX),
         phases.map(|(_, to, _)| code(to)),
-        phases.and_then(|(.., held)| held.map(i64::from))
+        phases.and_then(|(.., held)| held.map(i64::from)),
+        wanted.error.as_deref(),
+        i64::from(wanted.open)
     ];
     let rows = connection.fetch(&sql::LIST_TASKS, values).await?;
     rows.iter().map(line).collect()
 }
 
-/// The last of the `window` tasks before the task `before`; `None` when there is none.
-pub(crate) async fn edge(connection: &mut Connection, before: TaskNo, window: i64) -> Result<Option<TaskNo>> {
+/// The last of the `window` tasks before the task `before`, and when the latest of them was submitted; `None` when
+/// there is none.
+pub(crate) async fn edge(
+    connection: &mut Connection,
+    before: TaskNo,
+    window: i64,
+) -> Result<Option<(TaskNo, Timestamp)>> {
     let row = connection.fetch_first(&sql::LIST_EDGE, values![before.0, window]).await?;
-    Ok(row.map_or(Ok(None), |row| row.maybe_int(0))?.map(TaskNo))
+    let Some(row) = row else { return Ok(None) };
+    let (last, latest) = (row.maybe_int(0)?, row.maybe_int(1)?);
+    Ok(last.zip(latest).map(|(last, latest)| (TaskNo(last), Timestamp::from_micros(latest))))
+}
+
+/// The clocks of two who submit may differ by so much.
+const SKEW: Duration = Duration::from_secs(3_600);
+
+/// A number before which all tasks stand that were submitted before `time`, and of the later ones few. Tasks are
+/// numbered about in the order they are submitted in, so that it is found with a look at a few of them.
+pub(crate) async fn submitted_before(connection: &mut Connection, time: Timestamp) -> Result<TaskNo> {
+    // All before `early` count; before `late` are all that count.
+    let (mut early, mut late, mut asked) = (0, i64::MAX, i64::MAX);
+    while early < late {
+        let row = connection.fetch_first(&sql::LAST_TASK, values![asked]).await?;
+        match row {
+            Some(row) if row.int(1)? >= (time + SKEW).as_micros() => late = row.int(0)?,
+            Some(_) | None if asked == i64::MAX => break,
+            Some(_) | None => early = asked + 1,
+        }
+        asked = early + (late - early) / 2;
+    }
+    Ok(TaskNo(late))
 }
 
 /// The task that was submitted with this idempotency key.
@@ -251,6 +312,7 @@ fn line(row: &Row) -> Result<TaskLine> {
         priority: row.int(11)?,
         correlation_id: row.uuid(12)?,
         owner: row.maybe_int(13)?,
+        template: row.int(14)?,
     })
 }
 
@@ -272,7 +334,13 @@ fn stored(row: &Row) -> Result<StoredTask> {
         namespace: row.text(14)?.to_owned(),
         name: row.text(15)?.to_owned(),
         version: row.text(16)?.to_owned(),
+        origin: row.maybe_text(17)?.map(origin).transpose()?,
     })
+}
+
+fn origin(text: &str) -> Result<Origin> {
+    serde_json::from_str(text)
+        .map_err(|problem| Error::corrupt("tasks.origin", "text", format!("is not an origin: {problem}")))
 }
 
 /// The number of a task; `None` when there is no such task.

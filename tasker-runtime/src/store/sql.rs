@@ -103,8 +103,14 @@ statements! {
     NOT_DEAD = twin "not_dead";
     LOANS_NOT_DEAD = twin "loans_not_dead";
     FIND_TASK = shared "find_task";
+    PINNED_TEMPLATE = shared "pinned_template";
+    SET_ORIGIN = twin "set_origin";
+    BEGIN_WITH_JOURNAL = shared "begin_with_journal";
     LIST_TASKS = shared "list_tasks";
+    IN_FLIGHT_TASKS = shared "in_flight_tasks";
+    IN_FLIGHT_COUNTS = shared "in_flight_counts";
     LIST_EDGE = shared "list_edge";
+    LAST_TASK = shared "last_task";
     TASK_NUMBER = shared "task_number";
     OFFERS_OF = twin "offers_of";
     #[cfg(feature = "bench")]

@@ -8,6 +8,8 @@ use support::{TestDatabase, databases};
 
 use super::{Backend, Connection, Options, Store, migrations};
 use crate::{
+    Tasker,
+    api::ProblemCode,
     model::{TaskNo, TaskState, Timestamp, WorkerId},
     orchestration::{claim, journal, recover, view},
 };
@@ -81,7 +83,7 @@ async fn list(connection: &mut Connection, state: Option<TaskState>) -> Vec<view
 
 #[tokio::test]
 async fn databases_of_earlier_versions_go_on_with_what_is_in_them() {
-    for first in 1..=4 {
+    for first in 1..=9 {
         for database in databases().await {
             let store = upgraded(&database, first).await;
             let mut connection = store.writer().await.unwrap();
@@ -108,6 +110,9 @@ async fn databases_of_earlier_versions_go_on_with_what_is_in_them() {
                 journal::of(&mut connection, claimed.iter().find(|c| c.lease.epoch == 2).unwrap().lease.task);
             let history = history.await.unwrap();
             assert_eq!((history.entries.len(), history.failures.len()), (1, 1), "{database}");
+            let uuid = lines[0].uuid;
+            let (task, _) = view::find(&mut connection, uuid).await.unwrap().unwrap();
+            assert_eq!(task.origin, None, "{database}: nobody knows where it comes from");
             let lines = list(&mut connection, Some(Compensating)).await;
             assert_eq!(lines.len(), 1, "{database}: a takeover leaves the phase alone");
         }
@@ -147,6 +152,36 @@ async fn tables_refuse_states_that_cannot_be() {
             let statement: &'static super::Statement = Box::leak(Box::new(super::Statement::shared(change)));
             let error = connection.execute(statement, &[]).await.unwrap_err();
             assert!(!error.is_transient(), "{database}: {change}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn open_tasks_are_looked_at_before_the_tables_are_brought_up_to_date() {
+    static APPLIED: super::Statement = super::Statement::twin(
+        "select count(*) from tasker.migrations",
+        "select count(*) from _sqlx_migrations",
+    );
+    for first in 5..=9 {
+        for database in databases().await {
+            let old =
+                Store::open(&database.url, Options { migrate: false, ..Options::default() }).await.unwrap();
+            create(&old, first).await;
+            fill(&old).await;
+            let builder = Tasker::builder().database(&database.url).auto_discover(false);
+            let tasker = builder.without_templates().without_migration().connect().await.unwrap();
+            let open = tasker.in_flight().await.unwrap();
+            assert_eq!((open.len(), open[0].tasks, &*open[0].template), (1, 4, "t"), "{database}");
+            let examined = tasker.examine(false).await.unwrap();
+            let gone = (ProblemCode::TemplateGone, 4);
+            let found: Vec<_> =
+                examined.problems.iter().map(|problem| (problem.code, problem.tasks)).collect();
+            assert_eq!(found, [gone], "{database}: the content of these rows is not a template");
+            tasker.stop().await.unwrap();
+            let rows = old.reader().await.unwrap().fetch(&APPLIED, &[]).await.unwrap();
+            let applied = usize::try_from(rows[0].int(0).unwrap()).unwrap();
+            assert_eq!(applied, first, "{database}: the tables are as they were");
+            old.close().await;
         }
     }
 }

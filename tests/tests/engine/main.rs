@@ -4,6 +4,7 @@
 mod abandoned;
 mod activity;
 mod blocking;
+mod bulk;
 mod choices;
 mod clocks;
 mod code_first;
@@ -16,7 +17,9 @@ mod expense;
 mod failures;
 mod file_gone;
 mod flow;
+mod forks;
 mod held;
+mod in_flight;
 mod lending;
 mod limits;
 mod lists;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use support::{
     stage::{step, template},
-    world::{World, settled, worlds},
+    world::{World, eventually, settled, worlds},
 };
 use tasker_runtime::{
     StepError, Tasker,
@@ -14,6 +14,8 @@ use tasker_runtime::{
     template::Template,
 };
 use uuid::Uuid;
+
+use crate::waits::HOUR;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -166,5 +168,64 @@ async fn deleting_beside_an_operator_leaves_no_half_of_a_task() {
         assert!(there || operated.is_err(), "{}", world.database);
         assert_eq!(orphans(&world).await, 0, "{}", world.database);
         assert_eq!(left(&office, &tasks[3..]).await, tasks[3..], "{}", world.database);
+    }
+}
+
+/// `plain` where processes delete what is complete after a day, and what ended otherwise after two.
+async fn forgetful(world: &World) -> Tasker {
+    let settings = [("retention.complete_days", "1"), ("retention.failed_days", "2")];
+    world.builder(&settings).template(plain()).start().await.unwrap()
+}
+
+#[tokio::test]
+async fn processes_delete_by_themselves_what_was_kept_for_long_enough() {
+    for world in worlds().await {
+        let (office, tasks) = history(&world).await;
+        let [complete, error, cancelled, waiting] = tasks[..] else { panic!("four tasks") };
+        office.operate(waiting, &Command::Pause).await.unwrap();
+        let (worker, other) = (forgetful(&world).await, forgetful(&world).await);
+        let goes = async |expected: &[Uuid]| {
+            let look = || async { (left(&office, &tasks).await == expected).then_some(()) };
+            eventually("what is old to be deleted", look).await;
+        };
+        world.clock.advance(DAY - HOUR);
+        // A walk that deletes something comes after this one.
+        let fresh = worker.submit(order("fresh")).await.unwrap();
+        settled(&worker, fresh).await;
+        assert_eq!(left(&office, &tasks).await, tasks, "{}: not yet a day", world.database);
+        world.clock.advance(2 * HOUR);
+        goes(&[error, cancelled, waiting]).await;
+        assert!(office.show(fresh).await.unwrap().is_some(), "{}: it is younger", world.database);
+        assert!(office.show(complete).await.unwrap().is_none(), "{}", world.database);
+        world.clock.advance(DAY);
+        goes(&[waiting]).await;
+        world.clock.advance(1000 * DAY);
+        let key = async || world.count("select count(*) from tasker.idempotency_keys").await;
+        let keys = || async { (key().await == 1).then_some(()) };
+        eventually("the keys of those that are gone to be deleted", keys).await;
+        assert_eq!(left(&office, &tasks).await, [waiting], "{}: it is not over", world.database);
+        assert_eq!(orphans(&world).await, 0, "{}", world.database);
+        worker.stop().await.unwrap();
+        other.stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn without_a_word_everything_is_kept_for_ever() {
+    for world in worlds().await {
+        let (office, tasks) = history(&world).await;
+        office.operate(tasks[3], &Command::Cancel).await.unwrap();
+        let settings = [("retention.failed_days", "3")];
+        let worker = world.builder(&settings).template(plain()).start().await.unwrap();
+        world.clock.advance(1000 * DAY);
+        let complete = tasks[0];
+        let look = || async { (left(&office, &tasks).await == [complete]).then_some(()) };
+        eventually("what failed to be deleted", look).await;
+        worker.stop().await.unwrap();
+        let other = world.start(&plain()).await;
+        world.clock.advance(1000 * DAY);
+        let fresh = other.submit(order("fresh")).await.unwrap();
+        settled(&other, fresh).await;
+        assert_eq!(left(&office, &tasks).await, [complete], "{}", world.database);
     }
 }

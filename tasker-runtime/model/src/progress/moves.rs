@@ -114,6 +114,8 @@ struct Life {
     tasks: BTreeSet<(i16, i16)>,
     /// The signals that were sent to it.
     sent: Vec<Signal>,
+    /// Whether it is forked now and then.
+    forks: bool,
 }
 
 impl Life {
@@ -128,7 +130,7 @@ impl Life {
         let progress = Progress::started(rules.clone(), history.start.clone());
         let (state, held) = (TaskState::Pending, false);
         let (running, tasks, sent) = (Vec::new(), BTreeSet::new(), Vec::new());
-        Self { dice, rules, history, progress, running, now, state, held, tasks, sent }
+        Self { dice, rules, history, progress, running, now, state, held, tasks, sent, forks: false }
     }
 
     fn goes_to(&mut self, state: TaskState) {
@@ -147,7 +149,35 @@ impl Life {
         waits.map(|(no, _)| (no, progress.waits_until(no))).collect()
     }
 
+    /// A fork of it from some step: what is kept stands as it stood, and nothing below has a result.
+    fn fork(&self) {
+        let steps = &self.rules.steps;
+        let from = usize::try_from(self.now.as_micros()).unwrap() % steps.len();
+        let forked = self.history.forked(&self.rules, &steps[from].name, self.state.is_final());
+        let Ok(forked) = forked.map(|kept| kept.replay(self.rules.clone())) else { return };
+        let below = self.rules.below(u32::try_from(from).unwrap());
+        for (no, slot) in self.history.replay(self.rules.clone()).slots() {
+            let after = forked.slot(no).map(super::Slot::state);
+            // A worker without batches is done as soon as its turn has come.
+            let is_worker = steps[no.step() as usize].batch.is_some() && no.index().is_none();
+            match below.contains(&no.step()) {
+                true => assert!(
+                    is_worker || !after.is_some_and(StepState::has_result),
+                    "{no:?} {:?}",
+                    self.history
+                ),
+                false if slot.state().is_settled() && slot.state() != StepState::Cancelled => {
+                    assert_eq!(after, Some(slot.state()), "{no:?} from {from}: {:?}", self.history);
+                }
+                false => {}
+            }
+        }
+    }
+
     fn read_back(&mut self) {
+        if self.forks {
+            self.fork();
+        }
         let known = std::mem::replace(&mut self.progress, self.history.replay(self.rules.clone()));
         self.progress.receive(self.sent.iter().cloned());
         self.progress.wake(self.now);
@@ -446,4 +476,11 @@ fn moves_that_happen_are_those_of_the_tables() {
     assert_eq!(named!(StepState, arrows!(StepState).difference(&steps)), none, "made by no step");
     assert_eq!(named!(TaskState, tasks.difference(&arrows!(TaskState))), none, "not in the table of tasks");
     assert_eq!(named!(TaskState, arrows!(TaskState).difference(&tasks)), none, "made by no task");
+}
+
+#[test]
+fn fork_keeps_what_stands_above_and_nothing_below() {
+    for seed in 0..10_000 {
+        Life { forks: true, ..Life::new(seed) }.live();
+    }
 }

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Event, Progress};
+use super::{Event, Progress, Slot};
 use crate::{
     Due, Json, OnTimeout, Rules, Signal, StepError, StepIndex, StepState, Timestamp, Wait, WaitEnd,
     wait::{time_in, timer_result},
@@ -151,6 +151,16 @@ impl Progress {
     #[must_use]
     pub fn waits_until(&self, no: StepIndex) -> Option<Timestamp> {
         self.waits_for.as_ref()?.open.get(&no.step()).copied().filter(|_| no == StepIndex::of(no.step()))
+    }
+
+    /// Whether the turn of a step has come and it is not settled: the task waits for it, or for somebody who looks
+    /// after its failure. Of a task that is being rolled back that is so of a compensation alone.
+    #[must_use]
+    pub fn waits_for(&self, no: StepIndex) -> bool {
+        use StepState::{Error, InProgress, Ready, Waiting, WaitingForRetry};
+        let in_turn =
+            |slot: &Slot| matches!(slot.state, Ready | InProgress | Waiting | WaitingForRetry | Error);
+        (no.compensates().is_some() || !self.rolling_back()) && self.slot(no).is_some_and(in_turn)
     }
 
     /// Signals that no step was there for yet, in the order they arrived.

@@ -228,6 +228,8 @@ mod tests {
             priority: 0,
             correlation_id: Uuid::nil(),
             worker: None,
+            origin: None,
+            waits_for: None,
         }
     }
 

@@ -188,6 +188,7 @@ fn micros(duration: Duration, least_ms: u64, least: &str) -> Result<i64, Problem
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
