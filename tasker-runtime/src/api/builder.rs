@@ -395,17 +395,12 @@ impl Builder {
         if discovered {
             reports.extend(catalog.add_linked());
         }
+        std::mem::take(&mut self.templates).into_iter().for_each(|template| catalog.add(template));
+        // Where one template is needed, those of others may be missing.
+        let unfit = self.directory.iter().flat_map(|directory| catalog.add_schedules(directory));
+        reports.extend(unfit.filter(|_| self.wanted.is_none()));
         if !reports.is_empty() {
             return Err(StartError::Templates { reports });
-        }
-        for template in std::mem::take(&mut self.templates) {
-            catalog.add(template);
-        }
-        if let Some(directory) = &self.directory {
-            let reports = catalog.add_schedules(directory);
-            if !reports.is_empty() {
-                return Err(StartError::Templates { reports });
-            }
         }
         if !catalog.mistakes().is_empty() {
             return Err(StartError::Templates { reports: catalog.mistakes().to_vec() });
