@@ -59,8 +59,13 @@ async fn waiting(world: &World, commands: u64) {
 /// one, which changes nothing, is seen after it.
 async fn seen(world: &World, office: &Tasker, task: Uuid) {
     pass(office, task, &retry(&[])).await;
-    look(world);
-    waiting(world, 1).await;
+    // A process that has just started may not wait for its next look yet.
+    loop {
+        look(world);
+        if tokio::time::timeout(Duration::from_millis(500), waiting(world, 1)).await.is_ok() {
+            return;
+        }
+    }
 }
 
 #[tokio::test]
