@@ -50,7 +50,7 @@ impl InFlight {
     /// Whether the tasks started with exactly this content.
     #[must_use]
     pub fn is_of(&self, template: &Template) -> bool {
-        self.digest == digest(&template.to_canonical())
+        self.digest == digest(&template.to_pinned())
     }
 }
 
