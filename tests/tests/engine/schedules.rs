@@ -275,6 +275,11 @@ async fn newest_program_says_when_its_workflow_starts() {
         let changed = world.start(&scheduled("swept", "1.1.0", hours(3))).await;
         let report = changed.schedules().get("sweeps").await.unwrap().unwrap();
         assert_eq!(report.definition, hours(3), "{}", world.database);
+        let open = changed.in_flight().await.unwrap();
+        assert!(
+            open[0].is_of(&scheduled("swept", "1.1.0", hours(7))),
+            "what it stays with is the same: {open:?}"
+        );
         let without = world.start(&scheduled("swept", "1.2.0", None)).await;
         assert!(without.schedules().get("sweeps").await.unwrap().is_none(), "{}", world.database);
         for tasker in [older, newer, restarted, changed, without] {
