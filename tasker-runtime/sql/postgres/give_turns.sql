@@ -49,6 +49,8 @@ with holding as materialized (
     left join taken on taken.key = l.key
     where g.task_id = l.task_id
       and g.slot = l.slot
+      -- It may have been cancelled meanwhile.
+      and g.state = 0
       and l.place + coalesce(taken.count, 0) <= l.most
     returning g.task_id, g.slot, g.due_at
 ), next as (
