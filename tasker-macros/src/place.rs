@@ -15,8 +15,7 @@ pub(crate) fn is_in_impl(span: Span) -> bool {
         return false;
     }
     let place = span.unwrap();
-    let Some(file) = place.local_file() else { return false };
-    with_text(file, |text| is_below_impl(text, place.line())).unwrap_or(false)
+    with_place(place, |text| is_below_impl(text, place.line())).unwrap_or(false)
 }
 
 /// Which of these traits are derived by the attribute that calls a derive of ours, or by one right beside it.
@@ -25,8 +24,7 @@ pub(crate) fn derived(names: &[&'static str]) -> Vec<&'static str> {
         return Vec::new();
     }
     let place = Span::call_site().unwrap();
-    let Some(file) = place.local_file() else { return Vec::new() };
-    let read = with_text(file, |text| {
+    let read = with_place(place, |text| {
         let derived = derives(text, place.line());
         names.iter().copied().filter(|name| derived.iter().any(|derived| derived == name)).collect()
     });
@@ -39,8 +37,7 @@ pub(crate) fn is_plain_result(span: Span) -> bool {
     if !proc_macro::is_available() {
         return false;
     }
-    let Some(file) = span.unwrap().local_file() else { return false };
-    with_text(file, has_only_plain_results).unwrap_or(false)
+    with_place(span.unwrap(), has_only_plain_results).unwrap_or(false)
 }
 
 /// A step of this name that was seen in the crate that is compiled.
@@ -67,10 +64,8 @@ pub(crate) fn is_seen_as_other(name: &Ident, declared: bool) -> bool {
         .filter(|other| other.declared != declared && other.name == seen.name && other.file == seen.file);
     let lines: Vec<usize> = others.map(|other| other.line).collect();
     let is_there = !lines.is_empty()
-        && with_text(seen.file.clone(), |text| {
-            lines.iter().any(|&line| are_in_one_module(text, line, seen.line))
-        })
-        .unwrap_or(false);
+        && with_place(place, |text| lines.iter().any(|&line| are_in_one_module(text, line, seen.line)))
+            .unwrap_or(false);
     all.push(seen);
     is_there
 }
@@ -99,6 +94,22 @@ fn around(lines: &[&str], number: usize) -> Vec<usize> {
         }
     }
     blocks
+}
+
+/// Reads the file of a place where it has there what the compiler says. It has not where lines are counted otherwise, as
+/// in the examples of documentation: then the text around tells nothing.
+fn with_place<T>(place: proc_macro::Span, read: impl FnOnce(&str) -> T) -> Option<T> {
+    let (file, written) = (place.local_file()?, place.source_text()?);
+    let (line, column) = (place.line(), place.column());
+    with_text(file, |text| stands_at(text, (line, column), &written).then(|| read(text)))?
+}
+
+/// Whether a text has these words at a line and a column, both from 1.
+fn stands_at(text: &str, (line, column): (usize, usize), written: &str) -> bool {
+    let found = line.checked_sub(1).and_then(|index| text.lines().nth(index));
+    let from = found.and_then(|line| Some((line, line.char_indices().nth(column.checked_sub(1)?)?.0)));
+    let first = written.lines().next().unwrap_or_default();
+    !first.is_empty() && from.is_some_and(|(line, from)| line[from..].starts_with(first))
 }
 
 /// Reads a file, which is nearly always the one that was read before.
@@ -222,7 +233,23 @@ fn has_only_plain_results(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{are_in_one_module, derives, has_only_plain_results, is_below_impl};
+    use super::{are_in_one_module, derives, has_only_plain_results, is_below_impl, stands_at};
+
+    #[test]
+    fn place_is_known_only_where_the_file_has_there_what_was_read() {
+        let text = "#[derive(Serialize)]\n#[derive(é, Routes)]\n";
+        assert!(stands_at(text, (2, 13), "Routes"));
+        for (place, written) in [
+            ((1, 13), "Routes"),
+            ((2, 12), "Routes"),
+            ((3, 1), "x"),
+            ((0, 0), "x"),
+            ((2, 99), "x"),
+            ((2, 13), ""),
+        ] {
+            assert!(!stands_at(text, place, written), "{place:?} {written}");
+        }
+    }
 
     #[test]
     fn derives_of_one_item_are_found_wherever_they_stand() {

@@ -10,6 +10,7 @@ mod floor;
 mod idle;
 mod instances;
 mod latency;
+mod limits;
 mod machine;
 mod memory;
 mod online;
@@ -75,6 +76,10 @@ struct Sizes {
     #[arg(long, value_name = "COUNT", value_delimiter = ',', default_values_t = [2, 4],
         value_parser = value_parser!(u32).range(2..=16))]
     processes: Vec<u32>,
+    /// How many keys the tasks have of which ten run at once for each, one measurement for each number
+    #[arg(long, value_name = "COUNT", value_delimiter = ',', default_values_t = [1, 100, 1_000, 10_000],
+        value_parser = value_parser!(u32).range(1..=1_000_000))]
+    keys: Vec<u32>,
     /// How many callers submit a task and wait for it at once, one measurement for each number
     #[arg(long, value_name = "COUNT", value_delimiter = ',', default_values_t = [1, 8, 64, 512],
         value_parser = value_parser!(u32).range(1..=10_000))]
@@ -98,6 +103,8 @@ enum Part {
     Backlog,
     /// Callers who each submit one task and wait for it
     Online,
+    /// A backlog whose template limits how many tasks of a key run at once
+    Limits,
     /// A backlog drained by several processes (PostgreSQL)
     Processes,
     /// One step, many that need it, one that needs them all
@@ -117,6 +124,7 @@ impl Part {
             Self::Submit => "submit",
             Self::Backlog => "backlog",
             Self::Online => "online",
+            Self::Limits => "limits",
             Self::Processes => "processes",
             Self::FanOut => "fan-out",
             Self::Instances => "instances",
@@ -167,6 +175,7 @@ impl Run {
             Part::Submit => submit::measure(self).await,
             Part::Backlog => backlog::measure(self).await,
             Part::Online => online::measure(self).await,
+            Part::Limits => limits::measure(self).await,
             Part::Processes => processes::measure(self).await,
             Part::FanOut => fan_out::measure(self).await,
             Part::Instances => instances::measure(self).await,

@@ -9,7 +9,7 @@ use super::{
     workflows::{self, STEPS},
 };
 use crate::{
-    api::Tasker,
+    api::{Submission, Tasker},
     cli::{Done, Failure},
 };
 
@@ -52,11 +52,16 @@ async fn one_by_one(client: Tasker, tasks: u32) -> Done {
 
 /// Adds tasks in transactions of 1,000.
 pub(super) async fn many(client: &Tasker, workflow: &str, tasks: u64) -> Done {
-    let mut left = tasks;
-    while left > 0 {
-        let now = left.min(1000);
-        client.submit_all((0..now).map(|_| workflows::submission(workflow))).await.map_err(Failure::run)?;
-        left -= now;
+    many_of(client, tasks, |_| workflows::submission(workflow)).await
+}
+
+/// Adds tasks in transactions of 1,000, each as its number says.
+pub(super) async fn many_of(client: &Tasker, tasks: u64, submission: impl Fn(u64) -> Submission) -> Done {
+    let mut added = 0;
+    while added < tasks {
+        let until = tasks.min(added + 1000);
+        client.submit_all((added..until).map(&submission)).await.map_err(Failure::run)?;
+        added = until;
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::{
     model::{Json, StepError},
     registry::Registry,
     store::Store,
-    template::{Step, StepKind, Template},
+    template::{Concurrency, Step, StepKind, Template},
 };
 
 /// The queue of everything that is measured.
@@ -21,6 +21,8 @@ pub(super) const STEPS: u64 = 4;
 /// The workflow of callers who wait, and how many steps its tasks have.
 pub(super) const ONLINE: &str = "online";
 pub(super) const ONLINE_STEPS: u64 = 3;
+/// The same with a limit.
+const LIMITED: &str = "limited";
 /// How long each part of a slow fan-out takes.
 const SLOW: Duration = Duration::from_millis(50);
 
@@ -106,6 +108,14 @@ fn online() -> Option<Template> {
     template(ONLINE, steps)
 }
 
+/// The same with a limit for each value of a field.
+fn with_limit() -> Option<Template> {
+    let steps = [nothing("one"), nothing("two").after(["one"]), nothing("three").after(["two"])];
+    let limit = Concurrency::of(10).key("$.key");
+    let builder = Template::builder(LIMITED).namespace(NAMESPACE).concurrency(limit);
+    steps.into_iter().fold(builder, |template, step| template.step(step)).build().ok()
+}
+
 fn diamond() -> Option<Template> {
     let steps = [
         nothing("start"),
@@ -157,7 +167,8 @@ pub(super) fn builder(store: Store, fan_out: Option<FanOut>) -> Builder {
         Registration::new(&Wait, file!(), line!(), module_path!()),
         Registration::new(&Cut, file!(), line!(), module_path!()),
     ]);
-    let templates = [linear(), online(), diamond(), batches(), fan_out.and_then(FanOut::template)];
+    let templates =
+        [linear(), online(), with_limit(), diamond(), batches(), fan_out.and_then(FanOut::template)];
     templates.into_iter().flatten().fold(Tasker::builder().store(store).registry(registry), Builder::template)
 }
 
@@ -174,6 +185,11 @@ pub(super) fn context() -> serde_json::Value {
 /// A task of this workflow.
 pub(super) fn submission(workflow: &str) -> Submission {
     Submission::to(name(workflow)).json(Json::stored(CONTEXT))
+}
+
+/// A task of a workflow of which ten tasks of each key run at once.
+pub(super) fn limited(key: u64) -> Submission {
+    Submission::to(name(LIMITED)).json(Json::stored(&format!(r#"{{"key": {key}}}"#)))
 }
 
 /// A task of `count` batch instances.
