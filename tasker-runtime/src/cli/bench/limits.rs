@@ -41,11 +41,11 @@ async fn drain(run: &Run, keys: Option<u32>) -> Result<Rates, Failure> {
     let tasks = u64::from(run.sizes.tasks);
     let started = Instant::now();
     match keys {
-        None => submit::many(&client, workflows::ONLINE, tasks).await?,
+        None => submit::many(&client, workflows::ONLINE, tasks).await,
         Some(keys) => {
-            submit::many_of(&client, tasks, |number| workflows::limited(number % u64::from(keys))).await?
+            submit::many_of(&client, tasks, |number| workflows::limited(number % u64::from(keys))).await
         }
-    }
+    }?;
     let submitted = tasks as f64 / started.elapsed().as_secs_f64();
     let expected = Expected::after(&store, tasks).await?;
     let started = Instant::now();
