@@ -1,6 +1,7 @@
 -- give the next in the lines of the keys $1, which are locked, their turns
 -- Their rows are 0 and a queue with the time from which it has work, or 1 and the key of the limit that comes next.
--- (`offset 0` has the planner look up one after the other.)
+-- (`offset 0` has the planner look up one after the other, and `is not distinct from` keeps it off the indexes that have
+-- everything that waits.)
 with holding as materialized (
     select g.task_id, g.slot, g.key, r.finished_at is not null as over
     from unnest($1::text[]) as k (key)
@@ -50,7 +51,7 @@ with holding as materialized (
     where g.task_id = l.task_id
       and g.slot = l.slot
       -- It may have been cancelled meanwhile.
-      and g.state = 0
+      and g.state is not distinct from 0
       and l.place + coalesce(taken.count, 0) <= l.most
     returning g.task_id, g.slot, g.due_at
 ), next as (
@@ -67,7 +68,7 @@ with holding as materialized (
         cause = null
     from given
     where r.task_id = given.task_id
-      and r.run_at = 9223372036854775807
+      and r.run_at is not distinct from 9223372036854775807
       and r.state = 0
       and r.owner is null
       and r.finished_at is null

@@ -119,7 +119,12 @@ fn pooled() -> Vec<Case> {
         case("taken_turns", &sql::TAKEN_TURNS, "array['a']", &["turns_taken", "runs_pkey", "tasks_pkey"]),
         case("turn_of", &sql::TURN_OF, "1", &["turns_pkey", "turns_line"]),
         case("turn_lines", &sql::TURN_LINES, "'a'", &["turns_line"]),
-        case("give_turns", &sql::GIVE_TURNS, "array['a', 'b']", &["turns_line", "turns_taken", "runs_pkey"]),
+        case(
+            "give_turns",
+            &sql::GIVE_TURNS,
+            "array['a', 'b']",
+            &["turns_line", "turns_taken", "turns_pkey", "runs_pkey"],
+        ),
         case("prune_edge", &sql::PRUNE_EDGE, "1, 500", &["tasks_pkey"]),
         case("prunable", &sql::PRUNABLE, "1, 500, 1, 10, 13", &["runs_pkey"]),
         case("prune", &sql::PRUNE, "1, 500, 1, 10, 13", &["runs_pkey", "steps_pkey", "attempts_pkey"]),
