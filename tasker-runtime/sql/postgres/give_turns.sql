@@ -2,37 +2,46 @@
 -- Their rows are 0 and a queue with the time from which it has work, or 1 and the key of the limit that comes next.
 -- (`offset 0` has the planner look up one after the other, and `is not distinct from` keeps it off the indexes that have
 -- everything that waits.)
-with holding as materialized (
-    select g.task_id, g.slot, g.key, r.finished_at is not null as over
+with over as (
+    update tasker.turns g
+    set state = 3
     from unnest($1::text[]) as k (key)
     cross join lateral (
-        select *
+        select task_id, slot
         from tasker.turns
         where key = k.key
           and state = 1
         offset 0
-    ) g
+    ) h
     cross join lateral (
-        select finished_at
+        select 1
         from tasker.runs
-        where task_id = g.task_id
+        where task_id = h.task_id
+          and finished_at is not null
         offset 0
     ) r
-), over as (
-    update tasker.turns g
-    set state = 3
-    from holding h
-    where h.over
-      and g.task_id = h.task_id
+    where g.task_id = h.task_id
       and g.slot = h.slot
-), taken as materialized (
-    select key, count(*) as count
-    from holding
-    where not over
-    group by key
 ), line as materialized (
-    select g.*, row_number() over (partition by g.key order by g.priority desc, g.task_id) as place
+    select g.*, t.taken, row_number() over (partition by g.key order by g.priority desc, g.task_id) as place
     from unnest($1::text[]) as k (key)
+    cross join lateral (
+        select count(*) as taken
+        from (
+            select task_id
+            from tasker.turns
+            where key = k.key
+              and state = 1
+            offset 0
+        ) h
+        cross join lateral (
+            select 1
+            from tasker.runs
+            where task_id = h.task_id
+              and finished_at is null
+            offset 0
+        ) r
+    ) t
     cross join lateral (
         select g.task_id, g.slot, g.key, g.most, g.priority, g.due_at
         from tasker.turns g
@@ -47,12 +56,11 @@ with holding as materialized (
     update tasker.turns g
     set state = 1
     from line l
-    left join taken on taken.key = l.key
     where g.task_id = l.task_id
       and g.slot = l.slot
       -- It may have been cancelled meanwhile.
       and g.state is not distinct from 0
-      and l.place + coalesce(taken.count, 0) <= l.most
+      and l.place + l.taken <= l.most
     returning g.task_id, g.slot, g.due_at
 ), next as (
     update tasker.turns g
