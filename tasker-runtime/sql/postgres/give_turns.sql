@@ -26,7 +26,14 @@ with over as (
     select g.*, t.taken, row_number() over (partition by g.key order by g.priority desc, g.task_id) as place
     from unnest($1::text[]) as k (key)
     cross join lateral (
-        select count(*) as taken
+        select count(*) as taken, (
+            select most
+            from tasker.turns
+            where key = k.key
+              and state = 0
+            order by priority desc, task_id
+            limit 1
+        ) as most
         from (
             select task_id
             from tasker.turns
@@ -50,7 +57,7 @@ with over as (
           and g.state = 0
           and r.finished_at is null
         order by g.priority desc, g.task_id
-        limit 200
+        limit greatest(t.most - t.taken, 0)
     ) g
 ), given as (
     update tasker.turns g
