@@ -121,7 +121,8 @@ pub(super) async fn taken(link: &mut impl Link, keys: BTreeSet<&str>) -> Result<
     Ok(taken)
 }
 
-/// Lines up tasks that were just added in the transaction that is open, and gives turns to those who are next.
+/// Lines up tasks that were just added in the transaction that is open, whose lines are locked, and gives turns to those
+/// who are next.
 pub(super) async fn line_up(link: &mut impl Link, added: &[(&NewTask, Added)]) -> Result<Due> {
     let (mut rows, mut first) = (Vec::new(), BTreeSet::new());
     for (task, added) in added {
@@ -147,15 +148,20 @@ pub(super) async fn line_up(link: &mut impl Link, added: &[(&NewTask, Added)]) -
         Column::Int(rows.iter().map(|row| row.3.run_at.as_micros()).collect()),
     ]);
     link.ask(&sql::PUT_TURNS, values![&columns]).await?;
-    give(link, first).await
+    give_locked(link, first).await
 }
 
 /// Gives turns to those who are next in the lines of these keys, in the transaction that is open.
-async fn give(link: &mut impl Link, mut keys: BTreeSet<String>) -> Result<Due> {
+async fn give(link: &mut impl Link, keys: BTreeSet<String>) -> Result<Due> {
+    lock(link, keys.iter().map(|key| &**key).collect()).await?;
+    give_locked(link, keys).await
+}
+
+/// The same where the lines are locked already.
+async fn give_locked(link: &mut impl Link, mut keys: BTreeSet<String>) -> Result<Due> {
     let mut due = Due::new();
     while !keys.is_empty() {
         let named: Vec<String> = std::mem::take(&mut keys).into_iter().collect();
-        link.ask(&sql::LOCK_TURNS, values![named.clone()]).await?;
         for row in link.ask(&sql::GIVE_TURNS, values![named]).await? {
             let text = row.text(1)?.to_owned();
             if row.int(0)? == 1 {
@@ -164,6 +170,10 @@ async fn give(link: &mut impl Link, mut keys: BTreeSet<String>) -> Result<Due> {
             }
             let at = Timestamp::from_micros(row.int(2)?);
             due.entry(text).and_modify(|first| *first = at.min(*first)).or_insert(at);
+        }
+        // What comes next are lines of limits further on.
+        if !keys.is_empty() {
+            lock(link, keys.iter().map(|key| &**key).collect()).await?;
         }
     }
     Ok(due)

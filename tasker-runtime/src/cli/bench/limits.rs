@@ -12,11 +12,11 @@ use super::{
 use crate::cli::{Done, Failure};
 
 /// What a backlog came to.
-struct Rates {
+pub(super) struct Rates {
     /// Tasks per second that were added.
-    submitted: f64,
+    pub submitted: f64,
     /// Steps per second that were run.
-    drained: f64,
+    pub drained: f64,
 }
 
 pub(super) async fn measure(run: &mut Run) -> Done {
@@ -35,7 +35,7 @@ pub(super) async fn measure(run: &mut Run) -> Done {
 }
 
 /// A backlog of tasks of so many keys; `None`: without a limit.
-async fn drain(run: &Run, keys: Option<u32>) -> Result<Rates, Failure> {
+pub(super) async fn drain(run: &Run, keys: Option<u32>) -> Result<Rates, Failure> {
     let store = run.scratch.open().await?;
     let client = workflows::builder(store.clone(), None).connect().await?;
     let tasks = u64::from(run.sizes.tasks);

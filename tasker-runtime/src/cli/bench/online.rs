@@ -5,10 +5,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::{
-    Run,
+    Run, limits,
     scratch::complete,
-    submit,
-    wait::{Expected, until_recorded},
     workflows::{self, ONLINE_STEPS},
 };
 use crate::{
@@ -20,29 +18,13 @@ use crate::{
 const WARM_UP: u32 = 20;
 
 pub(super) async fn measure(run: &mut Run) -> Done {
-    let backlog = drain(run).await?;
+    let backlog = limits::drain(run, None).await?.drained;
     run.findings.add("three steps: backlog drained", backlog, "steps/s");
     for callers in run.sizes.callers.clone() {
         let rate = call(run, callers).await?;
         run.findings.add(format!("{callers} at once: rate ÷ backlog"), rate / backlog, "");
     }
     Ok(())
-}
-
-/// Steps per second of a backlog of the same tasks.
-async fn drain(run: &Run) -> Result<f64, Failure> {
-    let store = run.scratch.open().await?;
-    let client = workflows::builder(store.clone(), None).connect().await?;
-    let tasks = u64::from(run.sizes.tasks);
-    submit::many(&client, workflows::ONLINE, tasks).await?;
-    let expected = Expected::after(&store, tasks).await?;
-    let started = Instant::now();
-    let tasker = workflows::builder(store.clone(), None).start().await?;
-    until_recorded(&tasker, tasks * ONLINE_STEPS).await?;
-    let took = started.elapsed().as_secs_f64();
-    expected.check(complete(&store).await?)?;
-    tasker.stop().await?;
-    Ok((tasks * ONLINE_STEPS) as f64 / took)
 }
 
 /// Steps per second while `callers` each submit a task, wait for its result and submit the next.

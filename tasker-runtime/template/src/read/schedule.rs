@@ -10,21 +10,6 @@ use crate::tree::{Content, NodeId, shown};
 use super::Reader;
 use super::fields::{Field, Fields, Key, alias, key};
 
-const SCHEDULE_KEYS: &[Key] = &[
-    key("name"),
-    key("cron"),
-    key("every"),
-    key("timezone"),
-    alias("time_zone", "timezone"),
-    key("jitter"),
-    key("start"),
-    key("end"),
-    key("overlap"),
-    key("catch_up"),
-    key("input"),
-    key("paused"),
-];
-
 /// What one has that stands alone.
 const LONE_KEYS: &[Key] = &[
     key("template"),
@@ -41,6 +26,9 @@ const LONE_KEYS: &[Key] = &[
     key("input"),
     key("paused"),
 ];
+
+/// What one has that stands in a template: all but that.
+const SCHEDULE_KEYS: &[Key] = LONE_KEYS.split_at(1).1;
 
 /// The longest name of a schedule, which stands in idempotency keys with the time of a tick.
 const LONGEST_NAME: usize = 200;
