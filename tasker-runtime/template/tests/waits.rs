@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tasker_template::{
-    OnTimeout, Options, SignalConfig, Step, StepKind, Template, TimeSource, TimerConfig, duration_ms,
+    OnTimeout, Options, SignalConfig, Source, Step, StepKind, Template, TimerConfig, duration_ms,
 };
 
 const TEXT: &str = "\
@@ -50,7 +50,7 @@ fn steps_that_wait_are_read_as_they_are_written() {
     assert_eq!(step("two_days").timer, Some(TimerConfig::Delay(Duration::from_secs(172_800))));
     let source = |step: Option<&str>, path: &[&str]| {
         let path = path.iter().map(|&name| name.to_owned()).collect();
-        Some(TimerConfig::Until(TimeSource { step: step.map(str::to_owned), path }))
+        Some(TimerConfig::Until(Source { step: step.map(str::to_owned), path }))
     };
     assert_eq!(step("at").timer, source(None, &["reminder", "at"]));
     assert_eq!(step("due").timer, source(Some("invite.all"), &["due"]));

@@ -54,7 +54,7 @@ impl<B> ActiveTask<B> {
     /// How a task leaves this process's hands now, if it does.
     fn end(&self, now: Timestamp, draining: bool) -> Option<End> {
         let end = |state, run_at, finished_at, cause| {
-            Some(End { lease: self.lease, state, run_at, finished_at, cause })
+            Some(End { lease: self.lease, state, run_at, finished_at, cause, kin: self.kin })
         };
         if self.unread {
             return Some(self.given_back(now));
@@ -80,6 +80,7 @@ impl<B> ActiveTask<B> {
         }
         let state = self.progress.state();
         match self.progress.verdict() {
+            Verdict::Waiting(_) if self.may_go_on_soon(now) && !draining => None,
             Verdict::Waiting(at) if at.since(now) > NEAR || draining => {
                 let cause = self.progress.rolling_back().then(|| self.progress.failures()).flatten();
                 end(state, Some(at), None, cause)
@@ -95,6 +96,11 @@ impl<B> ActiveTask<B> {
         }
     }
 
+    /// Whether tasks of its steps are to be started yet, or were not long ago.
+    fn may_go_on_soon(&self, now: Timestamp) -> bool {
+        self.progress.is_to_start_children() || self.lingers.is_some_and(|until| until > now)
+    }
+
     /// Says once, in the store, that the task is being rolled back. The hold goes on.
     fn rollback_begun(&mut self) -> Option<End> {
         if self.rollback_shown || !self.progress.rolling_back() {
@@ -102,12 +108,12 @@ impl<B> ActiveTask<B> {
         }
         self.rollback_shown = true;
         let (state, cause) = (TaskState::Compensating, self.progress.failures());
-        Some(End { lease: self.lease, state, run_at: None, finished_at: None, cause })
+        Some(End { lease: self.lease, state, run_at: None, finished_at: None, cause, kin: self.kin })
     }
 
     /// The end of a hold that leaves the task for others to claim at once.
     fn given_back(&self, now: Timestamp) -> End {
         let state = if self.progress.rolling_back() { TaskState::Compensating } else { TaskState::Pending };
-        End { lease: self.lease, state, run_at: Some(now), finished_at: None, cause: None }
+        End { lease: self.lease, state, run_at: Some(now), finished_at: None, cause: None, kin: self.kin }
     }
 }
