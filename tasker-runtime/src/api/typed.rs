@@ -160,6 +160,26 @@ pub trait AsContext: Serialize {}
 #[diagnostic::do_not_recommend]
 impl<C: ?Sized + Serialize> AsContext for C {}
 
+/// That the workflow `W` can be started with a `T`, by a step of another one.
+pub fn child_context<W, C, O, T>()
+where
+    W: Runs<C, O>,
+    T: ContextOf<W, C>,
+    T::Written: AsContext,
+{
+}
+
+/// That the result of the workflow `W` can be read as a `T`, by a step of another one.
+pub fn child_result<W, C, O, T>()
+where
+    W: Runs<C, O>,
+    O: ReadAs<W, T>,
+{
+}
+
+/// That a `T` can be the context of a workflow that is known by name.
+pub fn named_child_context<T: AsContext>() {}
+
 /// What the result of the workflow `W` is read as: `T`.
 #[diagnostic::on_unimplemented(
     message = "workflow `{W}` returns `{Self}`, not `{T}`",

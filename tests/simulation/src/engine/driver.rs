@@ -156,6 +156,7 @@ impl Driver {
             takeovers,
             routes,
             progress,
+            has_parent: false,
             body,
         }))
     }
