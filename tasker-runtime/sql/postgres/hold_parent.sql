@@ -5,6 +5,6 @@ from tasker.runs r
 join tasker.tasks t on t.id = r.task_id
 where r.task_id = $1
   and r.lease = $2
-  and r.owner = $3
+  and r.owner is not distinct from $3
   and r.finished_at is null
 for share of r

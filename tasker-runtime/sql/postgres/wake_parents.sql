@@ -5,7 +5,8 @@ set state = $5,
     run_at = $2,
     cause = null
 where task_id = any ($1)
-  and owner is null
+  -- (`coalesce` keeps the planner off the indexes on what nobody holds.)
+  and coalesce(owner, -1) = -1
   and finished_at is null
   and (state = $3 or state = $4 and not exists (
       select 1 from tasker.dead_letters d where d.task_id = runs.task_id and d.resolved_at is null

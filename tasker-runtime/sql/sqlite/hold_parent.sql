@@ -5,5 +5,5 @@ from runs r
 join tasks t on t.id = r.task_id
 where r.task_id = $1
   and r.lease = $2
-  and r.owner = $3
+  and r.owner is $3
   and r.finished_at is null

@@ -155,7 +155,9 @@ pub(crate) async fn children_of(connection: &mut Connection, task: TaskNo) -> Re
             state: row.state(4, 5)?,
         })
     };
-    rows.iter().map(read).collect()
+    let mut kin: Vec<Kin> = rows.iter().map(read).collect::<Result<_>>()?;
+    kin.sort_by_key(|kin| (kin.step, std::cmp::Reverse(kin.attempt), kin.item));
+    Ok(kin)
 }
 
 /// The task that started another one, which of its steps did, and its template.
@@ -164,7 +166,7 @@ pub(crate) async fn parent_of(
     task: TaskNo,
 ) -> Result<Option<(Uuid, StepIndex, i64)>> {
     let row = connection.fetch_first(&sql::PARENT, values![task.0]).await?;
-    row.map(|row| Ok((row.uuid(0)?, row.step(1, "children.step")?, row.int(3)?))).transpose()
+    row.map(|row| Ok((row.uuid(0)?, row.step(1, "children.step")?, row.int(2)?))).transpose()
 }
 
 /// Why tasks were not started, after which nothing of the transaction is to stay.

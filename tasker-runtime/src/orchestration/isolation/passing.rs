@@ -46,7 +46,7 @@ async fn records_once_it_is_over(
     // A connection that is to blame was dropped at the last refusal. On a busy machine one more try may be slow.
     let exceptions = loop {
         match record::record(session, scene.one, batch, T0).await {
-            Ok(exceptions) => break exceptions,
+            Ok(recorded) => break recorded.exceptions,
             Err(error) => assert!(error.is_transient(), "{}: {error}", scene.database),
         }
     };

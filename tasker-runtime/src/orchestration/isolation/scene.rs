@@ -18,8 +18,8 @@ use super::super::{
 };
 use crate::{
     model::{
-        Attempt, BatchRule, Command, CommandError, Done, Failed, HandlerKey, Json, Lease, Retry, Rule, Rules,
-        StepError, StepIndex, Target, TaskNo, TaskState, Timestamp, WorkerId, task_loop::Withdrawal,
+        Attempt, BatchRule, Command, CommandError, Done, Failed, HandlerKey, Json, Kin, Lease, Retry, Rule,
+        Rules, StepError, StepIndex, Target, TaskNo, TaskState, Timestamp, WorkerId, task_loop::Withdrawal,
     },
     store::{Column, Connection, Options, Rows, Statement, Store, sql, values},
     template::{OnFailure, StepKind},
