@@ -85,7 +85,7 @@ impl FamilyLoop {
                     Err(error) => {
                         tracing::error!(task = wanted.attempt.task().0, %error, "tasks of a step cannot be read");
                         let error = StepError::permanent("CHILDREN_UNREADABLE", error.to_string());
-                        self.over(&wanted, WaitEnd::Failed(error));
+                        self.seen(&wanted, Some(WaitEnd::Failed(error)));
                         break;
                     }
                 }
@@ -107,12 +107,15 @@ impl FamilyLoop {
                     self.claims.queue_has_work(&queue);
                     self.notifier.notify(Notification::Queue(queue));
                 }
-                return Ok(!more);
+                if more {
+                    return Ok(false);
+                }
+                self.seen(wanted, None);
             }
-            Seen::Refused(error) => self.over(wanted, WaitEnd::Failed(error)),
+            Seen::Refused(error) => self.seen(wanted, Some(WaitEnd::Failed(error))),
             Seen::Over(children) => {
                 let results = self.results(&children).await?;
-                self.over(wanted, family::end(wanted, &children, &results));
+                self.seen(wanted, Some(family::end(wanted, &children, &results)));
             }
         }
         Ok(true)
@@ -139,8 +142,8 @@ impl FamilyLoop {
         Ok(results)
     }
 
-    fn over(&self, wanted: &Wanted, end: WaitEnd) {
+    fn seen(&self, wanted: &Wanted, end: Option<WaitEnd>) {
         let attempt = wanted.attempt;
-        self.loops.send(attempt.task(), task_loop::Message::ChildrenOver(attempt, end));
+        self.loops.send(attempt.task(), task_loop::Message::ChildrenSeen(attempt, end));
     }
 }

@@ -20,6 +20,8 @@ pub struct ActiveTask<B> {
     pub(super) kin: Kin,
     /// It is held that long at least: one of the tasks that it started may end any moment.
     pub(super) lingers: Option<Timestamp>,
+    /// How often the tasks that its steps start are being looked at. What that brings, nobody else is told.
+    pub(super) looking: u32,
     pub(super) routes: Arc<Routes>,
     pub(super) progress: Progress,
     /// Attempts that have been started or offered and not come back.

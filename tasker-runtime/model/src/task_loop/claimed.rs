@@ -43,6 +43,7 @@ impl<B> TaskLoop<B> {
             recorded: false,
             kin,
             lingers: None,
+            looking: 0,
             routes,
             progress,
             running: 0,

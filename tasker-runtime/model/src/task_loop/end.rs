@@ -78,9 +78,14 @@ impl<B> ActiveTask<B> {
         if !self.progress.waits_over(now).is_empty() {
             return (draining && self.running == 0).then(|| self.given_back(now));
         }
+        // Tasks that its steps start are yet to be started or looked at, which the next holder does otherwise.
+        let looks = self.looking > 0 || self.progress.is_to_start_children();
+        if looks && matches!(self.progress.verdict(), Verdict::Waiting(_)) {
+            return (draining && self.running == 0).then(|| self.given_back(now));
+        }
         let state = self.progress.state();
         match self.progress.verdict() {
-            Verdict::Waiting(_) if self.may_go_on_soon(now) && !draining => None,
+            Verdict::Waiting(_) if self.lingers.is_some_and(|until| until > now) && !draining => None,
             Verdict::Waiting(at) if at.since(now) > NEAR || draining => {
                 let cause = self.progress.rolling_back().then(|| self.progress.failures()).flatten();
                 end(state, Some(at), None, cause)
@@ -94,11 +99,6 @@ impl<B> ActiveTask<B> {
                 end(state, Some(Timestamp::NEVER), None, self.progress.failures())
             }
         }
-    }
-
-    /// Whether tasks of its steps are to be started yet, or were not long ago.
-    fn may_go_on_soon(&self, now: Timestamp) -> bool {
-        self.progress.is_to_start_children() || self.lingers.is_some_and(|until| until > now)
     }
 
     /// Says once, in the store, that the task is being rolled back. The hold goes on.

@@ -31,8 +31,8 @@ pub enum Message<B> {
     Command(PendingCommand),
     /// These signals were sent to the task that is held under this lease; some may be known.
     Signals(Lease, Vec<Signal>),
-    /// All tasks are over that this attempt started, and that is how its step ends.
-    ChildrenOver(Attempt, WaitEnd),
+    /// The tasks that this attempt starts were looked at: how its step ends, once all of them are over.
+    ChildrenSeen(Attempt, Option<WaitEnd>),
     /// Nobody knows whether what was sent to the task that is held under this lease was read: it is to be read anew.
     Reread(Lease),
     /// Start no more steps; give back every task whose steps have come back.

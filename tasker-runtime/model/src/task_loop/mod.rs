@@ -120,7 +120,7 @@ impl<B> TaskLoop<B> {
             Message::TakersDied(lease, step) => self.takers_died(lease, step),
             Message::Command(command) => self.commands.push(command),
             Message::Signals(lease, signals) => self.signals(lease, signals),
-            Message::ChildrenOver(attempt, end) => self.children_over(attempt, end, now),
+            Message::ChildrenSeen(attempt, end) => self.children_seen(attempt, end, now),
             Message::Reread(lease) => self.reread(lease),
             Message::Drain => {
                 self.draining = true;
@@ -225,11 +225,13 @@ impl<B> TaskLoop<B> {
         self.tasks.get(&lease.task).filter(|task| task.lease == lease).map(|task| &task.body)
     }
 
-    /// The tasks that steps of a held task started and wait for.
+    /// The tasks that steps of a held task started and wait for, which are to be looked at: one of them has said that it
+    /// is over.
     #[must_use]
-    pub fn open_children(&self, lease: Lease) -> Vec<StartChildren> {
-        let task = self.tasks.get(&lease.task).filter(|task| task.lease == lease);
-        let open = task.map(|task| task.progress.open_children()).unwrap_or_default();
+    pub fn look_at_children(&mut self, lease: Lease) -> Vec<StartChildren> {
+        let Some(task) = self.held_under(lease) else { return Vec::new() };
+        let open = task.progress.open_children();
+        task.looking += u32::try_from(open.len()).unwrap_or_default();
         open.into_iter().map(|children| StartChildren::of(lease, children)).collect()
     }
 

@@ -56,8 +56,8 @@ pub struct Next<B> {
     pub calls: Vec<Call>,
     /// Steps to be offered. Where the store refuses them, [`TaskLoop::offers_refused`] is told.
     pub offers: Vec<Offer>,
-    /// Tasks to be started for steps, unless they have been. Once all of a step are over, the loop is told by
-    /// [`Message::ChildrenOver`](super::Message::ChildrenOver).
+    /// Tasks to be started for steps, unless they have been. What is seen of them the loop is told by
+    /// [`Message::ChildrenSeen`](super::Message::ChildrenSeen).
     pub children: Vec<StartChildren>,
     /// Tasks to be given back, because the journal holds something else than was thought here.
     pub give_back: Vec<End>,
@@ -164,6 +164,7 @@ impl<B> TaskLoop<B> {
         let children = active.progress.take_children();
         if !children.is_empty() {
             active.lingers = Some(now + NEAR);
+            active.looking += u32::try_from(children.len()).unwrap_or_default();
             next.children.extend(children.into_iter().map(|children| StartChildren::of(lease, children)));
             self.schedule(task);
         }

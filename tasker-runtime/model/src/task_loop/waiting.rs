@@ -12,10 +12,13 @@ impl<B> TaskLoop<B> {
         self.touched.push(lease.task);
     }
 
-    pub(super) fn children_over(&mut self, attempt: Attempt, end: WaitEnd, now: Timestamp) {
+    pub(super) fn children_seen(&mut self, attempt: Attempt, end: Option<WaitEnd>, now: Timestamp) {
         let Some(task) = self.held_under(attempt.lease) else { return };
         task.lingers = Some(now + NEAR);
-        task.progress.children_over(attempt.step, attempt.number, end);
+        task.looking = task.looking.saturating_sub(1);
+        if let Some(end) = end {
+            task.progress.children_over(attempt.step, attempt.number, end);
+        }
         self.touched.push(attempt.task());
     }
 

@@ -16,8 +16,8 @@ impl Driver {
     }
 
     /// Has the tasks looked at that steps of this one started: one of them said that it is over.
-    pub(super) fn look_at_children(&self, lease: Lease) {
-        for children in self.tasks.open_children(lease) {
+    pub(super) fn look_at_children(&mut self, lease: Lease) {
+        for children in self.tasks.look_at_children(lease) {
             self.ask_for(children, false);
         }
     }
