@@ -486,11 +486,11 @@ async fn what_a_task_waits_for_is_not_deleted() {
         world.stage.wait_for("buy", 2).await;
         world.clock.advance(Duration::from_secs(60));
         let old = tasker_runtime::api::Prune::older_than(Duration::from_secs(30));
-        assert_eq!(tasker.prune(old.clone()).await.unwrap().tasks, 0, "{}", world.database);
+        assert_eq!(tasker.prune(old).await.unwrap().tasks, 0, "{}", world.database);
         gate.add_permits(1);
         assert_eq!(settled(&tasker, task).await.result, json!(["buy", "buy"]), "{}", world.database);
         world.clock.advance(Duration::from_secs(60));
-        assert_eq!(tasker.prune(old.clone()).await.unwrap().tasks, 3, "{}", world.database);
+        assert_eq!(tasker.prune(old).await.unwrap().tasks, 3, "{}", world.database);
         assert_eq!(world.count("select count(*) from tasker.children").await, 0, "{}", world.database);
         tasker.stop().await.unwrap();
     }

@@ -55,6 +55,7 @@ impl Story {
                 workflow: workflow.to_owned(),
                 number: 5,
                 tick: None,
+                is_child: false,
                 state: course.state,
                 finished_at: Some(900),
                 lease: 1,
