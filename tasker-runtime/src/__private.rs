@@ -15,8 +15,7 @@ pub use serde;
 pub use tasker_template::{Backoff, OnConflict, OnFailure};
 
 pub use crate::api::typed::{
-    AnyContext, AnyOutput, IsStep, NoStep, Nth, Runs, StepOrNone, Typed, WorkflowType, child_context,
-    child_result, named_child_context,
+    AnyContext, AnyOutput, IsStep, NoStep, Nth, Runs, StepOrNone, Typed, WorkflowType, child_of, child_result,
 };
 pub use crate::handler::annotated::{
     Call, Place, StepFn, by_hand, entry, here, listed, millis, never_called, not_here, run, run_with_step,

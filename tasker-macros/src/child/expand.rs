@@ -106,11 +106,13 @@ fn facts(child: &Child, input: &Ident) -> TokenStream {
     let name = input_name(child);
     let run = match &child.run {
         Some(Run::Type(path)) => {
-            let workflow = quote_spanned!(path.span()=> <(#path) as __tasker::WorkflowType>::WORKFLOW);
+            let context = child.context.as_ref();
+            let span = context.map_or_else(|| path.span(), syn::spanned::Spanned::span);
+            let name = quote_spanned!(span=> __tasker::child_of::<#path, _, _, #context>());
             quote! {
                 __tasker::ChildOf::Workflow({
                     fn __run() -> __tasker::String {
-                        #workflow.full_name()
+                        #name
                     }
                     __run
                 })
@@ -136,26 +138,14 @@ fn facts(child: &Child, input: &Ident) -> TokenStream {
     }
 }
 
-/// The compiler looks whether the workflow is started with what the function returns.
+/// The compiler looks whether the workflow returns what is said.
 fn check(child: &Child) -> Option<TokenStream> {
-    let context = child.context.as_ref()?;
-    let check = match child.run.as_ref()? {
-        Run::Type(path) => {
-            quote_spanned!(context.span()=> __tasker::child_context::<#path, _, _, #context>())
-        }
-        Run::Name(_) => quote_spanned!(context.span()=> __tasker::named_child_context::<#context>()),
-    };
-    let returned = match (&child.returns, child.run.as_ref()?) {
-        (Some(ty), Run::Type(path)) => {
-            Some(quote_spanned!(ty.span()=> __tasker::child_result::<#path, _, _, #ty>();))
-        }
-        _ => None,
-    };
+    let (Some(ty), Some(Run::Type(path))) = (&child.returns, &child.run) else { return None };
+    let returns = quote_spanned!(ty.span()=> __tasker::child_result::<#path, _, _, #ty>());
     Some(quote! {
-        #[allow(dead_code, clippy::disallowed_names)]
-        fn __context() {
-            #check;
-            #returned
+        #[allow(dead_code)]
+        fn __returns() {
+            #returns
         }
     })
 }

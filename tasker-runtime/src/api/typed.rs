@@ -47,8 +47,15 @@ pub struct AnyOutput;
     note = "name what `workflow!(name = [..])` or `template!(name = \"..\")` makes, or give the name of a template as text"
 )]
 pub trait Runs<C, O>: Sized {
+    /// Namespace and name, of a workflow with a name in code.
+    fn full_name() -> Option<String> {
+        None
+    }
+
     /// Namespace and name of the template, or the name alone.
-    fn template_name(&self) -> String;
+    fn template_name(&self) -> String {
+        Self::full_name().unwrap_or_default()
+    }
 }
 
 impl Runs<AnyContext, AnyOutput> for &str {
@@ -160,13 +167,15 @@ pub trait AsContext: Serialize {}
 #[diagnostic::do_not_recommend]
 impl<C: ?Sized + Serialize> AsContext for C {}
 
-/// That the workflow `W` can be started with a `T`, by a step of another one.
-pub fn child_context<W, C, O, T>()
+/// The full name of the workflow `W`, which a step of another one starts with a `T`. That a `T` can be written is asked
+/// where it is returned.
+#[must_use]
+pub fn child_of<W, C, O, T>() -> String
 where
     W: Runs<C, O>,
     T: ContextOf<W, C>,
-    T::Written: AsContext,
 {
+    W::full_name().unwrap_or_default()
 }
 
 /// That the result of the workflow `W` can be read as a `T`, by a step of another one.
@@ -176,9 +185,6 @@ where
     O: ReadAs<W, T>,
 {
 }
-
-/// That a `T` can be the context of a workflow that is known by name.
-pub fn named_child_context<T: AsContext>() {}
 
 /// What the result of the workflow `W` is read as: `T`.
 #[diagnostic::on_unimplemented(

@@ -15,6 +15,7 @@ use crate::model::{Json, StepError};
 #[derive(Clone, Debug)]
 pub struct ChildResults(Json);
 
+#[diagnostic::do_not_recommend]
 impl Readable for ChildResults {
     fn read(json: &Json) -> serde_json::Result<Self> {
         Ok(Self(json.clone()))

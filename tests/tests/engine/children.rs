@@ -495,3 +495,19 @@ async fn what_a_task_waits_for_is_not_deleted() {
         tasker.stop().await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn workflow_that_is_undone_cannot_start_others_yet() {
+    for world in worlds().await {
+        let children = Step::workflow("orders", each("split")).after(["split"]);
+        let order = Template::builder("order").namespace("test").on_failure(OnFailure::Compensate);
+        let order = order.step(step("split", &[])).step(children).build().unwrap();
+        let tasker =
+            world.builder(&[]).template(shop()).template(order).partial(true).connect().await.unwrap();
+        let refused = tasker.submit(Submission::to("test/order")).await.unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "test/order cannot run yet: step `orders` starts tasks of another workflow, and `on_failure: compensate` does not undo what these did yet"
+        );
+    }
+}
