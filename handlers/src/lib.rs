@@ -32,6 +32,8 @@ pub mod expense_approval;
 
 pub mod nightly_report;
 
+pub mod team_onboarding;
+
 pub mod error_injection;
 
 pub mod money;

@@ -26,6 +26,7 @@ mod limits;
 mod lists;
 mod methods;
 mod nightly;
+mod onboarding;
 mod operators;
 mod parameters;
 mod prune;
