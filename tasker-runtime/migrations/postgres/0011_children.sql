@@ -11,13 +11,14 @@ create table tasker.children (
     depth smallint not null,
     -- 1: it is cancelled and paused with the task that started it.
     cascades smallint not null,
-    -- 1: it is over, and the task that started it was told.
+    -- 1: it is complete, and the task that started it was told; 2: it is over otherwise.
     ended smallint not null default 0,
     primary key (parent_id, step, item, attempt),
     constraint children_depth check (depth between 1 and 16)
 );
 create unique index children_child on tasker.children (child_id);
 create index children_open on tasker.children (parent_id, step) where ended = 0;
+create index children_failed on tasker.children (parent_id, step) where ended = 2;
 
 -- The task that started this one.
 alter table tasker.tasks add column parent_id bigint;

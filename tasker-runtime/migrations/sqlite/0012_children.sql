@@ -11,13 +11,14 @@ create table children (
     depth integer not null,
     -- 1: it is cancelled and paused with the task that started it.
     cascades integer not null,
-    -- 1: it is over, and the task that started it was told.
+    -- 1: it is complete, and the task that started it was told; 2: it is over otherwise.
     ended integer not null default 0,
     primary key (parent_id, step, item, attempt),
     constraint children_depth check (depth between 1 and 16)
 ) strict;
 create unique index children_child on children (child_id);
 create index children_open on children (parent_id, step) where ended = 0;
+create index children_failed on children (parent_id, step) where ended = 2;
 
 -- The task that started this one.
 alter table tasks add column parent_id integer;

@@ -1,7 +1,7 @@
 -- note of those of the tasks $1 that are over, and that others started, that they are
--- Returns who started them.
+-- Complete is the state $2. Returns who started them.
 update tasker.children c
-set ended = 1
+set ended = case when r.state = $2 then 1 else 2 end
 from tasker.runs r
 where c.child_id = any ($1)
   -- (Not `= 0`, which would lead the planner to the index on those that are not over.)

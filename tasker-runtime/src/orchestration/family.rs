@@ -216,12 +216,24 @@ async fn look(
     };
     let Some(config) = wanted.config() else { return Ok(Seen::NotHeld) };
     let most = config.parallelism.unwrap_or(u32::MAX) as usize;
-    let of_step = values![lease.task.0, wanted.step()];
-    let open = connection.fetch_first(&sql::OPEN_CHILDREN, of_step).await?;
-    let open = usize::try_from(open.map_or(Ok(0), |row| row.int(0))?).unwrap_or(0);
+    let counts = Counts::read(connection, wanted).await?;
     let waits = || Seen::Open { queues: BTreeSet::new(), more: false };
-    if open >= most || (open > 0 && !first && config.parallelism.is_none()) {
+    if counts.open >= most {
         return Ok(waits());
+    }
+    let family = Family::read(&parent, wanted, config, (catalog, now))?;
+    let room = (most - counts.open).min(LOT);
+    // In the first attempt they are started one after the other, so that the last one says which comes next.
+    if !first && wanted.attempt.number == 1 {
+        let stops = counts.failed && config.on_failure == OnChildFailure::Fail;
+        let left = if stops { 0 } else { wanted.contexts.len().saturating_sub(counts.next) };
+        if left > 0 {
+            let items: Vec<usize> = (counts.next..).take(left.min(room)).collect();
+            return family.start(connection, config, &items, (left > items.len(), most - counts.open)).await;
+        }
+        if counts.open > 0 {
+            return Ok(waits());
+        }
     }
     let mut last: BTreeMap<usize, Child> = BTreeMap::new();
     for row in connection.fetch(&sql::CHILDREN, values![lease.task.0, wanted.step()]).await? {
@@ -231,16 +243,36 @@ async fn look(
     let missing = missing(wanted, config, &last);
     if missing.is_empty() {
         // One that is over may not have said so yet: then it does, and is looked at again.
-        let over = open == 0 || last.values().all(Child::is_over);
+        let over = counts.open == 0 || last.values().all(Child::is_over);
         return Ok(if over { Seen::Over(last.into_values().collect()) } else { waits() });
     }
-    let family = Family::read(&parent, wanted, config)?;
-    let room = (most - open).min(LOT);
-    let requests = requests(wanted, config, &family, &missing, catalog, now)?;
-    let part = &requests[..requests.len().min(room)];
-    family.start(connection, part, &missing).await?;
-    let more = requests.len() > part.len() && part.len() < most - open;
-    Ok(Seen::Open { queues: part.iter().map(|request| request.task.queue.clone()).collect(), more })
+    if last.is_empty() {
+        // None is started where one cannot be.
+        family.requests(config, &missing)?;
+    }
+    let items = &missing[..missing.len().min(room)];
+    family.start(connection, config, items, (missing.len() > items.len(), most - counts.open)).await
+}
+
+/// How far the tasks of a step have come.
+struct Counts {
+    open: usize,
+    /// The item after the last one that was started.
+    next: usize,
+    /// One that this attempt started is over and not complete.
+    failed: bool,
+}
+
+impl Counts {
+    async fn read(connection: &mut Connection, wanted: &Wanted) -> Result<Self> {
+        let Attempt { lease, number, .. } = wanted.attempt;
+        let values = values![lease.task.0, wanted.step(), i64::from(number)];
+        let Some(row) = connection.fetch_first(&sql::CHILDREN_COUNTS, values).await? else {
+            return Ok(Self { open: 0, next: 0, failed: false });
+        };
+        let count = |column: usize| row.int(column).map(|count| usize::try_from(count).unwrap_or(0));
+        Ok(Self { open: count(0)?, next: count(1)?, failed: count(2)? > 0 })
+    }
 }
 
 /// The tasks that are still to be started, or started anew.
@@ -260,6 +292,8 @@ fn missing(wanted: &Wanted, config: &ChildConfig, last: &BTreeMap<usize, Child>)
 /// The task that starts others, and what these have of it.
 struct Family<'w> {
     wanted: &'w Wanted,
+    catalog: &'w Catalog,
+    now: Timestamp,
     cascades: bool,
     priority: i16,
     correlation_id: Uuid,
@@ -268,7 +302,12 @@ struct Family<'w> {
 }
 
 impl<'w> Family<'w> {
-    fn read(parent: &Row, wanted: &'w Wanted, config: &ChildConfig) -> std::result::Result<Self, NotStarted> {
+    fn read(
+        parent: &Row,
+        wanted: &'w Wanted,
+        config: &ChildConfig,
+        (catalog, now): (&'w Catalog, Timestamp),
+    ) -> std::result::Result<Self, NotStarted> {
         let depth = parent.int(2)? + 1;
         if depth > MAX_DEPTH {
             let message = format!(
@@ -277,17 +316,20 @@ impl<'w> Family<'w> {
             return Err(NotStarted::Refused(StepError::permanent("TOO_DEEP", message)));
         }
         let priority = i16::try_from(parent.int(0)?).unwrap_or_default();
-        Ok(Self { wanted, cascades: config.cascade, priority, correlation_id: parent.uuid(1)?, depth })
+        let (cascades, correlation_id) = (config.cascade, parent.uuid(1)?);
+        Ok(Self { wanted, catalog, now, cascades, priority, correlation_id, depth })
     }
 
-    /// Adds the tasks, and notes who started them.
+    /// Adds tasks for these items, and notes who started them. Whether there are others, and how many more may run.
     async fn start(
         &self,
         connection: &mut Connection,
-        requests: &[Request],
+        config: &ChildConfig,
         items: &[usize],
-    ) -> std::result::Result<(), NotStarted> {
-        let added = submit::submit_in_transaction(connection, requests).await?;
+        (others, room): (bool, usize),
+    ) -> std::result::Result<Seen, NotStarted> {
+        let requests = self.requests(config, items)?;
+        let added = submit::submit_in_transaction(connection, &requests).await?;
         let mut rows = (Vec::new(), Vec::new());
         for (added, item) in added.iter().zip(items) {
             match added {
@@ -311,7 +353,37 @@ impl<'w> Family<'w> {
         let values = values![parent, step, i64::from(number), self.depth, cascades, &children];
         connection.execute(&sql::PUT_CHILDREN, values).await?;
         connection.execute(&sql::SET_PARENT, values![parent, rows.1]).await?;
-        Ok(())
+        let queues = requests.into_iter().map(|request| request.task.queue).collect();
+        Ok(Seen::Open { queues, more: others && items.len() < room })
+    }
+
+    /// What the tasks for these items are made of.
+    fn requests(
+        &self,
+        config: &ChildConfig,
+        items: &[usize],
+    ) -> std::result::Result<Vec<Request>, NotStarted> {
+        let name = config.full_name(self.wanted.plan.template.namespace());
+        let refused = |item: usize, problem: &dyn std::fmt::Display| {
+            let message = format!("{} of `{name}` cannot be started: {problem}", self.named(item));
+            NotStarted::Refused(StepError::permanent("INVALID_CHILD_INPUT", message))
+        };
+        let request = |&item: &usize| {
+            let submission = Submission::to(&*name)
+                .json(self.wanted.contexts[item].clone())
+                .priority(self.priority)
+                .correlation_id(self.correlation_id);
+            let made = submission::request(self.catalog, Uuid::now_v7(), submission, self.now);
+            let (request, known) = made.map_err(|problem| refused(item, &problem))?;
+            match &config.version {
+                Some(version) if *version != known.template.version().to_string() => {
+                    let has = known.template.version();
+                    Err(refused(item, &format!("version {version} is asked for, and this program has {has}")))
+                }
+                _ => Ok(request),
+            }
+        };
+        items.iter().map(request).collect()
     }
 
     /// A task in words.
@@ -321,41 +393,6 @@ impl<'w> Family<'w> {
             count => format!("task {} of {count}", item + 1),
         }
     }
-}
-
-/// What the tasks that are to be started are made of; all of them, so that none is started where one cannot be.
-fn requests(
-    wanted: &Wanted,
-    config: &ChildConfig,
-    family: &Family<'_>,
-    items: &[usize],
-    catalog: &Catalog,
-    now: Timestamp,
-) -> std::result::Result<Vec<Request>, NotStarted> {
-    let name = config.full_name(wanted.plan.template.namespace());
-    let refused = |item: usize, problem: &dyn std::fmt::Display| {
-        let message = format!("{} of `{name}` cannot be started: {problem}", family.named(item));
-        NotStarted::Refused(StepError::permanent("INVALID_CHILD_INPUT", message))
-    };
-    let request = |&item: &usize| {
-        let submission = Submission::to(&*name)
-            .json(wanted.contexts[item].clone())
-            .priority(family.priority)
-            .correlation_id(family.correlation_id);
-        let made = submission::request(catalog, Uuid::now_v7(), submission, now);
-        let (request, known) = made.map_err(|problem| refused(item, &problem))?;
-        match &config.version {
-            Some(version) if *version != known.template.version().to_string() => {
-                let newest = format!(
-                    "version {version} is asked for, and this program has {}",
-                    known.template.version()
-                );
-                Err(refused(item, &newest))
-            }
-            _ => Ok(request),
-        }
-    };
-    items.iter().map(request).collect()
 }
 
 /// What a child that did not complete is in the result of a step that collects them.

@@ -56,7 +56,7 @@ statements! {
     DROP_COMMAND = shared "drop_command";
     TAKE_BACK_COMMAND = shared "take_back_command";
     CHILDREN = shared "children";
-    OPEN_CHILDREN = shared "open_children";
+    CHILDREN_COUNTS = shared "children_counts";
     HOLD_PARENT = twin "hold_parent";
     PUT_CHILDREN = twin "put_children";
     SET_PARENT = twin "set_parent";

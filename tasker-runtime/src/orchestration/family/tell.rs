@@ -110,7 +110,8 @@ async fn tell(connection: &mut Connection, over: &[TaskNo], now: Timestamp) -> R
         return Ok(told);
     }
     let tasks: Vec<i64> = over.iter().map(|task| task.0).collect();
-    let rows = connection.fetch(&sql::CHILDREN_ENDED, values![tasks]).await?;
+    let complete = i64::from(TaskState::Complete.code());
+    let rows = connection.fetch(&sql::CHILDREN_ENDED, values![tasks, complete]).await?;
     let parents: BTreeSet<i64> = rows.iter().map(|row| row.int(0)).collect::<Result<_>>()?;
     if parents.is_empty() {
         return Ok(told);

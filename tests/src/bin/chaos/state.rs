@@ -240,7 +240,7 @@ pub(crate) async fn read(database: &Database) -> Outcome<State> {
     for row in
         rows(database, &["parent_id", "item", "attempt", "child_id", "ended"], "tasker.children").await?
     {
-        let ended = row.get::<u8>(4)? == 1;
+        let ended = row.get::<u8>(4)? > 0;
         let child = Child { item: row.get(1)?, attempt: row.get(2)?, task: row.get(3)?, ended };
         state.children.entry(row.get(0)?).or_default().push(child);
     }
