@@ -2,6 +2,7 @@
 //! gathered.
 
 mod environment;
+mod event;
 mod fields;
 mod handler;
 mod limits;
