@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::{
@@ -15,7 +16,9 @@ use crate::{
     dispatch::{Engine, notify::Notifier, submitter::Submitter},
     handler::States,
     model::{StepIndex, TaskState, Timestamp},
-    orchestration::{activity, commands, plans::CompiledTemplates, recover, share, turns, view},
+    orchestration::{
+        activity, commands, events::Horizon, plans::CompiledTemplates, recover, share, turns, view,
+    },
     registry::{Registration, Registry},
     store::{self, Store},
     template::Template,
@@ -62,6 +65,8 @@ pub(super) struct Inner {
     pub submitter: Submitter,
     /// How often the database was asked about tasks that are waited for.
     pub looks: AtomicU64,
+    /// How far the log of events is settled, as far as anybody here has looked.
+    pub horizon: Mutex<Horizon>,
     pub warnings: Vec<String>,
     pub left_out: Vec<String>,
 }

@@ -36,7 +36,7 @@ use super::{
 use crate::{
     model::{
         Attempt, Json, Served, StepIndex, TaskNo, WorkerId,
-        task_loop::{self, AttemptEnded, retry_at},
+        task_loop::{self, AttemptEnded, published, retry_at},
     },
     orchestration::{
         journal::History,
@@ -334,6 +334,7 @@ impl Borrower {
             started_at: now,
             finished_at: known.after_all(now),
             result: Ok(Json::null()),
+            published: None,
         })
     }
 
@@ -369,6 +370,8 @@ impl Borrower {
             let retry_at = retry_at(&known.progress, attempt, &error, ended.finished_at);
             (error, retry_at)
         });
+        let came = result.as_ref().map_err(|(error, retry_at)| (error, *retry_at));
+        let published = published(&known.progress, attempt, came, &ended.said);
         Some(Outcome {
             lease: attempt.lease,
             owner,
@@ -377,6 +380,7 @@ impl Borrower {
             started_at: ended.started_at,
             finished_at: known.after_all(ended.finished_at),
             result,
+            published,
         })
     }
 

@@ -292,7 +292,12 @@ impl Driver {
     async fn write_answer(&mut self, write: &CommandWrite) -> store::Result<bool> {
         let CommandWrite { command, answer } = write;
         match answer {
-            CommandAnswer::Facts(facts, at) => commands::record(&mut self.session, command, facts, *at).await,
+            CommandAnswer::Facts(facts, at) => {
+                let rules = self.tasks.body(command.lease).map(|body| body.plan.rules().clone());
+                // A task that is held no more is for whoever holds it next.
+                let Some(rules) = rules else { return Ok(false) };
+                commands::record(&mut self.session, command, facts, &rules, *at).await
+            }
             CommandAnswer::Refused(problem) => {
                 tracing::warn!(task = write.task().0, %problem, "an operator's command does not fit any more");
                 commands::refuse(&mut self.session, command, problem).await

@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tasker_template::{RetryOptions, Step, StepKind, Template, TimeSource, TimerConfig};
+use tasker_template::{PublishedEvent, RetryOptions, Step, StepKind, Template, TimeSource, TimerConfig};
 
 use crate::{
     handler::{HandlerSpec, StepHandler},
     model::{
-        BatchRule, Compensation, Due, HandlerKey, Json, OnTimeout, Retry, Rule, Rules, Served, SignalRefused,
-        StepError, StepIndex, Target, Wait,
+        BatchRule, Compensation, Due, HandlerKey, Json, OnTimeout, PayloadCheck, Publication, Retry, Rule,
+        Rules, Served, SignalRefused, StepError, StepIndex, Target, Wait,
         task_loop::{Route, Routes},
     },
     registry::{Registration, Registry, Schema},
@@ -183,11 +183,26 @@ fn rule(template: &Template, no: u32, (handler, compensation): Here<'_>, default
         timeout: Some(step.timeout.or(spec.and_then(|spec| spec.timeout)).unwrap_or(defaults.timeout)),
         batch: batch(template, no, step),
         wait: wait(template, step),
+        publishes: step.publishes_events.iter().map(publication).collect(),
+        compensation_publishes: Arc::default(),
         compensation: match handler {
             None if !step.kind.has_handler() => None,
             Some(_) => compensation.map(|compensation| compensation_rule(compensation.spec(), defaults)),
             None => Some(elsewhere(defaults)),
         },
+    }
+}
+
+fn publication(event: &PublishedEvent) -> Publication {
+    // An invalid schema was refused when the template was read.
+    let schema = event.schema.as_ref().and_then(|schema| Schema::new(schema).ok());
+    let check =
+        |schema: Schema| PayloadCheck::new(move |payload| schema.problems("payload", &payload.to_value()));
+    Publication {
+        name: event.name.as_str().into(),
+        condition: event.condition,
+        mode: event.delivery_mode,
+        check: schema.map(check),
     }
 }
 

@@ -314,10 +314,7 @@ pub(crate) fn unsupported(template: &Template) -> Option<String> {
     if *template.lifecycle() != crate::template::Lifecycle::default() {
         return Some("`lifecycle` limits are not there yet".to_owned());
     }
-    template.steps().iter().find_map(|step| {
-        let publishes = !step.publishes_events.is_empty();
-        publishes.then(|| format!("step `{}`: `publishes_events` is not there yet", step.name))
-    })
+    None
 }
 
 #[cfg(test)]
