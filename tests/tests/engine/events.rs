@@ -231,7 +231,8 @@ async fn events_of_a_lent_step_go_with_its_outcome_and_are_counted_on() {
         });
         let holder = process(&world, "test", [plain("mine")], &lent).await;
         let task = submitted(&holder, &lent).await;
-        let taker = process(&world, "other", [plays("yours", HandlerSpec::new().queue("other"))], &lent).await;
+        let taker =
+            process(&world, "other", [plays("yours", HandlerSpec::new().queue("other"))], &lent).await;
         assert_eq!(to_its_end(&world, &holder, task).await, TaskState::Complete, "{}", world.database);
         let expected = [
             "mine.on_success 1",
@@ -380,7 +381,9 @@ async fn pruned_task_takes_its_events_with_it() {
             .change("update tasker.runs set finished_at = 1 where task_id = (select min(task_id) from tasker.runs)")
             .await;
         world
-            .change("update tasker.tasks set created_at = 1 where id = (select min(task_id) from tasker.runs)")
+            .change(
+                "update tasker.tasks set created_at = 1 where id = (select min(task_id) from tasker.runs)",
+            )
             .await;
         tasker.prune(tasker_runtime::api::Prune::older_than(Duration::from_secs(86_400))).await.unwrap();
         assert!(events_of(&tasker, old).await.is_empty(), "{}", world.database);

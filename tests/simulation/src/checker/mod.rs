@@ -2,6 +2,7 @@
 //!
 //! What is looked at is the tables and what processes do, never what their task loops think.
 
+mod events;
 mod finals;
 mod reference;
 mod running;
@@ -59,6 +60,8 @@ pub enum Promise {
     SignalOnce,
     /// 8: a wait is not over before its time.
     WaitInTime,
+    /// 10: each recorded outcome has its events, once, and the numbers of a task have no gaps.
+    EventsWhole,
 }
 
 /// A promise that was broken.

@@ -74,6 +74,17 @@ pub(crate) struct TaskRows {
     pub(crate) signals: Vec<Signal>,
     /// When it began.
     pub(crate) created_at: Timestamp,
+    /// Its rows of `events`.
+    pub(crate) events: Vec<EventRow>,
+}
+
+/// A row of `events`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EventRow {
+    pub(crate) seq: u32,
+    pub(crate) step: StepIndex,
+    pub(crate) attempt: u32,
+    pub(crate) name: String,
 }
 
 /// A row of `workers`.
@@ -212,6 +223,7 @@ impl Db {
             recorded_under: 0,
             signals: Vec::new(),
             created_at: Timestamp::from_micros(run_at),
+            events: Vec::new(),
         });
         TaskNo(i64::try_from(self.tasks.len() - 1).unwrap_or_default())
     }
