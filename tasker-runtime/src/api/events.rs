@@ -1,12 +1,17 @@
 //! The log of domain events.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use serde::{Serialize, Serializer};
+use tokio::sync::broadcast::{Receiver, error::RecvError};
 use uuid::Uuid;
 
 use super::Tasker;
 use crate::{
+    dispatch::event_bus::FastEvent,
     model::{EventOutcome, EventPattern, Json, StepIndex, Timestamp, event_id},
     orchestration::events::{self, Letter, Logged},
     store::Result,
@@ -161,6 +166,35 @@ pub struct EventReport {
     pub outcome: EventOutcome,
 }
 
+/// Events of steps that run in this process, as they are recorded: those whose delivery is `fast` or `broadcast`. Each
+/// is heard at most once; see [`EventLog::listen`].
+#[derive(Debug)]
+pub struct FastEvents {
+    pattern: EventPattern,
+    receiver: Option<Receiver<Arc<FastEvent>>>,
+    lost: u64,
+}
+
+impl FastEvents {
+    /// The next event; `None` once this process runs no steps any more.
+    pub async fn next(&mut self) -> Option<Arc<FastEvent>> {
+        loop {
+            match self.receiver.as_mut()?.recv().await {
+                Ok(event) if self.pattern.matches(&event.name) => return Some(event),
+                Ok(_) => {}
+                Err(RecvError::Lagged(lost)) => self.lost += lost,
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+
+    /// How many events were lost because they were not taken in time, those of other names included.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+}
+
 /// The envelope, attribute by attribute.
 #[derive(Serialize)]
 struct Envelope<'a> {
@@ -270,6 +304,39 @@ impl EventLog<'_> {
             next = page.next;
             tokio::time::sleep(LOOK.min(until.saturating_duration_since(Instant::now()))).await;
         }
+    }
+
+    /// Events of these names from now on whose steps run in this process and whose delivery is `fast` or `broadcast`.
+    /// They come once they are recorded, at most once; of more than 1,024 that wait the oldest are lost. A process that
+    /// runs no steps hears nothing.
+    ///
+    /// ```
+    /// use tasker_runtime::{Tasker, api::Submission, prelude::*};
+    /// use tasker_runtime::template::{DeliveryMode, PublishedEvent, Step, Template};
+    ///
+    /// #[step_handler]
+    /// async fn ring() -> String {
+    ///     "ding".to_owned()
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # std::env::set_current_dir(std::env::temp_dir())?;
+    /// let mut step = Step::new("ring");
+    /// let event = PublishedEvent { delivery_mode: DeliveryMode::Fast, ..PublishedEvent::new("bell.rang") };
+    /// step.publishes_events.push(event);
+    /// let bell = Template::builder("bell").step(step).build()?;
+    /// let tasker = Tasker::builder().database("sqlite::memory:").template(bell).start().await?;
+    /// let mut heard = tasker.events().listen("bell.*".parse()?);
+    /// tasker.submit(Submission::to("bell")).await?;
+    /// assert_eq!(heard.next().await.unwrap().data.as_str(), "\"ding\"");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn listen(&self, pattern: EventPattern) -> FastEvents {
+        let receiver = self.0.inner.engine.as_ref().map(|engine| engine.events().listen());
+        FastEvents { pattern, receiver, lost: 0 }
     }
 
     /// The position that the log has come to.

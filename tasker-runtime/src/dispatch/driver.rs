@@ -22,6 +22,7 @@ use super::{
     claims::Claims,
     command_loop::Commands,
     counters::Counters,
+    event_bus::EventBus,
     loans::Loans,
     message::{Message, TaskLoops},
     notify::Notifier,
@@ -59,6 +60,7 @@ pub(crate) struct Surroundings {
     pub notifier: Notifier,
     pub watchers: Watchers,
     pub counters: Arc<Counters>,
+    pub events: EventBus,
 }
 
 /// One task loop and what it is driven with.
@@ -322,12 +324,14 @@ impl Driver {
     /// starts.
     async fn go_on(&mut self, next: Next<TaskBody>) {
         // Of tasks that end with this very write somebody may watch the last steps as well.
-        let watched = next.left.iter().filter(|_| !self.around.watchers.is_empty());
+        let is_heard = !self.around.watchers.is_empty() || !self.around.events.is_idle();
+        let watched = next.left.iter().filter(|_| is_heard);
         let leaving: HashMap<TaskNo, &TaskBody> =
             watched.filter_map(|left| Some((left.task, left.body.as_ref()?))).collect();
         let body_of = |lease: Lease| self.tasks.body(lease).or_else(|| leaving.get(&lease.task).copied());
         for done in next.done {
             let Some(body) = body_of(done.attempt.lease) else { continue };
+            self.around.events.tell(body, done.attempt, done.finished_at, done.published.as_deref());
             let took = done.finished_at.since(done.started_at);
             let (Attempt { step, number: attempt, .. }, result) = (done.attempt, done.result);
             // Of a wait it says which signal ended it.
@@ -335,8 +339,9 @@ impl Driver {
             body.results.complete(step, result.clone());
             self.around.watchers.tell(body.facts.id, || Update::Completed { step, attempt, took, result });
         }
-        for Failed { attempt, retry_at, error, .. } in &next.failed {
+        for Failed { attempt, failed_at, retry_at, error, published, .. } in &next.failed {
             if let Some(body) = body_of(attempt.lease) {
+                self.around.events.tell(body, *attempt, *failed_at, published.as_deref());
                 self.note_failed(body, *attempt, *retry_at, error);
             }
         }

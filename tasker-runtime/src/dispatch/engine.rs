@@ -15,6 +15,7 @@ use super::{
     command_loop::{CommandLoop, Commands},
     counters::Counters,
     driver::{self, Driver},
+    event_bus::EventBus,
     file_changes,
     heartbeat::{Heartbeat, Identity, Workers},
     keeper, lend,
@@ -89,6 +90,7 @@ struct Parts {
     notifier: Notifier,
     watchers: Watchers,
     counters: Arc<Counters>,
+    events: EventBus,
 }
 
 /// What runs, by when it ends.
@@ -150,6 +152,7 @@ impl Engine {
             notifier,
             watchers,
             counters: Arc::default(),
+            events: EventBus::default(),
         };
         let claimer = sessions.pop().unwrap_or_else(|| parts.shared.store.session());
         let last = parts.kept_alive(identity, presence, over).await?;
@@ -165,6 +168,11 @@ impl Engine {
     /// Who watches what in this process.
     pub(crate) fn watchers(&self) -> &Watchers {
         &self.parts.watchers
+    }
+
+    /// What tells of events whose steps ran here.
+    pub(crate) fn events(&self) -> &EventBus {
+        &self.parts.events
     }
 
     /// What was done here since the start.
@@ -318,6 +326,7 @@ impl Parts {
             notifier: self.notifier.clone(),
             watchers: self.watchers.clone(),
             counters: self.counters.clone(),
+            events: self.events.clone(),
         };
         let drive = |(session, receiver)| {
             let pulse = self.pulses.of("task loop");
@@ -354,6 +363,7 @@ impl Parts {
             loans: self.loans.clone(),
             notifier: self.notifier.clone(),
             counters: self.counters.clone(),
+            events: self.events.clone(),
             pulse: self.pulses.of("borrower"),
         };
         let borrower = Borrower::new(self.calls.clone(), around);

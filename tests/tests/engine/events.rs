@@ -13,7 +13,7 @@ use tasker_runtime::{
     api::{EventFilter, EventReport},
     handler::HandlerSpec,
     model::{Command, TaskState},
-    template::{EventCondition, PublishedEvent, RetryOptions, SignalConfig, Step, StepKind},
+    template::{DeliveryMode, EventCondition, PublishedEvent, RetryOptions, SignalConfig, Step, StepKind},
 };
 use uuid::Uuid;
 
@@ -393,5 +393,48 @@ async fn pruned_task_takes_its_events_with_it() {
         settled(&tasker, task).await;
         assert!(events_of(&tasker, task).await[0].position > before, "{}", world.database);
         tasker.stop().await.unwrap();
+    }
+}
+
+/// The step, which publishes an event on its success in each way.
+fn telling_each_way(mut step: Step) -> Step {
+    for delivery_mode in [DeliveryMode::Durable, DeliveryMode::Fast, DeliveryMode::Broadcast] {
+        let event = PublishedEvent::new(format!("{}.{delivery_mode}", step.name));
+        step.publishes_events.push(PublishedEvent { delivery_mode, ..event });
+    }
+    step
+}
+
+#[tokio::test]
+async fn each_way_of_delivery_reaches_the_log_or_those_who_listen_where_the_step_ran() {
+    let lent = template(
+        "lent",
+        [
+            telling_each_way(Step::new("mine").handler("mine")),
+            telling_each_way(Step::new("yours").handler("yours").after(["mine"])),
+        ],
+    );
+    for world in worlds().await {
+        let holder = process(&world, "test", [plain("mine")], &lent).await;
+        let taker = process(&world, "other", [plays("yours", HandlerSpec::new().queue("other"))], &lent).await;
+        let mut by_holder = holder.events().listen("*".parse().unwrap());
+        let mut by_taker = taker.events().listen("yours.*".parse().unwrap());
+        let task = submitted(&holder, &lent).await;
+        assert_eq!(to_its_end(&world, &holder, task).await, TaskState::Complete, "{}", world.database);
+        let logged = events_of(&holder, task).await;
+        let expected = ["mine.durable 1", "mine.broadcast 1", "yours.durable 1", "yours.broadcast 1"];
+        assert_eq!(names(&logged), expected, "{}", world.database);
+        for (heard, expected) in [
+            (&mut by_holder, ["mine.fast", "mine.broadcast"]),
+            (&mut by_taker, ["yours.fast", "yours.broadcast"]),
+        ] {
+            let (fast, broadcast) = (heard.next().await.unwrap(), heard.next().await.unwrap());
+            assert_eq!([&*fast.name, &*broadcast.name], expected, "{}", world.database);
+            let same = logged.iter().find(|event| event.name == *broadcast.name).unwrap();
+            assert_eq!((broadcast.id, &broadcast.data), (same.id, &same.data), "{}", world.database);
+        }
+        taker.stop().await.unwrap();
+        holder.stop().await.unwrap();
+        assert!(by_holder.next().await.is_none() && by_taker.next().await.is_none());
     }
 }
