@@ -183,14 +183,23 @@ fn rule(template: &Template, no: u32, (handler, compensation): Here<'_>, default
         timeout: Some(step.timeout.or(spec.and_then(|spec| spec.timeout)).unwrap_or(defaults.timeout)),
         batch: batch(template, no, step),
         wait: wait(template, step),
-        publishes: step.publishes_events.iter().map(publication).collect(),
-        compensation_publishes: Arc::default(),
+        publishes: publications(&step.publishes_events, handler),
+        compensation_publishes: publications(&[], compensation),
         compensation: match handler {
             None if !step.kind.has_handler() => None,
             Some(_) => compensation.map(|compensation| compensation_rule(compensation.spec(), defaults)),
             None => Some(elsewhere(defaults)),
         },
     }
+}
+
+/// What a template says of the events of a step, and then what its handler says beside that.
+fn publications(written: &[PublishedEvent], handler: Option<&Registration>) -> Arc<[Publication]> {
+    let own = handler.map(Registration::spec).map_or(&[][..], |spec| &spec.publishes);
+    let is_new = |event: &&PublishedEvent| {
+        !written.iter().any(|other| other.name == event.name && other.condition == event.condition)
+    };
+    written.iter().chain(own.iter().filter(is_new)).map(publication).collect()
 }
 
 fn publication(event: &PublishedEvent) -> Publication {

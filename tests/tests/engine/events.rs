@@ -10,10 +10,16 @@ use support::{
 };
 use tasker_runtime::{
     StepError, Tasker,
-    api::{EventFilter, EventReport},
+    api::{EventFilter, EventReport, Submission},
     handler::HandlerSpec,
+    handlers,
     model::{Command, TaskState},
-    template::{DeliveryMode, EventCondition, PublishedEvent, RetryOptions, SignalConfig, Step, StepKind},
+    prelude::{Events, step_handler},
+    registry::Registry,
+    template::{
+        DeliveryMode, EventCondition, OnFailure, PublishedEvent, RetryOptions, SignalConfig, Step, StepKind,
+        Template,
+    },
 };
 use uuid::Uuid;
 
@@ -396,6 +402,95 @@ async fn pruned_task_takes_its_events_with_it() {
     }
 }
 
+#[step_handler]
+#[publishes("bill.paid")]
+#[publishes("bill.line", delivery = "broadcast")]
+#[publishes("bill.refused", on = "permanent_failure")]
+async fn pay_bill(lines: Vec<u64>, events: Events) -> Result<u64, StepError> {
+    for line in &lines {
+        events.emit("bill.line", line);
+    }
+    match lines.iter().sum() {
+        0 => {
+            events.payload("bill.refused", "nothing to pay");
+            Err(StepError::permanent("NOTHING", "nothing to pay"))
+        }
+        7 => {
+            events.emit("bill.lost", "by mistake");
+            Ok(7)
+        }
+        sum => Ok(sum),
+    }
+}
+
+#[step_handler]
+#[compensates(pay_bill)]
+#[publishes("bill.refunded")]
+async fn refund_bill(#[depends_on(pay_bill)] paid: u64) -> u64 {
+    paid
+}
+
+#[step_handler]
+async fn fail_after_bill(#[depends_on(pay_bill)] _paid: u64) -> Result<(), StepError> {
+    Err(StepError::permanent("BROKEN", "it broke"))
+}
+
+fn bill(event: PublishedEvent) -> Template {
+    let mut pay = Step::new("pay_bill");
+    pay.publishes_events.push(event);
+    let last = Step::new("fail_after_bill").after(["pay_bill"]);
+    let builder = Template::builder("bill").namespace("test").on_failure(OnFailure::Compensate);
+    builder.step(pay).step(last).build().unwrap()
+}
+
+fn bill_handlers() -> Registry {
+    Registry::of(handlers![pay_bill, refund_bill, fail_after_bill])
+}
+
+#[tokio::test]
+async fn handler_says_which_events_it_publishes_and_what_they_say() {
+    let bill = bill(PublishedEvent { condition: EventCondition::Always, ..PublishedEvent::new("bill.seen") });
+    for world in worlds().await {
+        let tasker =
+            world.builder(&[]).registry(bill_handlers()).template(bill.clone()).start().await.unwrap();
+        for (lines, expected) in [
+            (
+                json!([1, 2]),
+                &["bill.seen 3", "bill.paid 3", "bill.line 1", "bill.line 2", "bill.refunded 3"][..],
+            ),
+            (json!([]), &["bill.seen NOTHING", "bill.refused \"nothing to pay\""]),
+            (json!([7]), &["bill.seen UNDECLARED_EVENT", "bill.refused UNDECLARED_EVENT"]),
+        ] {
+            let task = tasker.submit(Submission::to("test/bill").context(&lines).unwrap()).await.unwrap();
+            let over = || async {
+                world.clock.advance(Duration::from_millis(50));
+                tasker.show(task).await.unwrap().filter(|report| report.state.is_final())
+            };
+            eventually("the task to be over", over).await;
+            let events = events_of(&tasker, task).await;
+            let said = |event: &EventReport| match event.data.to_value().get("code") {
+                Some(code) => format!("{} {}", event.name, code.as_str().unwrap()),
+                None => format!("{} {}", event.name, event.data.as_str()),
+            };
+            assert_eq!(events.iter().map(said).collect::<Vec<_>>(), expected, "{}", world.database);
+            if let Some(refunded) = events.iter().find(|event| event.name == "bill.refunded") {
+                assert_eq!(refunded.step, "undo pay_bill", "{}", world.database);
+            }
+        }
+        tasker.stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn template_and_handler_that_say_different_things_of_an_event_do_not_start() {
+    let bill = bill(PublishedEvent { delivery_mode: DeliveryMode::Fast, ..PublishedEvent::new("bill.paid") });
+    let world = World::on(support::fresh_sqlite());
+    let started = world.builder(&[]).registry(bill_handlers()).template(bill).start().await;
+    let said = started.err().unwrap().to_string();
+    let expected = "publishes `bill.paid` on success as durable, and the template says fast";
+    assert!(said.contains(expected), "{said}");
+}
+
 /// The step, which publishes an event on its success in each way.
 fn telling_each_way(mut step: Step) -> Step {
     for delivery_mode in [DeliveryMode::Durable, DeliveryMode::Fast, DeliveryMode::Broadcast] {
@@ -416,7 +511,8 @@ async fn each_way_of_delivery_reaches_the_log_or_those_who_listen_where_the_step
     );
     for world in worlds().await {
         let holder = process(&world, "test", [plain("mine")], &lent).await;
-        let taker = process(&world, "other", [plays("yours", HandlerSpec::new().queue("other"))], &lent).await;
+        let taker =
+            process(&world, "other", [plays("yours", HandlerSpec::new().queue("other"))], &lent).await;
         let mut by_holder = holder.events().listen("*".parse().unwrap());
         let mut by_taker = taker.events().listen("yours.*".parse().unwrap());
         let task = submitted(&holder, &lent).await;
@@ -436,5 +532,35 @@ async fn each_way_of_delivery_reaches_the_log_or_those_who_listen_where_the_step
         taker.stop().await.unwrap();
         holder.stop().await.unwrap();
         assert!(by_holder.next().await.is_none() && by_taker.next().await.is_none());
+    }
+}
+
+#[tokio::test]
+async fn example_publishes_exactly_what_its_template_says() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/tasks/domain_events");
+    for world in worlds().await {
+        let builder = world.builder(&[]).registry(Registry::discover()).template_directory(&root);
+        let tasker = builder.start().await.unwrap();
+        let mut heard = tasker.events().listen("*".parse().unwrap());
+        for (failure, logged, fast) in [
+            (
+                false,
+                &["payment.processed 1"][..],
+                &["order.validated", "inventory.updated", "notification.sent"][..],
+            ),
+            (true, &["payment.failed 1", "payment.failed 2"], &["order.validated"]),
+        ] {
+            let order =
+                json!({"order_id": "o-1", "customer_id": "ada", "amount": 9.99, "simulate_failure": failure});
+            let to = Submission::to("domain_events/domain_event_publishing");
+            let task = tasker.submit(to.context(&order).unwrap()).await.unwrap();
+            to_its_end(&world, &tasker, task).await;
+            assert_eq!(names(&events_of(&tasker, task).await), logged, "{}", world.database);
+            for name in fast {
+                assert_eq!(&*heard.next().await.unwrap().name, *name, "{}", world.database);
+            }
+        }
+        assert!(tasker.events().letters(10).await.unwrap().is_empty(), "{}", world.database);
+        tasker.stop().await.unwrap();
     }
 }
