@@ -53,6 +53,7 @@ mod claimer;
 mod command_loop;
 pub(crate) mod driver;
 pub(crate) mod event_bus;
+mod families;
 mod file_changes;
 mod heartbeat;
 mod keeper;

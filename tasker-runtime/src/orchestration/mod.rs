@@ -10,6 +10,7 @@ pub(crate) mod claim;
 pub(crate) mod commands;
 pub(crate) mod compiled;
 pub(crate) mod events;
+pub(crate) mod family;
 pub(crate) mod fork;
 pub(crate) mod in_flight;
 #[cfg(test)]
@@ -20,6 +21,7 @@ pub(crate) mod plans;
 pub(crate) mod prune;
 pub(crate) mod record;
 pub(crate) mod recover;
+pub(crate) mod result;
 pub(crate) mod schedules;
 pub(crate) mod share;
 mod storable;

@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use fastrand::Rng;
-use tasker_model::{BatchRule, Compensation, Due, Json, OnTimeout, Publication, Retry, Rule, Rules, Wait};
+use tasker_model::{
+    BatchRule, Children, Compensation, Due, Json, OnTimeout, Place, Publication, Retry, Rule, Rules, Wait,
+};
 use tasker_template::{Backoff, DeliveryMode, EventCondition, FailureStrategy, OnFailure, StepKind};
 
 /// One step, as it is generated and shrunk.
@@ -31,6 +33,8 @@ pub struct StepSpec {
     pub wait: Option<Wait>,
     /// After which outcomes it publishes an event.
     pub publishes: Vec<EventCondition>,
+    /// The workflow whose tasks it starts, where it starts some.
+    pub starts: Option<usize>,
 }
 
 impl StepSpec {
@@ -38,6 +42,7 @@ impl StepSpec {
         self.kind = match wait {
             Some(Wait::Timer(_)) => StepKind::Timer,
             Some(Wait::Signal { .. }) => StepKind::Signal,
+            Some(Wait::Children(_)) => StepKind::Workflow,
             _ => self.kind,
         };
         self.wait = wait;
@@ -51,6 +56,19 @@ impl StepSpec {
 
 /// The names of signals.
 pub(crate) const SIGNALS: [&str; 2] = ["go", "stop"];
+
+/// What every task starts with: a list, so that steps can start tasks of its items.
+pub(crate) const CONTEXT: &str = "[0,1,2]";
+
+/// Tasks of another workflow, one for each item of the context.
+fn children(rng: &mut Rng) -> Wait {
+    Wait::Children(Children {
+        input: Place::Context(Box::default()),
+        each: true,
+        parallelism: [1, 2, u32::MAX][rng.usize(0..3)],
+        collect: rng.bool(),
+    })
+}
 
 /// Mostly nothing; sometimes a delay, a timer or a signal.
 fn wait(rng: &mut Rng) -> Option<Wait> {
@@ -104,7 +122,8 @@ pub struct Workflow {
 }
 
 impl Workflow {
-    pub(crate) fn random(rng: &mut Rng, queues: usize) -> Self {
+    /// `starts`: the workflow whose tasks its steps may start.
+    pub(crate) fn random(rng: &mut Rng, queues: usize, starts: Option<usize>) -> Self {
         let on_failure = match rng.u32(0..10) {
             0..3 => OnFailure::Block,
             3..8 => OnFailure::Compensate,
@@ -120,6 +139,14 @@ impl Workflow {
                 3 => workflow.decision(rng, &last, &retries, queues),
                 _ => workflow.batch(rng, &last, &retries, queues),
             };
+        }
+        if let Some(other) = starts.filter(|_| rng.bool()) {
+            let step = workflow.add(rng, StepKind::Standard, &last, &retries, queues);
+            workflow.steps[step as usize].wait_for(Some(children(rng)));
+            workflow.steps[step as usize].starts = Some(other);
+            if rng.bool() {
+                workflow.chain(rng, &[step], &retries, queues);
+            }
         }
         workflow
     }
@@ -137,6 +164,7 @@ impl Workflow {
             compensated: rng.u32(0..4) > 0,
             wait: None,
             publishes: publishes(rng),
+            starts: None,
         });
         u32::try_from(self.steps.len() - 1).unwrap_or_default()
     }

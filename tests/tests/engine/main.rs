@@ -5,6 +5,7 @@ mod abandoned;
 mod activity;
 mod blocking;
 mod bulk;
+mod children;
 mod choices;
 mod clocks;
 mod code_first;
