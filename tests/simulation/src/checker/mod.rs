@@ -63,7 +63,7 @@ pub enum Promise {
     Children,
     /// 8: a wait is not over before its time.
     WaitInTime,
-    /// 10: each recorded outcome has its events, once, and the numbers of a task have no gaps.
+    /// 11: each recorded outcome has its events, once, and the numbers of a task have no gaps.
     EventsWhole,
 }
 
