@@ -17,9 +17,12 @@ pub const MAX_EVENT_BYTES: usize = 256 << 10;
 /// An attempt publishes at most so many events.
 pub const MAX_ATTEMPT_EVENTS: usize = 100;
 
+/// Says everything that is wrong with a payload.
+type Check = dyn Fn(&Json) -> Vec<String> + Send + Sync;
+
 /// What is wrong with a payload, by the schema of its publication.
 #[derive(Clone)]
-pub struct PayloadCheck(Arc<dyn Fn(&Json) -> Vec<String> + Send + Sync>);
+pub struct PayloadCheck(Arc<Check>);
 
 impl PayloadCheck {
     /// A check that says everything that is wrong, and nothing where nothing is.
@@ -192,7 +195,7 @@ fn payloads(name: &str, said: &[Said]) -> Option<Vec<Json>> {
         return Some(Vec::new());
     }
     // What was said last in place of the default, then what was added.
-    let replaced = words().filter_map(|word| match word {
+    let mut replaced = words().filter_map(|word| match word {
         Word::Payload(payload) => Some(payload),
         _ => None,
     });
@@ -200,7 +203,7 @@ fn payloads(name: &str, said: &[Said]) -> Option<Vec<Json>> {
         Word::Emit(payload) => Some(payload),
         _ => None,
     });
-    let payloads: Vec<Json> = replaced.last().into_iter().chain(added).cloned().collect();
+    let payloads: Vec<Json> = replaced.next_back().into_iter().chain(added).cloned().collect();
     (!payloads.is_empty()).then_some(payloads)
 }
 
