@@ -1,5 +1,6 @@
-//! An order whose steps others want to hear of: validate, charge, take from stock, notify. The events are
-//! not published yet; the steps are what they will be.
+//! An order whose steps others want to hear of: validate, charge, take from stock, notify. The template says which events
+//! they publish: what is `durable` is in the log when, and only when, the outcome is recorded, what is `fast` is for
+//! those who listen in this process.
 
 use serde::{Deserialize, Serialize};
 use tasker_runtime::prelude::*;

@@ -85,7 +85,7 @@ capabilities! {
     /// It is called when a task is rolled back, once for each completed step that calls `charge`, and reads
     /// what that step returned with `#[depends_on(charge)]`. See `tasker_runtime::handler::Compensating`.
     compensates
-    /// Makes a handler publish events. Not supported by this version: using it is an error.
+    #[doc = include_str!("../docs/publishes.md")]
     publishes
 }
 

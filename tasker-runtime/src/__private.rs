@@ -12,7 +12,7 @@ pub use std::vec::Vec;
 pub use async_trait::async_trait;
 pub use inventory;
 pub use serde;
-pub use tasker_template::{Backoff, OnConflict, OnFailure};
+pub use tasker_template::{Backoff, DeliveryMode, EventCondition, OnConflict, OnFailure};
 
 pub use crate::api::typed::{
     AnyContext, AnyOutput, IsStep, NoStep, Nth, Runs, StepOrNone, Typed, WorkflowType, child_of, child_result,
@@ -52,7 +52,7 @@ pub use crate::handler::wait::{
 };
 pub use crate::handler::{
     BatchableCapable, Batches, Compensates, Compensating, Decision, DecisionCapable, Declared as Facts,
-    Endpoint, FromStep, Linked, Need, Registration, State, StepHandler, TaskSequenceStep, Upstream,
+    Endpoint, FromStep, Linked, Need, Publish, Registration, State, StepHandler, TaskSequenceStep, Upstream,
 };
 pub use crate::model::{Classified, Derived, Json, StepError, classified};
 pub use crate::registry::Workflow;

@@ -3,9 +3,9 @@
 #[cfg(feature = "http")]
 pub use crate::handler::http::{Api, ApiCapable};
 pub use crate::handler::{
-    Attempt, BatchPlan, Batches, Cancelled, Checkpoint, ChildFailure, Config, Cursor, Decision, FromStep,
-    IdempotencyKey, Next, OptionExt, Outcome, ResultExt, Routes, Slice, State, StepHandler, StepInfo,
-    TaskSequenceStep, TimerEnd,
+    Attempt, BatchPlan, Batches, Cancelled, Checkpoint, ChildFailure, Config, Cursor, Decision, Events,
+    FromStep, IdempotencyKey, Next, OptionExt, Outcome, ResultExt, Routes, Slice, State, StepHandler,
+    StepInfo, TaskSequenceStep, TimerEnd,
 };
 pub use crate::model::{Json, StepError};
 pub use crate::{handlers, register_handler};

@@ -182,6 +182,7 @@ async fn call_all(template: &str, context: Value) -> Result<HashMap<String, Valu
             states: Arc::default(),
             cancel: CancellationToken::new(),
             batch: None,
+            events: None,
         });
         returned.insert(number, handler.call_boxed(&call).await?);
     }

@@ -33,6 +33,8 @@ fn workflows() -> impl Strategy<Value = Rules> {
             below.map(|(step, _)| number(step)).collect()
         };
         let rule = |(index, (dependencies, compensated)): (usize, &(Vec<usize>, bool))| Rule {
+            publishes: Arc::default(),
+            compensation_publishes: Arc::default(),
             name: format!("step_{index}").into(),
             kind: StepKind::Standard,
             dependencies: dependencies.iter().map(|&step| number(step)).collect(),

@@ -14,9 +14,6 @@ pub(crate) const NAMES: [&str; 6] =
 /// Those of which a handler has at most one, because each says what its result is.
 const EXCLUSIVE: [&str; 4] = ["decision", "batch_analyzer", "batch_worker", "compensates"];
 
-/// Those that are honoured.
-const SUPPORTED: [&str; 5] = ["api", "decision", "batch_analyzer", "batch_worker", "compensates"];
-
 /// One capability attribute.
 pub(super) struct Capability {
     pub(super) name: &'static str,
@@ -40,7 +37,7 @@ fn known(attribute: &Attribute) -> Option<&'static str> {
     NAMES.into_iter().find(|name| last.ident == name)
 }
 
-/// No two that exclude each other, none twice, and none that cannot be honoured.
+/// No two that exclude each other, and none twice but what a handler may publish several of.
 pub(super) fn check(capabilities: &[Capability], errors: &mut Errors) {
     for (index, Capability { name, attribute }) in capabilities.iter().enumerate() {
         let before = &capabilities[..index];
@@ -56,12 +53,7 @@ pub(super) fn check(capabilities: &[Capability], errors: &mut Errors) {
         }
         if *name == "api" && !cfg!(feature = "http") {
             errors.at(attribute, "`#[api]` needs the feature `http` of tasker-runtime: switch it on");
-            continue;
         }
-        if SUPPORTED.contains(name) {
-            continue;
-        }
-        errors.at(attribute, format!("`#[{name}]` is not supported by this version of tasker-runtime"));
     }
 }
 

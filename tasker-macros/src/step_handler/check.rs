@@ -6,7 +6,7 @@ use syn::{FnArg, GenericArgument, PathArguments, Signature, Type, TypeParamBound
 
 use super::param::{self, Param, Source, is_step};
 use super::parse::Handler;
-use super::{capability, compensates, declare, keys, results, shape};
+use super::{capability, compensates, declare, keys, publishes, results, shape};
 use crate::errors::Errors;
 use crate::names;
 
@@ -29,6 +29,7 @@ pub(super) fn all(handler: &Handler, errors: &mut Errors) {
     keys::check(handler, errors);
     has_a_name_for_steps(handler, errors);
     compensates::check(handler, errors);
+    publishes::check(handler, errors);
 }
 
 /// Checks the rules of a step that is only declared.

@@ -99,6 +99,7 @@ fn declared(input: TokenStream, errors: &mut Errors) -> Option<Handler> {
         api: None,
         shape: Shape::Plain,
         compensates: None,
+        publishes: Vec::new(),
         params,
         method: None,
     })

@@ -13,7 +13,7 @@ use super::parse::{Function, Handler};
 use super::results;
 use super::schema;
 use super::shape::{self, Shape};
-use super::{around, compensates, docs};
+use super::{around, compensates, docs, publishes};
 use crate::errors::Errors;
 use crate::runtime;
 
@@ -269,6 +269,7 @@ fn about(handler: &Handler) -> TokenStream {
     say(handler.api.as_ref().map(|_| quote!(.api(__API))));
     say(shape::facts(&handler.shape, &how(&handler.returns())));
     say(compensates::fact(handler));
+    say(publishes::fact(handler));
     let how = how(&handler.returns());
     let output = quote!(<__Return as __tasker::StepReturn<#how>>::Output);
     let schemas = schema::schemas(handler, &output);

@@ -16,6 +16,7 @@ mod options;
 pub(crate) mod param;
 pub(crate) mod params;
 mod parse;
+mod publishes;
 mod results;
 mod schema;
 mod shape;

@@ -151,7 +151,7 @@ fn is_optional(ty: &Type) -> bool {
 
 /// The name of an extractor of ours, where a type is one that is never read from JSON.
 pub(crate) fn extractor(ty: &Type) -> Option<String> {
-    const OURS: [&str; 9] = [
+    const OURS: [&str; 10] = [
         "State",
         "Config",
         "Attempt",
@@ -161,6 +161,7 @@ pub(crate) fn extractor(ty: &Type) -> Option<String> {
         "Api",
         "Cursor",
         "Checkpoint",
+        "Events",
     ];
     let Type::Path(path) = ty else { return None };
     let name = path.path.segments.last()?.ident.to_string();

@@ -13,6 +13,7 @@ use super::compensates;
 use super::methods::Method;
 use super::options::{self, Options};
 use super::param::{self, Param};
+use super::publishes::{self, Publish};
 use super::shape::{self, Shape};
 use crate::errors::Errors;
 use crate::options::Name;
@@ -32,6 +33,8 @@ pub(super) struct Handler {
     pub(super) shape: Shape,
     /// What `#[compensates(…)]` names.
     pub(super) compensates: Option<Name>,
+    /// What `#[publishes(…)]` says.
+    pub(super) publishes: Vec<Publish>,
     /// The parameters, `self` left out.
     pub(super) params: Vec<Param>,
     /// What it is a method of, if it is one.
@@ -118,8 +121,10 @@ pub(super) fn handler(attribute: TokenStream, item: &TokenStream, errors: &mut E
     let params = inputs.map(|input| param::read(input, errors)).collect();
     let shape = shape::read(&capabilities, errors);
     let compensates = compensates::read(&capabilities, errors);
+    let publishes = publishes::read(&capabilities, errors);
+    let method = None;
     let mut handler =
-        Handler { function, options, capabilities, api, shape, compensates, params, method: None };
+        Handler { function, options, capabilities, api, shape, compensates, publishes, params, method };
     arity::mend(&mut handler, errors);
     Some(handler)
 }

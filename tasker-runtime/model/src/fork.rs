@@ -199,6 +199,8 @@ mod tests {
     fn rules(on_failure: OnFailure, steps: &[(&str, StepKind, &[u32])]) -> Arc<Rules> {
         let numbered = || (0u32..).zip(steps);
         let rule = |(no, (name, kind, dependencies)): (u32, &(&str, StepKind, &[u32]))| Rule {
+            publishes: Arc::default(),
+            compensation_publishes: Arc::default(),
             name: (*name).into(),
             kind: *kind,
             dependencies: (*dependencies).into(),

@@ -4,6 +4,8 @@ mod batch;
 mod canonical;
 mod command;
 mod error;
+mod event_pattern;
+mod events;
 mod fork;
 mod handler_key;
 mod id;
@@ -29,6 +31,11 @@ pub use error::StepError;
 pub use error::chain;
 #[doc(hidden)]
 pub use error::{Classified, Derived, Explained, classified};
+pub use event_pattern::EventPattern;
+pub use events::{
+    DomainEvent, EventLetter, EventOutcome, FailedAttempt, MAX_ATTEMPT_EVENTS, MAX_EVENT_BYTES, PayloadCheck,
+    Publication, Published, Said, Word, event_id,
+};
 pub use fork::ForkRefused;
 pub use handler_key::HandlerKey;
 pub use id::{Attempt, Lease, TaskNo, WorkerId};

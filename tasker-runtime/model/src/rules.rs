@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tasker_template::{FailureStrategy, OnFailure, StepKind, nearest};
 
 use super::{
-    Json, Retry, StepError, StepIndex,
+    Json, Publication, Retry, StepError, StepIndex,
     outcome::{BatchOutcome, DecisionOutcome, OutcomeError},
     wait::{Due, Place, Wait},
 };
@@ -34,6 +34,10 @@ pub struct Rule {
     pub compensation: Option<Compensation>,
     /// What it waits for besides other steps.
     pub wait: Option<Wait>,
+    /// The events it publishes.
+    pub publishes: Arc<[Publication]>,
+    /// The events its compensation publishes.
+    pub compensation_publishes: Arc<[Publication]>,
 }
 
 /// How the compensation of a step is called.
@@ -204,6 +208,13 @@ impl Rules {
             })
         };
         outcome.routes.iter().map(named).collect()
+    }
+
+    /// The events that a step, a batch instance or a compensation publishes.
+    #[must_use]
+    pub fn publications(&self, no: StepIndex) -> &Arc<[Publication]> {
+        let rule = &self.steps[no.step() as usize];
+        if no.compensates().is_some() { &rule.compensation_publishes } else { &rule.publishes }
     }
 
     /// The retry policy of a step or a compensation.

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use super::{Attempt, Json, Lease, StepError, Target, TaskNo, TaskState, Timestamp};
+use super::{Attempt, Json, Lease, Published, StepError, Target, TaskNo, TaskState, Timestamp};
 
 /// The result of an attempt.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub struct Done {
     pub finished_at: Timestamp,
     /// What it returned.
     pub result: Json,
+    /// What is published with it; `None`: the step publishes nothing.
+    pub published: Option<Box<Published>>,
 }
 
 /// An attempt that failed.
@@ -30,6 +32,8 @@ pub struct Failed {
     pub retry_at: Option<Timestamp>,
     /// Why it failed.
     pub error: StepError,
+    /// What is published with it; `None`: the step publishes nothing.
+    pub published: Option<Box<Published>>,
 }
 
 /// A step that is left out because what it waited for did not come.

@@ -27,6 +27,10 @@ with gone as (
     delete from tasker.commands where task_id in (select task_id from gone)
 ), signals as (
     delete from tasker.signals where task_id in (select task_id from gone)
+), events as (
+    delete from tasker.events where task_id in (select task_id from gone)
+), event_letters as (
+    delete from tasker.event_letters where task_id in (select task_id from gone)
 ), children as (
     delete from tasker.children where parent_id in (select task_id from gone)
 ), turns as (

@@ -38,6 +38,14 @@ delete from signals
 where task_id > $1
   and task_id <= $2
   and task_id not in (select task_id from runs);
+delete from events
+where task_id > $1
+  and task_id <= $2
+  and task_id not in (select task_id from runs);
+delete from event_letters
+where task_id > $1
+  and task_id <= $2
+  and task_id not in (select task_id from runs);
 delete from children
 where parent_id > $1
   and parent_id <= $2

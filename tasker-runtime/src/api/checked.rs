@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
 };
 
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::{Catalog, StartError, Tasker, Watch, builder, tasker::Inner};
@@ -189,6 +190,7 @@ impl Checked {
             notifier,
             submitter,
             looks: AtomicU64::new(0),
+            horizon: Mutex::default(),
             warnings: self.warnings.clone(),
             left_out,
         };

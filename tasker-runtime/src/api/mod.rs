@@ -4,6 +4,7 @@ mod builder;
 mod bulk;
 mod checked;
 mod error;
+mod events;
 mod fork;
 pub(crate) mod idle;
 mod in_flight;
@@ -22,6 +23,7 @@ pub use builder::{Builder, Discovered};
 pub use bulk::{BulkOutcome, Refusal};
 pub use checked::Checked;
 pub use error::{ForkError, OperateError, SignalError, StartError, SubmitError, WaitError};
+pub use events::{EventFilter, EventLetterReport, EventLog, EventPage, EventReport, FastEvents};
 pub use fork::Fork;
 pub use in_flight::{Examination, InFlight, InFlightProblem, ProblemCode};
 pub use list::{BadCursor, Cursor, TaskFilter, TaskPage};
@@ -38,6 +40,7 @@ pub use typed::{Answer, AnyContext, AnyOutput, Typed, WorkflowType};
 pub use wait::{TaskOutcome, Watch};
 
 pub use crate::{
+    dispatch::event_bus::FastEvent,
     dispatch::watch::Update,
     orchestration::fork::{Origin, OriginKind},
     orchestration::submission::Submission,

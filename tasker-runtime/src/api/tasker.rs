@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::{
@@ -16,7 +17,9 @@ use crate::{
     dispatch::{Engine, notify::Notifier, submitter::Submitter},
     handler::States,
     model::{StepIndex, TaskNo, TaskState, Timestamp},
-    orchestration::{activity, commands, family, plans::CompiledTemplates, recover, share, turns, view},
+    orchestration::{
+        activity, commands, events::Horizon, family, plans::CompiledTemplates, recover, share, turns, view,
+    },
     registry::{Registration, Registry},
     store::{self, Store},
     template::Template,
@@ -63,6 +66,8 @@ pub(super) struct Inner {
     pub submitter: Submitter,
     /// How often the database was asked about tasks that are waited for.
     pub looks: AtomicU64,
+    /// How far the log of events is settled, as far as anybody here has looked.
+    pub horizon: Mutex<Horizon>,
     pub warnings: Vec<String>,
     pub left_out: Vec<String>,
 }

@@ -9,6 +9,7 @@ mod bench;
 mod bulk;
 mod database;
 mod doctor;
+mod events;
 mod filters;
 mod fit;
 mod follow;
@@ -154,6 +155,9 @@ enum Command {
     /// See to when tasks start by themselves
     #[command(subcommand)]
     Schedule(schedules::Command),
+    /// Look at the domain events of steps
+    #[command(subcommand)]
+    Events(events::Command),
     /// Create a package: a workflow of three steps, with tests
     New(new::Project),
     /// Show the effective settings and where each came from
@@ -376,6 +380,7 @@ async fn execute(command: Command, context: Context, signals: Signals) -> Done {
         Command::Template(command) => command.run(context).await,
         Command::Handler(command) => command.run(context),
         Command::Schedule(command) => command.run(context).await,
+        Command::Events(command) => command.run(context, signals).await,
         Command::New(command) => command.run(context.global.output),
         Command::Config(command) => command.run(&context),
         #[cfg(feature = "bench")]

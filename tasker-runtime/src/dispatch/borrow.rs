@@ -25,6 +25,7 @@ use super::{
     call::Came,
     counters::Counters,
     driver::BATCH,
+    event_bus::EventBus,
     loans::Loans,
     notify::{Notification, Notifier},
     offers::Offers,
@@ -36,7 +37,7 @@ use super::{
 use crate::{
     model::{
         Attempt, Json, Served, StepIndex, TaskNo, WorkerId,
-        task_loop::{self, AttemptEnded, retry_at},
+        task_loop::{self, AttemptEnded, published, retry_at},
     },
     orchestration::{
         journal::History,
@@ -69,6 +70,7 @@ pub(crate) struct Surroundings {
     pub loans: Arc<Loans>,
     pub notifier: Notifier,
     pub counters: Arc<Counters>,
+    pub events: EventBus,
     pub pulse: Pulse,
 }
 
@@ -84,6 +86,8 @@ pub(crate) struct Borrower {
     /// As whom this process has its loans.
     worker: WorkerId,
     borrowed: HashMap<(TaskNo, StepIndex), Borrowed>,
+    /// The tasks of steps that have ended and whose events somebody here wants to hear of.
+    telling: HashMap<(TaskNo, StepIndex), Arc<Shown>>,
     /// How many steps were borrowed so far.
     loans: u64,
     /// The database did not answer something that gives this worker steps or takes them away: it may have
@@ -106,6 +110,7 @@ impl Borrower {
             done,
             worker,
             borrowed: HashMap::new(),
+            telling: HashMap::new(),
             loans: 0,
             loans_unknown: false,
         }
@@ -334,6 +339,7 @@ impl Borrower {
             started_at: now,
             finished_at: known.after_all(now),
             result: Ok(Json::null()),
+            published: None,
         })
     }
 
@@ -369,6 +375,11 @@ impl Borrower {
             let retry_at = retry_at(&known.progress, attempt, &error, ended.finished_at);
             (error, retry_at)
         });
+        let came = result.as_ref().map_err(|(error, retry_at)| (error, *retry_at));
+        let published = published(&known.progress, attempt, came, &ended.said);
+        if published.is_some() && !self.around.events.is_idle() {
+            self.telling.insert((task, step), known.clone());
+        }
         Some(Outcome {
             lease: attempt.lease,
             owner,
@@ -377,6 +388,7 @@ impl Borrower {
             started_at: ended.started_at,
             finished_at: known.after_all(ended.finished_at),
             result,
+            published,
         })
     }
 
@@ -398,6 +410,7 @@ impl Borrower {
                 }
                 ([outcome], Err(error)) => {
                     tracing::error!(%error, "a borrowed step's result could not be recorded; it is offered again");
+                    self.telling.remove(&(outcome.lease.task, outcome.step));
                     self.hand_back(outcome.lease.task, outcome.step).await;
                 }
                 (_, Err(_)) => {
@@ -409,8 +422,14 @@ impl Borrower {
     }
 
     /// Tells the holders of steps whose outcomes are recorded.
-    fn tell(&self, outcomes: &[Outcome], written: &[bool]) {
+    fn tell(&mut self, outcomes: &[Outcome], written: &[bool]) {
         for (outcome, written) in outcomes.iter().zip(written) {
+            let known = self.telling.remove(&(outcome.lease.task, outcome.step));
+            if let Some(known) = known.filter(|_| *written) {
+                let Outcome { lease, step, attempt: number, .. } = *outcome;
+                let (attempt, published) = (Attempt { lease, step, number }, outcome.published.as_deref());
+                self.around.events.tell(&known.body, attempt, outcome.finished_at, published);
+            }
             if !written {
                 self.around.counters.late.fetch_add(1, Ordering::Relaxed);
                 tracing::debug!(task = outcome.lease.task.0, "late outcome refused: the loan was lost");

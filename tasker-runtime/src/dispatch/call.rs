@@ -62,7 +62,12 @@ impl Call {
         let outcome = outcome.map(|outcome| {
             outcome.and_then(|result| self.plan.check_schema(self.attempt.step, &result).map(|()| result))
         });
-        done(Came::Ended(AttemptEnded { attempt: self.attempt, started_at, finished_at, outcome }));
+        let attempt = self.attempt;
+        let (outcome, said) = match &self.step.parts().events {
+            Some(events) => (outcome.map(|outcome| events.problem().map_or(outcome, Err)), events.said()),
+            None => (outcome, Vec::new()),
+        };
+        done(Came::Ended(AttemptEnded { attempt, started_at, finished_at, outcome, said }));
     }
 
     /// `None` when the handler was dropped because its result is no longer wanted.

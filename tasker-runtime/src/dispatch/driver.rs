@@ -23,6 +23,7 @@ use super::{
     claims::Claims,
     command_loop::Commands,
     counters::Counters,
+    event_bus::EventBus,
     families::Families,
     loans::Loans,
     message::{Message, TaskLoops},
@@ -62,6 +63,7 @@ pub(crate) struct Surroundings {
     pub notifier: Notifier,
     pub watchers: Watchers,
     pub counters: Arc<Counters>,
+    pub events: EventBus,
 }
 
 /// One task loop and what it is driven with.
@@ -295,7 +297,12 @@ impl Driver {
     async fn write_answer(&mut self, write: &CommandWrite) -> store::Result<bool> {
         let CommandWrite { command, answer } = write;
         match answer {
-            CommandAnswer::Facts(facts, at) => commands::record(&mut self.session, command, facts, *at).await,
+            CommandAnswer::Facts(facts, at) => {
+                let rules = self.tasks.body(command.lease).map(|body| body.plan.rules().clone());
+                // A task that is held no more is for whoever holds it next.
+                let Some(rules) = rules else { return Ok(false) };
+                commands::record(&mut self.session, command, facts, &rules, *at).await
+            }
             CommandAnswer::Refused(problem) => {
                 tracing::warn!(task = write.task().0, %problem, "an operator's command does not fit any more");
                 commands::refuse(&mut self.session, command, problem).await
@@ -320,12 +327,14 @@ impl Driver {
     /// starts.
     async fn go_on(&mut self, next: Next<TaskBody>) {
         // Of tasks that end with this very write somebody may watch the last steps as well.
-        let watched = next.left.iter().filter(|_| !self.around.watchers.is_empty());
+        let is_heard = !self.around.watchers.is_empty() || !self.around.events.is_idle();
+        let watched = next.left.iter().filter(|_| is_heard);
         let leaving: HashMap<TaskNo, &TaskBody> =
             watched.filter_map(|left| Some((left.task, left.body.as_ref()?))).collect();
         let body_of = |lease: Lease| self.tasks.body(lease).or_else(|| leaving.get(&lease.task).copied());
         for done in next.done {
             let Some(body) = body_of(done.attempt.lease) else { continue };
+            self.around.events.tell(body, done.attempt, done.finished_at, done.published.as_deref());
             let took = done.finished_at.since(done.started_at);
             let (Attempt { step, number: attempt, .. }, result) = (done.attempt, done.result);
             // Of a wait it says which signal ended it.
@@ -333,8 +342,9 @@ impl Driver {
             body.results.complete(step, result.clone());
             self.around.watchers.tell(body.facts.id, || Update::Completed { step, attempt, took, result });
         }
-        for Failed { attempt, retry_at, error, .. } in &next.failed {
+        for Failed { attempt, failed_at, retry_at, error, published, .. } in &next.failed {
             if let Some(body) = body_of(attempt.lease) {
+                self.around.events.tell(body, *attempt, *failed_at, published.as_deref());
                 self.note_failed(body, *attempt, *retry_at, error);
             }
         }

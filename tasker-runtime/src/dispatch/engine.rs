@@ -15,6 +15,7 @@ use super::{
     command_loop::{CommandLoop, Commands},
     counters::Counters,
     driver::{self, Driver},
+    event_bus::EventBus,
     families::{Asked, Families, FamilyLoop},
     file_changes,
     heartbeat::{Heartbeat, Identity, Workers},
@@ -91,6 +92,7 @@ struct Parts {
     notifier: Notifier,
     watchers: Watchers,
     counters: Arc<Counters>,
+    events: EventBus,
 }
 
 /// What runs, by when it ends.
@@ -154,6 +156,7 @@ impl Engine {
             notifier,
             watchers,
             counters: Arc::default(),
+            events: EventBus::default(),
         };
         let claimer = sessions.pop().unwrap_or_else(|| parts.shared.store.session());
         let last = parts.kept_alive(identity, presence, (over, asked)).await?;
@@ -169,6 +172,11 @@ impl Engine {
     /// Who watches what in this process.
     pub(crate) fn watchers(&self) -> &Watchers {
         &self.parts.watchers
+    }
+
+    /// What tells of events whose steps ran here.
+    pub(crate) fn events(&self) -> &EventBus {
+        &self.parts.events
     }
 
     /// What was done here since the start.
@@ -323,6 +331,7 @@ impl Parts {
             notifier: self.notifier.clone(),
             watchers: self.watchers.clone(),
             counters: self.counters.clone(),
+            events: self.events.clone(),
         };
         let drive = |(session, receiver)| {
             let pulse = self.pulses.of("task loop");
@@ -359,6 +368,7 @@ impl Parts {
             loans: self.loans.clone(),
             notifier: self.notifier.clone(),
             counters: self.counters.clone(),
+            events: self.events.clone(),
             pulse: self.pulses.of("borrower"),
         };
         let borrower = Borrower::new(self.calls.clone(), around);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{batch, body::TaskBody, call::Call, permits::Permits, running::Running, shared::Shared};
 use crate::{
-    handler::{States, StepParts, TaskSequenceStep},
-    model::{Attempt, task_loop},
+    handler::{Events, States, StepParts, TaskSequenceStep},
+    model::{Attempt, Publication, task_loop},
 };
 
 /// What attempts are called with in this process.
@@ -38,6 +38,7 @@ impl Calls {
             compensates,
             states: states.clone(),
             cancel: body.stop.clone(),
+            events: events(body.plan.rules().publications(no)),
         });
         Some(Call {
             attempt,
@@ -52,4 +53,10 @@ impl Calls {
             running: running.clone(),
         })
     }
+}
+
+/// What a handler may say about the events of its step; `None`: it publishes none.
+fn events(publications: &[Publication]) -> Option<Events> {
+    let names = || publications.iter().map(|publication| publication.name.clone());
+    (!publications.is_empty()).then(|| Events::of(names()))
 }

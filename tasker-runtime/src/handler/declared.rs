@@ -9,7 +9,7 @@ use tasker_template::{Backoff, RetryOptions};
 
 use super::child::DeclaredChild;
 use super::wait::{DeclaredSignal, DeclaredTimer};
-use super::{Compensates, Endpoint};
+use super::{Compensates, Endpoint, events::Publish};
 use crate::model::StepError;
 
 /// A type, by identity for the program and by name for people.
@@ -133,6 +133,8 @@ pub struct Declared {
     pub needs: &'static [Need],
     /// What it returns; `None`: not known.
     pub output: Option<TypeFacts>,
+    /// The events it publishes, beside those that a template says.
+    pub publishes: &'static [Publish],
 }
 
 impl Default for Declared {
@@ -158,7 +160,16 @@ impl Declared {
             compensates: None,
             needs: &[],
             output: None,
+            publishes: &[],
         }
+    }
+
+    /// Has it publish events, beside those that a template says.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn publishes(mut self, events: &'static [Publish]) -> Self {
+        self.publishes = events;
+        self
     }
 
     /// Sets the namespace in which the name counts.

@@ -18,6 +18,7 @@ pub(crate) mod decision;
 mod declared;
 pub(crate) mod defaults;
 mod endpoint;
+mod events;
 mod extract;
 mod field;
 pub(crate) mod hidden;
@@ -55,6 +56,9 @@ pub use decision::Decision;
 pub use declared::Declared;
 pub use declared::{Capability, Need, TypeFacts};
 pub use endpoint::Endpoint;
+pub use events::Events;
+#[doc(hidden)]
+pub use events::Publish;
 pub use extract::{Attempt, Cancelled, Config, IdempotencyKey, State, StepInfo};
 #[doc(hidden)]
 pub use param::{Readable, StepInput};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tasker_template::{Backoff, RetryOptions};
+use tasker_template::{Backoff, PublishedEvent, RetryOptions};
 
 use super::{Capability, Compensates, Declared, Endpoint, Need, TypeFacts};
 use crate::model::HandlerKey;
@@ -73,6 +73,8 @@ pub struct HandlerSpec {
     pub needs: Vec<Need>,
     /// What it returns; `None`: not known.
     pub output: Option<TypeFacts>,
+    /// The events it publishes, beside those that a template says.
+    pub publishes: Vec<PublishedEvent>,
 }
 
 impl HandlerSpec {
@@ -181,6 +183,13 @@ impl HandlerSpec {
         self
     }
 
+    /// Has it publish an event, beside those that a template says.
+    #[must_use]
+    pub fn publishes(mut self, event: PublishedEvent) -> Self {
+        self.publishes.push(event);
+        self
+    }
+
     /// Says that it chooses among the steps after it, of which these are its routes.
     #[must_use]
     pub fn decision(mut self, routes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
@@ -231,6 +240,7 @@ impl From<&Declared> for HandlerSpec {
             compensates: declared.compensates.map(Into::into),
             needs: flattened(declared.needs),
             output: declared.output,
+            publishes: declared.publishes.iter().map(Into::into).collect(),
         }
     }
 }

@@ -41,6 +41,7 @@ fn parts(context: &str, results: Vec<Upstream>) -> StepParts {
     };
     StepParts {
         batch: None,
+        events: None,
         task: Arc::new(task),
         step: 2,
         name: "ship".into(),

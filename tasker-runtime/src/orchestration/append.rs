@@ -9,6 +9,8 @@
 //!
 //! A crash before the commit changes nothing.
 
+mod events;
+
 use std::collections::HashSet;
 
 use super::{
@@ -18,8 +20,8 @@ use super::{
 };
 use crate::{
     model::{
-        Attempt, Batch, Done, End, Fact, Failed, Json, Kind, Lease, LeftOut, StepError, StepIndex, TaskNo,
-        TaskState, Timestamp, WorkerId,
+        Attempt, Batch, Done, End, EventOutcome, Fact, Failed, FailedAttempt, Json, Kind, Lease, LeftOut,
+        Published, Rules, StepError, StepIndex, TaskNo, TaskState, Timestamp, WorkerId,
     },
     store::{Column, Connection, Error, Result, Rows, Value, sql, values},
 };
@@ -52,6 +54,8 @@ pub(super) struct Entry {
     pub started_at: Timestamp,
     pub finished_at: Timestamp,
     pub content: Content,
+    /// What is published with it; `None`: the step publishes nothing.
+    pub published: Option<Box<Published>>,
 }
 
 #[derive(Clone, Debug)]
@@ -71,6 +75,7 @@ impl From<&Done> for Entry {
             started_at: done.started_at,
             finished_at: done.finished_at,
             content: Content::Result(Kind::Handler, done.result.clone()),
+            published: done.published.clone(),
         }
     }
 }
@@ -82,6 +87,7 @@ impl From<&Failed> for Entry {
             started_at: failed.started_at,
             finished_at: failed.failed_at,
             content: Content::Failure { error: storable::error(&failed.error), retry_at: failed.retry_at },
+            published: failed.published.clone(),
         }
     }
 }
@@ -93,6 +99,7 @@ impl From<&LeftOut> for Entry {
             started_at: left_out.at,
             finished_at: left_out.at,
             content: Content::Result(Kind::Skipped, Json::null()),
+            published: None,
         }
     }
 }
@@ -100,14 +107,31 @@ impl From<&LeftOut> for Entry {
 impl Entry {
     /// What is recorded instead of a result that is larger than one may be.
     pub(super) fn too_large(self, problem: &Error) -> Self {
-        let error = storable::error(&StepError::permanent("RESULT_TOO_LARGE", problem.to_string()));
-        Self { content: Content::Failure { error, retry_at: None }, ..self }
+        self.failed_instead(&StepError::permanent("RESULT_TOO_LARGE", problem.to_string()))
+    }
+
+    /// A failure for good in the place of a result that cannot be kept. What would have been published with the
+    /// result is not.
+    pub(super) fn failed_instead(self, error: &StepError) -> Self {
+        let number = self.attempt.number;
+        let failed = FailedAttempt { number, max_attempts: number, retry_at: None, error };
+        let instead =
+            |published: Box<Published>| Published::after_failure(&published.publications, failed, &[]);
+        let published = self.published.and_then(instead);
+        let content = Content::Failure { error: storable::error(error), retry_at: None };
+        Self { content, published, ..self }
     }
 
     fn bytes(&self) -> usize {
+        let events = self.published.iter().flat_map(|published| &published.events);
+        let events: usize = events.map(|event| event.payload.as_str().len()).sum();
         match &self.content {
-            Content::Result(_, json) | Content::Failure { error: json, .. } => json.as_str().len(),
+            Content::Result(_, json) | Content::Failure { error: json, .. } => json.as_str().len() + events,
         }
+    }
+
+    fn tells(&self) -> bool {
+        self.published.as_ref().is_some_and(|published| published.is_kept())
     }
 }
 
@@ -121,6 +145,15 @@ pub(super) struct Appended {
     pub covered: HashSet<(TaskNo, StepIndex)>,
     /// Tasks of which something else is recorded than what came in.
     pub altered: HashSet<TaskNo>,
+}
+
+impl Appended {
+    fn add(&mut self, written: Vec<Written>) {
+        for (task, step, is_new) in written {
+            self.covered.insert((task, step));
+            self.altered.extend((!is_new).then_some(task));
+        }
+    }
 }
 
 /// Appends results and ends tasks, in one statement and without looking for conflicts: a result that is there
@@ -168,7 +201,7 @@ pub(super) async fn append(connection: &mut Connection, right: Right, entries: &
             continue;
         }
         match (part, write(connection, right, part).await) {
-            (_, Ok(covered)) => appended.covered.extend(covered),
+            (_, Ok(written)) => appended.add(written),
             (_, Err(error)) if error.is_transient() => return Err(error),
             ([entry], Err(error)) => in_another_form(connection, right, entry, &error, &mut appended).await?,
             (_, Err(_)) => {
@@ -193,8 +226,8 @@ async fn in_another_form(
     let mut last = None;
     for (form, keeps_all) in storable::forms(entry, refusal) {
         match write(connection, right, std::slice::from_ref(&form)).await {
-            Ok(covered) => {
-                appended.covered.extend(covered);
+            Ok(written) => {
+                appended.add(written);
                 appended.altered.extend((!keeps_all).then_some(task));
                 return Ok(());
             }
@@ -208,15 +241,17 @@ async fn in_another_form(
     Ok(())
 }
 
+/// An entry that the fence let through, and whether there was none before it.
+type Written = (TaskNo, StepIndex, bool);
+
 /// Appends entries, all or none, and says which the fence let through. In a transaction of its own unless one
 /// is open.
-async fn write(
-    connection: &mut Connection,
-    right: Right,
-    entries: &[Entry],
-) -> Result<Vec<(TaskNo, StepIndex)>> {
+async fn write(connection: &mut Connection, right: Right, entries: &[Entry]) -> Result<Vec<Written>> {
     if entries.is_empty() {
         return Ok(Vec::new());
+    }
+    if entries.iter().any(Entry::tells) {
+        return events::write(connection, right, entries).await;
     }
     let (results, failures) = (result_rows(entries), failure_rows(entries));
     let owner = right.owner.map(|worker| worker.0);
@@ -225,7 +260,7 @@ async fn write(
         true => connection.fetch(&sql::APPEND_IN, values).await?,
         false => connection.script(&sql::APPEND, values).await?,
     };
-    rows.iter().map(|row| Ok((TaskNo(row.int(0)?), row.step(1, "steps.step")?))).collect()
+    rows.iter().map(|row| Ok((TaskNo(row.int(0)?), row.step(1, "steps.step")?, true))).collect()
 }
 
 /// Appends what an operator decided about steps of the task that `lease` is of. Its row must be locked, in a
@@ -235,6 +270,7 @@ pub(super) async fn decide(
     holder: Option<WorkerId>,
     lease: Lease,
     facts: &[Fact],
+    rules: &Rules,
     now: Timestamp,
 ) -> Result<()> {
     let right = Right::of_operator(holder);
@@ -254,12 +290,14 @@ pub(super) async fn decide(
             Fact::Skipped(step) => (*step, Kind::Skipped, Json::null()),
         };
         let attempt = Attempt { lease, step, number: 0 };
-        entries.push(Entry {
-            attempt,
-            started_at: now,
-            finished_at: now,
-            content: Content::Result(kind, result),
-        });
+        let published = match kind {
+            Kind::Operator => {
+                Published::after_result(rules.publications(step), EventOutcome::Resolved, &result, &[])
+            }
+            Kind::Handler | Kind::Skipped => None,
+        };
+        let content = Content::Result(kind, result);
+        entries.push(Entry { attempt, started_at: now, finished_at: now, content, published });
     }
     write(connection, right, &entries).await?;
     let owner = right.owner.map(|worker| worker.0);
@@ -282,12 +320,15 @@ pub(super) async fn keep(connection: &mut Connection, task: TaskNo, kept: &Histo
         started_at: kept.started_at,
         finished_at: kept.finished_at,
         content: Content::Result(kept.kind, kept.result.clone()),
+        // The task it is kept from has published it.
+        published: None,
     };
     let failure = |kept: &Failure| Entry {
         attempt: Attempt { lease, step: kept.step, number: kept.attempt },
         started_at: kept.started_at,
         finished_at: kept.failed_at,
         content: Content::Failure { error: storable::error(&kept.error), retry_at: kept.retry_at },
+        published: None,
     };
     let entries = kept.entries.iter().map(result).chain(kept.failures.iter().map(failure));
     let entries: Vec<Entry> = entries.collect();

@@ -191,7 +191,7 @@ async fn follow(
         facts => facts?,
     };
     let at = progress.after_all(now);
-    append::decide(connection, None, locked.lease(), &facts, at).await?;
+    append::decide(connection, None, locked.lease(), &facts, progress.rules(), at).await?;
     for (no, event) in facts.iter().map(Fact::event) {
         // A result that cannot be followed was refused before it became a fact.
         let _ = progress.apply_at(no, &event, at);
@@ -259,11 +259,11 @@ async fn take_up(
     now: Timestamp,
 ) -> std::result::Result<Delivery, Refused> {
     let history = history(connection, &locked, &rules).await?;
-    let facts = match command.facts(&history.replay(rules), now) {
+    let facts = match command.facts(&history.replay(rules.clone()), now) {
         Err(CommandError::NothingFailed) => return Err(CommandError::Over(locked.state).into()),
         facts => facts?,
     };
-    append::decide(connection, None, locked.lease(), &facts, now).await?;
+    append::decide(connection, None, locked.lease(), &facts, &rules, now).await?;
     turns::again(connection, locked.task).await?;
     let code = |state: TaskState| i64::from(state.code());
     let (again, over) = (code(TaskState::Pending), code(TaskState::Complete));

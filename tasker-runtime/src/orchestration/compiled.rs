@@ -3,14 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use tasker_template::{
-    ChildInput, OnChildFailure, RetryOptions, Source, Step, StepKind, Template, TimerConfig,
+    ChildInput, OnChildFailure, PublishedEvent, RetryOptions, Source, Step, StepKind, Template, TimerConfig,
 };
 
 use crate::{
     handler::{HandlerSpec, StepHandler},
     model::{
-        BatchRule, Children, Compensation, Due, HandlerKey, Json, OnTimeout, Place, Retry, Rule, Rules,
-        Served, SignalRefused, StepError, StepIndex, Target, Wait,
+        BatchRule, Children, Compensation, Due, HandlerKey, Json, OnTimeout, PayloadCheck, Place,
+        Publication, Retry, Rule, Rules, Served, SignalRefused, StepError, StepIndex, Target, Wait,
         task_loop::{Route, Routes},
     },
     registry::{Registration, Registry, Schema},
@@ -185,11 +185,35 @@ fn rule(template: &Template, no: u32, (handler, compensation): Here<'_>, default
         timeout: Some(step.timeout.or(spec.and_then(|spec| spec.timeout)).unwrap_or(defaults.timeout)),
         batch: batch(template, no, step),
         wait: wait(template, step),
+        publishes: publications(&step.publishes_events, handler),
+        compensation_publishes: publications(&[], compensation),
         compensation: match handler {
             None if !step.kind.has_handler() => None,
             Some(_) => compensation.map(|compensation| compensation_rule(compensation.spec(), defaults)),
             None => Some(elsewhere(defaults)),
         },
+    }
+}
+
+/// What a template says of the events of a step, and then what its handler says beside that.
+fn publications(written: &[PublishedEvent], handler: Option<&Registration>) -> Arc<[Publication]> {
+    let own = handler.map(Registration::spec).map_or(&[][..], |spec| &spec.publishes);
+    let is_new = |event: &&PublishedEvent| {
+        !written.iter().any(|other| other.name == event.name && other.condition == event.condition)
+    };
+    written.iter().chain(own.iter().filter(is_new)).map(publication).collect()
+}
+
+fn publication(event: &PublishedEvent) -> Publication {
+    // An invalid schema was refused when the template was read.
+    let schema = event.schema.as_ref().and_then(|schema| Schema::new(schema).ok());
+    let check =
+        |schema: Schema| PayloadCheck::new(move |payload| schema.problems("payload", &payload.to_value()));
+    Publication {
+        name: event.name.as_str().into(),
+        condition: event.condition,
+        mode: event.delivery_mode,
+        check: schema.map(check),
     }
 }
 

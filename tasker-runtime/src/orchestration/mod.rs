@@ -9,6 +9,7 @@ pub(crate) mod checkpoint;
 pub(crate) mod claim;
 pub(crate) mod commands;
 pub(crate) mod compiled;
+pub(crate) mod events;
 pub(crate) mod family;
 pub(crate) mod fork;
 pub(crate) mod in_flight;

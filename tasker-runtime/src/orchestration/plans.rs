@@ -74,7 +74,9 @@ impl CompiledTemplates {
         let content = templates::content(&mut connection, number).await?.ok_or(TemplateError::Missing)?;
         let template = Template::from_canonical(&content)
             .map_err(|report| TemplateError::Unreadable(report.to_string()))?;
-        for schema in template.steps().iter().filter_map(tasker_template::Step::result_schema) {
+        let events = template.steps().iter().flat_map(|step| &step.publishes_events);
+        let events = events.filter_map(|event| event.schema.as_ref());
+        for schema in template.steps().iter().filter_map(tasker_template::Step::result_schema).chain(events) {
             Schema::new(schema).map_err(TemplateError::Unreadable)?;
         }
         Ok(self.add(number, Arc::new(template)))

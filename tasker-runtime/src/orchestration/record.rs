@@ -15,7 +15,7 @@ use super::{
 };
 pub(crate) use crate::model::{Batch, End, Exceptions};
 use crate::{
-    model::{Kin, Lease, TaskNo, TaskState, Timestamp, WorkerId},
+    model::{Done, Kin, Lease, TaskNo, TaskState, Timestamp, WorkerId},
     store::{Column, Connection, Result, Rows, Session, sql, values},
 };
 
@@ -43,7 +43,9 @@ pub(crate) async fn record(
     session
         .run(async |connection| {
             let mut recorded = Recorded::default();
-            record_failures(connection, worker, batch, &mut recorded.exceptions).await?;
+            record_entries(connection, worker, batch, &mut recorded.exceptions).await?;
+            let rest = without_told(batch, &recorded.exceptions);
+            let batch = &*rest;
             if batch.done.iter().any(|done| connection.check_size("result", &done.result).is_err()) {
                 let rest = refuse_large(connection, worker, batch, &mut recorded.exceptions).await?;
                 record_results(connection, worker, &rest, now, &mut recorded).await?;
@@ -82,18 +84,32 @@ async fn refuse_large(
 /// So many bytes of results are written at once, unless those of one task are more.
 const MAX_BATCH_BYTES: usize = 16 << 20;
 
-/// Failures, and what is left out, first: in a batch that ends a task, its end comes after what led to it.
-async fn record_failures(
+/// Failures, what is left out and results with events first: in a batch that ends a task, its end comes after what led
+/// to it.
+async fn record_entries(
     connection: &mut Connection,
     worker: WorkerId,
     batch: &Batch,
     exceptions: &mut Exceptions,
 ) -> Result<()> {
-    if batch.failed.is_empty() && batch.left_out.is_empty() {
+    let told = || batch.done.iter().filter(|done| is_told(done));
+    if batch.failed.is_empty() && batch.left_out.is_empty() && told().next().is_none() {
         return Ok(());
     }
     let left_out = batch.left_out.iter().map(Entry::from);
-    let entries: Vec<Entry> = batch.failed.iter().map(Entry::from).chain(left_out).collect();
+    let mut entries: Vec<Entry> = batch.failed.iter().map(Entry::from).chain(left_out).collect();
+    for done in told() {
+        let entry = Entry::from(done);
+        entries.push(match connection.check_size("result", &done.result) {
+            Ok(()) => entry,
+            Err(problem) => {
+                exceptions.stale.insert(entry.attempt.task());
+                entry.too_large(&problem)
+            }
+        });
+    }
+    // All who write lock rows in one order.
+    entries.sort_by_key(|entry| (entry.attempt.task(), entry.attempt.step));
     let appended = append::append(connection, Right::of(worker), &entries).await?;
     exceptions.stale.extend(appended.altered);
     let covered = |entry: &Entry| appended.covered.contains(&(entry.attempt.task(), entry.attempt.step));
@@ -101,6 +117,23 @@ async fn record_failures(
         find_lost(connection, worker, batch, exceptions).await?;
     }
     Ok(())
+}
+
+/// Whether a result is recorded with what is published.
+fn is_told(done: &Done) -> bool {
+    done.published.as_ref().is_some_and(|published| published.is_kept())
+}
+
+/// The batch without the results that are recorded with their events, and without the ends of their tasks where
+/// something else is recorded than was thought.
+fn without_told<'a>(batch: &'a Batch, exceptions: &Exceptions) -> Cow<'a, Batch> {
+    if !batch.done.iter().any(is_told) {
+        return Cow::Borrowed(batch);
+    }
+    let mut rest = batch.clone();
+    rest.done.retain(|done| !is_told(done));
+    rest.ends.retain(|end| !exceptions.stale.contains(&end.lease.task));
+    Cow::Owned(rest)
 }
 
 async fn record_results(

@@ -18,7 +18,7 @@ use super::{
 pub(crate) use crate::model::Offer;
 use crate::{
     model::{
-        Attempt, Json, Lease, StepError, StepIndex, Target, TaskNo, Timestamp, WorkerId,
+        Attempt, Json, Lease, Published, StepError, StepIndex, Target, TaskNo, Timestamp, WorkerId,
         task_loop::{MAX_TAKEOVERS, Withdrawal},
     },
     store::{Column, Connection, Error, Result, Row, Rows, Session, Store, sql, values},
@@ -84,6 +84,8 @@ pub(crate) struct Outcome {
     pub started_at: Timestamp,
     pub finished_at: Timestamp,
     pub result: std::result::Result<Json, (StepError, Option<Timestamp>)>,
+    /// What is published with it; `None`: the step publishes nothing.
+    pub published: Option<Box<Published>>,
 }
 
 /// Offers steps of tasks `worker` holds.
@@ -164,7 +166,8 @@ async fn fail_unreadable(
     let error = storable::error(&StepError::permanent("UNREADABLE_TASK", problem.to_string()));
     let content = Content::Failure { error, retry_at: None };
     let at = Timestamp::default();
-    let entry = Entry { attempt, started_at: at, finished_at: at, content };
+    // Nothing of the task can be read, so nobody knows what its steps publish.
+    let entry = Entry { attempt, started_at: at, finished_at: at, content, published: None };
     append::append(connection, Right::of(worker), &[entry]).await.map(drop)
 }
 
@@ -221,7 +224,8 @@ impl Outcome {
             Err((error, retry_at)) => Content::Failure { error: storable::error(error), retry_at: *retry_at },
         };
         let attempt = Attempt { lease: self.lease, step: self.step, number: self.attempt };
-        Entry { attempt, started_at: self.started_at, finished_at: self.finished_at, content }
+        let (started_at, finished_at) = (self.started_at, self.finished_at);
+        Entry { attempt, started_at, finished_at, content, published: self.published.clone() }
     }
 }
 

@@ -79,11 +79,13 @@ fn bare(error: &StepError, note: &str) -> Json {
 /// The forms to try, one after the other, for an entry that was refused as it came, and whether each says all
 /// that the entry does. An attempt that succeeded has failed for good if no form of its result can be stored.
 pub(super) fn forms(entry: &Entry, refusal: &Error) -> Vec<(Entry, bool)> {
-    let with = |content| Entry { content, ..entry.clone() };
+    // What is published says mostly what is recorded.
+    let published = || entry.published.clone().map(|published| Box::new(published.escaped()));
+    let with = |content| Entry { content, published: published(), ..entry.clone() };
     let mut forms = Vec::new();
     let mut add_escaped = |json: &Json, content: &dyn Fn(Json) -> Content| {
         let escaped = json.escaped();
-        if escaped != *json {
+        if escaped != *json || entry.published.is_some() {
             forms.push((with(content(escaped)), true));
         }
     };
@@ -91,8 +93,12 @@ pub(super) fn forms(entry: &Entry, refusal: &Error) -> Vec<(Entry, bool)> {
         Content::Result(kind, result) => {
             add_escaped(result, &|json| Content::Result(*kind, json));
             let why = format!("the store cannot hold the result of this step: {refusal}");
-            let failed = self::error(&StepError::permanent("RESULT_REFUSED", why)).escaped();
-            forms.push((with(Content::Failure { error: failed, retry_at: None }), false));
+            let mut failed = entry.clone().failed_instead(&StepError::permanent("RESULT_REFUSED", why));
+            failed.published = failed.published.map(|published| Box::new(published.escaped()));
+            if let Content::Failure { error, .. } = &mut failed.content {
+                *error = error.escaped();
+            }
+            forms.push((failed, false));
         }
         Content::Failure { error, retry_at } => {
             add_escaped(error, &|error| Content::Failure { error, retry_at: *retry_at });

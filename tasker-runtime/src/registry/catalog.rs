@@ -322,16 +322,11 @@ pub(crate) fn unsupported(template: &Template) -> Option<String> {
         return Some("`lifecycle` limits are not there yet".to_owned());
     }
     let undoes = template.on_failure() == crate::template::OnFailure::Compensate;
-    if let Some(step) = template.steps().iter().find(|step| undoes && step.workflow.is_some()) {
-        return Some(format!(
-            "step `{}` starts tasks of another workflow, and `on_failure: compensate` does not undo what these did yet",
-            step.name
-        ));
-    }
-    template.steps().iter().find_map(|step| {
-        let publishes = !step.publishes_events.is_empty();
-        publishes.then(|| format!("step `{}`: `publishes_events` is not there yet", step.name))
-    })
+    let starts = template.steps().iter().find(|step| undoes && step.workflow.is_some())?;
+    Some(format!(
+        "step `{}` starts tasks of another workflow, and `on_failure: compensate` does not undo what these did yet",
+        starts.name
+    ))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use tasker_template::Template;
 
 use super::compensation::upstream;
 use super::declared::{agree, is_declared};
-use super::{NotFound, Registration, Registry, kinds, unwired};
+use super::{NotFound, Registration, Registry, kinds, publishes, unwired};
 #[cfg(feature = "http")]
 use crate::handler::http::ApiClient;
 use crate::handler::{Need, States, TypeFacts};
@@ -337,7 +337,9 @@ impl Check<'_> {
                     self.used.insert(index);
                     let registry = self.registry;
                     let handler = &registry.handlers[index];
-                    if let Some(reason) = kinds::mismatch(template, number, handler) {
+                    let reason = kinds::mismatch(template, number, handler);
+                    let reason = reason.or_else(|| publishes::mismatch(template, number, handler));
+                    if let Some(reason) = reason {
                         self.found.problems.push(Problem::WrongKind {
                             template: title(template),
                             step: step.name.to_string(),

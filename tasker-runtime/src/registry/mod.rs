@@ -14,6 +14,7 @@ pub(crate) mod declared;
 mod find;
 mod kinds;
 mod live;
+mod publishes;
 mod schema;
 mod signals;
 pub(crate) mod unreadable_files;

@@ -90,7 +90,14 @@ statements! {
     STEP_FAILURES = twin "step_failures";
     RECORD = whole "record";
     APPEND_IN = twin "append";
+    EVENTS = shared "events";
+    TASK_EVENTS = shared "task_events";
+    EVENT_LETTERS = shared "event_letters";
+    EVENTS_EDGE = twin "events_edge";
+    EVENT_WRITERS = twin "event_writers";
+    APPEND_EVENTS_IN = twin "append_events";
     APPEND = whole "append";
+    APPEND_EVENTS = whole "append_events";
     REOPEN_STEPS = twin "reopen_steps";
     END_WAITS = twin "end_waits";
     HELD = twin "held";

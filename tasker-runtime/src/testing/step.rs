@@ -15,7 +15,8 @@ use uuid::Uuid;
 use super::{Given, StepOutcome, scene::Scene};
 use crate::{
     handler::{
-        BatchPart, Progressing, Results, Saved, States, StepFn, StepHandler, StepParts, TaskData, Upstream,
+        BatchPart, Events, Progressing, Results, Saved, States, StepFn, StepHandler, StepParts, TaskData,
+        Upstream,
     },
     model::{CursorConfig, Json, Retry, StepError},
     prelude::TaskSequenceStep,
@@ -233,6 +234,7 @@ impl StepRun {
             }
             None => None,
         };
+        let events = Events::of(self.handler.spec().publishes.into_iter().map(|event| event.name));
         let at_hand = TaskSequenceStep::new(StepParts {
             task: Arc::new(TaskData {
                 id: Uuid::now_v7(),
@@ -250,8 +252,13 @@ impl StepRun {
             compensates: compensates.clone(),
             cancel: self.cancel,
             batch,
+            events: Some(events.clone()),
         });
-        let result = self.handler.call_boxed(&at_hand).await?;
+        let result = self.handler.call_boxed(&at_hand).await;
+        if let Some(problem) = events.problem() {
+            return Err(problem);
+        }
+        let result = result?;
         if compensates.is_none() {
             super::scene::check(self.handler, template, step, &result)?;
         }

@@ -54,7 +54,8 @@ pub use report::{Code, Mistake, Position, Report, Verdict};
 pub use retry::{Backoff, RetryOptions};
 pub use schedule::{BadSchedule, CatchUp, Overlap, Schedule, Ticks, When};
 pub use step::{
-    BatchConfig, DeliveryMode, EventCondition, FailureStrategy, HandlerRef, PublishedEvent, Step, StepKind,
+    BatchConfig, DeliveryMode, EventCondition, EventNameProblem, FailureStrategy, HandlerRef, PublishedEvent,
+    Step, StepKind, event_name_problem,
 };
 pub use template::{Lifecycle, OnFailure, StalenessAction, Template};
 #[doc(hidden)]

@@ -97,6 +97,8 @@ words! {
         ConvergenceOverNothing = "convergence_over_nothing",
         /// An event that a step publishes twice under the same condition.
         DuplicateEvent = "duplicate_event",
+        /// A step that publishes more than 20 events.
+        TooManyEvents = "too_many_events",
         /// A JSON Schema that is none.
         InvalidSchema = "invalid_schema",
         /// A callable that no handler answers to.

@@ -94,7 +94,7 @@ words! {
     /// How an event leaves.
     #[derive(Default)]
     pub enum DeliveryMode {
-        /// By the outbox, in the transaction of the result.
+        /// By the log of events, in the transaction of the result.
         #[default]
         Durable = "durable",
         /// To subscribers inside the process only.
@@ -186,6 +186,52 @@ impl PublishedEvent {
             schema: None,
         }
     }
+}
+
+/// What is wrong with the name of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventNameProblem {
+    /// What, as a sentence without a full stop.
+    pub message: String,
+    /// It is a name that only the engine's own events have.
+    pub reserved: bool,
+}
+
+/// What is wrong with `name` as the name of an event that a step publishes: 1 to 8 words of `[A-Za-z0-9_-]` joined by
+/// dots, at most 128 characters, the first of them not `tasker`. `None`: nothing is.
+///
+/// ```
+/// use tasker_template::event_name_problem;
+///
+/// assert_eq!(event_name_problem("order.paid"), None);
+/// assert!(event_name_problem("order..paid").is_some());
+/// assert!(event_name_problem("tasker.task.failed").is_some_and(|problem| problem.reserved));
+/// ```
+#[must_use]
+pub fn event_name_problem(name: &str) -> Option<EventNameProblem> {
+    let problem = |message| Some(EventNameProblem { message, reserved: false });
+    if name.trim().is_empty() {
+        return problem("the name of an event is empty".to_owned());
+    }
+    let length = name.chars().count();
+    if length > 128 {
+        return problem(format!("the name of an event has at most 128 characters, found {length}"));
+    }
+    let count = name.split('.').count();
+    if count > 8 {
+        return problem(format!("the name of an event has at most 8 words, found {count}"));
+    }
+    if let Some(bad) = name.chars().find(|&c| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))) {
+        return problem(format!("the name of an event may not hold {bad:?}"));
+    }
+    if name.split('.').any(str::is_empty) {
+        return problem(format!("the name `{name}` of an event has an empty word"));
+    }
+    let reserved = name.split('.').next() == Some("tasker");
+    reserved.then(|| EventNameProblem {
+        message: "names that begin with `tasker.` are those of the engine's own events".to_owned(),
+        reserved: true,
+    })
 }
 
 /// One step of a template.

@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use fastrand::Rng;
 use tasker_model::{
-    BatchRule, Children, Compensation, Due, Json, OnTimeout, Place, Retry, Rule, Rules, Wait,
+    BatchRule, Children, Compensation, Due, Json, OnTimeout, Place, Publication, Retry, Rule, Rules, Wait,
 };
-use tasker_template::{Backoff, FailureStrategy, OnFailure, StepKind};
+use tasker_template::{Backoff, DeliveryMode, EventCondition, FailureStrategy, OnFailure, StepKind};
 
 /// One step, as it is generated and shrunk.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +31,8 @@ pub struct StepSpec {
     pub compensated: bool,
     /// What it waits for besides other steps.
     pub wait: Option<Wait>,
+    /// After which outcomes it publishes an event.
+    pub publishes: Vec<EventCondition>,
     /// The workflow whose tasks it starts, where it starts some.
     pub starts: Option<usize>,
 }
@@ -87,6 +89,27 @@ fn wait(rng: &mut Rng) -> Option<Wait> {
     }
 }
 
+/// Mostly nothing; sometimes an event after each outcome, or after one.
+fn publishes(rng: &mut Rng) -> Vec<EventCondition> {
+    use EventCondition::{Always, Failure, PermanentFailure, RetryableFailure, Success};
+    match rng.u32(0..6) {
+        0 => vec![Always],
+        1 => vec![Success, Failure],
+        2 => vec![RetryableFailure, PermanentFailure, Success],
+        _ => Vec::new(),
+    }
+}
+
+fn publications(at: usize, conditions: &[EventCondition]) -> Arc<[Publication]> {
+    let of = |condition: &EventCondition| Publication {
+        name: format!("{}.{condition}", name(at)).into(),
+        condition: *condition,
+        mode: DeliveryMode::Durable,
+        check: None,
+    };
+    conditions.iter().map(of).collect()
+}
+
 /// One template.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Workflow {
@@ -140,6 +163,7 @@ impl Workflow {
             priority: rng.i32(-1..=1),
             compensated: rng.u32(0..4) > 0,
             wait: None,
+            publishes: publishes(rng),
             starts: None,
         });
         u32::try_from(self.steps.len() - 1).unwrap_or_default()
@@ -214,6 +238,8 @@ impl Workflow {
                 timeout,
             }),
             wait: step.wait.clone(),
+            publishes: publications(at, &step.publishes),
+            compensation_publishes: publications(at, &step.publishes),
         }
     }
 }

@@ -41,16 +41,16 @@ impl StepHandler for Plays {
     }
 }
 
-fn plays(name: &'static str, spec: HandlerSpec) -> Registration {
+pub(crate) fn plays(name: &'static str, spec: HandlerSpec) -> Registration {
     Registration::of(Arc::new(Plays { name, spec }))
 }
 
-fn plain(name: &'static str) -> Registration {
+pub(crate) fn plain(name: &'static str) -> Registration {
     plays(name, HandlerSpec::new())
 }
 
 /// A process with these handlers that works for these queues.
-async fn process(
+pub(crate) async fn process(
     world: &World,
     queues: &str,
     handlers: impl IntoIterator<Item = Registration>,

@@ -14,6 +14,7 @@ mod connections;
 mod deadly_loans;
 mod decisions;
 mod declared;
+mod events;
 mod expense;
 mod failures;
 mod file_gone;

@@ -72,6 +72,8 @@ fn number(mut steps: Vec<Draft>) -> Rules {
         below.map(|(step, _)| number(step)).collect()
     };
     let rule = |(index, (dependencies, kind, parallelism, strategy, compensated)): (usize, &Draft)| Rule {
+        publishes: std::sync::Arc::default(),
+        compensation_publishes: std::sync::Arc::default(),
         name: format!("step{index}").into(),
         kind: *kind,
         dependencies: dependencies.iter().map(|&step| number(step)).collect(),

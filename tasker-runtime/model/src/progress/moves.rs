@@ -67,6 +67,8 @@ fn rules(dice: &mut fastrand::Rng) -> Rules {
             timeout: None,
         });
         steps.push(Rule {
+            publishes: Arc::default(),
+            compensation_publishes: Arc::default(),
             name: format!("step{step}").into(),
             kind,
             dependencies: dependencies.into(),

@@ -1,7 +1,10 @@
 //! What comes back of the steps of held tasks.
 
-use super::{AttemptEnded, LoanReturned, TaskLoop, Wanted};
-use crate::{Attempt, Done, Event, Failed, Lease, Offer, Progress, StepError, StepIndex, Timestamp};
+use super::{AttemptEnded, LoanReturned, TaskLoop, Wanted, next::max_attempts};
+use crate::{
+    Attempt, Done, Event, EventOutcome, Failed, FailedAttempt, Json, Lease, Offer, Progress, Published, Said,
+    StepError, StepIndex, Timestamp,
+};
 
 /// When the next attempt may start after `attempt` failed; `None`: there is none, the step has failed for good.
 ///
@@ -19,9 +22,33 @@ pub fn retry_at(
     Some(failed_at + delay)
 }
 
+/// What is published with what `attempt` came to: its result, or its failure and when the next attempt may start.
+///
+/// `progress` is where the task stands without it.
+#[must_use]
+pub fn published(
+    progress: &Progress,
+    attempt: Attempt,
+    outcome: Result<&Json, (&StepError, Option<Timestamp>)>,
+    said: &[Said],
+) -> Option<Box<Published>> {
+    let publications = progress.rules().publications(attempt.step);
+    if publications.is_empty() {
+        return None;
+    }
+    match outcome {
+        Ok(result) => Published::after_result(publications, EventOutcome::Success, result, said),
+        Err((error, retry_at)) => {
+            let (number, max_attempts) = (attempt.number, max_attempts(progress, attempt));
+            let failed = FailedAttempt { number, max_attempts, retry_at, error };
+            Published::after_failure(publications, failed, said)
+        }
+    }
+}
+
 impl<B> TaskLoop<B> {
     pub(super) fn attempt_ended(&mut self, ended: AttemptEnded) {
-        let AttemptEnded { attempt, started_at, finished_at, outcome } = ended;
+        let AttemptEnded { attempt, started_at, finished_at, outcome, said } = ended;
         let Some(task) = self.tasks.get_mut(&attempt.task()).filter(|task| task.lease == attempt.lease)
         else {
             return;
@@ -40,13 +67,16 @@ impl<B> TaskLoop<B> {
                     &Event::Completed { result: result.clone() },
                     finished_at,
                 );
-                self.batch.done.push(Done { attempt, started_at, finished_at, result });
+                let published = published(progress, attempt, Ok(&result), &said);
+                self.batch.done.push(Done { attempt, started_at, finished_at, result, published });
             }
             Err(error) => {
                 let retry_at = retry_at(progress, attempt, &error, finished_at);
+                let published = published(progress, attempt, Err((&error, retry_at)), &said);
                 let _ = progress.apply(attempt.step, &Event::Failed { retry_at });
                 let failed_at = finished_at;
-                self.batch.failed.push(Failed { attempt, started_at, failed_at, retry_at, error });
+                let failed = Failed { attempt, started_at, failed_at, retry_at, error, published };
+                self.batch.failed.push(failed);
             }
         }
     }

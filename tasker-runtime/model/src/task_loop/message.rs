@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::Routes;
 use crate::{
-    Attempt, Command, CommandError, Entry, Fact, Failure, Json, Lease, Progress, Signal, StepError,
+    Attempt, Command, CommandError, Entry, Fact, Failure, Json, Lease, Progress, Said, Signal, StepError,
     StepIndex, TaskNo, TaskState, Timestamp, WaitEnd,
 };
 
@@ -86,6 +86,8 @@ pub struct AttemptEnded {
     pub finished_at: Timestamp,
     /// What it came to; `None`: it was dropped before it came to an end.
     pub outcome: Option<Result<Json, StepError>>,
+    /// What its handler said about the events of the step.
+    pub said: Vec<Said>,
 }
 
 /// What came back of a lent step. Results and failures are recorded already.

@@ -97,18 +97,20 @@ pub struct Call {
     pub compensates: Option<Json>,
 }
 
+/// How many attempts a step has at most, those before an operator reopened it included.
+pub(super) fn max_attempts(progress: &Progress, attempt: Attempt) -> u32 {
+    let Attempt { step, number, .. } = attempt;
+    let spent = progress.slot(step).map_or(0, |slot| slot.spent());
+    let allowed = progress.rules().retry(step).max_attempts.max(1);
+    number.saturating_sub(1).saturating_sub(spent).saturating_add(allowed)
+}
+
 impl Call {
     /// This attempt at a step of a task that stands where `progress` says.
     #[must_use]
     pub fn of(progress: &Progress, attempt: Attempt) -> Self {
-        let Attempt { step, number, .. } = attempt;
-        let spent = progress.slot(step).map_or(0, |slot| slot.spent());
-        let allowed = progress.rules().retry(step).max_attempts.max(1);
-        Self {
-            attempt,
-            max_attempts: (number - 1).saturating_sub(spent).saturating_add(allowed),
-            compensates: progress.compensated(step).cloned(),
-        }
+        let max_attempts = max_attempts(progress, attempt);
+        Self { attempt, max_attempts, compensates: progress.compensated(attempt.step).cloned() }
     }
 }
 

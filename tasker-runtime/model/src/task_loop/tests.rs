@@ -24,6 +24,8 @@ fn at(seconds: u64) -> Timestamp {
 /// A chain of two steps with one second before a second and last attempt. `here`: whether they run here.
 fn routes(here: bool) -> Arc<Routes> {
     let rule = |name: &str, dependencies: &[u32], dependents: &[u32]| Rule {
+        publishes: Arc::default(),
+        compensation_publishes: Arc::default(),
         name: name.into(),
         kind: StepKind::Standard,
         dependencies: dependencies.into(),
@@ -61,7 +63,13 @@ fn attempt(lease: Lease, step: u32, number: u32) -> Attempt {
 
 fn ended(attempt: Attempt, outcome: Result<&str, StepError>) -> Message<()> {
     let outcome = Some(outcome.map(Json::stored));
-    Message::AttemptEnded(AttemptEnded { attempt, started_at: T0, finished_at: T0, outcome })
+    Message::AttemptEnded(AttemptEnded {
+        attempt,
+        started_at: T0,
+        finished_at: T0,
+        outcome,
+        said: Vec::new(),
+    })
 }
 
 fn asked(command: Command) -> Message<()> {
@@ -133,6 +141,7 @@ fn retry_waits_as_long_as_it_would_have_when_the_clock_is_set() {
             started_at: first,
             finished_at: first,
             outcome: Some(Err(failed())),
+            said: Vec::new(),
         });
         let (batch, _) = round(&mut tasks, vec![end], first);
         let due = batch.failed[0].retry_at.unwrap();

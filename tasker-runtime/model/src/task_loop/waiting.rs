@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{ActiveTask, NEAR, TaskLoop};
+use super::{ActiveTask, NEAR, TaskLoop, published};
 use crate::{Attempt, Done, Event, Failed, Lease, LeftOut, Signal, StepIndex, TaskNo, Timestamp, WaitEnd};
 
 impl<B> TaskLoop<B> {
@@ -67,7 +67,8 @@ impl<B> TaskLoop<B> {
                 let attempt = Attempt { lease, step, number };
                 let (started_at, finished_at) = (at, at);
                 let event = Event::Completed { result: result.clone() };
-                self.batch.done.push(Done { attempt, started_at, finished_at, result });
+                let published = published(&active.progress, attempt, Ok(&result), &[]);
+                self.batch.done.push(Done { attempt, started_at, finished_at, result, published });
                 if number > 0 {
                     active.progress.used_up(number);
                 }
@@ -81,7 +82,9 @@ impl<B> TaskLoop<B> {
             WaitEnd::Failed(error) => {
                 let attempt = Attempt { lease, step, number: active.next_attempt(step) };
                 let (started_at, failed_at) = (at, at);
-                self.batch.failed.push(Failed { attempt, started_at, failed_at, retry_at: None, error });
+                let published = published(&active.progress, attempt, Err((&error, None)), &[]);
+                let failed = Failed { attempt, started_at, failed_at, retry_at: None, error, published };
+                self.batch.failed.push(failed);
                 Event::Failed { retry_at: None }
             }
         };

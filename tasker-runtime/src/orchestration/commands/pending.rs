@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::super::append;
 use crate::{
     model::{
-        Command, CommandError, Fact, Lease, TaskNo, TaskState, Timestamp, WorkerId, task_loop::PendingCommand,
+        Command, CommandError, Fact, Lease, Rules, TaskNo, TaskState, Timestamp, WorkerId,
+        task_loop::PendingCommand,
     },
     store::{Connection, Error, Result, Row, Session, sql, values},
 };
@@ -56,10 +57,12 @@ pub(crate) async fn record(
     session: &mut Session,
     command: &PendingCommand,
     facts: &[Fact],
+    rules: &Rules,
     now: Timestamp,
 ) -> Result<bool> {
     let written = session.run(async |connection| {
-        let written = connection.transaction(async |connection| write(connection, command, facts, now).await);
+        let write = async |connection: &mut Connection| write(connection, command, facts, rules, now).await;
+        let written = connection.transaction(write);
         written.await
     });
     match written.await {
@@ -76,6 +79,7 @@ async fn write(
     connection: &mut Connection,
     command: &PendingCommand,
     facts: &[Fact],
+    rules: &Rules,
     now: Timestamp,
 ) -> Result<bool> {
     let lease = command.lease;
@@ -84,7 +88,7 @@ async fn write(
     if connection.execute(&sql::DROP_COMMAND, values![command.id]).await? == 0 {
         return Ok(false);
     }
-    append::decide(connection, Some(holder), lease, facts, now).await.map(|()| true)
+    append::decide(connection, Some(holder), lease, facts, rules, now).await.map(|()| true)
 }
 
 /// Forgets a command that cannot be followed and notes why, where it is still there.

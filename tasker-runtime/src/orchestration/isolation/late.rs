@@ -109,7 +109,9 @@ async fn command_that_is_followed_while_its_task_is_being_taken_over_waits_for_n
         // It has the row of the worker, and waits for that of the task.
         somebody_waits(&scene).await;
         let skipped = [Fact::Skipped(StepIndex::of(0))];
-        append::decide(&mut holder, Some(scene.one), lease, &skipped, T0).await.unwrap();
+        append::decide(&mut holder, Some(scene.one), lease, &skipped, &super::scene::rules(), T0)
+            .await
+            .unwrap();
         holder.commit().await.unwrap();
     };
     let (freed, ()) = tokio::join!(scene.take_over(), follow);

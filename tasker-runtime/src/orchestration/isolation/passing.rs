@@ -207,7 +207,7 @@ pub(super) fn outcome(
     result: Result<Json, (StepError, Option<Timestamp>)>,
 ) -> Outcome {
     let (step, started_at, finished_at) = (StepIndex::of(step), T0, T0 + LEASE);
-    Outcome { lease, owner: scene.one, step, attempt: 1, started_at, finished_at, result }
+    Outcome { lease, owner: scene.one, step, attempt: 1, started_at, finished_at, result, published: None }
 }
 
 /// Worker two has these steps on loan.

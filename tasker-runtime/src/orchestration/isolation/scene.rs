@@ -232,6 +232,8 @@ fn known() -> Known {
 
 pub(super) fn rules() -> Arc<Rules> {
     let rule = |name: &str, dependencies: &[u32], dependents: &[u32]| Rule {
+        publishes: Arc::default(),
+        compensation_publishes: Arc::default(),
         name: name.into(),
         kind: StepKind::Standard,
         dependencies: dependencies.into(),
@@ -248,8 +250,13 @@ pub(super) fn rules() -> Arc<Rules> {
 
 pub(super) fn result(lease: Lease, result: &str) -> Batch {
     let result = Json::from_text(result).unwrap();
-    let done =
-        Done { attempt: Attempt { lease, step: FIRST, number: 1 }, started_at: T0, finished_at: T0, result };
+    let done = Done {
+        attempt: Attempt { lease, step: FIRST, number: 1 },
+        started_at: T0,
+        finished_at: T0,
+        result,
+        published: None,
+    };
     Batch { done: vec![done], ..Batch::default() }
 }
 
@@ -261,6 +268,7 @@ pub(super) fn failure(lease: Lease) -> Batch {
         failed_at: T0,
         retry_at: None,
         error,
+        published: None,
     };
     Batch { failed: vec![failed], ends: vec![end(lease, TaskState::BlockedByFailures)], ..Batch::default() }
 }

@@ -3,6 +3,7 @@
 
 mod child;
 mod environment;
+mod event;
 mod fields;
 mod handler;
 mod limits;

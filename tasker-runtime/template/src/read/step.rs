@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::child::ChildConfig;
 use crate::report::Code;
 use crate::retry::RetryOptions;
-use crate::step::{BatchConfig, EventCondition, HandlerRef, PublishedEvent, Step, StepKind};
+use crate::step::{BatchConfig, HandlerRef, PublishedEvent, Step, StepKind};
 use crate::tree::{Content, NodeId};
 use crate::wait::{SignalConfig, TimerConfig};
 
@@ -15,7 +15,7 @@ use super::Reader;
 use super::fields::{Field, Fields, Key, alias, idle, key};
 use super::handler::HandlerPatch;
 
-/// Of what the names of steps, queues and events are made.
+/// Of what the names of steps and queues are made.
 pub(crate) const NAME_CHARACTERS: &str = "letters, digits, `_`, `.` and `-`";
 
 pub(crate) const WHY_LIFECYCLE: &str = "limits belong to the whole task: write `lifecycle` beside `steps`";
@@ -58,9 +58,6 @@ const BATCH_KEYS: &[Key] = &[
     idle("checkpoint_interval", "a worker saves its checkpoints itself"),
     idle("worker_template", "the worker is the step of type `batch_worker` that depends on the analyzer"),
 ];
-
-const EVENT_KEYS: &[Key] =
-    &[key("name"), key("description"), key("condition"), key("delivery_mode"), key("schema")];
 
 /// What may be said about a step in several places, each laid over the one before: the defaults, the
 /// step itself, the environment.
@@ -190,7 +187,7 @@ impl Reader<'_> {
         Some((written, field.value))
     }
 
-    /// The name of a step, a queue or an event.
+    /// The name of a step or a queue.
     fn plain_name(&mut self, field: Field) -> Option<String> {
         self.name(field, |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'), NAME_CHARACTERS)
     }
@@ -259,34 +256,5 @@ impl Reader<'_> {
             cursor_field: fields.get("cursor_field").and_then(|field| self.text(field)),
             failure_strategy: fields.get("failure_strategy").and_then(|field| self.word(field)),
         })
-    }
-
-    fn events(&mut self, field: Field) -> Vec<PublishedEvent> {
-        let mut events: Vec<PublishedEvent> = Vec::new();
-        for at in self.list(field).unwrap_or_default() {
-            let Some(fields) = self.fields(at, "an event", EVENT_KEYS) else { continue };
-            let Some(name) = fields.get("name") else {
-                self.missing(at, "an event", "name");
-                continue;
-            };
-            let condition: EventCondition =
-                fields.get("condition").and_then(|field| self.word(field)).unwrap_or_default();
-            let event = PublishedEvent {
-                name: self.plain_name(name).unwrap_or_default(),
-                description: fields.get("description").and_then(|field| self.text(field)),
-                condition,
-                delivery_mode: fields
-                    .get("delivery_mode")
-                    .and_then(|field| self.word(field))
-                    .unwrap_or_default(),
-                schema: fields.get("schema").and_then(|field| self.schema(field)),
-            };
-            if events.iter().any(|other| other.name == event.name && other.condition == condition) {
-                let message = format!("the event `{}` is published on `{condition}` twice", event.name);
-                self.mistake(name.value, Code::DuplicateEvent, message, Some("remove one".to_owned()));
-            }
-            events.push(event);
-        }
-        events
     }
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use tasker_model::{Kind, Rules, StepIndex, TaskNo, TaskState};
 
-use super::{Promise, Standing, waits};
+use super::{Promise, Standing, events, waits};
 use crate::{
     engine::Process,
     scenario::Scenario,
@@ -157,6 +157,7 @@ fn check_task(
     let rules = scenario.workflows[rows.run.template].rules(|_| true);
     check_attempts(&rules, rows)?;
     waits::check(&rules, rows)?;
+    events::check(&rules, rows)?;
     let run = &rows.run;
     if run.owner.is_some_and(|owner| !lives(owner)) && !run.over {
         return Err((Promise::NoHoldLeaks, format!("{run:?} is held by a process that has stopped")));

@@ -2,6 +2,7 @@
 //!
 //! What is looked at is the tables and what processes do, never what their task loops think.
 
+mod events;
 mod finals;
 mod reference;
 mod running;
@@ -62,6 +63,8 @@ pub enum Promise {
     Children,
     /// 8: a wait is not over before its time.
     WaitInTime,
+    /// 11: each recorded outcome has its events, once, and the numbers of a task have no gaps.
+    EventsWhole,
 }
 
 /// A promise that was broken.

@@ -76,7 +76,7 @@ pub(super) async fn run(
 ) -> AttemptEnded {
     let started_at = me.now();
     let outcome = if stop.is_given() { None } else { outcome(me, attempt, cancel, borrower).await };
-    AttemptEnded { attempt, started_at, finished_at: me.now(), outcome }
+    AttemptEnded { attempt, started_at, finished_at: me.now(), outcome, said: Vec::new() }
 }
 
 async fn outcome(

@@ -207,7 +207,10 @@ impl Driver {
         let command = write.command.clone();
         match write.answer.clone() {
             CommandAnswer::Facts(facts, at) => {
-                self.process.ask("answer", move |db| Ok(db.record_facts(&command, &facts, at))).await
+                let template = self.process.world.db.borrow().task(command.lease.task).run.template;
+                let rules = self.process.routes[template].rules.clone();
+                let record = move |db: &mut Db| Ok(db.record_facts(&command, &facts, &rules, at));
+                self.process.ask("answer", record).await
             }
             CommandAnswer::Refused(_) => self.process.ask("refuse", move |db| Ok(db.refuse(&command))).await,
             CommandAnswer::Followed => self

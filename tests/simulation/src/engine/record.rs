@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use tasker_model::{Batch, End, Exceptions};
+use tasker_model::{Batch, Done, End, Exceptions};
 
 use super::Process;
 use crate::store::{Db, Problem, Result};
@@ -23,7 +23,23 @@ pub(super) async fn record(process: &Rc<Process>, worker: i64, batch: &Batch) ->
             find_lost(process, worker, batch, &mut exceptions).await?;
         }
     }
-    let mut parts = vec![batch.clone()];
+    let told = |done: &Done| done.published.as_ref().is_some_and(|published| published.is_kept());
+    let with_events: Vec<Done> = batch.done.iter().filter(|done| told(done)).cloned().collect();
+    let mut rest = batch.clone();
+    if !with_events.is_empty() {
+        let append = move |db: &mut Db| {
+            let covered = with_events.iter().all(|done| db.covers(worker, done.attempt.lease));
+            Ok((covered, db.append_results(worker, &with_events)))
+        };
+        let (covered, altered) = process.ask("append results with events", append).await?;
+        exceptions.stale.extend(altered);
+        if !covered {
+            find_lost(process, worker, batch, &mut exceptions).await?;
+        }
+        rest.done.retain(|done| !told(done));
+        rest.ends.retain(|end| !exceptions.stale.contains(&end.lease.task));
+    }
+    let mut parts = vec![rest];
     while let Some(part) = parts.pop() {
         match at_once(process, worker, &part).await {
             Ok(true) => {}

@@ -1,11 +1,15 @@
 //! Steps that are lent.
 
 use tasker_model::{
-    Attempt, Entry, Failed, History, Kind, Lease, Offer, StepError, StepIndex, TaskNo, TaskState, Timestamp,
+    Attempt, Entry, Failed, History, Kind, Lease, Offer, Published, StepError, StepIndex, TaskNo, TaskState,
+    Timestamp,
     task_loop::{MAX_TAKEOVERS, Withdrawal},
 };
 
-use super::{Db, OfferRow, POISON, StepRow, record::refused};
+use super::{
+    Db, OfferRow, POISON,
+    record::{failed_instead, refused},
+};
 
 /// An offered step that a worker took.
 #[derive(Clone, Debug)]
@@ -24,6 +28,7 @@ pub(crate) struct Outcome {
     pub(crate) started_at: Timestamp,
     pub(crate) finished_at: Timestamp,
     pub(crate) result: std::result::Result<tasker_model::Json, (StepError, Option<Timestamp>)>,
+    pub(crate) published: Option<Box<Published>>,
 }
 
 impl Db {
@@ -136,20 +141,21 @@ impl Db {
             Ok(result) if result.as_str().contains(POISON) => {
                 let (started_at, failed_at) = (outcome.started_at, outcome.finished_at);
                 let (attempt, retry_at, error) = (outcome.attempt, None, refused());
-                self.add_failure(&Failed { attempt, started_at, failed_at, retry_at, error });
+                let published = failed_instead(outcome.published.as_deref(), number, &error);
+                self.add_failure(&Failed { attempt, started_at, failed_at, retry_at, error, published });
             }
             Ok(result) => {
                 let (started_at, finished_at) = (outcome.started_at, outcome.finished_at);
                 let (kind, result) = (Kind::Handler, result.clone());
                 let entry = Entry { step, kind, attempt: number, started_at, finished_at, result };
-                let row = StepRow { entry };
                 self.task_mut(lease.task).recorded_under = lease.epoch;
-                self.task_mut(lease.task).steps.entry(step).or_insert(row);
+                self.add_result(lease.task, entry, outcome.published.as_deref());
             }
             Err((error, retry_at)) => {
                 let (started_at, failed_at) = (outcome.started_at, outcome.finished_at);
                 let (attempt, retry_at, error) = (outcome.attempt, *retry_at, error.clone());
-                self.add_failure(&Failed { attempt, started_at, failed_at, retry_at, error });
+                let published = outcome.published.clone();
+                self.add_failure(&Failed { attempt, started_at, failed_at, retry_at, error, published });
             }
         }
         true

@@ -76,10 +76,21 @@ pub(crate) struct TaskRows {
     pub(crate) signals: Vec<Signal>,
     /// When it began.
     pub(crate) created_at: Timestamp,
+    /// Its rows of `events`.
+    pub(crate) events: Vec<EventRow>,
     /// The task that started it.
     pub(crate) parent: Option<TaskNo>,
     /// Its rows of `children`, by step, item and attempt.
     pub(crate) children: BTreeMap<(StepIndex, usize, u32), ChildRow>,
+}
+
+/// A row of `events`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EventRow {
+    pub(crate) seq: u32,
+    pub(crate) step: StepIndex,
+    pub(crate) attempt: u32,
+    pub(crate) name: String,
 }
 
 /// A row of `workers`.
@@ -218,6 +229,7 @@ impl Db {
             recorded_under: 0,
             signals: Vec::new(),
             created_at: Timestamp::from_micros(run_at),
+            events: Vec::new(),
             parent: None,
             children: BTreeMap::new(),
         });

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use tasker_model::{
-    Command, CommandError, Entry, Fact, Kind, Lease, Progress, Rules, StepIndex, TaskNo, TaskState,
-    Timestamp, task_loop::PendingCommand,
+    Command, CommandError, Entry, EventOutcome, Fact, Kind, Lease, Progress, Published, Rules, StepIndex,
+    TaskNo, TaskState, Timestamp, task_loop::PendingCommand,
 };
 
-use super::{AuditRow, CommandRow, Db, StepRow};
+use super::{AuditRow, CommandRow, Db};
 
 /// A command that waits, as `commands.sql` reads it.
 #[derive(Clone, Debug)]
@@ -19,6 +19,10 @@ pub(crate) struct Waiting {
 
 /// What became of a command.
 type Followed = Result<bool, CommandError>;
+
+fn settled(step: StepIndex, kind: Kind, result: tasker_model::Json, at: Timestamp) -> Entry {
+    Entry { step, kind, attempt: 0, started_at: at, finished_at: at, result }
+}
 
 impl Db {
     /// An operator asks something of a task, in a transaction of their own.
@@ -99,7 +103,7 @@ impl Db {
             facts => facts?,
         };
         let at = progress.after_all(now);
-        self.write_facts(task, &facts, at);
+        self.write_facts(task, &facts, rules, at);
         for (step, event) in facts.iter().map(Fact::event) {
             let _ = progress.apply_at(step, &event, at);
         }
@@ -133,7 +137,7 @@ impl Db {
             Err(CommandError::NothingFailed) => return Err(CommandError::Over(TaskState::Complete)),
             facts => facts?,
         };
-        self.write_facts(task, &facts, now);
+        self.write_facts(task, &facts, rules, now);
         let run = &mut self.task_mut(task).run;
         (run.state, run.run_at, run.owner) = (TaskState::Pending, now.as_micros(), None);
         (run.over, run.takeovers) = (false, 0);
@@ -150,14 +154,20 @@ impl Db {
         !lines.is_empty()
     }
 
-    fn write_facts(&mut self, task: TaskNo, facts: &[Fact], at: Timestamp) {
+    fn write_facts(&mut self, task: TaskNo, facts: &[Fact], rules: &Rules, at: Timestamp) {
         for fact in facts {
             match fact {
                 Fact::Reopened(step) => self.reopen(task, *step),
                 Fact::DueNow(step) => self.end_wait(task, *step, at),
-                Fact::Resolved(step, result) => self.settle(task, *step, Kind::Operator, result.clone(), at),
+                Fact::Resolved(step, result) => {
+                    let (all, outcome) = (rules.publications(*step), EventOutcome::Resolved);
+                    let published = Published::after_result(all, outcome, result, &[]);
+                    let entry = settled(*step, Kind::Operator, result.clone(), at);
+                    self.add_result(task, entry, published.as_deref());
+                }
                 Fact::Skipped(step) => {
-                    self.settle(task, *step, Kind::Skipped, tasker_model::Json::null(), at);
+                    let entry = settled(*step, Kind::Skipped, tasker_model::Json::null(), at);
+                    self.add_result(task, entry, None);
                 }
             }
         }
@@ -174,18 +184,6 @@ impl Db {
         let attempts = self.task_mut(task).attempts.values_mut();
         let waiting = attempts.filter(|failure| failure.step == step && failure.retry_at > Some(at));
         waiting.for_each(|failure| failure.retry_at = Some(at));
-    }
-
-    fn settle(
-        &mut self,
-        task: TaskNo,
-        step: StepIndex,
-        kind: Kind,
-        result: tasker_model::Json,
-        at: Timestamp,
-    ) {
-        let entry = Entry { step, kind, attempt: 0, started_at: at, finished_at: at, result };
-        self.task_mut(task).steps.entry(step).or_insert(StepRow { entry });
     }
 
     /// `commands.sql`
@@ -208,14 +206,20 @@ impl Db {
     }
 
     /// Writes the facts a command leads to, and forgets it; false: it is not there any more.
-    pub(crate) fn record_facts(&mut self, command: &PendingCommand, facts: &[Fact], at: Timestamp) -> bool {
+    pub(crate) fn record_facts(
+        &mut self,
+        command: &PendingCommand,
+        facts: &[Fact],
+        rules: &Rules,
+        at: Timestamp,
+    ) -> bool {
         let run = &self.task(command.lease.task).run;
         if run.lease != command.lease.epoch || run.owner.is_none() || run.over {
             return false;
         }
         let Some(row) = self.drop_command(command.id) else { return false };
         self.audit[row.audit].followed += 1;
-        self.write_facts(command.lease.task, facts, at);
+        self.write_facts(command.lease.task, facts, rules, at);
         true
     }
 

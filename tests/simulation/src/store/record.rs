@@ -1,10 +1,11 @@
 //! What the holder of a task appends to its journal.
 
 use tasker_model::{
-    Attempt, Batch, Done, End, Entry, Failed, Failure, Kind, Lease, LeftOut, StepError, Timestamp,
+    Attempt, Batch, Done, End, Entry, Failed, FailedAttempt, Failure, Kind, Lease, LeftOut, Published,
+    StepError, StepIndex, TaskNo, Timestamp,
 };
 
-use super::{Db, POISON, Problem, Result, StepRow};
+use super::{Db, EventRow, POISON, Problem, Result, StepRow};
 
 /// The results that a statement saw covered by their leases when it began; `None`: its worker had been given up.
 #[derive(Clone, Debug)]
@@ -26,7 +27,38 @@ pub(super) fn refused() -> StepError {
     StepError::permanent("RESULT_REFUSED", "the store cannot hold the result of this step")
 }
 
+/// What is published with a failure for good that is recorded in the place of a result.
+pub(super) fn failed_instead(
+    published: Option<&Published>,
+    number: u32,
+    error: &StepError,
+) -> Option<Box<Published>> {
+    let failed = FailedAttempt { number, max_attempts: number, retry_at: None, error };
+    Published::after_failure(&published?.publications, failed, &[])
+}
+
 impl Db {
+    /// `append_events.sql`: each event gets the next number of its task.
+    fn log(&mut self, task: TaskNo, step: StepIndex, attempt: u32, published: Option<&Published>) {
+        let rows = self.task_mut(task);
+        for event in published.iter().flat_map(|published| &published.events) {
+            let seq = rows.events.last().map_or(0, |last| last.seq) + 1;
+            rows.events.push(EventRow { seq, step, attempt, name: event.name.to_string() });
+        }
+    }
+
+    /// A result with what is published with it; one that is there already stays, and nothing is published. False
+    /// then.
+    pub(super) fn add_result(&mut self, task: TaskNo, entry: Entry, published: Option<&Published>) -> bool {
+        if self.task(task).steps.contains_key(&entry.step) {
+            return false;
+        }
+        let (step, attempt) = (entry.step, entry.attempt);
+        self.task_mut(task).steps.insert(step, StepRow { entry });
+        self.log(task, step, attempt, published);
+        true
+    }
+
     /// `append.sql`, by holders, of failures: whether the leases covered all of them.
     pub(crate) fn append_failures(&mut self, worker: i64, failed: &[Failed]) -> bool {
         let mut all = true;
@@ -59,19 +91,24 @@ impl Db {
     }
 
     /// `append.sql`, by holders, of results: what is recorded already stays, and what the tables refuse is
-    /// recorded in another form, a failure for good.
-    pub(crate) fn append_results(&mut self, worker: i64, done: &[Done]) {
+    /// recorded in another form, a failure for good. The tasks of which something else is recorded than came in.
+    pub(crate) fn append_results(&mut self, worker: i64, done: &[Done]) -> Vec<TaskNo> {
+        let mut altered = Vec::new();
         for done in done.iter().filter(|done| self.covers(worker, done.attempt.lease)).collect::<Vec<_>>() {
             let Done { attempt, started_at, finished_at: failed_at, .. } = *done;
             if done.result.as_str().contains(POISON) {
                 let (retry_at, error) = (None, refused());
-                self.add_failure(&Failed { attempt, started_at, failed_at, retry_at, error });
+                let published = failed_instead(done.published.as_deref(), attempt.number, &error);
+                self.add_failure(&Failed { attempt, started_at, failed_at, retry_at, error, published });
+                altered.push(attempt.task());
                 continue;
             }
-            let row = StepRow { entry: entry(done) };
             self.task_mut(attempt.task()).recorded_under = attempt.lease.epoch;
-            self.task_mut(attempt.task()).steps.entry(attempt.step).or_insert(row);
+            if !self.add_result(attempt.task(), entry(done), done.published.as_deref()) {
+                altered.push(attempt.task());
+            }
         }
+        altered
     }
 
     /// An attempt that is there already stays.
@@ -87,7 +124,11 @@ impl Db {
             error: failed.error.clone(),
         };
         self.task_mut(lease.task).recorded_under = lease.epoch;
-        self.task_mut(lease.task).attempts.entry((step, number)).or_insert(failure);
+        if self.task(lease.task).attempts.contains_key(&(step, number)) {
+            return;
+        }
+        self.task_mut(lease.task).attempts.insert((step, number), failure);
+        self.log(lease.task, step, number, failed.published.as_deref());
     }
 
     /// What the snapshot of `record.sql` sees. The row of its worker is locked from then on until it commits: nobody
@@ -123,6 +164,7 @@ impl Db {
             let rows = self.task_mut(task);
             rows.recorded_under = done.attempt.lease.epoch;
             rows.steps.insert(done.attempt.step, StepRow { entry: entry(done) });
+            debug_assert!(done.published.as_ref().is_none_or(|published| !published.is_kept()));
         }
         let mut ended = 0;
         for end in ends.iter() {

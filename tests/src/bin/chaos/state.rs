@@ -252,7 +252,7 @@ pub(crate) async fn read(database: &Database) -> Outcome<State> {
         state.keys.push(row.get(0)?);
     }
     let unresolved = "dead_letters where resolved_at is null";
-    for table in [unresolved, "offers", "commands", "outbox"] {
+    for table in [unresolved, "offers", "commands"] {
         for row in rows(database, &["task_id"], &format!("tasker.{table}")).await? {
             state.stray.push(format!("a row in {table} for task {}", row.text(0)));
         }

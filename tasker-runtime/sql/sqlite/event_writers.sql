@@ -1,0 +1,3 @@
+-- the transactions that are about to commit events: nobody reads while there is one
+select ''
+where false

@@ -1,0 +1,209 @@
+//! The domain events of steps.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::{Context, Done, Failure, Form, inspect, output, printable::printable, program, signals::Signals};
+use crate::{
+    api::{EventFilter, EventReport, Tasker},
+    model::EventPattern,
+};
+
+/// Look at domain events.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List events in the order of the log
+    List(List),
+    /// Show an event with its payload, as a CloudEvents envelope
+    Show(Show),
+    /// Print events as they come, until SIGINT or SIGTERM
+    Tail(Tail),
+    /// List the events that could not be published, newest first
+    Letters(Letters),
+}
+
+/// List events.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Only events with such a name: order.paid, order.*
+    #[arg(default_value = "*", value_parser = pattern)]
+    pattern: EventPattern,
+    /// Only events of tasks of this namespace
+    #[arg(long)]
+    namespace: Option<String>,
+    /// Only events of this task
+    #[arg(long, value_name = "ID", value_parser = super::task_id, conflicts_with_all = ["namespace", "after"])]
+    task: Option<uuid::Uuid>,
+    /// Only events after this position
+    #[arg(long, value_name = "POSITION", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
+    after: i64,
+    /// At most this many
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    limit: u32,
+}
+
+/// Show an event.
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// Its position in the log
+    #[arg(value_parser = clap::value_parser!(i64).range(1..))]
+    position: i64,
+}
+
+/// Print events as they come.
+#[derive(Debug, Args)]
+pub(crate) struct Tail {
+    /// Only events with such a name: order.paid, order.*
+    #[arg(default_value = "*", value_parser = pattern)]
+    pattern: EventPattern,
+    /// Only events of tasks of this namespace
+    #[arg(long)]
+    namespace: Option<String>,
+    /// Begin after this position; 0 is the beginning of the log, and without this it begins now
+    #[arg(long, value_name = "POSITION", value_parser = clap::value_parser!(i64).range(0..))]
+    from: Option<i64>,
+}
+
+/// List the events that could not be published.
+#[derive(Debug, Args)]
+pub(crate) struct Letters {
+    /// At most this many
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    limit: u32,
+}
+
+fn pattern(text: &str) -> Result<EventPattern, String> {
+    text.parse()
+}
+
+impl Command {
+    pub(crate) async fn run(self, context: Context, signals: Signals) -> Done {
+        match self {
+            Self::List(command) => command.run(context).await,
+            Self::Show(command) => command.run(context).await,
+            Self::Tail(command) => command.run(context, signals).await,
+            Self::Letters(command) => command.run(context).await,
+        }
+    }
+}
+
+impl List {
+    async fn run(self, context: Context) -> Done {
+        let form = context.global.output;
+        let tasker = context.visiting()?.without_templates().connect().await?;
+        let limit = self.limit as usize;
+        let events = match self.task {
+            Some(task) => {
+                let mut events = tasker.events().of(task, 0, 100_000).await?;
+                events.retain(|event| self.pattern.matches(&event.name));
+                events.truncate(limit);
+                events
+            }
+            None => {
+                let filter = filter(self.pattern, self.namespace).after(self.after).limit(limit);
+                let page = tasker.events().page(&filter).await?;
+                if page.events.len() == limit {
+                    output::say!("{}", output::dim(&format!("there may be more: --after {}", page.next)));
+                }
+                page.events
+            }
+        };
+        output::list(&events, form, &["position", "event", "task", "no.", "step", "outcome", "time"], row)
+    }
+}
+
+fn filter(pattern: EventPattern, namespace: Option<String>) -> EventFilter {
+    let filter = EventFilter::new().named(pattern);
+    match namespace {
+        Some(namespace) => filter.namespace(namespace),
+        None => filter,
+    }
+}
+
+fn row(event: &EventReport) -> Vec<String> {
+    vec![
+        event.position.to_string(),
+        event.name.clone(),
+        event.task.to_string(),
+        event.sequence.to_string(),
+        format!("{} ({})", event.step, event.attempt),
+        event.outcome.as_str().to_owned(),
+        inspect::seconds(event.at),
+    ]
+}
+
+impl Show {
+    async fn run(self, context: Context) -> Done {
+        let form = context.global.output;
+        let tasker = context.visiting()?.without_templates().connect().await?;
+        let filter = EventFilter::new().after(self.position - 1).limit(1);
+        let found = tasker.events().page(&filter).await?.events.into_iter().next();
+        match found.filter(|event| event.position == self.position) {
+            Some(event) => output::json(&event, form),
+            None => {
+                let message = format!("there is no event at position {}", self.position);
+                Err(Failure::not_found(message).try_this("events list"))
+            }
+        }
+    }
+}
+
+/// How long one look waits for events.
+const LOOK: Duration = Duration::from_secs(20);
+
+impl Tail {
+    async fn run(self, context: Context, mut signals: Signals) -> Done {
+        let form = context.global.output;
+        let tasker = context.visiting()?.without_templates().connect().await?;
+        let mut position = match self.from {
+            Some(position) => position,
+            None => tasker.events().position().await?,
+        };
+        let filter = filter(self.pattern, self.namespace).wait(LOOK);
+        let ended = tokio::select! {
+            biased;
+            () = signals.stop() => Ok(()),
+            ended = print(&tasker, &filter, &mut position, form) => ended,
+        };
+        let go_on = program::command(&format!("events tail --from {position}"));
+        output::say!("{}", output::dim(&format!("go on with: {go_on}")));
+        ended
+    }
+}
+
+/// Prints events as they come, and notes up to where they are printed.
+async fn print(tasker: &Tasker, filter: &EventFilter, position: &mut i64, form: Form) -> Done {
+    loop {
+        let page = tasker.events().page(&filter.clone().after(*position)).await?;
+        for event in &page.events {
+            match form {
+                Form::Table => {
+                    let row = row(event).iter().map(|cell| printable(cell).into_owned()).collect::<Vec<_>>();
+                    output::print(&row.join("  "))?;
+                }
+                form => output::json(event, form)?,
+            }
+            *position = event.position;
+        }
+        *position = page.next;
+    }
+}
+
+impl Letters {
+    async fn run(self, context: Context) -> Done {
+        let form = context.global.output;
+        let tasker = context.visiting()?.without_templates().connect().await?;
+        let letters = tasker.events().letters(self.limit as usize).await?;
+        output::list(&letters, form, &["event", "task", "step", "reason", "detail", "time"], |letter| {
+            vec![
+                letter.name.clone(),
+                letter.task.to_string(),
+                format!("{} ({})", letter.step, letter.attempt),
+                letter.reason.clone(),
+                letter.detail.clone(),
+                inspect::seconds(letter.at),
+            ]
+        })
+    }
+}
