@@ -131,7 +131,7 @@ async fn serve_runs_tasks_and_serves_them_until_it_is_told_to_stop() {
     for database in support::databases().await {
         let mut server = Server::with(&database.url, &[(LISTEN, "127.0.0.1:0")]);
         let address = address(&mut server);
-        let order = r#"{"template": "linear_workflow", "context": {"even_number": 6}}"#;
+        let order = r#"{"template": "mathematical_sequence", "context": {"even_number": 6}}"#;
         let answer = http::send(address, "POST /v1/tasks", &[("prefer", "wait=30")], order).await;
         assert_eq!(
             (answer.status, &answer.json()["state"]),

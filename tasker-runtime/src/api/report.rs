@@ -92,7 +92,7 @@ pub struct TaskReport {
     pub context: Value,
     /// The same as text, digit for digit.
     #[serde(skip)]
-    context_text: Json,
+    pub(crate) context_text: Json,
     /// The queue it waits in.
     pub queue: String,
     /// Its priority in that queue.

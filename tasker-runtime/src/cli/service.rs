@@ -1,7 +1,7 @@
 //! The HTTP service of `serve`: where it listens, and what is said of that.
 
 use super::{Context, Failure, Form, output};
-use crate::config::{Config, Source};
+use crate::config::Config;
 #[cfg(feature = "server")]
 use crate::server::{BindError, Options, Server};
 
@@ -19,10 +19,10 @@ pub(super) struct Service {
     form: Form,
 }
 
-/// Whether somebody asked for this address.
+/// Whether somebody asked for an address of their own. A file that says all defaults asks for none.
 fn is_configured(config: &Config) -> bool {
     let mut effective = config.effective().filter(|effective| effective.key.name == LISTEN);
-    effective.any(|effective| *effective.source != Source::Default)
+    effective.any(|effective| effective.value != effective.key.default)
 }
 
 impl Service {

@@ -100,7 +100,7 @@ pub(super) struct FieldError {
 /// Why the service did not do what was asked.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct Problem {
-    /// Names the kind of problem; its last segment is the code.
+    /// Names the kind of problem; its last part is the code.
     #[serde(rename = "type")]
     kind: String,
     /// The kind of problem, for people.
@@ -139,7 +139,7 @@ pub(super) type Answer<T = Response> = Result<T, Problem>;
 impl Problem {
     pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
         Self {
-            kind: format!("https://tasker.dev/problems/{}", code.as_str()),
+            kind: format!("urn:tasker:problem:{}", code.as_str()),
             title: code.title(),
             status: code.status(),
             detail: detail.into(),
@@ -217,6 +217,26 @@ mod tests {
         codes.sort_unstable();
         codes.dedup();
         assert_eq!(codes.len(), Code::ALL.len());
+    }
+
+    #[test]
+    fn documentation_has_every_code_with_its_status() {
+        let text = include_str!("../../../docs/service.md");
+        let (_, table) = text.split_once("| status | codes |").unwrap_or_default();
+        let (table, _) = table.split_once("\n\n").unwrap_or_default();
+        let mut told = Vec::new();
+        for row in table.lines().skip(2) {
+            let mut cells = row.split('|').skip(1).map(str::trim);
+            let (statuses, codes) = (cells.next().unwrap_or_default(), cells.next().unwrap_or_default());
+            let codes = codes.split('`').skip(1).step_by(2).filter(|code| *code != "Allow");
+            told.extend(codes.map(|code| (statuses, code)));
+        }
+        for code in Code::ALL {
+            let mut found = told.iter().filter(|(_, told)| *told == code.as_str());
+            let status = code.status().to_string();
+            assert!(found.any(|(statuses, _)| statuses.contains(&status)), "{code:?} with {status}");
+        }
+        assert_eq!(told.len(), Code::ALL.len(), "{told:?}");
     }
 
     #[test]
