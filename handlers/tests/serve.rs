@@ -5,6 +5,10 @@ use std::{
     io::{BufRead, BufReader, Lines},
     net::SocketAddr,
     process::{Child, ChildStderr, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use support::{cluster::Cluster, fresh_on, http};
@@ -131,8 +135,7 @@ async fn serve_runs_tasks_and_serves_them_until_it_is_told_to_stop() {
     for database in support::databases().await {
         let mut server = Server::with(&database.url, &[(LISTEN, "127.0.0.1:0")]);
         let address = address(&mut server);
-        let order = r#"{"template": "mathematical_sequence", "context": {"even_number": 6}}"#;
-        let answer = http::send(address, "POST /v1/tasks", &[("prefer", "wait=30")], order).await;
+        let answer = http::send(address, "POST /v1/tasks", &[("prefer", "wait=30")], ORDER).await;
         assert_eq!(
             (answer.status, &answer.json()["state"]),
             (200, &"complete".into()),
@@ -177,4 +180,74 @@ fn several_serve_on_one_machine_without_settings() {
     assert!(warning.contains("another program listens on 127.0.0.1:8081 already"), "{warning}");
     server.signal("TERM");
     assert_eq!(server.end().0, Some(0));
+}
+
+const ORDER: &str = r#"{"template": "mathematical_sequence", "context": {"even_number": 6}}"#;
+
+/// Submits tasks, each with a key of its own, until the server is gone: which were acknowledged, and the key that has
+/// no answer yet. It begins with the one that has none from before.
+async fn submit(
+    address: SocketAddr,
+    client: String,
+    first: Option<String>,
+    count: Arc<AtomicUsize>,
+) -> (Vec<(String, String)>, String) {
+    let (mut acknowledged, mut open) = (Vec::new(), first);
+    for number in 0.. {
+        let key = open.take().unwrap_or_else(|| format!("{client}-{number}"));
+        let sent = http::try_send(address, "POST /v1/tasks", &[("idempotency-key", &key)], ORDER).await;
+        let Some(answer) = sent else { return (acknowledged, key) };
+        assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+        acknowledged.push((key, answer.json()["task_id"].to_string()));
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+    unreachable!("it submits until the server is gone")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_serve_has_added_each_task_it_acknowledged_once() {
+    let kills = if support::quick() { 3 } else { 12 };
+    for database in support::databases().await {
+        let (mut acknowledged, mut open) = (Vec::new(), vec![None; 8]);
+        for round in 0..kills {
+            let mut server = Server::with(&database.url, &[(LISTEN, "127.0.0.1:0")]);
+            let address = address(&mut server);
+            let count = Arc::new(AtomicUsize::new(0));
+            let clients: Vec<_> = open
+                .drain(..)
+                .enumerate()
+                .map(|(n, first)| tokio::spawn(submit(address, format!("{round}-{n}"), first, count.clone())))
+                .collect();
+            let enough = 20 + round * 7;
+            let look = || async { (count.load(Ordering::Relaxed) >= enough).then_some(()) };
+            support::world::eventually("enough submissions", look).await;
+            server.signal("KILL");
+            for client in clients {
+                let (told, left) = client.await.unwrap();
+                acknowledged.extend(told);
+                open.push(Some(left));
+            }
+        }
+        let mut server = Server::with(&database.url, &[(LISTEN, "127.0.0.1:0")]);
+        let address = address(&mut server);
+        for key in open.into_iter().flatten() {
+            let answer = http::send(address, "POST /v1/tasks", &[("idempotency-key", &key)], ORDER).await;
+            acknowledged.push((key, answer.json()["task_id"].to_string()));
+        }
+        assert!(acknowledged.len() > kills * 20, "{database}: {}", acknowledged.len());
+        for (key, task) in &acknowledged {
+            let answer = http::send(address, "POST /v1/tasks", &[("idempotency-key", key)], ORDER).await;
+            assert_eq!(answer.header("idempotent-replayed"), Some("true"), "{database}: {key}: {answer:?}");
+            assert_eq!(answer.json()["task_id"].to_string(), *task, "{database}: {key}");
+        }
+        let none_open = || async {
+            let open = http::send(address, "GET /v1/tasks?open=true&limit=1", &[], "").await.json();
+            (open["items"] == serde_json::json!([]) && open.get("next_cursor").is_none()).then_some(())
+        };
+        support::world::eventually("all tasks to be over", none_open).await;
+        server.signal("TERM");
+        assert_eq!(server.end().0, Some(0), "{database}");
+        let tasks = support::world::World::on(database).count("select count(*) from tasker.tasks").await;
+        assert_eq!(tasks, acknowledged.len() as u64);
+    }
 }

@@ -59,6 +59,17 @@ impl Answer {
 
 /// Sends a request, with a body of JSON unless it is empty, and reads the answer.
 pub async fn send(address: SocketAddr, request: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let answer = try_send(address, request, headers, body).await;
+    answer.unwrap_or_else(|| panic!("{request}: there is no answer"))
+}
+
+/// As [`send`]; `None` when there is no whole answer, as from a server that was killed.
+pub async fn try_send(
+    address: SocketAddr,
+    request: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Option<Answer> {
     let mut text = format!("{request} HTTP/1.1\r\nconnection: close\r\n");
     let is_given = |wanted: &str| headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
     if !is_given("host") {
@@ -73,16 +84,23 @@ pub async fn send(address: SocketAddr, request: &str, headers: &[(&str, &str)], 
     if !body.is_empty() {
         text.push_str(&format!("content-length: {}\r\n", body.len()));
     }
-    let answer = raw(address, &[text.as_bytes(), b"\r\n", body.as_bytes()].concat()).await;
-    Answer::read(&answer).unwrap_or_else(|| panic!("{request}: no answer but {answer:?}"))
+    let answer = exchange(address, &[text.as_bytes(), b"\r\n", body.as_bytes()].concat()).await.ok()?;
+    let answer = Answer::read(&answer)?;
+    let whole = answer.header("content-length").is_none_or(|length| length == answer.body.len().to_string());
+    let bodiless = answer.status == 304 || request.starts_with("HEAD");
+    (whole || bodiless).then_some(answer)
 }
 
 /// Sends bytes, and reads until the server closes the connection.
 pub async fn raw(address: SocketAddr, bytes: &[u8]) -> String {
-    let mut stream = TcpStream::connect(address).await.expect("a server that listens");
+    exchange(address, bytes).await.expect("a server that listens")
+}
+
+async fn exchange(address: SocketAddr, bytes: &[u8]) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address).await?;
     // A server that has read enough may close before all is sent.
     let _ = stream.write_all(bytes).await;
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
-    String::from_utf8_lossy(&answer).into_owned()
+    Ok(String::from_utf8_lossy(&answer).into_owned())
 }
