@@ -215,7 +215,7 @@ impl Query {
         let text = self.text(name)?;
         read(&text)
             .map_err(|what| {
-                self.wrong(name, "wrong_value", format!("`{name}` has to be {what}, not `{text}`"))
+                self.wrong(name, "wrong_value", format!("`{name}` has to be {what}, not `{text}`"));
             })
             .ok()
     }
@@ -357,7 +357,7 @@ mod tests {
         let pointers: Vec<String> = {
             query.errors.push(FieldError { pointer: "x".into(), code: "y", detail: "z".into() });
             let problem = query.finish().unwrap_err();
-            let document: serde_json::Value = serde_json::to_value(&problem).unwrap();
+            let document = problem.document();
             let errors = document["errors"].as_array().unwrap();
             errors
                 .iter()

@@ -5,7 +5,10 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
-use super::{problem::Problem, rest};
+use super::{
+    problem::{Document, FieldError},
+    rest,
+};
 
 /// The OpenAPI 3.1 document of the service, as `GET /v1/openapi.json` answers it.
 ///
@@ -30,8 +33,8 @@ pub(super) fn base() -> OpenApi {
     let description = "Submits, runs, shows and operates durable tasks. Names of states may be added, and fields to \
                        answers; requests with fields or parameters that are not known are refused.";
     let info = InfoBuilder::new().title("Tasker").version("1").description(Some(description)).build();
-    let schemas = utoipa::openapi::ComponentsBuilder::new().schema_from::<Problem>();
-    let schemas = schemas.schema_from::<super::problem::FieldError>();
+    let schemas = utoipa::openapi::ComponentsBuilder::new().schema_from::<Document>();
+    let schemas = schemas.schema_from::<FieldError>();
     OpenApiBuilder::new().info(info).components(Some(schemas.build())).build()
 }
 

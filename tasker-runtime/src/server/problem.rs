@@ -98,8 +98,13 @@ pub(super) struct FieldError {
 }
 
 /// Why the service did not do what was asked.
+#[derive(Clone, Debug)]
+pub(super) struct Problem(Box<Document>);
+
+/// Why the service did not do what was asked.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub(super) struct Problem {
+#[schema(as = Problem)]
+pub(super) struct Document {
     /// Names the kind of problem; its last part is the code.
     #[serde(rename = "type")]
     kind: String,
@@ -138,7 +143,7 @@ pub(super) type Answer<T = Response> = Result<T, Problem>;
 
 impl Problem {
     pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Document {
             kind: format!("urn:tasker:problem:{}", code.as_str()),
             title: code.title(),
             status: code.status(),
@@ -150,50 +155,56 @@ impl Problem {
             task_id: None,
             errors: Vec::new(),
             retry_after: None,
-        }
+        }))
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.0.hint = Some(hint.into());
         self
     }
 
     pub(super) fn of_task(mut self, task: Uuid) -> Self {
-        self.task_id = Some(task);
+        self.0.task_id = Some(task);
         self
     }
 
     pub(super) fn errors(mut self, mut errors: Vec<FieldError>) -> Self {
         errors.truncate(MAX_ERRORS);
-        self.errors = errors;
+        self.0.errors = errors;
         self
     }
 
     /// Says when to come back.
     pub(super) fn after(mut self, seconds: u64) -> Self {
-        self.retry_after = Some(seconds);
+        self.0.retry_after = Some(seconds);
         self
+    }
+
+    /// The document as it is sent, but for the id of its request.
+    #[cfg(test)]
+    pub(super) fn document(&self) -> serde_json::Value {
+        serde_json::to_value(&self.0).unwrap_or_default()
     }
 
     /// The document, which carries the id of its request.
     pub(super) fn written(mut self, request: Uuid) -> Body {
-        self.instance = request;
+        self.0.instance = request;
         // A struct of texts and numbers serializes.
-        Body::from(serde_json::to_vec(&self).unwrap_or_default())
+        Body::from(serde_json::to_vec(&self.0).unwrap_or_default())
     }
 }
 
 impl IntoResponse for Problem {
     /// The answer without its document, which the guard writes: it knows the id of the request.
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = status.into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(seconds) = self.retry_after {
+        if let Some(seconds) = self.0.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        if self.status == 413 || self.status == 408 {
+        if matches!(self.0.status, 408 | 413) {
             // What is left of the body is not read.
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

@@ -50,7 +50,7 @@ fn contract_is_plain_for_those_who_generate_clients() {
                 object.iter().for_each(|(name, value)| walk(value, &format!("{at}/{name}")));
             }
             Value::Array(items) => {
-                items.iter().enumerate().for_each(|(n, item)| walk(item, &format!("{at}/{n}")))
+                items.iter().enumerate().for_each(|(n, item)| walk(item, &format!("{at}/{n}")));
             }
             _ => {}
         }
