@@ -9,7 +9,7 @@ use std::{
 };
 
 use axum::{
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     http::{HeaderMap, HeaderValue, Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -38,6 +38,7 @@ const SLOW: Duration = Duration::from_secs(1);
 pub(super) async fn guard(State(service): State<Service>, request: Request, next: Next) -> Response {
     let (id, begun) = (Uuid::now_v7(), Instant::now());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let mut response = match admit(&service, &request) {
         Err(problem) => problem.into_response(),
         Ok(_permit) => {
@@ -53,12 +54,14 @@ pub(super) async fn guard(State(service): State<Service>, request: Request, next
         }
     };
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        problem.lack().into_iter().for_each(|reason| service.0.metrics.note_shed(reason));
         *response.body_mut() = problem.written(id);
     }
     if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     let (status, took) = (response.status().as_u16(), begun.elapsed());
+    service.0.metrics.note(route.as_ref().map(MatchedPath::as_str), &method, status, took);
     if status >= 500 || took >= SLOW {
         tracing::info!(request_id = %id, status, ?took, "{method} {path}");
     } else {

@@ -12,6 +12,7 @@
 //! | `problem.rs`, `refusals.rs` | the problem documents, and the errors of the library as such |
 //! | `rest/` | the routes, a file for each noun |
 //! | `wire.rs` | the documents that are sent |
+//! | `metrics.rs` | what is counted |
 //! | `health.rs` | whether the database answers |
 //! | `openapi.rs` | the contract |
 
@@ -19,6 +20,7 @@ mod extract;
 mod guard;
 mod health;
 mod listener;
+mod metrics;
 mod openapi;
 mod page;
 mod problem;
@@ -40,7 +42,7 @@ use std::{
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use self::health::Health;
+use self::{health::Health, metrics::Metrics};
 use crate::{api::Tasker, config::Config};
 
 /// What a [`Server`] takes and how it ends.
@@ -90,6 +92,7 @@ struct Inner {
     requests: Arc<Semaphore>,
     operators: Arc<Semaphore>,
     health: Health,
+    metrics: Metrics,
 }
 
 impl Service {
@@ -102,6 +105,7 @@ impl Service {
             requests: Arc::new(Semaphore::new(IN_FLIGHT)),
             operators: Arc::new(Semaphore::new(OPERATORS)),
             health: Health::default(),
+            metrics: Metrics::default(),
         }))
     }
 

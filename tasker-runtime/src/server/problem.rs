@@ -180,6 +180,11 @@ impl Problem {
         self
     }
 
+    /// What was lacking, where the same request may be fine once it is there.
+    pub(super) fn lack(&self) -> Option<&'static str> {
+        (self.0.status == 503).then_some(self.0.code)
+    }
+
     /// The document as it is sent, but for the id of its request.
     #[cfg(test)]
     pub(super) fn document(&self) -> serde_json::Value {

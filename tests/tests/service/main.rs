@@ -5,6 +5,7 @@ mod commands;
 mod contract;
 mod drain;
 mod lists;
+mod measured;
 mod refused;
 mod shown;
 mod submitted;

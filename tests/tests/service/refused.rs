@@ -181,6 +181,8 @@ async fn database_that_is_away_is_said_so_and_come_back_to() {
     assert!((1..=5).contains(&seconds), "{answer:?}");
     assert!(!answer.body.contains("127.0.0.1") && !answer.body.contains("sql"), "{answer:?}");
     assert_eq!(served.get("/health/live").await.status, 200);
+    let shed = served.get("/metrics").await.body;
+    assert!(shed.contains(r#"tasker_http_shed_total{reason="store_unavailable"} 1"#), "{shed}");
     cluster.restart().unwrap();
     let back = || async { Some(served.get("/v1/tasks").await).filter(|answer| answer.status == 200) };
     support::world::eventually("the service to be back", back).await;

@@ -57,6 +57,7 @@ fn described() -> OpenApiRouter<Service> {
         .routes(routes!(schedules::trigger_schedule))
         .routes(routes!(service::index))
         .routes(routes!(service::contract))
+        .routes(routes!(service::metrics))
         .routes(routes!(service::health))
         .routes(routes!(service::live))
         .routes(routes!(service::ready))

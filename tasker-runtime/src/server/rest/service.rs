@@ -66,6 +66,15 @@ pub(super) async fn contract(query: Query) -> Answer {
     Ok(([(header::CONTENT_TYPE, kind)], openapi::document()).into_response())
 }
 
+/// What this process counts, for Prometheus
+#[utoipa::path(get, path = "/metrics", tag = "service",
+    responses((status = 200, description = "The numbers.", body = String, content_type = "text/plain")))]
+pub(super) async fn metrics(State(service): State<Service>, query: Query) -> Answer {
+    query.finish()?;
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    Ok(([(header::CONTENT_TYPE, kind)], service.metrics_page()).into_response())
+}
+
 fn state_of(service: &Service) -> &'static str {
     match () {
         () if service.health().is_away() => "down",

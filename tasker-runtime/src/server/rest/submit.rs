@@ -100,6 +100,7 @@ fn submission(fields: &mut Fields, now: Timestamp) -> Option<Submission> {
         fields.wrong("run_at", "conflict", "give one of `delay_ms` and `run_at`".to_owned());
     }
     let correlation_id = fields.take::<Uuid>("correlation_id");
+    let key = fields.text("idempotency_key", Submission::MAX_KEY);
     let delay = delay.or_else(|| run_at.map(|at| at.since(now)));
     let mut submission = Submission::to(template?)
         .json(context.unwrap_or_else(|| Json::stored("{}")))
@@ -108,7 +109,7 @@ fn submission(fields: &mut Fields, now: Timestamp) -> Option<Submission> {
     if let Some(id) = correlation_id {
         submission = submission.correlation_id(id);
     }
-    if let Some(key) = fields.text("idempotency_key", Submission::MAX_KEY) {
+    if let Some(key) = key {
         submission = submission.idempotency_key(key);
     }
     Some(submission)
@@ -192,8 +193,7 @@ pub(super) async fn submit_tasks(State(service): State<Service>, query: Query, m
         let detail = format!("`tasks` has to have 1 to {MAX_BATCH} tasks, and this one has {number}");
         fields.wrong("tasks", "wrong_length", detail);
     }
-    mistakes.splice(0..0, fields.mistakes());
-    extract::refuse(Code::FieldsInvalid, mistakes)?;
+    extract::refuse(Code::FieldsInvalid, [fields.mistakes(), mistakes].concat())?;
     let task_ids = service.tasker().submit_all(submissions).await?;
     json(StatusCode::CREATED, &SubmittedTasks { task_ids })
 }
