@@ -97,7 +97,8 @@ fn admit(service: &Service, request: &Request) -> Answer<Option<OwnedSemaphorePe
         let detail = "the header `Host` has to name this machine: localhost, 127.0.0.1 or [::1]";
         return Err(Problem::new(Code::HostNotAllowed, detail));
     }
-    let writes = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
+    // Pages send no other method that changes something without asking first.
+    let writes = request.method() == Method::POST;
     if writes && !is_json(headers) {
         let detail =
             "a request that changes something needs `content-type: application/json`, also without a body";

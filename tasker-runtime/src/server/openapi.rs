@@ -23,6 +23,7 @@ pub fn document() -> &'static str {
         let mut document = serde_json::to_value(rest::contract()).unwrap_or_default();
         make_plain(&mut document);
         add_problems(&mut document);
+        close_bodies(&mut document);
         format!("{document:#}\n")
     });
     &DOCUMENT
@@ -75,4 +76,30 @@ fn add_problems(document: &mut Value) {
     for operation in paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
         operation["responses"]["default"] = problem.clone();
     }
+}
+
+/// Fields that are not known are refused, and the id of a task is one.
+fn close_bodies(document: &mut Value) {
+    let mut names = Vec::new();
+    let Some(paths) = document["paths"].as_object_mut() else { return };
+    for operation in paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
+        let body = &operation["requestBody"]["content"]["application/json"]["schema"];
+        names.extend(named(body));
+        for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+            if parameter["in"] == "path" && parameter["name"] == "id" {
+                parameter["schema"]["format"] = json!("uuid");
+            }
+        }
+    }
+    while let Some(name) = names.pop() {
+        let schema = &mut document["components"]["schemas"][&name];
+        let Some(properties) = schema["properties"].as_object() else { continue };
+        names.extend(properties.values().filter_map(|property| named(&property["items"])));
+        schema["additionalProperties"] = json!(false);
+    }
+}
+
+/// The name of the schema that is referred to.
+fn named(schema: &Value) -> Option<String> {
+    schema["$ref"].as_str()?.rsplit('/').next().map(str::to_owned)
 }

@@ -106,7 +106,12 @@ async fn every_operation_of_the_contract_knows_what_the_contract_says() {
             }
             let body = &said["requestBody"]["content"]["application/json"]["schema"]["$ref"];
             let Some(schema) = body.as_str().and_then(|name| name.rsplit('/').next()) else { continue };
-            let properties = document["components"]["schemas"][schema]["properties"].as_object().unwrap();
+            let schema = &document["components"]["schemas"][schema];
+            assert_eq!(
+                schema["additionalProperties"], false,
+                "{method} {path}: what is not known is refused"
+            );
+            let properties = schema["properties"].as_object().unwrap();
             for name in properties.keys() {
                 let answer =
                     served.send(&format!("{method} {at}"), &[], &format!(r#"{{"{name}": {{}}}}"#)).await;

@@ -61,6 +61,7 @@ async fn requests_that_go_nowhere_are_refused_in_the_same_form() {
             ("GET /nowhere", 404, "no_such_path"),
             ("GET /v1/task", 404, "no_such_path"),
             ("DELETE /v1/tasks", 405, "method_not_allowed"),
+            ("PUT /v1/tasks", 405, "method_not_allowed"),
             ("GET /v1/tasks/batch", 405, "method_not_allowed"),
             ("GET /v1/tasks/17", 400, "bad_id"),
             (&*format!("GET /v1/tasks/{}", task.simple()), 400, "bad_id"),

@@ -27,8 +27,10 @@ const MAX_REASON: usize = 500;
 #[allow(dead_code, reason = "described here, read by `asker`")]
 pub(in crate::server) struct Asker {
     /// Why, for people: it stands in the audit trail. At most 500 characters.
+    #[schema(min_length = 1, max_length = 500)]
     reason: Option<String>,
     /// Who asks: the name that stands in the audit trail. At most 100 characters; `http` unless it is given.
+    #[schema(min_length = 1, max_length = 100)]
     actor: Option<String>,
 }
 
@@ -39,8 +41,10 @@ pub(in crate::server) struct RetryBody {
     /// The steps; all that failed for good or wait for their next attempt unless they are given.
     steps: Option<Vec<String>>,
     /// Why, for people. At most 500 characters.
+    #[schema(min_length = 1, max_length = 500)]
     reason: Option<String>,
     /// Who asks. At most 100 characters.
+    #[schema(min_length = 1, max_length = 100)]
     actor: Option<String>,
 }
 
@@ -53,8 +57,10 @@ pub(in crate::server) struct ResolveBody {
     /// Its result; `null` unless it is given.
     result: Option<Payload>,
     /// Why, for people. At most 500 characters.
+    #[schema(min_length = 1, max_length = 500)]
     reason: Option<String>,
     /// Who asks. At most 100 characters.
+    #[schema(min_length = 1, max_length = 100)]
     actor: Option<String>,
 }
 
@@ -65,8 +71,10 @@ pub(in crate::server) struct SkipBody {
     /// The step.
     step: String,
     /// Why, for people. At most 500 characters.
+    #[schema(min_length = 1, max_length = 500)]
     reason: Option<String>,
     /// Who asks. At most 100 characters.
+    #[schema(min_length = 1, max_length = 100)]
     actor: Option<String>,
 }
 

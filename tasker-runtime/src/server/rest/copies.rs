@@ -21,6 +21,7 @@ use crate::{
 #[allow(dead_code, reason = "described here, read by `actor`")]
 pub(in crate::server) struct CopyBody {
     /// Who asks. At most 100 characters.
+    #[schema(min_length = 1, max_length = 100)]
     actor: Option<String>,
 }
 
@@ -33,6 +34,7 @@ pub(in crate::server) struct ForkBody {
     /// Another context; what is kept was computed from the old one.
     context: Option<Payload>,
     /// Who asks. At most 100 characters.
+    #[schema(min_length = 1, max_length = 100)]
     actor: Option<String>,
 }
 

@@ -26,10 +26,13 @@ pub(in crate::server) struct NewSignal {
     /// The result of the step that the signal settles; `null` unless it is given.
     payload: Option<Payload>,
     /// Sends it once, however often it is sent with this key, 1 to 255 characters; as the header `Idempotency-Key`.
+    #[schema(min_length = 1, max_length = 255)]
     idempotency_key: Option<String>,
     /// Why, for people. At most 500 characters.
+    #[schema(min_length = 1, max_length = 500)]
     reason: Option<String>,
     /// Who sends it. At most 100 characters.
+    #[schema(min_length = 1, max_length = 100)]
     actor: Option<String>,
 }
 

@@ -35,9 +35,10 @@ pub(in crate::server) struct NewTask {
     /// What its steps see; `{}` unless it is given.
     context: Option<Payload>,
     /// Among the due tasks of a queue, those with a higher one go first: -32768 to 32767, 0 unless it is given.
+    #[schema(minimum = -32768, maximum = 32767)]
     priority: Option<i16>,
     /// Not before so many milliseconds have passed.
-    #[schema(minimum = 0)]
+    #[schema(minimum = 0, maximum = 3153600000000_u64)]
     delay_ms: Option<u64>,
     /// Not before this time. One of this and `delay_ms`.
     run_at: Option<Time>,
@@ -46,6 +47,7 @@ pub(in crate::server) struct NewTask {
     correlation_id: Option<Uuid>,
     /// Adds it once, however often it is submitted with this key, 1 to 255 characters; as the header
     /// `Idempotency-Key`.
+    #[schema(min_length = 1, max_length = 255)]
     idempotency_key: Option<String>,
 }
 
@@ -71,6 +73,7 @@ pub(in crate::server) struct Submitted {
 #[allow(dead_code, reason = "described here, read by `submit_tasks`")]
 pub(in crate::server) struct NewTasks {
     /// 1 to 1,000 of them.
+    #[schema(min_items = 1, max_items = 1000)]
     tasks: Vec<NewTask>,
 }
 

@@ -33,16 +33,20 @@ use crate::{
 #[allow(dead_code, reason = "described here, read by `list_tasks`")]
 pub(in crate::server) struct ListQuery {
     /// Only tasks in this state.
+    #[param(value_type = Option<StateOfTask>)]
     state: Option<String>,
     /// Only tasks of the template `namespace/name`, or of all called `name`.
     template: Option<String>,
     /// Only tasks of templates of this namespace.
     namespace: Option<String>,
     /// Only tasks with this correlation id.
+    #[param(format = Uuid)]
     correlation_id: Option<String>,
     /// Only tasks submitted at this time or later.
+    #[param(format = DateTime)]
     created_after: Option<String>,
     /// Only tasks submitted before this time.
+    #[param(format = DateTime)]
     created_before: Option<String>,
     /// Only tasks that have a step without a result whose last attempt failed with this code.
     error_code: Option<String>,
