@@ -10,8 +10,11 @@ use uuid::Uuid;
 
 use crate::Served;
 
-/// Name, type and labels of each metric, as the documentation has them.
-fn documented() -> BTreeSet<(String, String, String)> {
+/// Name, type and labels of metrics.
+type Described = BTreeSet<(String, String, String)>;
+
+/// The metrics as the documentation has them.
+fn documented() -> Described {
     let text = include_str!("../../../docs/service.md");
     let (_, table) = text.split_once("| name | type | labels | what it is |").unwrap();
     let (table, _) = table.split_once("\n\n").unwrap();
@@ -23,7 +26,7 @@ fn documented() -> BTreeSet<(String, String, String)> {
 }
 
 /// The same as a scrape has them, and every value by its name with labels.
-fn scraped(page: &str) -> (BTreeSet<(String, String, String)>, BTreeMap<String, f64>) {
+fn scraped(page: &str) -> (Described, BTreeMap<String, f64>) {
     let (mut found, mut values) = (BTreeSet::new(), BTreeMap::new());
     let mut kinds = BTreeMap::new();
     for line in page.lines() {
