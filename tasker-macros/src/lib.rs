@@ -1,6 +1,7 @@
 //! The attribute macros of `tasker-runtime`, which re-exports them.
 
 mod async_trait;
+mod child;
 mod duration;
 mod errors;
 mod from_step;
@@ -36,6 +37,12 @@ pub fn step_handlers(attribute: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn signal(attribute: TokenStream, item: TokenStream) -> TokenStream {
     wait::signal(attribute.into(), item.into()).into()
+}
+
+#[doc = include_str!("../docs/child_workflow.md")]
+#[proc_macro_attribute]
+pub fn child_workflow(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    child::child_workflow(attribute.into(), item.into()).into()
 }
 
 #[doc = include_str!("../docs/timer.md")]

@@ -85,8 +85,8 @@ pub(crate) fn untyped(marker: &Ident) -> TokenStream {
             const WORKFLOW: __tasker::Workflow = __WORKFLOW;
         }
         impl __tasker::Runs<__tasker::AnyContext, __tasker::AnyOutput> for #marker {
-            fn template_name(&self) -> __tasker::String {
-                __WORKFLOW.full_name()
+            fn full_name() -> __tasker::Option<__tasker::String> {
+                __tasker::Option::Some(__WORKFLOW.full_name())
             }
         }
     }

@@ -5,7 +5,9 @@ pub use core;
 pub use core::option::Option;
 pub use core::primitive::{bool, str, u8};
 pub use core::result::Result::Ok;
+pub use serde_json::Value;
 pub use std::string::String;
+pub use std::vec::Vec;
 
 pub use async_trait::async_trait;
 pub use inventory;
@@ -13,13 +15,14 @@ pub use serde;
 pub use tasker_template::{Backoff, OnConflict, OnFailure};
 
 pub use crate::api::typed::{
-    AnyContext, AnyOutput, IsStep, NoStep, Nth, Runs, StepOrNone, Typed, WorkflowType,
+    AnyContext, AnyOutput, IsStep, NoStep, Nth, Runs, StepOrNone, Typed, WorkflowType, child_of, child_result,
 };
 pub use crate::handler::annotated::{
     Call, Place, StepFn, by_hand, entry, here, listed, millis, never_called, not_here, run, run_with_step,
 };
 pub use crate::handler::around::{Wrapper, within};
 pub use crate::handler::calls::{Shares, Sharing, call_0, call_1, call_2, call_3, call_4, call_5, call_6};
+pub use crate::handler::child::{ChildFailure, ChildOf, ChildResults, DeclaredChild};
 pub use crate::handler::compensating::{Same, compensates, marked, takes_one_batch};
 pub use crate::handler::decision::{AsRoute, IsDecision, Route};
 pub use crate::handler::defaults::{DefaultOf, DefaultText, DefaultValue, default_text, default_value};

@@ -203,8 +203,8 @@ fn types(input: &Input, template: &Template, marker: &Ident) -> Option<TokenStre
             }>,
             <<__Steps as __tasker::Nth<#last>>::Step as __tasker::StepFn>::Output,
         > for #marker {
-            fn template_name(&self) -> __tasker::String {
-                __WORKFLOW.full_name()
+            fn full_name() -> __tasker::Option<__tasker::String> {
+                __tasker::Option::Some(__WORKFLOW.full_name())
             }
         }
     })

@@ -227,7 +227,7 @@ fn until(meta: &Meta) -> syn::Result<Until> {
     match options::value(meta, "until = \"$.remind_at\"")? {
         Expr::Lit(literal) => {
             let text = options::text(meta, "until = \"$.remind_at\"")?;
-            match tasker_template::TimeSource::parse(&text.value(), []) {
+            match tasker_template::Source::parse(&text.value(), []) {
                 Some(_) => Ok(Until::Context(text.value())),
                 None => wrong(literal),
             }

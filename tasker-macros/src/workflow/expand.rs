@@ -242,8 +242,8 @@ fn types(workflow: &Workflow, marker: &Ident, sizes: &Sizes) -> TokenStream {
         const OF_SECOND: [[__tasker::bool; 2]; #own] = #second;
         #check_second
         impl __tasker::Runs<#context, __Output<{ LAST }>> for #marker {
-            fn template_name(&self) -> __tasker::String {
-                __WORKFLOW.full_name()
+            fn full_name() -> __tasker::Option<__tasker::String> {
+                __tasker::Option::Some(__WORKFLOW.full_name())
             }
         }
     }

@@ -4,6 +4,7 @@
 //! goes in, which steps may run comes out. Nothing here is stored.
 
 mod cause;
+mod children;
 mod decided;
 mod event;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use std::{
 
 use tasker_template::{OnFailure, StepKind};
 
+pub use self::children::ChildrenOf;
 pub use self::decided::Moved;
 pub use self::event::{Event, Verdict};
 pub use self::waits::Start;
@@ -253,7 +255,9 @@ impl Progress {
         let retry = self.waits.first().map(|(at, _)| *at);
         match retry.into_iter().chain(self.next_wait()).min() {
             // Nobody need ever send what would have it go on.
-            Some(Timestamp::NEVER) if self.counts.failed > 0 => return Verdict::Failed,
+            Some(Timestamp::NEVER) if self.counts.failed > 0 && !self.has_children() => {
+                return Verdict::Failed;
+            }
             Some(next) => return Verdict::Waiting(next),
             None => {}
         }

@@ -7,7 +7,7 @@ use tasker_template::{FailureStrategy, OnFailure, StepKind, nearest};
 use super::{
     Json, Retry, StepError, StepIndex,
     outcome::{BatchOutcome, DecisionOutcome, OutcomeError},
-    wait::{Due, Wait},
+    wait::{Due, Place, Wait},
 };
 
 /// What stands before the name of a step in the name of its compensation. No step has a space in its name.
@@ -119,10 +119,21 @@ impl Rules {
         self.steps.iter().any(|rule| matches!(rule.wait, Some(Wait::Signal { .. })))
     }
 
-    /// Whether some timer reads its time in the context.
+    /// Whether some step starts tasks of another workflow.
+    #[must_use]
+    pub fn has_children(&self) -> bool {
+        self.steps.iter().any(|rule| matches!(rule.wait, Some(Wait::Children(_))))
+    }
+
+    /// Whether some step that waits reads in the context what it waits for.
     #[must_use]
     pub fn reads_context(&self) -> bool {
-        self.steps.iter().any(|rule| matches!(rule.wait, Some(Wait::Timer(Due::Context(_)))))
+        let reads = |wait: &Wait| match wait {
+            Wait::Timer(Due::Context(_)) => true,
+            Wait::Children(children) => matches!(children.input, Place::Context(_)),
+            _ => false,
+        };
+        self.steps.iter().any(|rule| rule.wait.as_ref().is_some_and(reads))
     }
 
     /// Whether the step calls no handler: it waits, and that is all it does.

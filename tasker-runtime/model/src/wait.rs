@@ -1,8 +1,8 @@
 //! What a step waits for that no handler brings, and how it ends.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
 
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 
 use super::{Json, StepError, Timestamp};
 
@@ -22,6 +22,30 @@ pub enum Wait {
         /// What happens when it has not come by then.
         on_timeout: OnTimeout,
     },
+    /// Tasks of another workflow, which it starts.
+    Children(Children),
+}
+
+/// The tasks of another workflow that a step starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Children {
+    /// Where their contexts stand.
+    pub input: Place,
+    /// A task for each item of a list that stands there; otherwise one task alone.
+    pub each: bool,
+    /// How many of them run at once at most, from 1.
+    pub parallelism: u32,
+    /// One that does not complete is part of the result instead of the step's failure.
+    pub collect: bool,
+}
+
+/// Where a value stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the context, at the end of this way.
+    Context(Box<[String]>),
+    /// In the result of this step, at the end of this way.
+    Result(u32, Box<[String]>),
 }
 
 /// When a timer is over.
@@ -74,12 +98,50 @@ impl Wait {
     }
 }
 
+/// The JSON at the end of `path` in `json`, as it is written there.
+///
+/// # Errors
+/// When there is no such field; the text names it, as `of` and the path.
+pub(crate) fn json_in(json: &Json, of: &str, path: &[String]) -> Result<Json, String> {
+    let mut at: &RawValue =
+        serde_json::from_str(json.as_str()).map_err(|problem| format!("`{of}` cannot be read: {problem}"))?;
+    for (place, name) in path.iter().enumerate() {
+        let fields: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(at.get()).unwrap_or_default();
+        let Some(field) = fields.get(name.as_str()) else {
+            return Err(format!("`{}` is not there", named(of, &path[..=place])));
+        };
+        at = field;
+    }
+    Ok(Json::stored(at.get()))
+}
+
+/// The items of the list at the end of `path` in `json`.
+///
+/// # Errors
+/// As [`json_in`], and when it is not a list.
+pub(crate) fn items_in(json: &Json, of: &str, path: &[String]) -> Result<Vec<Json>, String> {
+    let list = json_in(json, of, path)?;
+    let items: Result<Vec<&RawValue>, _> = serde_json::from_str(list.as_str());
+    match items {
+        Ok(items) => Ok(items.into_iter().map(|item| Json::stored(item.get())).collect()),
+        Err(_) => {
+            let shown: String = list.as_str().chars().take(60).collect();
+            Err(format!("`{}` is {shown}, not a list", named(of, path)))
+        }
+    }
+}
+
+/// A field in words: `$.order.items`.
+fn named(of: &str, path: &[String]) -> String {
+    path.iter().fold(of.to_owned(), |text, name| format!("{text}.{name}"))
+}
+
 /// The time at the end of `path` in `json`.
 ///
 /// # Errors
 /// When there is no such field or it is not a time; the text names it, as `of` and the path.
 pub(crate) fn time_in(json: &Json, of: &str, path: &[String]) -> Result<Timestamp, String> {
-    let named = || path.iter().fold(of.to_owned(), |text, name| format!("{text}.{name}"));
+    let named = || named(of, path);
     let root = json.to_value();
     let found = path.iter().try_fold(&root, |value, name| value.get(name));
     let Some(found) = found else { return Err(format!("`{}` is not there", named())) };

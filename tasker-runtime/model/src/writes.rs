@@ -54,6 +54,17 @@ pub struct End {
     pub finished_at: Option<Timestamp>,
     /// Why it stands there, for people.
     pub cause: Option<String>,
+    /// Who is to hear of it.
+    pub kin: Kin,
+}
+
+/// The tasks that hear of what becomes of one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kin {
+    /// One that started it and waits for its end.
+    pub parent: bool,
+    /// Those that it may have started, which are cancelled and paused with it.
+    pub children: bool,
 }
 
 impl End {

@@ -59,6 +59,6 @@ with recursive alive as materialized (
     returning r.task_id, r.lease, r.takeovers, r.state
 )
 select taken.task_id, taken.lease, taken.takeovers, t.uuid, t.template_id, t.correlation_id, t.created_at,
-    t.context::text, taken.state
+    t.context::text, taken.state, (t.parent_id is not null)::integer
 from taken
 join tasker.tasks t on t.id = taken.task_id

@@ -7,6 +7,13 @@ with gone as (
       and task_id <= $2
       and finished_at < $3
       and state between $4 and $5
+      -- Who waits for it has yet to read what it came to.
+      and not exists (
+          select 1
+          from tasker.children c
+          join tasker.runs parent on parent.task_id = c.parent_id and parent.finished_at is null
+          where c.child_id = runs.task_id
+      )
     returning task_id
 ), steps as (
     delete from tasker.steps where task_id in (select task_id from gone)
@@ -20,6 +27,8 @@ with gone as (
     delete from tasker.commands where task_id in (select task_id from gone)
 ), signals as (
     delete from tasker.signals where task_id in (select task_id from gone)
+), children as (
+    delete from tasker.children where parent_id in (select task_id from gone)
 ), turns as (
     delete from tasker.turns where task_id in (select task_id from gone)
 ), dead_letters as (

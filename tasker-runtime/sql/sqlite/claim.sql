@@ -49,4 +49,5 @@ returning task_id, lease, takeovers,
     (select correlation_id from tasks where id = task_id),
     (select created_at from tasks where id = task_id),
     (select context from tasks where id = task_id),
-    state
+    state,
+    (select parent_id is not null from tasks where id = task_id)

@@ -6,6 +6,13 @@ where task_id > $1
   and task_id <= $2
   and finished_at < $3
   and state between $4 and $5
+  -- Who waits for it has yet to read what it came to.
+  and not exists (
+      select 1
+      from children c
+      join runs parent on parent.task_id = c.parent_id and parent.finished_at is null
+      where c.child_id = runs.task_id
+  )
 returning task_id;
 delete from steps
 where task_id > $1
@@ -31,6 +38,10 @@ delete from signals
 where task_id > $1
   and task_id <= $2
   and task_id not in (select task_id from runs);
+delete from children
+where parent_id > $1
+  and parent_id <= $2
+  and parent_id not in (select task_id from runs);
 delete from turns
 where task_id > $1
   and task_id <= $2

@@ -402,8 +402,9 @@ impl Builder {
         if !reports.is_empty() {
             return Err(StartError::Templates { reports });
         }
-        if !catalog.mistakes().is_empty() {
-            return Err(StartError::Templates { reports: catalog.mistakes().to_vec() });
+        let mistakes = if passed_over.is_empty() { catalog.mistakes() } else { catalog.mistakes_of_each() };
+        if !mistakes.is_empty() {
+            return Err(StartError::Templates { reports: mistakes });
         }
         let most = self.max_decision_depth.unwrap_or(DECISIONS);
         let wanted = |template: &&Arc<Template>| {

@@ -161,6 +161,8 @@ impl Tasker {
                     self.pass_turns_on(task).await;
                 }
                 self.tell_due(task).await;
+                // The task that started it may be held, and those that it started.
+                self.tell_of_command();
                 Ok(CommandOutcome::Followed)
             }
             Err(Refused::Command(problem)) => Err(OperateError::Refused(problem)),

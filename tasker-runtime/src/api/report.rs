@@ -3,7 +3,7 @@
 mod exact;
 mod waits;
 
-pub use waits::SignalReport;
+pub use waits::{ChildReport, ParentReport, SignalReport};
 
 use std::collections::HashMap;
 
@@ -16,9 +16,11 @@ use crate::{
     orchestration::{
         activity::Running,
         compiled::CompiledTemplate,
+        family::Kin,
         fork::Origin,
         journal::{Entry, Failure, History},
         recover::Worker,
+        result,
         share::OnOffer,
         view::{DeadLetter, StoredTask, TaskLine},
     },
@@ -104,6 +106,12 @@ pub struct TaskReport {
     /// The task that it was replayed or forked from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// The task that started it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<ParentReport>,
+    /// The tasks that its steps started, by step, those of the last attempts first; 1,000 at most.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<ChildReport>,
 }
 
 /// One step of a task.
@@ -290,6 +298,8 @@ pub(super) struct Seen<'s> {
     pub workers: &'s HashMap<StepIndex, WorkerId>,
     /// Everything that was sent to it.
     pub signals: Vec<Signal>,
+    /// The tasks that it started.
+    pub kin: &'s [Kin],
 }
 
 impl TaskReport {
@@ -301,13 +311,13 @@ impl TaskReport {
         seen: Seen<'_>,
         now: Timestamp,
     ) -> Self {
-        let Seen { on_offer, workers, signals } = seen;
+        let Seen { on_offer, workers, signals, kin } = seen;
         let mut progress = history.replay(plan.rules().clone());
         progress.receive(signals);
         let over = task.state.is_final();
         let report = |no: StepIndex, slot: &Slot| {
             let worker = workers.get(&no).map(|worker| worker.0).filter(|worker| *worker != 0);
-            let waits_for = (!over).then(|| waits::of_step(&progress, no, slot, on_offer)).flatten();
+            let waits_for = (!over).then(|| waits::of_step(&progress, no, slot, on_offer, kin)).flatten();
             StepReport { worker, waits_for, ..step(&progress, no, slot, history, over) }
         };
         let mut steps: Vec<StepReport> = progress.slots().map(|(no, slot)| report(no, slot)).collect();
@@ -359,6 +369,8 @@ impl TaskReport {
             // 0 stands for an operator, who holds nothing.
             worker: task.owner.filter(|worker| *worker != 0),
             origin: task.origin,
+            parent: None,
+            children: kin.iter().map(|kin| ChildReport::new(&progress, kin)).collect(),
         }
     }
 
@@ -460,30 +472,15 @@ fn count_batches(progress: &Progress, steps: &mut [StepReport]) {
 
 /// The result of the last step, or an object with those of several, put together as text.
 fn result_text(plan: &CompiledTemplate, steps: &[StepReport]) -> Json {
-    let of = |leaf: u32| {
+    result::of(&plan.template, |leaf| {
         let rule = &plan.rules().steps[leaf as usize];
         let name = &*rule.name;
-        let own = steps.iter().find(|step| step.name == name);
-        let result = match own {
-            // A worker that nothing depends on: the results of its batches.
-            Some(step) if step.state == StepState::Complete && rule.batch.is_some() => {
-                let parts = steps.iter().filter(|step| step.batch_of.as_deref() == Some(name));
-                let done = parts.filter(|part| part.state.has_result());
-                let texts: Vec<&str> = done.map(|part| part.result_text.as_str()).collect();
-                Json::stored(&format!("[{}]", texts.join(",")))
-            }
-            Some(step) => step.result_text.clone(),
-            None => Json::null(),
-        };
-        (name, result)
-    };
-    match plan.template.leaves() {
-        [leaf] => of(*leaf).1,
-        leaves => {
-            let fields = leaves.iter().map(|&leaf| of(leaf));
-            // Names of steps need no escapes.
-            let fields = fields.map(|(name, result)| format!("\"{name}\":{}", result.as_str()));
-            Json::stored(&format!("{{{}}}", fields.collect::<Vec<_>>().join(",")))
+        let own = steps.iter().find(|step| step.name == name)?;
+        if own.state != StepState::Complete || rule.batch.is_none() {
+            return Some(own.result_text.clone());
         }
-    }
+        let parts = steps.iter().filter(|step| step.batch_of.as_deref() == Some(name));
+        let done = parts.filter(|part| part.state.has_result());
+        Some(result::of_batches(done.map(|part| part.result_text.as_str())))
+    })
 }

@@ -8,14 +8,15 @@ use std::sync::{
 use uuid::Uuid;
 
 use super::{
-    Builder, Catalog, DeadLetterSummary, StartError, TaskReport, WorkerSummary, builder, report::Seen,
+    Builder, Catalog, DeadLetterSummary, ParentReport, StartError, TaskReport, WorkerSummary, builder,
+    report::Seen,
 };
 use crate::{
     clock::Clock,
     dispatch::{Engine, notify::Notifier, submitter::Submitter},
     handler::States,
-    model::{StepIndex, TaskState, Timestamp},
-    orchestration::{activity, commands, plans::CompiledTemplates, recover, share, turns, view},
+    model::{StepIndex, TaskNo, TaskState, Timestamp},
+    orchestration::{activity, commands, family, plans::CompiledTemplates, recover, share, turns, view},
     registry::{Registration, Registry},
     store::{self, Store},
     template::Template,
@@ -255,16 +256,32 @@ impl Tasker {
             }
             false => None,
         };
-        let seen = Seen { on_offer: &on_offer, workers: &workers, signals: signals.unwrap_or_default() };
+        let kin = match plan.rules().has_children() {
+            true => family::children_of(&mut self.inner.store.reader().await?, task.task).await?,
+            false => Vec::new(),
+        };
+        let parent = match task.has_parent {
+            true => self.parent_of(task.task).await?,
+            false => None,
+        };
+        let signals = signals.unwrap_or_default();
+        let seen = Seen { on_offer: &on_offer, workers: &workers, signals, kin: &kin };
         let in_line = task.state == TaskState::Pending && !plan.template.concurrency().is_empty();
         let waits_for = match in_line {
             true => turns::waits_for(&mut self.inner.store.reader().await?, task.task).await?,
             false => None,
         };
         let mut report = TaskReport::new(task, &history, &plan, seen, now);
-        report.waits_for = waits_for;
+        (report.waits_for, report.parent) = (waits_for, parent);
         report.show_running(&running);
         Ok(Some((report, plan.template.clone())))
+    }
+
+    async fn parent_of(&self, task: TaskNo) -> store::Result<Option<ParentReport>> {
+        let found = family::parent_of(&mut self.inner.store.reader().await?, task).await?;
+        let Some((task_id, step, template)) = found else { return Ok(None) };
+        let step = self.inner.plans.kept(template).await?.rules().name(step).to_string();
+        Ok(Some(ParentReport { task_id, step }))
     }
 
     /// The processes that run tasks on this database.

@@ -47,8 +47,15 @@ pub struct AnyOutput;
     note = "name what `workflow!(name = [..])` or `template!(name = \"..\")` makes, or give the name of a template as text"
 )]
 pub trait Runs<C, O>: Sized {
+    /// Namespace and name, of a workflow with a name in code.
+    fn full_name() -> Option<String> {
+        None
+    }
+
     /// Namespace and name of the template, or the name alone.
-    fn template_name(&self) -> String;
+    fn template_name(&self) -> String {
+        Self::full_name().unwrap_or_default()
+    }
 }
 
 impl Runs<AnyContext, AnyOutput> for &str {
@@ -159,6 +166,25 @@ pub trait AsContext: Serialize {}
 
 #[diagnostic::do_not_recommend]
 impl<C: ?Sized + Serialize> AsContext for C {}
+
+/// The full name of the workflow `W`, which a step of another one starts with a `T`. That a `T` can be written is asked
+/// where it is returned.
+#[must_use]
+pub fn child_of<W, C, O, T>() -> String
+where
+    W: Runs<C, O>,
+    T: ContextOf<W, C>,
+{
+    W::full_name().unwrap_or_default()
+}
+
+/// That the result of the workflow `W` can be read as a `T`, by a step of another one.
+pub fn child_result<W, C, O, T>()
+where
+    W: Runs<C, O>,
+    O: ReadAs<W, T>,
+{
+}
 
 /// What the result of the workflow `W` is read as: `T`.
 #[diagnostic::on_unimplemented(

@@ -12,7 +12,7 @@ use super::{Tasker, WaitError};
 use crate::{
     dispatch::watch::{Ending, Progressed, Update, Updates},
     model::{Json, StepIndex, TaskState},
-    orchestration::view,
+    orchestration::{result, view},
     template::{StepKind, Template},
 };
 
@@ -148,17 +148,9 @@ impl Leaves {
 
     /// What a complete task comes to with these results; `null` stands for a step that was left out.
     fn result(&self, of: impl Fn(usize) -> Option<Json>) -> Json {
-        let result = |place| of(place).unwrap_or_else(Json::null);
-        let [_, _, ..] = *self.steps else { return result(0) };
-        let mut text = String::from("{");
-        for (place, step) in self.steps.iter().enumerate() {
-            let name = self.template.step(step.step()).map_or("", |step| &step.name);
-            let name = serde_json::to_string(name).unwrap_or_default();
-            text.push_str(if place == 0 { "" } else { "," });
-            text.push_str(&format!("{name}:{}", result(place).as_str()));
-        }
-        text.push('}');
-        Json::stored(&text)
+        result::of(&self.template, |leaf| {
+            of(self.steps.iter().position(|step| *step == StepIndex::of(leaf))?)
+        })
     }
 
     /// What came of `task`, where that is known without the database.

@@ -7,7 +7,7 @@ use super::{
     Context, Done, Failure, Form, filters::Filters, fit::cut, output, printable::printable, task_id,
 };
 use crate::{
-    api::{Cursor, StepReport, TaskFilter, TaskReport},
+    api::{ChildReport, Cursor, StepReport, TaskFilter, TaskReport},
     model::{StepState, TaskState, Timestamp},
 };
 
@@ -134,6 +134,10 @@ fn head(report: &TaskReport) -> Done {
         let from = origin.from.as_ref().map(|step| format!(" from `{}`", printable(step)));
         format!("origin    {} of {}{}", origin.kind.as_str(), origin.task, from.unwrap_or_default())
     }));
+    let parent = report.parent.as_ref();
+    lines.extend(
+        parent.map(|parent| format!("parent    {}, step `{}`", parent.task_id, printable(&parent.step))),
+    );
     lines.extend(
         report
             .finished_at
@@ -149,11 +153,30 @@ fn head(report: &TaskReport) -> Done {
         let (name, payload) = (printable(&signal.name), printable(&payload));
         format!("signal    {name}, sent {}, not used yet: {}", signal.sent_at, cut(&payload, 100))
     }));
+    lines.extend(children(report));
     if !report.result.is_null() {
         lines.push(format!("result    {}", printable(&report.result.to_string())));
     }
     lines.push(String::new());
     output::print(&lines.join("\n"))
+}
+
+/// So many of the tasks that one started are shown.
+const MOST_CHILDREN: usize = 10;
+
+/// The tasks that it started, those first that need a look.
+fn children(report: &TaskReport) -> Vec<String> {
+    let mut children: Vec<&ChildReport> = report.children.iter().collect();
+    children.sort_by_key(|child| child.state == TaskState::Complete);
+    let mut lines: Vec<String> = children
+        .iter()
+        .take(MOST_CHILDREN)
+        .map(|child| format!("child     {} of `{}`: {}", child.task_id, printable(&child.step), child.state))
+        .collect();
+    if children.len() > MOST_CHILDREN {
+        lines.push(format!("          and {} more", children.len() - MOST_CHILDREN));
+    }
+    lines
 }
 
 fn took(step: &StepReport) -> String {

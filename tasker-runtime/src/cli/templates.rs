@@ -150,7 +150,7 @@ pub(super) fn load(context: &Context) -> (Catalog, Vec<String>) {
 fn mistakes_among(context: &Context) -> Vec<String> {
     let (mut catalog, _) = load(context);
     let mut mistakes = catalog.add_schedules(&context.directory());
-    mistakes.extend(catalog.mistakes().iter().cloned());
+    mistakes.extend(catalog.mistakes());
     mistakes
 }
 

@@ -37,11 +37,11 @@ pub(crate) fn read_back(mut claimed: Claimed, plan: Arc<CompiledTemplate>) -> Cl
     let progress = claimed.history.replay(plan.rules().clone());
     let results = results_of(&plan, &progress, &claimed.history);
     let cancel = CancellationToken::new();
-    let Claimed { lease, uuid: id, takeovers, correlation_id, context, created_at, .. } = claimed;
+    let Claimed { lease, uuid: id, takeovers, correlation_id, context, created_at, has_parent, .. } = claimed;
     let facts = facts_of(id, correlation_id, &plan, context, created_at);
     let (routes, stop) = (plan.routes.clone(), cancel.child_token());
     let body = TaskBody { facts, plan, results, stop, cancel };
-    ClaimedTask { lease, id, takeovers, routes, progress, body }
+    ClaimedTask { lease, id, takeovers, routes, progress, has_parent, body }
 }
 
 /// The results a history has, as handlers see them.

@@ -4,6 +4,7 @@
 //! decided is decided in [`task_loop`](crate::model::task_loop); what is awaited is awaited here. Each driver
 //! has tasks and a connection of its own, so there is nothing to lock.
 
+mod children;
 mod signals;
 mod writes;
 
@@ -22,6 +23,7 @@ use super::{
     claims::Claims,
     command_loop::Commands,
     counters::Counters,
+    families::Families,
     loans::Loans,
     message::{Message, TaskLoops},
     notify::Notifier,
@@ -55,6 +57,7 @@ pub(crate) struct Surroundings {
     pub commands: Arc<Commands>,
     pub loans: Arc<Loans>,
     pub turns: Turns,
+    pub families: Families,
     pub offers: Arc<Offers>,
     pub notifier: Notifier,
     pub watchers: Watchers,
@@ -347,6 +350,7 @@ impl Driver {
         for call in next.calls {
             self.start(call);
         }
+        self.start_children(next.children);
         self.write_offers(next.offers).await;
     }
 
@@ -362,8 +366,8 @@ impl Driver {
             if !body.plan.template.concurrency().is_empty() && left.state.is_some_and(TaskState::is_final) {
                 self.around.turns.over(left.task);
             }
-            if body.plan.rules().has_signals() {
-                // One may have come while it was given back.
+            if body.plan.rules().has_signals() || body.plan.rules().has_children() {
+                // Something may have come while it was given back.
                 self.around.commands.pending();
             }
             if let Some(at) = left.run_at.filter(|at| *at < Timestamp::NEVER) {

@@ -15,6 +15,7 @@ use super::{
     command_loop::{CommandLoop, Commands},
     counters::Counters,
     driver::{self, Driver},
+    families::{Asked, Families, FamilyLoop},
     file_changes,
     heartbeat::{Heartbeat, Identity, Workers},
     keeper, lend,
@@ -81,6 +82,7 @@ struct Parts {
     commands: Arc<Commands>,
     schedules: Arc<Schedules>,
     turns: Turns,
+    families: Families,
     catalog: Arc<Catalog>,
     workers: Arc<Workers>,
     loans: Arc<Loans>,
@@ -131,6 +133,7 @@ impl Engine {
         let shared = Arc::new(Shared::new(store, clock, settings, worker));
         let loans: Arc<Loans> = Arc::default();
         let (turns, over) = Turns::new();
+        let (families, asked) = Families::new();
         let parts = Parts {
             offers: Arc::new(Offers::new(loans.clone(), permits.clone())),
             calls: Calls { shared: shared.clone(), states, permits, running: Arc::default() },
@@ -144,6 +147,7 @@ impl Engine {
             commands: Arc::default(),
             schedules: Arc::default(),
             turns,
+            families,
             catalog,
             workers: Arc::default(),
             loans,
@@ -152,7 +156,7 @@ impl Engine {
             counters: Arc::default(),
         };
         let claimer = sessions.pop().unwrap_or_else(|| parts.shared.store.session());
-        let last = parts.kept_alive(identity, presence, over).await?;
+        let last = parts.kept_alive(identity, presence, (over, asked)).await?;
         let loops = Loops {
             last,
             drivers: parts.drivers(sessions.into_iter().zip(receivers)),
@@ -314,6 +318,7 @@ impl Parts {
             commands: self.commands.clone(),
             loans: self.loans.clone(),
             turns: self.turns.clone(),
+            families: self.families.clone(),
             offers: self.offers.clone(),
             notifier: self.notifier.clone(),
             watchers: self.watchers.clone(),
@@ -395,6 +400,18 @@ impl Parts {
         }
     }
 
+    fn family_loop(&self) -> FamilyLoop {
+        FamilyLoop {
+            shared: self.shared.clone(),
+            catalog: self.catalog.clone(),
+            plans: self.plans.clone(),
+            claims: self.claims.clone(),
+            notifier: self.notifier.clone(),
+            loops: self.task_loops.clone(),
+            pulse: self.pulses.of("family loop"),
+        }
+    }
+
     fn scheduler(&self) -> Scheduler {
         Scheduler {
             shared: self.shared.clone(),
@@ -415,10 +432,10 @@ impl Parts {
         &self,
         identity: Identity,
         presence: Presence,
-        over: UnboundedReceiver<TaskNo>,
+        asked: (UnboundedReceiver<TaskNo>, Asked),
     ) -> store::Result<Vec<JoinHandle<()>>> {
         let (ready, is_ready) = oneshot::channel();
-        let last = self.last(identity, presence, (over, ready));
+        let last = self.last(identity, presence, (asked, ready));
         // Without a word it has failed, which is told where it did.
         let Err(error) = is_ready.await.unwrap_or(Ok(())) else { return Ok(last) };
         self.shared.over.cancel();
@@ -434,7 +451,7 @@ impl Parts {
         &self,
         identity: Identity,
         presence: Presence,
-        (over, ready): (UnboundedReceiver<TaskNo>, oneshot::Sender<store::Result<()>>),
+        ((over, asked), ready): ((UnboundedReceiver<TaskNo>, Asked), oneshot::Sender<store::Result<()>>),
     ) -> Vec<JoinHandle<()>> {
         let Self { shared, loans, offers, calls, pulses, .. } = self;
         let heartbeat = Heartbeat {
@@ -461,6 +478,7 @@ impl Parts {
             keeper::spawn(pulses, "heartbeat", heartbeat.run()),
             spawn(pulses, "lender", lend),
             spawn(pulses, "turnstile", self.turnstile().run(over)),
+            spawn(pulses, "family loop", self.family_loop().run(asked)),
             spawn(pulses, "look at the file", look),
         ]
     }

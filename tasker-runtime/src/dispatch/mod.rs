@@ -52,6 +52,7 @@ mod borrow;
 mod claimer;
 mod command_loop;
 pub(crate) mod driver;
+mod families;
 mod file_changes;
 mod heartbeat;
 mod keeper;

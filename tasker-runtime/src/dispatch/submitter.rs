@@ -311,6 +311,7 @@ fn hold(task: NewTask, room: Option<Room>, added: Added) {
             created_at: task.created_at,
             context: task.context,
             phase: TaskState::Pending,
+            has_parent: false,
             history: History::default(),
         });
     }

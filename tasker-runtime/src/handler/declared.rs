@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tasker_template::{Backoff, RetryOptions};
 
+use super::child::DeclaredChild;
 use super::wait::{DeclaredSignal, DeclaredTimer};
 use super::{Compensates, Endpoint};
 use crate::model::StepError;
@@ -98,6 +99,9 @@ pub enum Capability {
     /// It is no handler: a step that waits for a time.
     #[doc(hidden)]
     Timer(&'static DeclaredTimer),
+    /// It is no handler: a step that starts tasks of another workflow.
+    #[doc(hidden)]
+    Workflow(&'static DeclaredChild),
 }
 
 /// What `#[step_handler]` writes about a function, as a constant: the compiler checks workflows with it, and
@@ -282,6 +286,14 @@ impl Declared {
     #[must_use]
     pub const fn timer(mut self, timer: &'static DeclaredTimer) -> Self {
         self.capability = Capability::Timer(timer);
+        self
+    }
+
+    /// Says that it is a step that starts tasks of another workflow.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn workflow(mut self, child: &'static DeclaredChild) -> Self {
+        self.capability = Capability::Workflow(child);
         self
     }
 

@@ -11,6 +11,7 @@ mod batch;
 pub(crate) mod callable;
 pub(crate) mod calls;
 mod capable;
+pub(crate) mod child;
 pub(crate) mod compensating;
 pub(crate) mod const_message;
 pub(crate) mod decision;
@@ -45,6 +46,9 @@ pub use annotated::StepFn;
 pub use around::{Around, Next, Outcome};
 pub use batch::{BatchFailure, BatchPart, Batches, Checkpoint, Cursor, Instance, Progressing, Saved};
 pub use capable::{BatchableCapable, DecisionCapable};
+pub use child::ChildFailure;
+#[doc(hidden)]
+pub use child::ChildResults;
 pub use compensating::{Compensates, Compensating};
 pub use decision::Decision;
 #[doc(hidden)]

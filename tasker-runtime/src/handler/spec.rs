@@ -214,7 +214,10 @@ impl From<&Declared> for HandlerSpec {
             queue: declared.queue.map(Into::into),
             concurrency: declared.concurrency,
             role: match declared.capability {
-                Capability::Standard | Capability::Signal(_) | Capability::Timer(_) => Role::Standard,
+                Capability::Standard
+                | Capability::Signal(_)
+                | Capability::Timer(_)
+                | Capability::Workflow(_) => Role::Standard,
                 Capability::Decision(routes) => {
                     // Two paths may lead to one handler.
                     let first = |&(index, route): &(usize, &&str)| !routes[..index].contains(route);

@@ -23,6 +23,17 @@ pub trait OutputOf<U>: Sized {
 
     /// The parameter for a branch that was not taken, if there is one.
     fn none() -> Option<Self>;
+
+    /// The parameter for a result as it is stored; `None` as for [`some`](Self::some).
+    ///
+    /// # Errors
+    /// Where it has another shape.
+    fn read(json: &Json) -> serde_json::Result<Option<Self>>
+    where
+        U: Readable,
+    {
+        U::read(json).map(Self::some)
+    }
 }
 
 #[diagnostic::do_not_recommend]
@@ -135,8 +146,8 @@ pub(super) fn exact<T: OutputOf<U>, U: Readable>(
     name: &'static str,
 ) -> Result<T, StepError> {
     match upstream(step, name, true)? {
-        Some(json) => match U::read(&json) {
-            Ok(result) => T::some(result).ok_or_else(|| input_error::not_carried(step, name)),
+        Some(json) => match T::read(&json) {
+            Ok(result) => result.ok_or_else(|| input_error::not_carried(step, name)),
             Err(error) => Err(input_error::result(name, &json, &error)),
         },
         None => T::none().ok_or_else(|| input_error::not_taken(step, name)),

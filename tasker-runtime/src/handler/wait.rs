@@ -1,7 +1,7 @@
 //! Steps that wait, as `#[signal]` and `#[timer]` declare them.
 
 use serde::{Deserialize, Serialize};
-use tasker_template::{OnTimeout, SignalConfig, TimeSource, TimerConfig};
+use tasker_template::{OnTimeout, SignalConfig, Source, TimerConfig};
 
 use super::Need;
 use super::annotated::StepFn;
@@ -103,7 +103,7 @@ impl DeclaredTimer {
             Some((of, path)) => {
                 let path = path.trim_start_matches('$').split('.').filter(|name| !name.is_empty());
                 let path = path.map(str::to_owned).collect();
-                TimerConfig::Until(TimeSource { step: of.map(step), path })
+                TimerConfig::Until(Source { step: of.map(step), path })
             }
             None => TimerConfig::Delay(std::time::Duration::from_millis(self.delay_ms.unwrap_or(1))),
         }

@@ -12,6 +12,7 @@
 use std::collections::HashSet;
 
 use super::{
+    family::{self, Told},
     journal::{self, Failure, History},
     storable,
 };
@@ -124,14 +125,26 @@ pub(super) struct Appended {
 
 /// Appends results and ends tasks, in one statement and without looking for conflicts: a result that is there
 /// already refuses all of it. False when a lease did not cover its rows, which were left out.
-pub(super) async fn at_once(connection: &mut Connection, worker: WorkerId, batch: &Batch) -> Result<bool> {
+pub(super) async fn at_once(
+    connection: &mut Connection,
+    worker: WorkerId,
+    batch: &Batch,
+    now: Timestamp,
+) -> Result<(bool, Told)> {
     if batch.done.is_empty() && batch.ends.is_empty() {
-        return Ok(true);
+        return Ok((true, Told::default()));
     }
     debug_assert!(batch.ends.iter().all(may_follow_a_hold), "{:?}", batch.ends);
     let (done, ends) = (done_rows(&batch.done), end_rows(&batch.ends));
-    let counts = connection.counts(&sql::RECORD, values![&done, &ends, worker.0]).await?;
-    Ok(counts == [batch.done.len() as u64, batch.ends.len() as u64])
+    family::write_ends(connection, &batch.ends, now, async |connection| {
+        let values: &[Value<'_>] = values![&done, &ends, worker.0];
+        let counts = match connection.in_transaction() {
+            true => connection.counts(&sql::RECORD_IN, values).await?,
+            false => connection.counts(&sql::RECORD, values).await?,
+        };
+        Ok(counts == [batch.done.len() as u64, batch.ends.len() as u64])
+    })
+    .await
 }
 
 /// Whether a task that is held can come to this: it is in progress then, or being rolled back.

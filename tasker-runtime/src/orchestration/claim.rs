@@ -27,6 +27,8 @@ pub(crate) struct Claimed {
     pub context: Json,
     /// The phase it was in.
     pub phase: TaskState,
+    /// Another task started it and waits for its end.
+    pub has_parent: bool,
     pub history: History,
 }
 
@@ -159,6 +161,7 @@ fn read(row: &Row, lease: Lease) -> Result<Claimed> {
         created_at: Timestamp::from_micros(row.int(6)?),
         context: row.json(7, "tasks.context")?,
         phase: phase(row)?,
+        has_parent: row.int(9)? == 1,
         history: History::default(),
     })
 }
@@ -177,6 +180,7 @@ mod tests {
             created_at: Timestamp::default(),
             context: Json::stored(&"1".repeat(bytes)),
             phase: TaskState::Pending,
+            has_parent: false,
             history: History::default(),
         }
     }

@@ -14,7 +14,7 @@ use self::pending::note_refusal;
 pub(crate) use self::pending::{Response, StoredCommand, answer, forget, record, refuse, stored};
 pub(crate) use self::signals::{NewSignal, NotSent, send, sent_to, take_delivery};
 use super::{
-    append,
+    append, family,
     journal::{self, History},
     share, turns, view,
 };
@@ -213,6 +213,9 @@ async fn follow(
     let moved = progress.after_command(command, locked.state, locked.cause, known.whole, now);
     let state = moved.state;
     put(connection, locked.task, moved, now).await?;
+    if *command == Command::Resume {
+        family::resume_children(connection, locked.task, now).await?;
+    }
     Ok(Delivery::Done(state))
 }
 
@@ -236,7 +239,9 @@ async fn put(connection: &mut Connection, task: TaskNo, moved: Moved, now: Times
         // What its last holder lent comes to nobody any more.
         share::drop_of(connection, &[task]).await?;
         turns::leave(connection, task).await?;
+        family::tell_parents(connection, task, now).await?;
     }
+    family::ask_children(connection, task, moved.state, now).await?;
     connection.execute(&sql::RESOLVE_DEAD_LETTER, values![task.0, now.as_micros()]).await.map(drop)
 }
 

@@ -2,13 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tasker_template::{RetryOptions, Step, StepKind, Template, TimeSource, TimerConfig};
+use tasker_template::{
+    ChildInput, OnChildFailure, RetryOptions, Source, Step, StepKind, Template, TimerConfig,
+};
 
 use crate::{
     handler::{HandlerSpec, StepHandler},
     model::{
-        BatchRule, Compensation, Due, HandlerKey, Json, OnTimeout, Retry, Rule, Rules, Served, SignalRefused,
-        StepError, StepIndex, Target, Wait,
+        BatchRule, Children, Compensation, Due, HandlerKey, Json, OnTimeout, Place, Retry, Rule, Rules,
+        Served, SignalRefused, StepError, StepIndex, Target, Wait,
         task_loop::{Route, Routes},
     },
     registry::{Registration, Registry, Schema},
@@ -268,12 +270,26 @@ fn wait(template: &Template, step: &Step) -> Option<Wait> {
         };
         return Some(Wait::Signal { name: name.into(), timeout: signal.timeout, on_timeout });
     }
+    if let Some(workflow) = &step.workflow {
+        let (source, each) = match &workflow.input {
+            ChildInput::One(source) => (source, false),
+            ChildInput::Each(source) => (source, true),
+        };
+        let path = source.path.clone().into();
+        let input = match &source.step {
+            Some(of) => Place::Result(template.number_of(of)?, path),
+            None => Place::Context(path),
+        };
+        let parallelism = workflow.parallelism.unwrap_or(u32::MAX);
+        let collect = workflow.on_failure == OnChildFailure::Collect;
+        return Some(Wait::Children(Children { input, each, parallelism, collect }));
+    }
     match &step.timer {
         Some(TimerConfig::Delay(delay)) => Some(Wait::Timer(Due::After(*delay))),
-        Some(TimerConfig::Until(TimeSource { step: None, path })) => {
+        Some(TimerConfig::Until(Source { step: None, path })) => {
             Some(Wait::Timer(Due::Context(path.clone().into())))
         }
-        Some(TimerConfig::Until(TimeSource { step: Some(of), path })) => {
+        Some(TimerConfig::Until(Source { step: Some(of), path })) => {
             let of = template.number_of(of)?;
             Some(Wait::Timer(Due::Result(of, path.clone().into())))
         }

@@ -9,6 +9,7 @@ pub(crate) mod checkpoint;
 pub(crate) mod claim;
 pub(crate) mod commands;
 pub(crate) mod compiled;
+pub(crate) mod family;
 pub(crate) mod fork;
 pub(crate) mod in_flight;
 #[cfg(test)]
@@ -19,6 +20,7 @@ pub(crate) mod plans;
 pub(crate) mod prune;
 pub(crate) mod record;
 pub(crate) mod recover;
+pub(crate) mod result;
 pub(crate) mod schedules;
 pub(crate) mod share;
 mod storable;

@@ -9,31 +9,48 @@ use std::{
     collections::{BTreeSet, HashSet},
 };
 
-use super::append::{self, Entry, Right};
+use super::{
+    append::{self, Entry, Right},
+    family::Told,
+};
 pub(crate) use crate::model::{Batch, End, Exceptions};
 use crate::{
-    model::{Lease, TaskNo, TaskState, Timestamp, WorkerId},
+    model::{Kin, Lease, TaskNo, TaskState, Timestamp, WorkerId},
     store::{Column, Connection, Result, Rows, Session, sql, values},
 };
 
-/// Writes `batch`. What one task's rows do to the database, another's do not suffer from: a batch that
+/// What came of writing a batch.
+#[derive(Debug, Default)]
+pub(crate) struct Recorded {
+    /// What did not go as expected.
+    pub exceptions: Exceptions,
+    /// Who is to look at something because of it.
+    pub told: Told,
+}
+
+/// Writes `batch` at the time `now`. What one task's rows do to the database, another's do not suffer from: a batch that
 /// is refused is halved until the task that breaks it stands alone.
 ///
 /// # Errors
 /// Only those that pass, as when the database does not answer. Nothing is known then, and writing the same batch
 /// again is safe.
-pub(crate) async fn record(session: &mut Session, worker: WorkerId, batch: &Batch) -> Result<Exceptions> {
+pub(crate) async fn record(
+    session: &mut Session,
+    worker: WorkerId,
+    batch: &Batch,
+    now: Timestamp,
+) -> Result<Recorded> {
     session
         .run(async |connection| {
-            let mut exceptions = Exceptions::default();
-            record_failures(connection, worker, batch, &mut exceptions).await?;
+            let mut recorded = Recorded::default();
+            record_failures(connection, worker, batch, &mut recorded.exceptions).await?;
             if batch.done.iter().any(|done| connection.check_size("result", &done.result).is_err()) {
-                let rest = refuse_large(connection, worker, batch, &mut exceptions).await?;
-                record_results(connection, worker, &rest, &mut exceptions).await?;
+                let rest = refuse_large(connection, worker, batch, &mut recorded.exceptions).await?;
+                record_results(connection, worker, &rest, now, &mut recorded).await?;
             } else {
-                record_results(connection, worker, batch, &mut exceptions).await?;
+                record_results(connection, worker, batch, now, &mut recorded).await?;
             }
-            Ok(exceptions)
+            Ok(recorded)
         })
         .await
 }
@@ -90,7 +107,8 @@ async fn record_results(
     connection: &mut Connection,
     worker: WorkerId,
     batch: &Batch,
-    exceptions: &mut Exceptions,
+    now: Timestamp,
+    Recorded { exceptions, told }: &mut Recorded,
 ) -> Result<()> {
     let mut parts = vec![Cow::Borrowed(batch)];
     while let Some(part) = parts.pop() {
@@ -101,9 +119,13 @@ async fn record_results(
             parts.extend([Cow::Owned(rest), Cow::Owned(first)]);
             continue;
         }
-        match append::at_once(connection, worker, &part).await {
-            Ok(true) => {}
-            Ok(false) => find_lost(connection, worker, &part, exceptions).await?,
+        match append::at_once(connection, worker, &part, now).await {
+            Ok((whole, also)) => {
+                told.also(also);
+                if !whole {
+                    find_lost(connection, worker, &part, exceptions).await?;
+                }
+            }
             Err(error) if error.is_transient() => return Err(error),
             Err(_) => match part.halve() {
                 Some((first, rest)) => parts.extend([Cow::Owned(rest), Cow::Owned(first)]),
@@ -154,10 +176,15 @@ async fn find_lost(
 }
 
 /// Ends or gives back tasks. Those whose leases were lost stay as they are.
-pub(crate) async fn end_many(session: &mut Session, worker: WorkerId, ends: &[End]) -> Result<()> {
+pub(crate) async fn end_many(
+    session: &mut Session,
+    worker: WorkerId,
+    ends: &[End],
+    now: Timestamp,
+) -> Result<()> {
     let mut batch = Batch { ends: ends.to_vec(), ..Batch::default() };
     batch.sort();
-    session.run(async |connection| append::at_once(connection, worker, &batch).await.map(drop)).await
+    session.run(async |connection| append::at_once(connection, worker, &batch, now).await.map(drop)).await
 }
 
 /// Notes that tasks moved on, so that the deaths of their earlier holders count no more.
@@ -207,8 +234,9 @@ pub(super) async fn set_aside_unreadable(
     tracing::error!(task = lease.task.0, problem, "a task cannot be read and is set aside");
     quarantine(connection, worker, &[lease], now, problem).await?;
     let (state, run_at) = (TaskState::BlockedByFailures, Some(Timestamp::NEVER));
-    let end = End { lease, state, run_at, finished_at: None, cause: Some(problem.to_owned()) };
-    append::at_once(connection, worker, &Batch { ends: vec![end], ..Batch::default() }).await.map(drop)
+    let end =
+        End { lease, state, run_at, finished_at: None, cause: Some(problem.to_owned()), kin: Kin::default() };
+    append::at_once(connection, worker, &Batch { ends: vec![end], ..Batch::default() }, now).await.map(drop)
 }
 
 fn lease_rows(leases: impl Iterator<Item = Lease> + Clone) -> Rows {

@@ -36,6 +36,8 @@ pub(crate) struct StoredTask {
     pub version: String,
     /// Where it comes from, if another task was its model.
     pub origin: Option<Origin>,
+    /// Another task started it.
+    pub has_parent: bool,
 }
 
 /// One line of a list of tasks.
@@ -335,6 +337,7 @@ fn stored(row: &Row) -> Result<StoredTask> {
         name: row.text(15)?.to_owned(),
         version: row.text(16)?.to_owned(),
         origin: row.maybe_text(17)?.map(origin).transpose()?,
+        has_parent: row.maybe_int(18)?.is_some(),
     })
 }
 

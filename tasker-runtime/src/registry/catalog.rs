@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use serde_json::Value;
 
+use super::child_workflows;
 use super::declared::is_declared;
 use super::{NotFound, Registration, Registry, Workflow, schema::Schema, unreadable_files::UnreadableFile};
 use crate::{
@@ -172,10 +173,16 @@ impl Catalog {
         self.by_name.values().map(|known| &known.template)
     }
 
-    /// Names and versions that two different workflows have, with both places, and schemas in code that are none;
-    /// each in one line.
-    pub(crate) fn mistakes(&self) -> &[String] {
-        &self.mistakes
+    /// Names and versions that two different workflows have, with both places, schemas in code that are none, and steps
+    /// that start workflows which are not there or never end; each in one line.
+    pub(crate) fn mistakes(&self) -> Vec<String> {
+        let of_children = child_workflows::mistakes(self);
+        self.mistakes.iter().cloned().chain(of_children).collect()
+    }
+
+    /// The same of a catalog from which templates are missing that others may start.
+    pub(crate) fn mistakes_of_each(&self) -> Vec<String> {
+        self.mistakes.clone()
     }
 
     /// Leaves out a template.
@@ -313,6 +320,13 @@ pub(crate) fn full_name(template: &Template) -> String {
 pub(crate) fn unsupported(template: &Template) -> Option<String> {
     if *template.lifecycle() != crate::template::Lifecycle::default() {
         return Some("`lifecycle` limits are not there yet".to_owned());
+    }
+    let undoes = template.on_failure() == crate::template::OnFailure::Compensate;
+    if let Some(step) = template.steps().iter().find(|step| undoes && step.workflow.is_some()) {
+        return Some(format!(
+            "step `{}` starts tasks of another workflow, and `on_failure: compensate` does not undo what these did yet",
+            step.name
+        ));
     }
     template.steps().iter().find_map(|step| {
         let publishes = !step.publishes_events.is_empty();

@@ -7,6 +7,7 @@
 
 pub(crate) mod catalog;
 mod check;
+mod child_workflows;
 mod compensation;
 pub(crate) mod const_check;
 pub(crate) mod declared;

@@ -263,6 +263,16 @@ impl Workflow {
                 Capability::Timer(timer) => {
                     Step::timer(listed.step, timer.config(|name| names.step(name).to_owned()))
                 }
+                Capability::Workflow(child) => {
+                    // Its contexts are made by a step of its own.
+                    let input = format!("{}_input", listed.step);
+                    let handler = HandlerKey::new(child.namespace, child.handler);
+                    let step = Step::new(&*input).handler(handler.as_str());
+                    let step = step.kind(kind(listed, &names, &chosen, &workers));
+                    builder = builder.step(step.after(upstreams));
+                    builder = builder.step(Step::workflow(listed.step, child.config(&input)).after([input]));
+                    continue;
+                }
                 _ => {
                     let handler = HandlerKey::new(listed.namespace, listed.name);
                     let mut step = Step::new(listed.step).handler(handler.as_str());
@@ -373,7 +383,7 @@ fn kind(listed: &Listed, names: &StepNames, chosen: &HashSet<&str>, workers: &Ha
         Capability::BatchWorker => StepKind::BatchWorker,
         Capability::Signal(_) => StepKind::Signal,
         Capability::Timer(_) => StepKind::Timer,
-        Capability::Standard => {
+        Capability::Standard | Capability::Workflow(_) => {
             let converges = Reads::of(listed.needs).any(|read| {
                 let step = names.step(read.name);
                 workers.contains(step) || (read.optional && chosen.contains(step))

@@ -35,11 +35,8 @@ macro_rules! text {
     };
 }
 
-/// As [`RECORD`], in a transaction that is open.
-#[cfg(test)]
-pub(crate) static RECORD_IN: Statement = text!(twin "record");
-
 statements! {
+    RECORD_IN = twin "record";
     SUBMIT_IN = twin "submit";
     SUBMIT = whole "submit";
     SUBMIT_KEYED = whole "submit_keyed";
@@ -58,6 +55,19 @@ statements! {
     PENDING_COMMAND = twin "pending_command";
     DROP_COMMAND = shared "drop_command";
     TAKE_BACK_COMMAND = shared "take_back_command";
+    CHILDREN = shared "children";
+    OPEN_CHILDREN = shared "open_children";
+    HOLD_PARENT = twin "hold_parent";
+    PUT_CHILDREN = twin "put_children";
+    SET_PARENT = twin "set_parent";
+    LOCK_FAMILY = twin "lock_family";
+    CHILDREN_ENDED = twin "children_ended";
+    TELL_PARENTS = twin "tell_parents";
+    WAKE_PARENTS = twin "wake_parents";
+    ASK_CHILDREN = twin "ask_children";
+    AUDIT_CHILDREN = twin "audit_children";
+    KIN = shared "kin";
+    PARENT = shared "parent";
     SIGNALS = twin "signals";
     SIGNAL_COUNTS = shared "signal_counts";
     SIGNALS_USED = twin "signals_used";

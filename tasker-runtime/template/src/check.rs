@@ -181,7 +181,7 @@ fn kinds(reader: &mut Reader<'_>, steps: &[Step], places: &[Places], graph: &Gra
         // A step with a dangling dependency may mean the one that is missing, and one that such a
         // dependency probably means is not missing it: each mistake is said once.
         let problem = match step.kind {
-            StepKind::Standard | StepKind::Timer | StepKind::Signal => None,
+            StepKind::Standard | StepKind::Timer | StepKind::Signal | StepKind::Workflow => None,
             StepKind::Decision => {
                 (graph.dependents(own).is_empty() && !edges.meant[index]).then_some(UNDECIDED)
             }

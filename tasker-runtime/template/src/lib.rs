@@ -14,6 +14,7 @@
 mod builder;
 mod canonical;
 mod check;
+mod child;
 mod cycles;
 mod duration;
 mod graph;
@@ -39,6 +40,7 @@ mod words;
 mod yaml;
 
 pub use builder::TemplateBuilder;
+pub use child::{ChildConfig, ChildInput, OnChildFailure};
 pub use duration::duration_ms;
 #[doc(hidden)]
 pub use duration::{DURATION_FORM, NoDuration, parse_duration};
@@ -57,4 +59,4 @@ pub use step::{
 pub use template::{Lifecycle, OnFailure, StalenessAction, Template};
 #[doc(hidden)]
 pub use wait::LONGEST_WAIT_MS;
-pub use wait::{OnTimeout, SignalConfig, TimeSource, TimerConfig};
+pub use wait::{OnTimeout, SignalConfig, Source, TimerConfig};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::child::ChildConfig;
 use crate::duration;
 use crate::retry::RetryOptions;
 use crate::wait::{SignalConfig, TimerConfig};
@@ -30,6 +31,8 @@ words! {
         Timer = "timer",
         /// Calls nothing: it waits for what somebody sends, which is its result.
         Signal = "signal",
+        /// Calls nothing: it starts tasks of another workflow and waits for them; what they come to is its result.
+        Workflow = "workflow",
     }
 }
 
@@ -37,7 +40,7 @@ impl StepKind {
     /// Whether a step of this kind calls a handler; the others wait.
     #[must_use]
     pub const fn has_handler(self) -> bool {
-        !matches!(self, Self::Timer | Self::Signal)
+        !matches!(self, Self::Timer | Self::Signal | Self::Workflow)
     }
 
     /// What a step of this kind is called in a sentence.
@@ -50,6 +53,7 @@ impl StepKind {
             Self::BatchWorker => "batch worker",
             Self::Timer => "timer",
             Self::Signal => "signal",
+            Self::Workflow => "child workflow",
         }
     }
 }
@@ -241,6 +245,9 @@ pub struct Step {
     /// What it waits for; only on `signal` steps, which have it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<SignalConfig>,
+    /// What it starts; only on `workflow` steps, which have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<ChildConfig>,
 }
 
 impl Step {
@@ -264,6 +271,7 @@ impl Step {
             delay: None,
             timer: None,
             signal: None,
+            workflow: None,
         }
     }
 
@@ -292,6 +300,24 @@ impl Step {
     #[must_use]
     pub fn signal(name: impl Into<Arc<str>>, signal: SignalConfig) -> Self {
         Self { handler: HandlerRef::new(""), signal: Some(signal), ..Self::new(name).kind(StepKind::Signal) }
+    }
+
+    /// A step that starts tasks of another workflow and depends on nothing.
+    ///
+    /// ```
+    /// use tasker_template::{ChildConfig, ChildInput, Source, Step};
+    ///
+    /// let each = Source::parse("split.parts", ["split"]).unwrap();
+    /// let buy = Step::workflow("buy", ChildConfig::of("shop/checkout", ChildInput::Each(each))).after(["split"]);
+    /// assert!(!buy.kind.has_handler());
+    /// ```
+    #[must_use]
+    pub fn workflow(name: impl Into<Arc<str>>, workflow: ChildConfig) -> Self {
+        Self {
+            handler: HandlerRef::new(""),
+            workflow: Some(workflow),
+            ..Self::new(name).kind(StepKind::Workflow)
+        }
     }
 
     /// The JSON Schema that its result satisfies, which for a step that waits for a signal is the payload of that.

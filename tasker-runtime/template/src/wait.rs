@@ -18,30 +18,31 @@ pub enum TimerConfig {
     /// So long after the last of the steps that it depends on, or after the submission of the task where it depends
     /// on none; 1 ms to ten years.
     Delay(Duration),
-    /// At the point in time that stands in the context of the task or in the result of a step that it depends on.
-    Until(TimeSource),
+    /// At the point in time that stands there, as RFC 3339 text: `2026-12-24T18:00:00+01:00`.
+    Until(Source),
 }
 
-/// Where a point in time stands, as RFC 3339 text: `2026-12-24T18:00:00+01:00`.
+/// Where a value stands that a step needs which calls nothing: in the context of the task, or in the result of a step
+/// that it depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TimeSource {
+pub struct Source {
     /// The step whose result it is in; `None`: the context.
     pub step: Option<String>,
     /// The way there from the root, by the names of fields; empty: the root is it.
     pub path: Vec<String>,
 }
 
-impl TimeSource {
+impl Source {
     /// The source that `text` means for a step with these dependencies: `$.reminder.at` a field of the context,
     /// `invite.due` a field of the result of `invite`.
     ///
     /// ```
-    /// use tasker_template::TimeSource;
+    /// use tasker_template::Source;
     ///
-    /// let field = TimeSource::parse("invite.due", ["invite"]).unwrap();
+    /// let field = Source::parse("invite.due", ["invite"]).unwrap();
     /// assert_eq!((field.step.as_deref(), field.path), (Some("invite"), vec!["due".to_owned()]));
-    /// assert_eq!(TimeSource::parse("$.at", []).unwrap().step, None);
-    /// assert_eq!(TimeSource::parse("charge.at", ["invite"]), None);
+    /// assert_eq!(Source::parse("$.at", []).unwrap().step, None);
+    /// assert_eq!(Source::parse("charge.at", ["invite"]), None);
     /// ```
     #[must_use]
     pub fn parse<'d>(text: &str, dependencies: impl IntoIterator<Item = &'d str>) -> Option<Self> {
@@ -65,7 +66,7 @@ fn fields(rest: &str) -> Option<Vec<String>> {
     (!names.iter().any(String::is_empty)).then_some(names)
 }
 
-impl std::fmt::Display for TimeSource {
+impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.step.as_deref().unwrap_or("$"))?;
         self.path.iter().try_for_each(|name| write!(f, ".{name}"))

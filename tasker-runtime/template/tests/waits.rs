@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use tasker_template::{
-    OnTimeout, Options, SignalConfig, Step, StepKind, Template, TimeSource, TimerConfig, duration_ms,
+    ChildConfig, ChildInput, OnChildFailure, OnTimeout, Options, SignalConfig, Source, Step, StepKind,
+    Template, TimerConfig, duration_ms,
 };
 
 const TEXT: &str = "\
@@ -50,7 +51,7 @@ fn steps_that_wait_are_read_as_they_are_written() {
     assert_eq!(step("two_days").timer, Some(TimerConfig::Delay(Duration::from_secs(172_800))));
     let source = |step: Option<&str>, path: &[&str]| {
         let path = path.iter().map(|&name| name.to_owned()).collect();
-        Some(TimerConfig::Until(TimeSource { step: step.map(str::to_owned), path }))
+        Some(TimerConfig::Until(Source { step: step.map(str::to_owned), path }))
     };
     assert_eq!(step("at").timer, source(None, &["reminder", "at"]));
     assert_eq!(step("due").timer, source(Some("invite.all"), &["due"]));
@@ -103,4 +104,48 @@ fn durations_are_numbers_with_units() {
     for text in ["", "5", "d", "5 minutes", "-5s", "1.5h", "99999999999999999999d", "5s5"] {
         assert_eq!(duration_ms(text), None, "{text}");
     }
+}
+
+#[test]
+fn steps_that_start_workflows_are_read_as_they_are_written() {
+    let template = parse(
+        "\
+name: t
+namespace: shop
+steps:
+  - name: split
+  - name: one
+    type: workflow
+    workflow: { run: checkout }
+  - name: each
+    type: workflow
+    depends_on: [split]
+    workflow:
+      run: other/checkout
+      version: 2.1.0
+      for_each: split.parts
+      parallelism: 8
+      on_failure: collect
+      cascade: false
+",
+    );
+    let child = |at: usize| template.steps()[at].workflow.clone().unwrap();
+    let context = Source { step: None, path: Vec::new() };
+    assert_eq!(child(1), ChildConfig::of("checkout", ChildInput::One(context)));
+    assert_eq!(
+        (child(1).full_name("shop"), child(2).full_name("shop")),
+        ("shop/checkout".to_owned(), "other/checkout".to_owned())
+    );
+    let parts = Source { step: Some("split".to_owned()), path: vec!["parts".to_owned()] };
+    let each = ChildConfig {
+        version: Some("2.1.0".to_owned()),
+        parallelism: Some(8),
+        on_failure: OnChildFailure::Collect,
+        cascade: false,
+        ..ChildConfig::of("other/checkout", ChildInput::Each(parts))
+    };
+    assert_eq!(child(2), each);
+    let text = template.to_canonical();
+    let again = Template::from_canonical(&text).unwrap();
+    assert_eq!((again.steps(), again.to_canonical()), (template.steps(), text));
 }

@@ -158,7 +158,11 @@ impl Scenario {
     pub fn random(seed: u64) -> Self {
         let rng = &mut Rng::with_seed(seed);
         let queues = rng.usize(1..3);
-        let workflows: Vec<Workflow> = (0..rng.usize(1..3)).map(|_| Workflow::random(rng, queues)).collect();
+        let count = rng.usize(1..3);
+        // A workflow starts tasks of those after it.
+        let starts = |at: usize| (at + 1 < count).then_some(at + 1);
+        let workflows: Vec<Workflow> =
+            (0..count).map(|at| Workflow::random(rng, queues, starts(at))).collect();
         let count = rng.usize(1..4);
         let engines: Vec<EngineSpec> =
             (0..count).map(|at| EngineSpec::random(rng, &workflows, queues, at == 0)).collect();

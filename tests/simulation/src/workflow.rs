@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use fastrand::Rng;
-use tasker_model::{BatchRule, Compensation, Due, Json, OnTimeout, Retry, Rule, Rules, Wait};
+use tasker_model::{
+    BatchRule, Children, Compensation, Due, Json, OnTimeout, Place, Retry, Rule, Rules, Wait,
+};
 use tasker_template::{Backoff, FailureStrategy, OnFailure, StepKind};
 
 /// One step, as it is generated and shrunk.
@@ -29,6 +31,8 @@ pub struct StepSpec {
     pub compensated: bool,
     /// What it waits for besides other steps.
     pub wait: Option<Wait>,
+    /// The workflow whose tasks it starts, where it starts some.
+    pub starts: Option<usize>,
 }
 
 impl StepSpec {
@@ -36,6 +40,7 @@ impl StepSpec {
         self.kind = match wait {
             Some(Wait::Timer(_)) => StepKind::Timer,
             Some(Wait::Signal { .. }) => StepKind::Signal,
+            Some(Wait::Children(_)) => StepKind::Workflow,
             _ => self.kind,
         };
         self.wait = wait;
@@ -49,6 +54,19 @@ impl StepSpec {
 
 /// The names of signals.
 pub(crate) const SIGNALS: [&str; 2] = ["go", "stop"];
+
+/// What every task starts with: a list, so that steps can start tasks of its items.
+pub(crate) const CONTEXT: &str = "[0,1,2]";
+
+/// Tasks of another workflow, one for each item of the context.
+fn children(rng: &mut Rng) -> Wait {
+    Wait::Children(Children {
+        input: Place::Context(Box::default()),
+        each: true,
+        parallelism: [1, 2, u32::MAX][rng.usize(0..3)],
+        collect: rng.bool(),
+    })
+}
 
 /// Mostly nothing; sometimes a delay, a timer or a signal.
 fn wait(rng: &mut Rng) -> Option<Wait> {
@@ -81,7 +99,8 @@ pub struct Workflow {
 }
 
 impl Workflow {
-    pub(crate) fn random(rng: &mut Rng, queues: usize) -> Self {
+    /// `starts`: the workflow whose tasks its steps may start.
+    pub(crate) fn random(rng: &mut Rng, queues: usize, starts: Option<usize>) -> Self {
         let on_failure = match rng.u32(0..10) {
             0..3 => OnFailure::Block,
             3..8 => OnFailure::Compensate,
@@ -98,6 +117,14 @@ impl Workflow {
                 _ => workflow.batch(rng, &last, &retries, queues),
             };
         }
+        if let Some(other) = starts.filter(|_| rng.bool()) {
+            let step = workflow.add(rng, StepKind::Standard, &last, &retries, queues);
+            workflow.steps[step as usize].wait_for(Some(children(rng)));
+            workflow.steps[step as usize].starts = Some(other);
+            if rng.bool() {
+                workflow.chain(rng, &[step], &retries, queues);
+            }
+        }
         workflow
     }
 
@@ -113,6 +140,7 @@ impl Workflow {
             priority: rng.i32(-1..=1),
             compensated: rng.u32(0..4) > 0,
             wait: None,
+            starts: None,
         });
         u32::try_from(self.steps.len() - 1).unwrap_or_default()
     }

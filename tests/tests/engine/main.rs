@@ -6,6 +6,7 @@ mod activity;
 mod audit;
 mod blocking;
 mod bulk;
+mod children;
 mod choices;
 mod clocks;
 mod code_first;

@@ -10,7 +10,7 @@ use support::{
 use tasker_runtime::{
     api::Submission,
     model::{StepState, TaskState},
-    template::{Step, TimeSource, TimerConfig},
+    template::{Source, Step, TimerConfig},
 };
 
 use crate::{
@@ -23,7 +23,7 @@ fn timer(name: &str, after: &[&str], delay: Duration) -> Step {
 }
 
 fn until(name: &str, after: &[&str], text: &str) -> Step {
-    let source = TimeSource::parse(text, after.iter().copied()).unwrap();
+    let source = Source::parse(text, after.iter().copied()).unwrap();
     Step::timer(name, TimerConfig::Until(source)).after(after.iter().copied())
 }
 

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Event, Progress, Slot};
+use super::{ChildrenOf, Event, Progress, Slot};
 use crate::{
     Due, Json, OnTimeout, Rules, Signal, StepError, StepIndex, StepState, Timestamp, Wait, WaitEnd,
     wait::{time_in, timer_result},
@@ -40,6 +40,8 @@ pub(super) struct Waits {
     mailbox: Vec<Signal>,
     /// The numbers of the signals that settled a step.
     used: BTreeSet<u32>,
+    /// What steps start.
+    children: super::children::Started,
 }
 
 impl Waits {
@@ -55,6 +57,7 @@ impl Waits {
                 open: BTreeMap::new(),
                 mailbox: Vec::new(),
                 used: BTreeSet::new(),
+                children: super::children::Started::default(),
             })
         })
     }
@@ -76,13 +79,16 @@ impl Waits {
         self.settled_at[step as usize] = self.settled_at[step as usize].max(self.since(rules, step));
     }
 
-    /// Keeps the times that timers read in the result of `step`.
+    /// Keeps what steps that wait read in the result of `step`: the times of timers, the contexts of children.
     fn read(&mut self, rules: &Rules, step: u32, result: &Json) {
-        for &timer in &rules.steps[step as usize].dependents {
-            if let Some(Wait::Timer(Due::Result(of, path))) = &rules.steps[timer as usize].wait
-                && *of == step
-            {
-                self.times.insert(timer, time_in(result, &rules.steps[step as usize].name, path));
+        let name = &rules.steps[step as usize].name;
+        for &waits in &rules.steps[step as usize].dependents {
+            match &rules.steps[waits as usize].wait {
+                Some(Wait::Timer(Due::Result(of, path))) if *of == step => {
+                    self.times.insert(waits, time_in(result, name, path));
+                }
+                Some(Wait::Children(children)) => self.children.read(waits, children, (step, name), result),
+                _ => {}
             }
         }
     }
@@ -109,7 +115,7 @@ impl Waits {
             Some(Wait::Timer(due)) => self.time(due, step, since).unwrap_or(since),
             // Whoever has it tried again has let its time pass once.
             Some(Wait::Signal { timeout: Some(timeout), .. }) if !again => since + *timeout,
-            Some(Wait::Signal { .. }) => Timestamp::NEVER,
+            Some(Wait::Signal { .. } | Wait::Children(_)) => Timestamp::NEVER,
         }
     }
 }
@@ -143,6 +149,9 @@ impl Progress {
         let rules = self.rules.clone();
         let Some(waits) = &mut self.waits_for else { return };
         let until = waits.until(&rules, step, again);
+        if let Some(Wait::Children(children)) = &rules.steps[step as usize].wait {
+            waits.children.open(step, children, waits.start.context.as_ref());
+        }
         waits.open.insert(step, until);
         self.lead_to_wait(StepIndex::of(step));
     }
@@ -212,6 +221,13 @@ impl Progress {
                         Err(problem) => WaitEnd::Failed(StepError::permanent("INVALID_TIME", problem)),
                     }
                 }
+                Some(Wait::Children(_)) => {
+                    let attempt = self.slot(StepIndex::of(step)).map_or(0, Slot::failed_attempts) + 1;
+                    match waits.children.over(step, attempt) {
+                        Some(end) => end,
+                        None => continue,
+                    }
+                }
                 _ => continue,
             };
             over.push((StepIndex::of(step), end));
@@ -242,6 +258,45 @@ impl Progress {
     pub(super) fn close_wait(&mut self, no: StepIndex) {
         if let Some(waits) = self.waits_for.as_mut().filter(|_| no.index().is_none()) {
             waits.open.remove(&no.step());
+            waits.children.close(no.step());
+        }
+    }
+
+    /// Whether a step waits for tasks that it started: these end by themselves.
+    pub(super) fn has_children(&self) -> bool {
+        self.waits_for.as_ref().is_some_and(|waits| waits.children.are_open())
+    }
+
+    /// Whether [`take_children`](Self::take_children) has some.
+    #[must_use]
+    pub fn is_to_start_children(&self) -> bool {
+        self.waits_for.as_ref().is_some_and(|waits| waits.children.has_fresh())
+    }
+
+    /// The steps whose tasks are to be started, unless they have been: those that have come to it since this was asked.
+    pub fn take_children(&mut self) -> Vec<ChildrenOf> {
+        let Some(waits) = &mut self.waits_for else { return Vec::new() };
+        let steps = waits.children.take_fresh();
+        steps.into_iter().filter_map(|step| self.children_of(step)).collect()
+    }
+
+    /// The steps that wait for tasks that they started.
+    #[must_use]
+    pub fn open_children(&self) -> Vec<ChildrenOf> {
+        let Some(waits) = &self.waits_for else { return Vec::new() };
+        waits.children.steps().filter_map(|step| self.children_of(step)).collect()
+    }
+
+    fn children_of(&self, step: u32) -> Option<ChildrenOf> {
+        let contexts = self.waits_for.as_ref()?.children.contexts(step)?;
+        let no = StepIndex::of(step);
+        Some(ChildrenOf { step: no, number: self.slot(no)?.failed_attempts() + 1, contexts })
+    }
+
+    /// All tasks are over that this attempt of a step started.
+    pub fn children_over(&mut self, step: StepIndex, attempt: u32, end: WaitEnd) {
+        if let Some(waits) = &mut self.waits_for {
+            waits.children.ended(step.step(), attempt, end);
         }
     }
 

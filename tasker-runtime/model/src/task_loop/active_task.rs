@@ -5,7 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{Left, Routes};
-use crate::{Fact, Lease, Progress, StepIndex, Timestamp};
+use crate::{Fact, Kin, Lease, Progress, StepIndex, Timestamp};
 
 /// A task this process holds, as its loop knows it.
 #[derive(Debug)]
@@ -16,6 +16,12 @@ pub struct ActiveTask<B> {
     pub(super) takeovers: u32,
     /// Something was recorded since this process claimed the task.
     pub(super) recorded: bool,
+    /// Who hears of its end.
+    pub(super) kin: Kin,
+    /// It is held that long at least: one of the tasks that it started may end any moment.
+    pub(super) lingers: Option<Timestamp>,
+    /// How often the tasks that its steps start are being looked at. What that brings, nobody else is told.
+    pub(super) looking: u32,
     pub(super) routes: Arc<Routes>,
     pub(super) progress: Progress,
     /// Attempts that have been started or offered and not come back.

@@ -4,12 +4,13 @@ use super::{
     ActiveTask, ClaimedTask, DeadLetter, Left, MAX_TAKEOVERS, NEAR, POSTPONED_BY, QUARANTINE_AFTER, TaskLoop,
     Unrunnable,
 };
-use crate::{End, Lease, TaskNo, TaskState, Timestamp};
+use crate::{End, Kin, Lease, TaskNo, TaskState, Timestamp};
 use uuid::Uuid;
 
 impl<B> TaskLoop<B> {
     pub(super) fn claimed(&mut self, claimed: ClaimedTask<B>, now: Timestamp) {
-        let ClaimedTask { lease, id, takeovers, routes, progress, body } = claimed;
+        let ClaimedTask { lease, id, takeovers, routes, progress, has_parent, body } = claimed;
+        let kin = Kin { parent: has_parent, children: routes.rules.has_children() };
         let task = lease.task;
         if !self.is_news(lease) {
             let body = Some(body);
@@ -40,6 +41,9 @@ impl<B> TaskLoop<B> {
             id,
             takeovers,
             recorded: false,
+            kin,
+            lingers: None,
+            looking: 0,
             routes,
             progress,
             running: 0,
@@ -97,6 +101,8 @@ impl<B> TaskLoop<B> {
     fn end_unheld(&mut self, lease: Lease, id: Uuid, state: TaskState, run_at: Timestamp, cause: String) {
         self.unheld.push((lease.task, id, state));
         let cause = Some(cause);
-        self.batch.ends.push(End { lease, state, run_at: Some(run_at), finished_at: None, cause });
+        // It is neither over nor paused: nobody else is to hear of it.
+        let kin = Kin::default();
+        self.batch.ends.push(End { lease, state, run_at: Some(run_at), finished_at: None, cause, kin });
     }
 }

@@ -54,7 +54,7 @@ impl<B> ActiveTask<B> {
     /// How a task leaves this process's hands now, if it does.
     fn end(&self, now: Timestamp, draining: bool) -> Option<End> {
         let end = |state, run_at, finished_at, cause| {
-            Some(End { lease: self.lease, state, run_at, finished_at, cause })
+            Some(End { lease: self.lease, state, run_at, finished_at, cause, kin: self.kin })
         };
         if self.unread {
             return Some(self.given_back(now));
@@ -78,8 +78,14 @@ impl<B> ActiveTask<B> {
         if !self.progress.waits_over(now).is_empty() {
             return (draining && self.running == 0).then(|| self.given_back(now));
         }
+        // Tasks that its steps start are yet to be started or looked at, which the next holder does otherwise.
+        let looks = self.looking > 0 || self.progress.is_to_start_children();
+        if looks && matches!(self.progress.verdict(), Verdict::Waiting(_)) {
+            return (draining && self.running == 0).then(|| self.given_back(now));
+        }
         let state = self.progress.state();
         match self.progress.verdict() {
+            Verdict::Waiting(_) if self.lingers.is_some_and(|until| until > now) && !draining => None,
             Verdict::Waiting(at) if at.since(now) > NEAR || draining => {
                 let cause = self.progress.rolling_back().then(|| self.progress.failures()).flatten();
                 end(state, Some(at), None, cause)
@@ -102,12 +108,12 @@ impl<B> ActiveTask<B> {
         }
         self.rollback_shown = true;
         let (state, cause) = (TaskState::Compensating, self.progress.failures());
-        Some(End { lease: self.lease, state, run_at: None, finished_at: None, cause })
+        Some(End { lease: self.lease, state, run_at: None, finished_at: None, cause, kin: self.kin })
     }
 
     /// The end of a hold that leaves the task for others to claim at once.
     fn given_back(&self, now: Timestamp) -> End {
         let state = if self.progress.rolling_back() { TaskState::Compensating } else { TaskState::Pending };
-        End { lease: self.lease, state, run_at: Some(now), finished_at: None, cause: None }
+        End { lease: self.lease, state, run_at: Some(now), finished_at: None, cause: None, kin: self.kin }
     }
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::Routes;
 use crate::{
     Attempt, Command, CommandError, Entry, Fact, Failure, Json, Lease, Progress, Signal, StepError,
-    StepIndex, TaskNo, TaskState, Timestamp,
+    StepIndex, TaskNo, TaskState, Timestamp, WaitEnd,
 };
 
 /// What a task loop is told.
@@ -31,6 +31,8 @@ pub enum Message<B> {
     Command(PendingCommand),
     /// These signals were sent to the task that is held under this lease; some may be known.
     Signals(Lease, Vec<Signal>),
+    /// The tasks that this attempt starts were looked at: how its step ends, once all of them are over.
+    ChildrenSeen(Attempt, Option<WaitEnd>),
     /// Nobody knows whether what was sent to the task that is held under this lease was read: it is to be read anew.
     Reread(Lease),
     /// Start no more steps; give back every task whose steps have come back.
@@ -54,6 +56,8 @@ pub struct ClaimedTask<B> {
     pub routes: Arc<Routes>,
     /// Where it stands: its journal, folded.
     pub progress: Progress,
+    /// Another task waits for its end.
+    pub has_parent: bool,
     /// What the driver keeps of it.
     pub body: B,
 }

@@ -37,7 +37,7 @@ pub use message::{
     AttemptEnded, ClaimedTask, CommandAnswer, CommandWrite, LoanReturned, Message, PendingCommand,
     Unrunnable, Written,
 };
-pub use next::{Call, DeadLetter, Left, Next, Round, Withdrawal};
+pub use next::{Call, DeadLetter, Left, Next, Round, StartChildren, Withdrawal};
 pub use routes::{Route, Routes};
 
 use super::{Batch, Exceptions, Lease, Offer, TaskNo, TaskState, Timestamp};
@@ -120,6 +120,7 @@ impl<B> TaskLoop<B> {
             Message::TakersDied(lease, step) => self.takers_died(lease, step),
             Message::Command(command) => self.commands.push(command),
             Message::Signals(lease, signals) => self.signals(lease, signals),
+            Message::ChildrenSeen(attempt, end) => self.children_seen(attempt, end, now),
             Message::Reread(lease) => self.reread(lease),
             Message::Drain => {
                 self.draining = true;
@@ -224,6 +225,16 @@ impl<B> TaskLoop<B> {
         self.tasks.get(&lease.task).filter(|task| task.lease == lease).map(|task| &task.body)
     }
 
+    /// The tasks that steps of a held task started and wait for, which are to be looked at: one of them has said that it
+    /// is over.
+    #[must_use]
+    pub fn look_at_children(&mut self, lease: Lease) -> Vec<StartChildren> {
+        let Some(task) = self.held_under(lease) else { return Vec::new() };
+        let open = task.progress.open_children();
+        task.looking += u32::try_from(open.len()).unwrap_or_default();
+        open.into_iter().map(|children| StartChildren::of(lease, children)).collect()
+    }
+
     /// The leases under which tasks are held.
     pub fn leases(&self) -> impl Iterator<Item = Lease> {
         self.tasks.values().map(|task| task.lease)
@@ -252,6 +263,7 @@ impl<B> TaskLoop<B> {
             self.due.remove(&(at, task));
             if let Some(active) = self.tasks.get_mut(&task) {
                 active.due = None;
+                active.lingers = active.lingers.filter(|until| *until > now);
                 active.progress.wake(now);
                 self.touched.push(task);
             }
@@ -261,7 +273,7 @@ impl<B> TaskLoop<B> {
     /// Notes when the next retry of a task is due.
     fn schedule(&mut self, task: TaskNo) {
         let Some(active) = self.tasks.get_mut(&task) else { return };
-        let next = active.progress.next_due();
+        let next = active.progress.next_due().into_iter().chain(active.lingers).min();
         if active.due != next {
             if let Some(at) = active.due {
                 self.due.remove(&(at, task));
@@ -277,6 +289,7 @@ impl<B> TaskLoop<B> {
         self.due.clear();
         for (task, active) in &mut self.tasks {
             active.progress.shift_retries(by);
+            active.lingers = active.lingers.map(|until| until.shifted(by));
             active.due = active.due.map(|at| at.shifted(by));
             self.due.extend(active.due.map(|at| (at, *task)));
         }

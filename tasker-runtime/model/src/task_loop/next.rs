@@ -1,10 +1,13 @@
 //! What a round asks of the driver.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
-use super::TaskLoop;
+use super::{NEAR, TaskLoop};
 use crate::{
-    Attempt, Batch, Done, End, Failed, Json, Lease, Offer, Progress, StepIndex, TaskNo, TaskState, Timestamp,
+    Attempt, Batch, ChildrenOf, Done, End, Failed, Json, Lease, Offer, Progress, StepIndex, TaskNo,
+    TaskState, Timestamp,
 };
 
 /// What is written together.
@@ -53,6 +56,9 @@ pub struct Next<B> {
     pub calls: Vec<Call>,
     /// Steps to be offered. Where the store refuses them, [`TaskLoop::offers_refused`] is told.
     pub offers: Vec<Offer>,
+    /// Tasks to be started for steps, unless they have been. What is seen of them the loop is told by
+    /// [`Message::ChildrenSeen`](super::Message::ChildrenSeen).
+    pub children: Vec<StartChildren>,
     /// Tasks to be given back, because the journal holds something else than was thought here.
     pub give_back: Vec<End>,
     /// Tasks whose lease was lost.
@@ -71,6 +77,7 @@ impl<B> Default for Next<B> {
             skipped: Vec::new(),
             calls: Vec::new(),
             offers: Vec::new(),
+            children: Vec::new(),
             give_back: Vec::new(),
             lost: Vec::new(),
             moved_on: Vec::new(),
@@ -102,6 +109,22 @@ impl Call {
             max_attempts: (number - 1).saturating_sub(spent).saturating_add(allowed),
             compensates: progress.compensated(step).cloned(),
         }
+    }
+}
+
+/// Tasks to be started for a step.
+#[derive(Clone, Debug)]
+pub struct StartChildren {
+    /// The attempt they belong to.
+    pub attempt: Attempt,
+    /// The context of each.
+    pub contexts: Arc<[Json]>,
+}
+
+impl StartChildren {
+    pub(super) fn of(lease: Lease, children: ChildrenOf) -> Self {
+        let ChildrenOf { step, number, contexts } = children;
+        Self { attempt: Attempt { lease, step, number }, contexts }
     }
 }
 
@@ -137,11 +160,19 @@ impl<B> TaskLoop<B> {
         if self.draining || active.wanted.is_some() || active.unread {
             return;
         }
+        let lease = active.lease;
+        let children = active.progress.take_children();
+        if !children.is_empty() {
+            active.lingers = Some(now + NEAR);
+            active.looking += u32::try_from(children.len()).unwrap_or_default();
+            next.children.extend(children.into_iter().map(|children| StartChildren::of(lease, children)));
+            self.schedule(task);
+        }
+        let Some(active) = self.tasks.get_mut(&task) else { return };
         let mut ready = active.progress.take_ready();
         if ready.is_empty() {
             return;
         }
-        let lease = active.lease;
         next.skipped.extend(active.progress.take_skipped().into_iter().map(|step| (lease, step)));
         if ready.len() > 1 {
             ready.sort_by_key(|step| std::cmp::Reverse(active.routes.of(*step).priority));

@@ -44,7 +44,15 @@ fn routes(here: bool) -> Arc<Routes> {
 fn claimed(lease: Lease, takeovers: u32, here: bool) -> Message<()> {
     let routes = routes(here);
     let progress = Progress::new(routes.rules.clone());
-    Message::Claimed(Box::new(ClaimedTask { lease, id: Uuid::nil(), takeovers, routes, progress, body: () }))
+    Message::Claimed(Box::new(ClaimedTask {
+        lease,
+        id: Uuid::nil(),
+        takeovers,
+        routes,
+        progress,
+        has_parent: false,
+        body: (),
+    }))
 }
 
 fn attempt(lease: Lease, step: u32, number: u32) -> Attempt {
@@ -288,7 +296,15 @@ fn rolling_back(lease: Lease, takeovers: u32) -> Message<()> {
     progress.apply(StepIndex::of(1), &crate::Event::Failed { retry_at: None }).unwrap();
     assert!(progress.rolling_back());
     let routes = Arc::new(routes);
-    Message::Claimed(Box::new(ClaimedTask { lease, id: Uuid::nil(), takeovers, routes, progress, body: () }))
+    Message::Claimed(Box::new(ClaimedTask {
+        lease,
+        id: Uuid::nil(),
+        takeovers,
+        routes,
+        progress,
+        has_parent: false,
+        body: (),
+    }))
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{ActiveTask, TaskLoop};
+use super::{ActiveTask, NEAR, TaskLoop};
 use crate::{Attempt, Done, Event, Failed, Lease, LeftOut, Signal, StepIndex, TaskNo, Timestamp, WaitEnd};
 
 impl<B> TaskLoop<B> {
@@ -10,6 +10,16 @@ impl<B> TaskLoop<B> {
         let Some(task) = self.held_under(lease) else { return };
         task.progress.receive(signals);
         self.touched.push(lease.task);
+    }
+
+    pub(super) fn children_seen(&mut self, attempt: Attempt, end: Option<WaitEnd>, now: Timestamp) {
+        let Some(task) = self.held_under(attempt.lease) else { return };
+        task.lingers = Some(now + NEAR);
+        task.looking = task.looking.saturating_sub(1);
+        if let Some(end) = end {
+            task.progress.children_over(attempt.step, attempt.number, end);
+        }
+        self.touched.push(attempt.task());
     }
 
     pub(super) fn reread(&mut self, lease: Lease) {

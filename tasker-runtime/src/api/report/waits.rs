@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use serde_json::Value;
 
+use uuid::Uuid;
+
 use crate::{
-    model::{Progress, Signal, Slot, StepIndex, StepState, Timestamp, Wait},
-    orchestration::{compiled::CompiledTemplate, share::OnOffer},
+    model::{Progress, Signal, Slot, StepIndex, StepState, TaskState, Timestamp, Wait},
+    orchestration::{compiled::CompiledTemplate, family::Kin, share::OnOffer},
 };
 
 /// A signal that waits for a step.
@@ -31,6 +33,40 @@ impl SignalReport {
     }
 }
 
+/// A task that a step started.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct ChildReport {
+    /// The step that started it.
+    pub step: String,
+    /// Which of the tasks of that step it is, from 0.
+    pub item: u32,
+    /// The attempt of the step that started it, from 1.
+    pub attempt: u32,
+    /// Its id.
+    pub task_id: Uuid,
+    /// Where it stands.
+    pub state: TaskState,
+}
+
+impl ChildReport {
+    pub(super) fn new(progress: &Progress, kin: &Kin) -> Self {
+        let Kin { step, item, attempt, uuid, state } = kin;
+        let step = progress.rules().name(*step).to_string();
+        Self { step, item: *item, attempt: *attempt, task_id: *uuid, state: *state }
+    }
+}
+
+/// The task that started another one.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct ParentReport {
+    /// Its id.
+    pub task_id: Uuid,
+    /// Which of its steps did.
+    pub step: String,
+}
+
 /// So many steps are named that another one waits for.
 const MOST_NAMED: usize = 5;
 
@@ -40,6 +76,7 @@ pub(super) fn of_step(
     no: StepIndex,
     slot: &Slot,
     on_offer: &[OnOffer],
+    kin: &[Kin],
 ) -> Option<String> {
     match slot.state() {
         StepState::Pending if progress.rolling_back() => None,
@@ -53,7 +90,7 @@ pub(super) fn of_step(
             let at = slot.retry_at()?;
             Some(format!("the next attempt, at {at}: `retry` has it start at once"))
         }
-        StepState::Waiting => waiting(progress, no),
+        StepState::Waiting => waiting(progress, no, kin),
         _ => None,
     }
 }
@@ -78,17 +115,35 @@ fn above(progress: &Progress, no: StepIndex) -> Option<String> {
     (!names.is_empty()).then(|| names.join(", "))
 }
 
-fn waiting(progress: &Progress, no: StepIndex) -> Option<String> {
+fn waiting(progress: &Progress, no: StepIndex, kin: &[Kin]) -> Option<String> {
     let until = progress.waits_until(no)?;
     let rules = progress.rules();
     Some(match rules.steps.get(no.step() as usize)?.wait.as_ref()? {
         Wait::Delay(_) => format!("its start, at {until}"),
         Wait::Timer(_) => format!("its time, {until}: `skip` ends the wait"),
+        Wait::Children(_) => children(progress, no, kin),
         Wait::Signal { name, .. } if until == Timestamp::NEVER => {
             format!("the signal `{name}`: `signal` sends it")
         }
         Wait::Signal { name, .. } => format!("the signal `{name}`, until {until}: `signal` sends it"),
     })
+}
+
+/// What a step waits for that started tasks of another workflow.
+fn children(progress: &Progress, no: StepIndex, kin: &[Kin]) -> String {
+    let number = progress.slot(no).map_or(0, Slot::failed_attempts) + 1;
+    let of_attempt = || kin.iter().filter(|child| child.step == no && child.attempt == number);
+    let open: Vec<&Kin> = of_attempt().filter(|child| !child.state.is_final()).collect();
+    match &*open {
+        [] => "the tasks that it starts".to_owned(),
+        [child] => format!("task {} ({}): `show` says what that waits for", child.uuid, child.state),
+        [child, ..] => format!(
+            "{} tasks that it started, {} ({}) among them: `show` says what that waits for",
+            open.len(),
+            child.uuid,
+            child.state
+        ),
+    }
 }
 
 /// The handlers a task waits for, in short.

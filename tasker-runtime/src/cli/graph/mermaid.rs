@@ -54,6 +54,7 @@ fn shape(node: &Node) -> String {
     match node.kind {
         StepKind::Decision => format!("{{\"{label}\"}}"),
         StepKind::Batchable | StepKind::BatchWorker => format!("[[\"{label}\"]]"),
+        StepKind::Workflow => format!("[[\"{label}\"]]"),
         StepKind::Timer | StepKind::Signal => format!("([\"{label}\"])"),
         _ => format!("[\"{label}\"]"),
     }

@@ -230,6 +230,8 @@ mod tests {
             correlation_id: Uuid::nil(),
             worker: None,
             origin: None,
+            parent: None,
+            children: Vec::new(),
             waits_for: None,
         }
     }

@@ -21,7 +21,10 @@ impl Driver {
             return;
         }
         match commands::take_delivery(&mut self.session, command.id, lease.task).await {
-            Ok(Some(signals)) => self.tasks.handle(Message::Signals(lease, signals), self.now()),
+            Ok(Some(signals)) => {
+                self.tasks.handle(Message::Signals(lease, signals), self.now());
+                self.look_at_children(lease);
+            }
             Ok(None) => {}
             // It may have been taken all the same: the task is read anew.
             Err(error) => {

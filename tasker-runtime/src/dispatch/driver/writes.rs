@@ -86,10 +86,12 @@ impl Driver {
             return Exceptions::default();
         }
         loop {
-            match record::record(&mut self.session, self.shared.worker(), batch).await {
-                Ok(exceptions) => {
+            let now = self.now();
+            match record::record(&mut self.session, self.shared.worker(), batch, now).await {
+                Ok(record::Recorded { exceptions, told }) => {
                     self.writing.reset();
                     self.count(batch, &exceptions);
+                    self.pass_on(told);
                     return exceptions;
                 }
                 Err(error) if error.is_transient() => self.wait(&error).await,
@@ -107,7 +109,8 @@ impl Driver {
         if ends.is_empty() {
             return;
         }
-        if let Err(error) = record::end_many(&mut self.session, self.shared.worker(), ends).await {
+        let now = self.now();
+        if let Err(error) = record::end_many(&mut self.session, self.shared.worker(), ends, now).await {
             self.around.claims.leases_unknown();
             self.other.note(&error);
         }

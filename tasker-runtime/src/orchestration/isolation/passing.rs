@@ -39,14 +39,14 @@ async fn records_once_it_is_over(
     over: impl AsyncFnOnce(),
 ) {
     for _ in 0..3 {
-        let refused = record::record(session, scene.one, batch).await.unwrap_err();
+        let refused = record::record(session, scene.one, batch, T0).await.unwrap_err();
         assert!(refused.is_transient(), "{}: {refused}", scene.database);
     }
     over().await;
     // A connection that is to blame was dropped at the last refusal. On a busy machine one more try may be slow.
     let exceptions = loop {
-        match record::record(session, scene.one, batch).await {
-            Ok(exceptions) => break exceptions,
+        match record::record(session, scene.one, batch, T0).await {
+            Ok(recorded) => break recorded.exceptions,
             Err(error) => assert!(error.is_transient(), "{}: {error}", scene.database),
         }
     };
@@ -91,14 +91,14 @@ async fn statements_that_the_server_forgot_are_prepared_anew() {
     let (scene, lease) = Scene::held(fresh_postgres().await).await;
     let mut session = scene.store.session();
     // The statement is known to the session then.
-    record::record(&mut session, scene.two, &result(lease, "0")).await.unwrap();
+    record::record(&mut session, scene.two, &result(lease, "0"), T0).await.unwrap();
     let mut connection = session.open().await.unwrap();
     static FORGET: Statement = Statement::shared("deallocate all");
     connection.execute(&FORGET, &[]).await.unwrap();
     session.keep(connection);
-    let refused = record::record(&mut session, scene.one, &result(lease, "1")).await.unwrap_err();
+    let refused = record::record(&mut session, scene.one, &result(lease, "1"), T0).await.unwrap_err();
     assert!(refused.is_transient() && refused.code().as_deref() == Some("26000"), "{refused}");
-    record::record(&mut session, scene.one, &result(lease, "1")).await.unwrap();
+    record::record(&mut session, scene.one, &result(lease, "1"), T0).await.unwrap();
     assert_eq!(scene.journal().await, ["1"]);
 }
 
@@ -117,11 +117,13 @@ async fn full_or_write_protected_file_is_waited_for() {
         batch.done[0].result = large.clone();
         let mut session = scene.store.session();
         for _ in 0..3 {
-            let refused = record::record(&mut session, scene.one, &batch).await.unwrap_err();
+            let refused = record::record(&mut session, scene.one, &batch, T0).await.unwrap_err();
             assert!(refused.is_transient(), "{refused}");
         }
         scene.store.writer().await.unwrap().fetch(over, &[]).await.unwrap();
-        assert!(record::record(&mut session, scene.one, &batch).await.unwrap().stale.is_empty());
+        assert!(
+            record::record(&mut session, scene.one, &batch, T0).await.unwrap().exceptions.stale.is_empty()
+        );
         assert_eq!(scene.journal().await, [large.as_str()]);
         assert_eq!(scene.failures().await, 0);
     }

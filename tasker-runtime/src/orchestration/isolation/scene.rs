@@ -18,8 +18,8 @@ use super::super::{
 };
 use crate::{
     model::{
-        Attempt, BatchRule, Command, CommandError, Done, Failed, HandlerKey, Json, Lease, Retry, Rule, Rules,
-        StepError, StepIndex, Target, TaskNo, TaskState, Timestamp, WorkerId, task_loop::Withdrawal,
+        Attempt, BatchRule, Command, CommandError, Done, Failed, HandlerKey, Json, Kin, Lease, Retry, Rule,
+        Rules, StepError, StepIndex, Target, TaskNo, TaskState, Timestamp, WorkerId, task_loop::Withdrawal,
     },
     store::{Column, Connection, Options, Rows, Statement, Store, sql, values},
     template::{OnFailure, StepKind},
@@ -82,7 +82,7 @@ impl Scene {
     }
 
     pub(super) async fn record(&self, worker: WorkerId, batch: &Batch) -> Exceptions {
-        record::record(&mut self.store.session(), worker, batch).await.unwrap()
+        record::record(&mut self.store.session(), worker, batch, T0).await.unwrap().exceptions
     }
 
     /// Worker one offers this attempt at the first step.
@@ -269,7 +269,14 @@ pub(super) fn failure(lease: Lease) -> Batch {
 pub(super) fn end(lease: Lease, state: TaskState) -> End {
     let over = state.is_final();
     let due = if state == TaskState::Pending { T0 } else { Timestamp::NEVER };
-    End { lease, state, run_at: (!over).then_some(due), finished_at: over.then_some(T0), cause: None }
+    End {
+        lease,
+        state,
+        run_at: (!over).then_some(due),
+        finished_at: over.then_some(T0),
+        cause: None,
+        kin: Kin::default(),
+    }
 }
 
 pub(super) fn ends(lease: Lease, state: TaskState) -> Batch {

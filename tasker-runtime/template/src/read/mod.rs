@@ -1,6 +1,7 @@
 //! From the tree of a file to a template: every key known, every value of its type, every mistake
 //! gathered.
 
+mod child;
 mod environment;
 mod fields;
 mod handler;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::child::ChildConfig;
 use crate::report::Code;
 use crate::retry::RetryOptions;
 use crate::step::{BatchConfig, EventCondition, HandlerRef, PublishedEvent, Step, StepKind};
@@ -38,6 +39,7 @@ const STEP_KEYS: &[Key] = &[
     key("delay"),
     key("timer"),
     key("signal"),
+    key("workflow"),
     alias("handler_class", "handler"),
     alias("handler_config", "older_config"),
     alias("default_retryable", "older_retryable"),
@@ -102,6 +104,7 @@ pub(crate) struct Draft {
     pub(crate) delay: Option<Duration>,
     pub(crate) timer: Option<TimerConfig>,
     pub(crate) signal: Option<SignalConfig>,
+    pub(crate) workflow: Option<ChildConfig>,
 }
 
 impl Draft {
@@ -117,6 +120,7 @@ impl Draft {
                 publishes_events: self.publishes_events.clone(),
                 timer: self.timer.clone(),
                 signal: self.signal.clone(),
+                workflow: self.workflow.clone(),
                 ..Step::new(name)
             };
         }
@@ -136,6 +140,7 @@ impl Draft {
             delay: self.delay,
             timer: None,
             signal: None,
+            workflow: None,
         }
     }
 }
@@ -160,6 +165,7 @@ impl Reader<'_> {
             delay: fields.get("delay").and_then(|field| self.wait(field)),
             timer: self.timer(at, &fields, kind, &depends_on),
             signal: self.signal(&fields, kind),
+            workflow: self.workflow(at, &fields, kind, &depends_on),
             depends_on,
             patch: self.patch(&fields),
             result_schema: fields.get("result_schema").and_then(|field| self.schema(field)),

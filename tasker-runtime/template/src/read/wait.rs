@@ -6,7 +6,7 @@ use crate::duration::{DURATION_FORM, duration_ms};
 use crate::report::Code;
 use crate::step::StepKind;
 use crate::tree::{Content, NodeId, shown};
-use crate::wait::{LONGEST_WAIT_MS, OnTimeout, SignalConfig, TimeSource, TimerConfig};
+use crate::wait::{LONGEST_WAIT_MS, OnTimeout, SignalConfig, Source, TimerConfig};
 
 use super::Reader;
 use super::fields::{Field, Fields, Key, key};
@@ -48,7 +48,9 @@ impl Reader<'_> {
             };
             self.mistake(field.key, Code::MisplacedKey, message, Some(help.to_owned()));
         }
-        for (key, own) in [("timer", StepKind::Timer), ("signal", StepKind::Signal)] {
+        let own =
+            [("timer", StepKind::Timer), ("signal", StepKind::Signal), ("workflow", StepKind::Workflow)];
+        for (key, own) in own {
             if let Some(field) = fields.get(key).filter(|_| kind != own) {
                 let message = format!("`{key}` has no place on a step of type `{kind}`");
                 let help = Some(format!("write `type: {key}`, or remove it"));
@@ -102,7 +104,7 @@ impl Reader<'_> {
         let fields = self.fields(timer, "`timer`", TIMER_KEYS)?;
         match (fields.get("delay"), fields.get("until")) {
             (Some(delay), None) => self.wait(delay).map(TimerConfig::Delay),
-            (None, Some(until)) => self.until(until, dependencies).map(TimerConfig::Until),
+            (None, Some(until)) => self.source(until, dependencies).map(TimerConfig::Until),
             (Some(_), Some(until)) => {
                 let message = "a timer has a `delay` or a point in time, not both".to_owned();
                 self.mistake(
@@ -121,13 +123,16 @@ impl Reader<'_> {
         }
     }
 
-    fn until(&mut self, field: Field, dependencies: &[(String, NodeId)]) -> Option<TimeSource> {
+    /// A place in the context or in the result of a step that this one depends on.
+    pub(super) fn source(&mut self, field: Field, dependencies: &[(String, NodeId)]) -> Option<Source> {
         let text = self.text(field)?;
         let names = || dependencies.iter().map(|(name, _)| name.as_str());
-        let source = TimeSource::parse(&text, names());
+        let source = Source::parse(&text, names());
         if source.is_none() {
             let message = format!(
-                "`until` must name a field of the context (`$.remind_at`) or of the result of a step that this one depends on, found `{}`",
+                "`{}` must name a field of the context (`{}`) or of the result of a step that this one depends on, found `{}`",
+                field.written,
+                if field.written == "until" { "$.remind_at" } else { "$.order" },
                 shown(&text)
             );
             let step = text.split('.').next().unwrap_or_default();

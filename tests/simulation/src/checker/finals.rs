@@ -8,7 +8,7 @@ use super::{Promise, Standing, waits};
 use crate::{
     engine::Process,
     scenario::Scenario,
-    store::{StepRow, TaskRows},
+    store::{Db, StepRow, TaskRows},
     world::{Micros, World},
 };
 
@@ -108,12 +108,44 @@ pub(crate) fn check_end(world: &World, scenario: &Scenario, tasks: usize, waited
         }
     }
     for (task, rows) in db.numbered().take(tasks) {
+        if let Err(seen) = check_children(&db, rows) {
+            watch.break_promise(Promise::Children, || format!("task {}: {seen}", task.0));
+        }
         if let Err((promise, seen)) =
             check_task(scenario, rows, waited.contains(&task), |worker| db.lives(worker))
         {
             watch.break_promise(promise, || format!("task {}: {seen}", task.0));
         }
     }
+}
+
+/// Whoever started tasks was told of their ends, none was started twice for one attempt, and none goes on without it.
+fn check_children(db: &Db, rows: &TaskRows) -> Result<(), String> {
+    for ((step, item, attempt), row) in &rows.children {
+        let child = &db.task(row.task).run;
+        if child.over != row.ended {
+            return Err(format!(
+                "{step:?} was told {} of task {}, which is {child:?}",
+                row.ended, row.task.0
+            ));
+        }
+        if rows.run.over && !child.over {
+            return Err(format!("it is over, and task {} that it started is {child:?}", row.task.0));
+        }
+        let again = rows.children.range((*step, *item, attempt + 1)..=(*step, *item, u32::MAX)).next();
+        if again.is_some() && child.state == TaskState::Complete {
+            return Err(format!(
+                "item {item} of {step:?} was started anew, and task {} is complete",
+                row.task.0
+            ));
+        }
+    }
+    let started = |other: &TaskRows| other.parent.is_some_and(|parent| std::ptr::eq(db.task(parent), rows));
+    let count = db.tasks.iter().filter(|other| started(other)).count();
+    if count != rows.children.len() {
+        return Err(format!("{count} tasks were started, and {} are noted", rows.children.len()));
+    }
+    Ok(())
 }
 
 fn check_task(

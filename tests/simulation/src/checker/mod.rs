@@ -57,6 +57,9 @@ pub enum Promise {
     NoHoldLeaks,
     /// 8: a signal settles one step at most, and none waits beside a step that waits for it.
     SignalOnce,
+    /// 8: who started tasks is told of their ends, none is started twice, and none goes on without the one that started
+    /// it.
+    Children,
     /// 8: a wait is not over before its time.
     WaitInTime,
 }

@@ -29,6 +29,8 @@ pub(crate) struct Standing {
     pub(crate) waits: bool,
     /// Steps that wait for a signal, as long as it takes.
     pub(crate) unbounded: Vec<u32>,
+    /// Some of them wait for tasks that they started and that are not over.
+    pub(crate) has_children: bool,
     /// What is undone, first to last, with where it stands.
     pub(crate) compensated: Vec<(StepIndex, StepState)>,
     pub(crate) rolling_back: bool,
@@ -39,6 +41,11 @@ pub(crate) struct Standing {
 
 pub(crate) fn is_settled(state: StepState) -> bool {
     matches!(state, StepState::Complete | StepState::ResolvedManually | StepState::Skipped)
+}
+
+/// Whether a step waits for tasks that it started.
+fn has_open_children(rows: &TaskRows, step: u32) -> bool {
+    rows.children.iter().any(|((of, ..), row)| *of == StepIndex::of(step) && !row.ended)
 }
 
 struct Facts {
@@ -55,6 +62,7 @@ impl Standing {
         let mut ready = Vec::new();
         let mut waits = false;
         let mut unbounded = Vec::new();
+        let mut has_children = false;
         for (number, state) in (0u32..).zip(&steps) {
             let rule = &rules.steps[number as usize];
             if *state == StepState::Waiting {
@@ -63,6 +71,8 @@ impl Standing {
                     Some(Wait::Signal { timeout, .. }) if again || timeout.is_none() => {
                         unbounded.push(number);
                     }
+                    // Until they are over. Then it goes on by itself.
+                    Some(Wait::Children(_)) if has_open_children(rows, number) => has_children = true,
                     _ => waits = true,
                 }
             }
@@ -81,7 +91,11 @@ impl Standing {
         let begun = begun.into_iter().any(|step| step.compensates().is_some());
         // What only a signal can move on need never move: a failure beside it is the end.
         let fails = unbounded.is_empty() || steps.contains(&StepState::Error);
-        let stands = ready.is_empty() && !waits && fails && steps.iter().any(|state| !is_settled(*state));
+        let stands = ready.is_empty()
+            && !waits
+            && !has_children
+            && fails
+            && steps.iter().any(|state| !is_settled(*state));
         let rolling_back = rules.on_failure == OnFailure::Compensate && (begun || stands);
         let compensated = if rolling_back { facts.compensated(rules) } else { Vec::new() };
         if rolling_back {
@@ -94,7 +108,7 @@ impl Standing {
                 .collect();
         }
         let on_failure = rules.on_failure;
-        Self { steps, ready, waits, unbounded, compensated, rolling_back, begun, on_failure }
+        Self { steps, ready, waits, unbounded, has_children, compensated, rolling_back, begun, on_failure }
     }
 
     /// The state of a task that stands here and of which no step can run, if none can.
@@ -107,6 +121,7 @@ impl Standing {
                 TaskState::Compensated
             }
             _ if self.rolling_back => TaskState::BlockedByFailures,
+            _ if self.has_children => TaskState::Waiting,
             _ if self.steps.iter().all(|state| is_settled(*state)) => TaskState::Complete,
             _ if !self.unbounded.is_empty() && !self.steps.contains(&StepState::Error) => TaskState::Waiting,
             OnFailure::Fail => TaskState::Error,

@@ -3,17 +3,18 @@
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use tasker_model::{
-    Batch, Command, End, Exceptions, Fact, Json, Kind, Lease, Offer, StepIndex, Timestamp,
+    Batch, Command, End, Exceptions, Fact, Json, Kind, Lease, Offer, Start, StepIndex, Timestamp, Wait,
     task_loop::{
         Call, ClaimedTask, CommandAnswer, CommandWrite, DeadLetter, Left, LoanReturned, Message, Next,
-        PendingCommand, Round, TaskLoop, Unrunnable, Withdrawal, Written,
+        PendingCommand, Round, StartChildren, TaskLoop, Unrunnable, Withdrawal, Written,
     },
 };
 
 use super::{Body, Letter, Loan, Process, attempt, record};
 use crate::{
     checker::{self, Promise},
-    store::{Claimed, Db, Problem},
+    store::{Claimed, Db, Family, Problem, Seen},
+    workflow::CONTEXT,
     world::{MS, Signal},
 };
 
@@ -125,7 +126,11 @@ impl Driver {
         }
         let now = self.now();
         match self.process.ask("take delivery", move |db| Ok(db.take_delivery(id))).await {
-            Ok(Some(signals)) => self.tasks.handle(Message::Signals(lease, signals), now),
+            Ok(Some(signals)) => {
+                self.tasks.handle(Message::Signals(lease, signals), now);
+                let open = self.tasks.look_at_children(lease);
+                self.start_children(open);
+            }
             Ok(None) => {}
             Err(_) => self.tasks.handle(Message::Reread(lease), now),
         }
@@ -137,25 +142,26 @@ impl Driver {
     }
 
     fn claimed(&self, claimed: Claimed, history: &tasker_model::History) -> Message<Body> {
-        let Claimed { lease, takeovers, template, created_at, .. } = claimed;
+        let Claimed { lease, takeovers, template, created_at, has_parent, .. } = claimed;
         if self.process.world.rough.get() && self.process.world.chance(10) {
             return unrunnable(claimed, "the template cannot be read here");
         }
         let routes = self.process.routes[template].clone();
         let mut history = history.clone();
-        history.start.at = created_at;
+        history.start = Start { at: created_at, context: Some(Json::stored(CONTEXT)) };
         let progress = history.replay(routes.rules.clone());
         let results = history.entries.iter().filter(|entry| entry.kind != Kind::Skipped);
         let results: BTreeMap<StepIndex, Json> =
             results.map(|entry| (entry.step, entry.result.clone())).collect();
         let (cancel, stop) = (Signal::for_good(), Signal::for_good());
-        let body = Body { results: RefCell::new(results), cancel, stop };
+        let body = Body { template, results: RefCell::new(results), cancel, stop };
         Message::Claimed(Box::new(ClaimedTask {
             lease,
             id: Default::default(),
             takeovers,
             routes,
             progress,
+            has_parent,
             body,
         }))
     }
@@ -312,7 +318,27 @@ impl Driver {
         for call in next.calls {
             self.start(call);
         }
+        self.start_children(next.children);
         self.write_offers(next.offers).await;
+    }
+
+    /// Has tasks started for steps, and looked at, as `dispatch/families.rs` does.
+    fn start_children(&self, children: Vec<StartChildren>) {
+        for StartChildren { attempt, contexts } in children {
+            let Some(body) = self.tasks.body(attempt.lease) else { continue };
+            let step = &self.process.scenario.workflows[body.template].steps[attempt.step.step() as usize];
+            let (Some(workflow), Some(Wait::Children(how))) = (step.starts, &step.wait) else { continue };
+            let family = Family {
+                attempt,
+                items: contexts.len(),
+                workflow,
+                queue: self.process.scenario.workflows[workflow].queue,
+                parallelism: usize::try_from(how.parallelism).unwrap_or(usize::MAX),
+                collect: how.collect,
+            };
+            let me = self.process.clone();
+            self.process.world.spawn(&self.process.life, async move { me.see_children(family).await });
+        }
     }
 
     async fn give_back(&self, ends: &[End]) {
@@ -326,6 +352,7 @@ impl Driver {
     }
 
     fn left(&self, left: Left<Body>) {
+        self.process.asked.give(&self.process.world);
         self.process
             .world
             .trace(|| format!("{} lets go of task {} ({:?})", self.process.name, left.task.0, left.state));
@@ -371,6 +398,26 @@ impl Driver {
             self.process.lent.borrow_mut().insert((lease.task, step), loan);
         }
         self.process.world.watch.borrow().offered(&self.process.world);
+    }
+}
+
+impl Process {
+    async fn see_children(self: Rc<Self>, family: Family) {
+        loop {
+            let (worker, now) = (self.worker.get(), self.now());
+            match self.ask("see children", move |db| Ok(db.see_children(worker, family, now))).await {
+                Ok(Seen::NotHeld) => return,
+                Ok(Seen::Open) => {
+                    self.hinted.give(&self.world);
+                    return self.tell(family.attempt.task(), Message::ChildrenSeen(family.attempt, None));
+                }
+                Ok(Seen::Over(end)) => {
+                    return self
+                        .tell(family.attempt.task(), Message::ChildrenSeen(family.attempt, Some(end)));
+                }
+                Err(_) => self.world.sleep(100 * MS).await,
+            }
+        }
     }
 }
 

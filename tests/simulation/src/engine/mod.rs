@@ -42,6 +42,8 @@ const ANSWER: Micros = 10 * SECOND;
 /// What a driver keeps of a task: the results, as its handlers see them.
 #[derive(Debug)]
 pub(crate) struct Body {
+    /// Its workflow.
+    template: usize,
     results: RefCell<BTreeMap<StepIndex, Json>>,
     /// What it runs is not wanted any more.
     cancel: Rc<Signal>,

@@ -53,7 +53,8 @@ impl Process {
                         let lease = Lease { task, epoch: 1 };
                         let phase = tasker_model::TaskState::Pending;
                         let created_at = tasker_model::Timestamp::from_micros(run_at);
-                        let claimed = Claimed { lease, takeovers: 0, template, phase, created_at };
+                        let claimed =
+                            Claimed { lease, takeovers: 0, template, phase, created_at, has_parent: false };
                         me.send(task, Letter::Claimed(claimed, History::default()));
                     }
                 }

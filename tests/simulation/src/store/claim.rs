@@ -13,6 +13,7 @@ pub(crate) struct Claimed {
     pub(crate) template: usize,
     pub(crate) phase: tasker_model::TaskState,
     pub(crate) created_at: Timestamp,
+    pub(crate) has_parent: bool,
 }
 
 impl Db {
@@ -31,7 +32,7 @@ impl Db {
         let claimed = due.into_iter().map(|(_, _, task)| {
             let rows = self.task_mut(task);
             rows.deaths_at_claim = rows.deaths;
-            let created_at = rows.created_at;
+            let (created_at, has_parent) = (rows.created_at, rows.parent.is_some());
             let run = &mut rows.run;
             run.owner = Some(worker);
             run.lease += 1;
@@ -40,7 +41,7 @@ impl Db {
             }
             let lease = Lease { task, epoch: run.lease };
             let (takeovers, template, phase) = (run.takeovers, run.template, given_back(run.state));
-            Claimed { lease, takeovers, template, phase, created_at }
+            Claimed { lease, takeovers, template, phase, created_at, has_parent }
         });
         claimed.collect()
     }

@@ -3,6 +3,7 @@
 //! Each takes effect at one moment, as a committed transaction does. Fences, unique keys and counts are those
 //! of the statements under `tasker-runtime/sql`; the names are theirs too.
 
+mod children;
 mod claim;
 mod lend;
 mod operate;
@@ -12,13 +13,14 @@ mod signals;
 use std::collections::BTreeMap;
 
 use tasker_model::{
-    Command, Entry, Failure, History, Lease, Signal, Start, StepIndex, TaskNo, TaskState, Timestamp,
+    Command, Entry, Failure, History, Json, Lease, Signal, Start, StepIndex, TaskNo, TaskState, Timestamp,
 };
 
+pub(crate) use children::{ChildRow, Family, Seen};
 pub(crate) use claim::Claimed;
 pub(crate) use lend::{Outcome, Taken};
 
-use crate::world::Micros;
+use crate::{workflow::CONTEXT, world::Micros};
 
 /// Why a statement did nothing, or may have done nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +76,10 @@ pub(crate) struct TaskRows {
     pub(crate) signals: Vec<Signal>,
     /// When it began.
     pub(crate) created_at: Timestamp,
+    /// The task that started it.
+    pub(crate) parent: Option<TaskNo>,
+    /// Its rows of `children`, by step, item and attempt.
+    pub(crate) children: BTreeMap<(StepIndex, usize, u32), ChildRow>,
 }
 
 /// A row of `workers`.
@@ -212,8 +218,31 @@ impl Db {
             recorded_under: 0,
             signals: Vec::new(),
             created_at: Timestamp::from_micros(run_at),
+            parent: None,
+            children: BTreeMap::new(),
         });
         TaskNo(i64::try_from(self.tasks.len() - 1).unwrap_or_default())
+    }
+
+    /// Leaves a command on record, with its line in the audit trail.
+    pub(crate) fn leave(&mut self, task: TaskNo, command: Command) {
+        self.audit.push(AuditRow {
+            task,
+            command: command.clone(),
+            refused: false,
+            followed: 0,
+            taken_back: false,
+        });
+        self.commands_so_far += 1;
+        let (id, audit) = (self.commands_so_far, self.audit.len() - 1);
+        self.commands.push(CommandRow { id, task, command, audit });
+    }
+
+    /// Asks the holder of a task to look at what was sent to it, unless somebody has.
+    pub(crate) fn leave_delivery(&mut self, task: TaskNo) {
+        if !self.commands.iter().any(|row| row.task == task && row.command == Command::Deliver) {
+            self.leave(task, Command::Deliver);
+        }
     }
 
     /// The journal of a task.
@@ -222,7 +251,7 @@ impl Db {
         History {
             entries: rows.steps.values().map(|row| row.entry.clone()).collect(),
             failures: rows.attempts.values().cloned().collect(),
-            start: Start { at: rows.created_at, context: None },
+            start: Start { at: rows.created_at, context: Some(Json::stored(CONTEXT)) },
         }
     }
 }

@@ -120,6 +120,11 @@ impl Db {
         (rows.run.takeovers, rows.deaths, rows.taker_deaths, rows.set_aside) = (0, 0, 0, false);
         if state.is_final() {
             self.drop_offers(&[task]);
+            self.tell_parent(task, now);
+        }
+        self.ask_children(task, state);
+        if *command == Command::Resume {
+            self.leave_to_children(task, command);
         }
     }
 

@@ -126,8 +126,15 @@ impl Db {
         }
         let mut ended = 0;
         for end in ends.iter() {
+            let now = end.finished_at.unwrap_or_default();
             if self.covers(worker, end.lease) && !self.task(end.lease.task).run.over {
                 self.end(end);
+                if end.kin.parent && end.finished_at.is_some() {
+                    self.tell_parent(end.lease.task, now);
+                }
+                if end.kin.children {
+                    self.ask_children(end.lease.task, end.state);
+                }
                 ended += 1;
             }
         }

@@ -1,8 +1,8 @@
 //! What is sent to tasks, as `commands/signals.rs` takes it in.
 
-use tasker_model::{Command, Json, Signal, TaskNo, TaskState, Timestamp};
+use tasker_model::{Json, Signal, TaskNo, TaskState, Timestamp};
 
-use super::{AuditRow, CommandRow, Db};
+use super::Db;
 
 impl Db {
     /// Sends a signal in a transaction of its own; a task that is over or being undone refuses it.
@@ -18,15 +18,7 @@ impl Db {
         if !held {
             return self.deliver(task, now);
         }
-        if !self.commands.iter().any(|row| row.task == task && row.command == Command::Deliver) {
-            let command = Command::Deliver;
-            let row =
-                AuditRow { task, command: command.clone(), refused: false, followed: 0, taken_back: false };
-            self.audit.push(row);
-            self.commands_so_far += 1;
-            let (id, audit) = (self.commands_so_far, self.audit.len() - 1);
-            self.commands.push(CommandRow { id, task, command, audit });
-        }
+        self.leave_delivery(task);
     }
 
     /// Has somebody look at what was sent to a task that nobody holds.

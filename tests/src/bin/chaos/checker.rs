@@ -4,6 +4,7 @@
 //! engine works: each rule compares what somebody outside saw with what is stored.
 
 mod checkpoints;
+mod children;
 mod processes;
 mod rollback;
 mod ticks;
@@ -60,10 +61,12 @@ pub(crate) fn check(submissions: &BTreeMap<u64, Submitted>, ledgers: &[Execution
         cut: ledgers.iter().filter(|execution| execution.end.is_none()).count(),
         ..Verdict::default()
     };
-    let (courses, sent) = (courses.collect(), waits::sent(state));
+    let (courses, mut sent) = (courses.collect(), waits::sent(state));
+    sent.extend(children::returned(state));
     let mut checker = Checker { submissions, state, courses, executions, tenures, sent: &sent, verdict };
     checker.submissions();
     checker.ticks();
+    checker.children();
     checker.turns();
     checker.limits(ledgers);
     checker.verdict.lent = lent(state);
@@ -101,7 +104,7 @@ impl<'a> Checker<'a> {
     /// Submissions and tasks belong to each other, one to one.
     fn submissions(&mut self) {
         let mut of_number: HashMap<u64, Vec<&Task>> = HashMap::new();
-        for task in self.state.tasks.values().filter(|task| task.tick.is_none()) {
+        for task in self.state.tasks.values().filter(|task| task.tick.is_none() && !task.is_child) {
             of_number.entry(task.number).or_default().push(task);
         }
         let (submissions, state) = (self.submissions, self.state);

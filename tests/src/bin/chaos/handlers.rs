@@ -5,7 +5,7 @@ use tasker_runtime::prelude::*;
 
 use super::{
     ledger::Ledger,
-    policy::{SLICE, batches, routes},
+    policy::{SLICE, batches, children, routes},
 };
 
 /// The context of every task.
@@ -81,6 +81,9 @@ handlers! {
     tick_note();
     tick_end(tick_note);
 
+    child_first();
+    child_last(child_first);
+
     doomed_first();
     doomed_middle(doomed_first);
     doomed_last(doomed_middle);
@@ -93,6 +96,29 @@ async fn approval_file(
     #[depends_on("approval_answer")] answer: u64,
 ) -> Result<u64, StepError> {
     ledger.attempt(step, &[Some(answer)]).await
+}
+
+/// Cuts the task into parts, each of which another one sees to, and says the value besides.
+#[step_handler]
+async fn family_split(
+    step: &TaskSequenceStep,
+    ledger: State<Ledger>,
+    job: Job,
+) -> Result<serde_json::Value, StepError> {
+    let value = ledger.attempt(step, &[Some(job.n)]).await?;
+    let part = |child: u64| serde_json::json!({ "n": job.n, "child": child });
+    let parts: Vec<_> = (0..children(step.task_id())).map(part).collect();
+    Ok(serde_json::json!({ "data": value, "parts": parts }))
+}
+
+/// Sees all that came of the parts as one number.
+#[step_handler]
+async fn family_end(
+    step: &TaskSequenceStep,
+    ledger: State<Ledger>,
+    #[depends_on("family_children")] results: Vec<u64>,
+) -> Result<u64, StepError> {
+    ledger.attempt(step, &[Some(results.into_iter().fold(0, u64::wrapping_add))]).await
 }
 
 /// The one that [`LIMITED`](super::workflows::LIMITED) names.

@@ -83,6 +83,11 @@ pub(crate) fn batches(task: Uuid) -> u64 {
     Dice::of(task, "batches").roll(0, MOST_BATCHES + 1)
 }
 
+/// How many tasks the task starts.
+pub(crate) fn children(task: Uuid) -> u64 {
+    Dice::of(task, "children").roll(0, 6)
+}
+
 /// Numbers that follow from a task and a step.
 struct Dice(u64);
 

@@ -99,6 +99,7 @@ impl Report {
             ("workers", plan.workers.to_string()),
             ("tasks", verdict.tasks.to_string()),
             ("in doubt", verdict.doubtful.to_string()),
+            ("started by others", verdict.children.to_string()),
             ("ticks", verdict.ticks.to_string()),
             ("steps", verdict.steps.to_string()),
             ("executions", verdict.executions.to_string()),

@@ -18,6 +18,8 @@ pub(crate) struct Task {
     /// The number of the submission, from its context; of a task that started by itself, that of its schedule.
     pub(crate) number: u64,
     pub(crate) tick: Option<Tick>,
+    /// Another task started it.
+    pub(crate) is_child: bool,
     /// As `runs.state` has it.
     pub(crate) state: i64,
     pub(crate) finished_at: Option<Micros>,
@@ -70,6 +72,15 @@ pub(crate) struct Tick {
     pub(crate) second: i64,
 }
 
+/// A task that another one started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Child {
+    pub(crate) item: u64,
+    pub(crate) attempt: u32,
+    pub(crate) task: i64,
+    pub(crate) ended: bool,
+}
+
 /// A schedule, how far it came.
 #[derive(Clone, Debug)]
 pub(crate) struct Ticking {
@@ -97,6 +108,8 @@ pub(crate) struct State {
     pub(crate) workers: HashMap<i64, Tenure>,
     /// How many signals there are of each task.
     pub(crate) signals: HashMap<i64, u32>,
+    /// The tasks that each task started: which of them, in which attempt of its step, and whether it was told of the end.
+    pub(crate) children: HashMap<i64, Vec<Child>>,
     /// By name.
     pub(crate) schedules: BTreeMap<String, Ticking>,
     /// The tasks of idempotency keys.
@@ -181,6 +194,7 @@ pub(crate) async fn read(database: &Database) -> Outcome<State> {
             workflow: row.text(2).to_owned(),
             number: context["n"].as_u64().unwrap_or_default(),
             tick: tick_of(&context)?,
+            is_child: context["child"].is_u64(),
             state: row.maybe(4)?.unwrap_or(-1),
             finished_at: row.maybe(5)?,
             lease: row.maybe(7)?.unwrap_or_default(),
@@ -222,6 +236,13 @@ pub(crate) async fn read(database: &Database) -> Outcome<State> {
     }
     for row in rows(database, &["task_id"], "tasker.signals").await? {
         *state.signals.entry(row.get(0)?).or_default() += 1;
+    }
+    for row in
+        rows(database, &["parent_id", "item", "attempt", "child_id", "ended"], "tasker.children").await?
+    {
+        let ended = row.get::<u8>(4)? == 1;
+        let child = Child { item: row.get(1)?, attempt: row.get(2)?, task: row.get(3)?, ended };
+        state.children.entry(row.get(0)?).or_default().push(child);
     }
     for row in rows(database, &["name", "created_at", "last_at", "next_at"], "tasker.schedules").await? {
         let ticking = Ticking { created_at: row.get(1)?, last_at: row.maybe(2)?, next_at: row.maybe(3)? };

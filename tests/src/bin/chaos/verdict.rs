@@ -42,6 +42,8 @@ pub(crate) enum Rule {
     Tick,
     /// No more tasks of a key have begun and are not over than may.
     Turn,
+    /// A task that starts others starts each once, and has their results, in their order, when all of them are over.
+    Child,
     /// Of a task that fails, what was completed is undone and nothing else: one after the other, what was
     /// completed last first, when nothing else runs any more.
     Compensation,
@@ -65,6 +67,8 @@ impl fmt::Display for Violation {
 pub(crate) struct Verdict {
     /// Tasks in the database.
     pub(crate) tasks: usize,
+    /// Of these, tasks that others started.
+    pub(crate) children: usize,
     /// Those that were never acknowledged.
     pub(crate) doubtful: usize,
     /// Those that a schedule started.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tasker_runtime::template::{
-    BatchConfig, Concurrency, OnFailure, Report, RetryOptions, SignalConfig, Step, StepKind, Template,
-    TimerConfig,
+    BatchConfig, ChildConfig, ChildInput, Concurrency, OnFailure, Report, RetryOptions, SignalConfig, Source,
+    Step, StepKind, Template, TimerConfig,
 };
 
 /// The namespace of all of them.
@@ -27,6 +27,17 @@ pub(crate) const APPROVAL: (&str, &str) = ("approval", "approval_answer");
 
 /// How long its timer takes.
 pub(crate) const TIMER: Duration = Duration::from_millis(40);
+
+/// The workflow whose tasks start others, the step that makes the contexts of these, the one that starts them, and the
+/// workflow of these.
+pub(crate) const FAMILY: (&str, &str, &str, &str) =
+    ("family", "family_split", "family_children", "offspring");
+
+/// The last step of a task that another one starts, which has its result.
+pub(crate) const LAST_OF_CHILD: &str = "child_last";
+
+/// How many tasks of one step run at once.
+pub(crate) const SIBLINGS: u32 = 2;
 
 /// The workflow whose tasks start by themselves.
 pub(crate) const TICKING: &str = "ticking";
@@ -79,14 +90,19 @@ const fn timer(name: &'static str, after: &'static [&'static str]) -> Shape {
     Shape { kind: StepKind::Timer, ..step(name, after) }
 }
 
+const fn children(name: &'static str, after: &'static [&'static str]) -> Shape {
+    Shape { kind: StepKind::Workflow, ..step(name, after) }
+}
+
 const fn convergence(name: &'static str, after: &'static [&'static str]) -> Shape {
     Shape { kind: StepKind::DeferredConvergence, ..step(name, after) }
 }
 
 /// One after the other, a fork and a join, a tree, partial joins; decisions within decisions; batches; and
 /// one whose completed steps are undone when a later one fails for good, one that ends where that happens, one
-/// that waits for a time and for somebody; and, last, one that starts by itself.
-pub(crate) static WORKFLOWS: [Workflow; 10] = [
+/// that waits for a time and for somebody, one that starts others; and, last, those that are started and one that
+/// starts by itself.
+pub(crate) static WORKFLOWS: [Workflow; 12] = [
     Workflow {
         name: "linear",
         steps: &[
@@ -180,12 +196,17 @@ pub(crate) static WORKFLOWS: [Workflow; 10] = [
             step("approval_file", &["approval_answer", "approval_pause"]),
         ],
     },
+    Workflow {
+        name: FAMILY.0,
+        steps: &[step(FAMILY.1, &[]), children(FAMILY.2, &[FAMILY.1]), step("family_end", &[FAMILY.2])],
+    },
+    Workflow { name: FAMILY.3, steps: &[step("child_first", &[]), step(LAST_OF_CHILD, &["child_first"])] },
     Workflow { name: TICKING, steps: &[step("tick_note", &[]), step("tick_end", &["tick_note"])] },
 ];
 
-/// Those whose tasks are submitted: all but the one that starts by itself.
+/// Those whose tasks are submitted: all but the one that others start and the one that starts by itself.
 pub(crate) fn submitted() -> &'static [Workflow] {
-    &WORKFLOWS[..WORKFLOWS.len() - 1]
+    &WORKFLOWS[..WORKFLOWS.len() - 2]
 }
 
 impl Workflow {
@@ -221,6 +242,7 @@ impl Workflow {
             let after = shape.after.iter().copied();
             match shape.kind {
                 StepKind::Signal => return Step::signal(shape.name, SignalConfig::default()).after(after),
+                StepKind::Workflow => return Step::workflow(shape.name, family()).after(after),
                 StepKind::Timer => return Step::timer(shape.name, TimerConfig::Delay(TIMER)).after(after),
                 _ => {}
             }
@@ -242,6 +264,14 @@ impl Workflow {
         };
         self.steps.iter().map(step).fold(builder, |builder, step| builder.step(step)).build()
     }
+}
+
+/// One task for each part, two at once.
+fn family() -> ChildConfig {
+    let parts = Source { step: Some(FAMILY.1.to_owned()), path: vec!["parts".to_owned()] };
+    let mut config = ChildConfig::of(FAMILY.3, ChildInput::Each(parts));
+    config.parallelism = Some(SIBLINGS);
+    config
 }
 
 /// The templates of all workflows.

@@ -6,8 +6,9 @@ mod capabilities;
 use tasker_runtime::template::StepKind;
 
 use super::super::{
-    state::{Recorded, Task, Tenure, Tick, Ticking},
-    workflows::{LIMITED, TICKING},
+    policy::children as children_of,
+    state::{Child, Recorded, Task, Tenure, Tick, Ticking},
+    workflows::{FAMILY, LIMITED, TICKING},
 };
 use super::*;
 
@@ -55,6 +56,7 @@ impl Story {
                 workflow: workflow.to_owned(),
                 number: 5,
                 tick: None,
+                is_child: false,
                 state: course.state,
                 finished_at: Some(900),
                 lease: 1,
@@ -351,4 +353,43 @@ fn no_more_tasks_of_a_schedule_run_at_once_than_may() {
     let second = 1_000_000;
     assert_eq!(ran(&[(0, second), (second, 2 * second)]), 0);
     assert_eq!(ran(&[(0, second), (second / 2, 2 * second)]), 1);
+}
+
+#[test]
+fn task_starts_each_of_its_own_once_and_has_their_results() {
+    let broken = |spoil: &dyn Fn(&mut State, i64)| {
+        let mut story = Story::new();
+        let parent = (1..).map(Uuid::from_u128).find(|task| children_of(*task) == 2).unwrap();
+        let task = story.state.tasks[&1].clone();
+        let family = Task { uuid: parent, workflow: FAMILY.0.to_owned(), state: COMPLETE, ..task.clone() };
+        story.state.tasks.insert(10, family);
+        for (item, number) in [(0, 11), (1, 12)] {
+            let (uuid, workflow) = (Uuid::from_u128(number), FAMILY.3.to_owned());
+            let number = i64::try_from(number).unwrap();
+            story.state.tasks.insert(number, Task { uuid, workflow, is_child: true, ..task.clone() });
+            story.state.results.insert((number, 1), recorded(&(item + 5).to_string()));
+            let child = Child { item, attempt: 1, task: number, ended: true };
+            story.state.children.entry(10).or_default().push(child);
+        }
+        story.state.results.insert((10, 1), recorded("[5,6]"));
+        spoil(&mut story.state, 10);
+        let verdict = check(&story.submissions, &story.ledgers, &story.state);
+        verdict.violations.iter().filter(|violation| violation.rule == Rule::Child).count()
+    };
+    assert_eq!(broken(&|_, _| ()), 0);
+    let told = |state: &mut State, of: i64| state.children.get_mut(&of).unwrap()[1].ended = false;
+    assert_eq!(broken(&told), 1, "its end was told to nobody");
+    let swapped = |state: &mut State, of: i64| drop(state.results.insert((of, 1), recorded("[6,5]")));
+    assert_eq!(broken(&swapped), 1, "the results are in another order");
+    let twice = |state: &mut State, of: i64| {
+        let child = Child { attempt: 2, ..state.children[&of][1] };
+        state.children.get_mut(&of).unwrap().push(child);
+    };
+    assert!(broken(&twice) > 0, "one was started twice");
+    let lost = |state: &mut State, of: i64| state.children.get_mut(&of).unwrap().truncate(1);
+    assert!(broken(&lost) > 0, "one is not noted");
+}
+
+fn recorded(result: &str) -> Recorded {
+    Recorded { attempt: 1, worker: 1, kind: 0, finished_at: 900, result: result.to_owned() }
 }

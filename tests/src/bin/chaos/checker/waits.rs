@@ -11,9 +11,9 @@ use super::{
         policy::answer,
         state::{State, Task},
         verdict::Rule,
-        workflows::{APPROVAL, TIMER, Workflow},
+        workflows::{APPROVAL, FAMILY, TIMER, Workflow},
     },
-    Checker, value_of,
+    Checker, children, value_of,
 };
 
 /// The place of a step in its template.
@@ -50,7 +50,9 @@ impl<'a> Checker<'a> {
     pub(super) fn executed(&self) -> usize {
         let waits = [place(APPROVAL.1), place("approval_pause")];
         let is_wait = |(task, code): &&(i64, i64)| {
-            waits.contains(code) && self.state.tasks.get(task).is_some_and(|task| task.workflow == APPROVAL.0)
+            let workflow = self.state.tasks.get(task).map(|task| &*task.workflow);
+            waits.contains(code) && workflow == Some(APPROVAL.0)
+                || *code == children::starts() && workflow == Some(FAMILY.0)
         };
         self.state.results.len() - self.state.results.keys().filter(is_wait).count()
     }
@@ -82,6 +84,8 @@ impl<'a> Checker<'a> {
                 (recorded.kind, recorded.attempt, signals) == (0, 1, 1)
                     && value_of(recorded) == Some(answer(uuid))
             }
+            // What is in it, `children` looks at.
+            StepKind::Workflow => recorded.kind == 0 && recorded.attempt == 0,
             _ => recorded.kind == 0 && recorded.attempt == 0 && recorded.finished_at - asked >= timer,
         };
         if !right {
@@ -92,6 +96,6 @@ impl<'a> Checker<'a> {
             );
             self.broken(Rule::Wait, what);
         }
-        self.sent.get(&number).filter(|_| node.kind == StepKind::Signal)
+        self.sent.get(&number).filter(|_| node.kind != StepKind::Timer)
     }
 }
