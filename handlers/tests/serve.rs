@@ -3,10 +3,15 @@
 
 use std::{
     io::{BufRead, BufReader, Lines},
+    net::SocketAddr,
     process::{Child, ChildStderr, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
-use support::{cluster::Cluster, fresh_on};
+use support::{cluster::Cluster, fresh_on, http};
 
 /// Nobody listens there.
 const NOWHERE: &str = "postgres://tasker@127.0.0.1:1/tasker";
@@ -19,9 +24,15 @@ struct Server {
 
 impl Server {
     fn start(url: &str) -> Self {
+        Self::with(url, &[])
+    }
+
+    /// With settings of its own, as variables.
+    fn with(url: &str, settings: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tasker"));
         command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).arg("serve");
         command.env("DATABASE_URL", url).env_remove("TASKER_CONFIG_PATH").env_remove("RUST_LOG");
+        command.envs(settings.iter().copied());
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let says = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -104,4 +115,139 @@ fn templates_with_mistakes_end_serve_before_any_waiting() {
     command.args(["serve", "--database", NOWHERE, "--templates"]).arg(folder.path());
     let ended = command.stdin(Stdio::null()).output().unwrap();
     assert_eq!(ended.status.code(), Some(2), "{}", String::from_utf8_lossy(&ended.stderr));
+}
+
+/// Where a server says that it serves.
+fn address(server: &mut Server) -> SocketAddr {
+    loop {
+        let line = server.next();
+        assert!(!line.is_empty(), "it ended without a word of an address");
+        if let Some(address) = line.strip_prefix("serving http://") {
+            return address.parse().unwrap();
+        }
+    }
+}
+
+const LISTEN: &str = "TASKER_SERVER_LISTEN";
+
+#[tokio::test]
+async fn serve_runs_tasks_and_serves_them_until_it_is_told_to_stop() {
+    for database in support::databases().await {
+        let mut server = Server::with(&database.url, &[(LISTEN, "127.0.0.1:0")]);
+        let address = address(&mut server);
+        let answer = http::send(address, "POST /v1/tasks", &[("prefer", "wait=30")], ORDER).await;
+        assert_eq!(
+            (answer.status, &answer.json()["state"]),
+            (200, &"complete".into()),
+            "{database}: {answer:?}"
+        );
+        server.signal("TERM");
+        let (ended, said) = server.end();
+        assert_eq!(ended, Some(0), "{database}: {said:?}");
+        assert!(said.iter().any(|line| line.starts_with("stopping")), "{said:?}");
+    }
+}
+
+#[test]
+fn address_that_was_asked_for_and_cannot_be_had_ends_serve() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let database = support::fresh_sqlite();
+    for (listen, code, says) in [
+        (&*address, 1, &*format!("server.listen: another program listens on {address} already")),
+        ("0.0.0.0:0", 2, "can be reached from other machines"),
+        ("nowhere", 2, "is not an address to listen on"),
+    ] {
+        let (ended, said) = Server::with(&database.url, &[(LISTEN, listen)]).end();
+        assert_eq!(ended, Some(code), "{listen}: {said:?}");
+        assert!(said[0].contains(says) && said[1].starts_with("try: "), "{listen}: {said:?}");
+    }
+    let mut server = Server::with(&database.url, &[(LISTEN, "off")]);
+    assert!(server.next().starts_with("running "));
+    server.signal("TERM");
+    let (ended, said) = server.end();
+    assert!(ended == Some(0) && !said.iter().any(|line| line.contains("serving")), "{said:?}");
+}
+
+#[test]
+fn several_serve_on_one_machine_without_settings() {
+    // Whoever has it, this test or another program.
+    let _taken = std::net::TcpListener::bind("127.0.0.1:8081");
+    let database = support::fresh_sqlite();
+    let mut server = Server::with(&database.url, &[]);
+    assert!(server.next().starts_with("running "));
+    let warning = server.next();
+    assert!(warning.contains("another program listens on 127.0.0.1:8081 already"), "{warning}");
+    server.signal("TERM");
+    assert_eq!(server.end().0, Some(0));
+}
+
+const ORDER: &str = r#"{"template": "mathematical_sequence", "context": {"even_number": 6}}"#;
+
+/// Submits tasks, each with a key of its own, until the server is gone: which were acknowledged, and the key that has
+/// no answer yet. It begins with the one that has none from before.
+async fn submit(
+    address: SocketAddr,
+    client: String,
+    first: Option<String>,
+    count: Arc<AtomicUsize>,
+) -> (Vec<(String, String)>, String) {
+    let (mut acknowledged, mut open) = (Vec::new(), first);
+    for number in 0.. {
+        let key = open.take().unwrap_or_else(|| format!("{client}-{number}"));
+        let sent = http::try_send(address, "POST /v1/tasks", &[("idempotency-key", &key)], ORDER).await;
+        let Some(answer) = sent else { return (acknowledged, key) };
+        assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+        acknowledged.push((key, answer.json()["task_id"].to_string()));
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+    unreachable!("it submits until the server is gone")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_serve_has_added_each_task_it_acknowledged_once() {
+    let kills = if support::quick() { 3 } else { 12 };
+    for database in support::databases().await {
+        let (mut acknowledged, mut open) = (Vec::new(), vec![None; 8]);
+        for round in 0..kills {
+            let mut server = Server::with(&database.url, &[(LISTEN, "127.0.0.1:0")]);
+            let address = address(&mut server);
+            let count = Arc::new(AtomicUsize::new(0));
+            let clients: Vec<_> = open
+                .drain(..)
+                .enumerate()
+                .map(|(n, first)| tokio::spawn(submit(address, format!("{round}-{n}"), first, count.clone())))
+                .collect();
+            let enough = 20 + round * 7;
+            let look = || async { (count.load(Ordering::Relaxed) >= enough).then_some(()) };
+            support::world::eventually("enough submissions", look).await;
+            server.signal("KILL");
+            for client in clients {
+                let (told, left) = client.await.unwrap();
+                acknowledged.extend(told);
+                open.push(Some(left));
+            }
+        }
+        let mut server = Server::with(&database.url, &[(LISTEN, "127.0.0.1:0")]);
+        let address = address(&mut server);
+        for key in open.into_iter().flatten() {
+            let answer = http::send(address, "POST /v1/tasks", &[("idempotency-key", &key)], ORDER).await;
+            acknowledged.push((key, answer.json()["task_id"].to_string()));
+        }
+        assert!(acknowledged.len() > kills * 20, "{database}: {}", acknowledged.len());
+        for (key, task) in &acknowledged {
+            let answer = http::send(address, "POST /v1/tasks", &[("idempotency-key", key)], ORDER).await;
+            assert_eq!(answer.header("idempotent-replayed"), Some("true"), "{database}: {key}: {answer:?}");
+            assert_eq!(answer.json()["task_id"].to_string(), *task, "{database}: {key}");
+        }
+        let none_open = || async {
+            let open = http::send(address, "GET /v1/tasks?open=true&limit=1", &[], "").await.json();
+            (open["items"] == serde_json::json!([]) && open.get("next_cursor").is_none()).then_some(())
+        };
+        support::world::eventually("all tasks to be over", none_open).await;
+        server.signal("TERM");
+        assert_eq!(server.end().0, Some(0), "{database}");
+        let tasks = support::world::World::on(database).count("select count(*) from tasker.tasks").await;
+        assert_eq!(tasks, acknowledged.len() as u64);
+    }
 }

@@ -9,8 +9,8 @@ mod variables;
 
 pub use api::ApiSection;
 pub use keys::{
-    Apis, Database, Form, Handlers, KEYS, Key, Limits, Retention, Settings, Steps, Templates, Unit, Wake,
-    Worker,
+    Apis, Database, Form, Handlers, KEYS, Key, Limits, Retention, Server, Settings, Steps, Templates, Unit,
+    Wake, Worker,
 };
 pub use network::{Network, NotANetwork};
 

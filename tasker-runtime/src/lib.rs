@@ -49,6 +49,7 @@
 //! | [`handler`] | what users write: [`step_handler`], its parameters, results, and the traits behind them |
 //! | [`template`](mod@template) | workflows as values: YAML, `workflow!`, [`template!`](crate::template!), one validator |
 //! | [`registry`] | the handlers and workflows that are linked, and what is checked at the start |
+//! | `server` | the HTTP service, on what `api` has |
 //! | [`api`] | [`Tasker`]: start, submit, run, wait, and what operators do |
 //! | [`testing`] | one step or a whole workflow in a test of yours |
 //! | [`model`] | the pure part: states, progress, retries, decisions, batches, rollback; no clock, no database |
@@ -75,6 +76,7 @@
 //! | `sqlite` | tasks in a SQLite file or in memory |
 //! | `postgres` | tasks on a PostgreSQL server |
 //! | `cli` | `main`, the command line |
+//! | `server` | the HTTP service of `tasker serve` |
 //! | `http` | [`#[api]`](macro@api) and its client |
 //! | `json-schema` | `input_schema` and `result_schema` of templates |
 //! | `unique-names` | two handlers of one name do not link; without it the start refuses them |
@@ -95,6 +97,8 @@ pub mod handler;
 pub(crate) mod orchestration;
 pub mod prelude;
 pub mod registry;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod store;
 pub mod testing;
 

@@ -7,6 +7,7 @@ use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 /// Each layer may use what stands in a later row, and itself.
 const LAYERS: &[&[&str]] = &[
     &["cli"],
+    &["server"],
     &["api"],
     &["dispatch"],
     &["orchestration"],

@@ -17,6 +17,7 @@
 pub mod cluster;
 mod database;
 pub mod doors;
+pub mod http;
 pub mod layers;
 pub mod pooler;
 pub mod stage;

@@ -1,5 +1,5 @@
 -- note what an operator did
--- To task $1 at $2: actor $3, action $4, detail $5.
-insert into tasker.audit (task_id, created_at, actor, action, detail)
-values ($1, $2, $3, $4, $5::json)
+-- To task $1 at $2: actor $3, action $4, detail $5, reason $6.
+insert into tasker.audit (task_id, created_at, actor, action, detail, reason)
+values ($1, $2, $3, $4, $5::json, $6)
 returning id

@@ -194,7 +194,7 @@ impl Checked {
             warnings: self.warnings.clone(),
             left_out,
         };
-        Ok(Tasker { inner: Arc::new(inner), actor: self.actor.clone() })
+        Ok(Tasker { inner: Arc::new(inner), actor: self.actor.clone(), reason: None })
     }
 
     /// Keeps the templates in the database; the catalog then knows their numbers there. One that changed is

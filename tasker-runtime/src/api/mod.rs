@@ -1,5 +1,6 @@
 //! The library: build a [`Tasker`], submit tasks to it, wait for them, look at them.
 
+mod audit;
 mod builder;
 mod bulk;
 mod checked;
@@ -11,6 +12,7 @@ mod in_flight;
 mod list;
 mod operate;
 mod prune;
+mod receipt;
 mod report;
 mod schedule;
 mod signal;
@@ -19,6 +21,7 @@ mod tasker;
 pub(crate) mod typed;
 mod wait;
 
+pub use audit::AuditEntry;
 pub use builder::{Builder, Discovered};
 pub use bulk::{BulkOutcome, Refusal};
 pub use checked::Checked;
@@ -29,6 +32,7 @@ pub use in_flight::{Examination, InFlight, InFlightProblem, ProblemCode};
 pub use list::{BadCursor, Cursor, TaskFilter, TaskPage};
 pub use operate::CommandOutcome;
 pub use prune::{NotOver, Prune, Pruned};
+pub use receipt::SubmitReceipt;
 pub use report::{
     BatchCounts, ChildReport, DeadLetterSummary, ParentReport, SignalReport, StepReport, TaskReport,
     TaskSummary, WorkerSummary,

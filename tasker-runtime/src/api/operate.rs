@@ -9,7 +9,7 @@ use crate::{
     dispatch::notify::Notification,
     model::{Command, CommandError, Json},
     orchestration::{
-        commands::{self, Delivery, Refused, Response},
+        commands::{self, Asker, Delivery, Refused, Response},
         compiled::CompiledTemplate,
         turns, view,
     },
@@ -96,13 +96,25 @@ impl Tasker {
     /// ```
     #[must_use]
     pub fn as_actor(&self, actor: impl Into<Arc<str>>) -> Self {
-        Self { inner: self.inner.clone(), actor: actor.into() }
+        Self { inner: self.inner.clone(), actor: actor.into(), reason: None }
     }
 
     /// Who gives the commands of this handle.
     #[must_use]
     pub fn actor(&self) -> &str {
         &self.actor
+    }
+
+    /// The same Tasker, on whose commands and signals this reason stands in the audit trail, in words for people.
+    /// See [`audit`](Self::audit).
+    #[must_use]
+    pub fn because(&self, reason: impl Into<Arc<str>>) -> Self {
+        Self { inner: self.inner.clone(), actor: self.actor.clone(), reason: Some(reason.into()) }
+    }
+
+    /// Who stands in the audit trail for what is asked by this handle.
+    pub(super) fn asker(&self) -> Asker<'_> {
+        Asker { actor: &self.actor, reason: self.reason.as_deref() }
     }
 
     /// Does something to a task: at once where nobody holds it, through its holder otherwise, which is waited
@@ -132,8 +144,8 @@ impl Tasker {
         }
         let mut connection = self.inner.store.writer().await?;
         let known = |template| self.inner.plans.known(template);
-        let (actor, now) = (Some(&*self.actor), self.inner.clock.now());
-        let asked = commands::ask(&mut connection, task, command, actor, now, known).await;
+        let (by, now) = (Some(self.asker()), self.inner.clock.now());
+        let asked = commands::ask(&mut connection, task, command, by, now, known).await;
         drop(connection);
         match asked {
             Ok(None) => Err(OperateError::UnknownTask(task)),

@@ -1,5 +1,6 @@
 //! A task as people and programs see it.
 
+mod exact;
 mod waits;
 
 pub use waits::{ChildReport, ParentReport, SignalReport};
@@ -91,6 +92,9 @@ pub struct TaskReport {
     /// Its context.
     #[serde(rename = "input")]
     pub context: Value,
+    /// The same as text, digit for digit.
+    #[serde(skip)]
+    pub(crate) context_text: Json,
     /// The queue it waits in.
     pub queue: String,
     /// Its priority in that queue.
@@ -358,6 +362,7 @@ impl TaskReport {
             finished_at: task.finished_at,
             next_at,
             context: task.context.to_value(),
+            context_text: task.context,
             queue: task.queue,
             priority: task.priority,
             correlation_id: task.correlation_id,

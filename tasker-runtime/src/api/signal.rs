@@ -110,7 +110,7 @@ impl Tasker {
         let template = self.inner.plans.kept(found.ok_or(SignalError::UnknownTask(task))?).await?;
         template.rules().knows_signal(name)?;
         template.check_payload(name, payload)?;
-        let signal = NewSignal { name, payload, key: key.as_deref(), actor: &self.actor };
+        let signal = NewSignal { name, payload, key: key.as_deref(), by: self.asker() };
         let mut connection = self.inner.store.writer().await?;
         let sent =
             commands::send(&mut connection, task, signal, template.rules(), self.inner.clock.now()).await;

@@ -22,8 +22,8 @@ use crate::{
 };
 
 /// A task that was added, or was there already.
-struct Submitted {
-    task: Uuid,
+pub(super) struct Submitted {
+    pub task: Uuid,
     /// This process holds it from the start.
     held: bool,
 }
@@ -191,7 +191,7 @@ impl Tasker {
         }
     }
 
-    fn request(&self, id: Uuid, submission: Submission) -> Result<(Request, &Known), SubmitError> {
+    pub(super) fn request(&self, id: Uuid, submission: Submission) -> Result<(Request, &Known), SubmitError> {
         let (request, known) =
             submission::request(&self.inner.catalog, id, submission, self.inner.clock.now())?;
         self.inner.store.check_size("context", &request.task.context)?;
@@ -205,7 +205,7 @@ impl Tasker {
         Order { room: engine.and_then(|engine| engine.reserve(&request.task.queue)), request }
     }
 
-    async fn add(&self, request: Request) -> Result<Submitted, SubmitError> {
+    pub(super) async fn add(&self, request: Request) -> Result<Submitted, SubmitError> {
         let order = self.order(request);
         let Request { task, key } = &order.request;
         let (id, queue, key) = (task.uuid, task.queue.clone(), key.clone());

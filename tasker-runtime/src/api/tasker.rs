@@ -53,6 +53,8 @@ pub struct Tasker {
     pub(super) inner: Arc<Inner>,
     /// Who gives commands.
     pub(super) actor: Arc<str>,
+    /// Why they give them.
+    pub(super) reason: Option<Arc<str>>,
 }
 
 pub(super) struct Inner {

@@ -30,6 +30,7 @@ mod schedules;
 mod screen;
 mod send;
 mod serve;
+mod service;
 mod settings;
 mod signals;
 mod templates;
@@ -107,7 +108,7 @@ enum Command {
     Run(run::Run),
     /// Submit a task for other processes to run, and print its id
     Submit(run::Submit),
-    /// Run tasks until SIGINT, SIGTERM or SIGHUP; waits for a database that is unavailable
+    /// Run tasks, and serve them by HTTP, until SIGINT, SIGTERM or SIGHUP; waits for a database that is unavailable
     Serve(serve::Serve),
     /// Take up a task that was interrupted or paused, and run it until it has finished
     Resume(run::Resume),

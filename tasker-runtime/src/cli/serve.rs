@@ -4,14 +4,16 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::{Context, Done, Failure, output, printable::printable, program, signals::Signals};
+use super::{
+    Context, Done, Failure, output, printable::printable, program, service::Service, signals::Signals,
+};
 use crate::{
     api::{Checked, StartError, Tasker},
     config::redact,
     store::Location,
 };
 
-/// Run tasks until SIGINT, SIGTERM or SIGHUP; waits for a database that is unavailable.
+/// Run tasks, and serve them by HTTP, until SIGINT, SIGTERM or SIGHUP; waits for a database that is unavailable.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {}
 
@@ -25,6 +27,7 @@ impl Serve {
             );
             return Err(Failure::usage(message));
         }
+        let service = Service::bind(&context).await?;
         let prepared = context.builder()?.check()?;
         signals.take_over();
         let Some(tasker) = start(&prepared, &database, &mut signals).await? else { return Ok(()) };
@@ -32,10 +35,15 @@ impl Serve {
         let shown = printable(&database.to_string()).into_owned();
         output::say!("{} {templates} templates on {shown}; stop with Ctrl-C", output::green("running"));
         tasker.warnings().iter().for_each(|warning| output::warn(warning));
-        let broken = signals.unless_stopped(tasker.broken()).await.is_some();
-        output::say!(
-            "stopping: waiting for running handlers; a second signal after two seconds stops at once"
-        );
+        service.say()?;
+        let mut broken = false;
+        let end = async {
+            broken = signals.unless_stopped(tasker.broken()).await.is_some();
+            output::say!(
+                "stopping: waiting for running handlers; a second signal after two seconds stops at once"
+            );
+        };
+        service.serve(&tasker, end).await;
         let stopped = super::stopped(tasker, patience).await;
         if broken {
             return Err(Failure::run(

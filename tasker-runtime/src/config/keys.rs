@@ -328,6 +328,15 @@ settings! {
         cancel_grace ("cancel_grace_ms"): Duration = "1000", number(0, 600_000, Unit::Millis),
             "how long a cancelled handler may take to finish";
     }
+    /// The HTTP service.
+    server: Server {
+        listen ("listen"): String = "127.0.0.1:8081", Form::Text,
+            "the address of the HTTP service of `serve`, on this machine only; port 0 means any that is free, `off` none";
+        max_body ("max_body_bytes"): usize = "1048576", number(1024, 67_108_864, Unit::Bytes),
+            "how large the body of a request may be";
+        drain_delay ("drain_delay_seconds"): Duration = "0", number(0, 3600, Unit::Seconds),
+            "how long a stopping service serves as before while it says that it is not ready";
+    }
     /// How steps run.
     steps: Steps {
         timeout ("timeout_seconds"): Duration = "300", number(1, 86_400, Unit::Seconds),

@@ -142,7 +142,8 @@ impl Scheduler {
         let mut connection = self.shared.store.writer().await?;
         let known = |template| self.plans.known(template);
         let now = self.shared.clock.now();
-        let asked = commands::ask(&mut connection, task, &Command::Cancel, Some(&actor), now, known).await;
+        let by = Some(commands::Asker::without_reason(&actor));
+        let asked = commands::ask(&mut connection, task, &Command::Cancel, by, now, known).await;
         drop(connection);
         match asked {
             Ok(Some(Delivery::LeftToHolder(_))) => {

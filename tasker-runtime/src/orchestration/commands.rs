@@ -68,6 +68,20 @@ pub(crate) enum Delivery {
     LeftToHolder(Option<i64>),
 }
 
+/// Who stands in the audit trail for a command, and why they gave it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asker<'a> {
+    pub actor: &'a str,
+    pub reason: Option<&'a str>,
+}
+
+impl<'a> Asker<'a> {
+    /// Somebody who says no reason.
+    pub(crate) fn without_reason(actor: &'a str) -> Self {
+        Self { actor, reason: None }
+    }
+}
+
 /// Locks the run of a task; `None` when there is no such task. A transaction must be open.
 async fn lock(connection: &mut Connection, uuid: Uuid) -> Result<Option<Locked>> {
     let Some(row) = connection.fetch_first(&sql::LOCK_RUN, values![uuid]).await? else { return Ok(None) };
@@ -88,7 +102,7 @@ pub(crate) async fn ask<F: Future<Output = Result<Known>>>(
     connection: &mut Connection,
     uuid: Uuid,
     command: &Command,
-    actor: Option<&str>,
+    by: Option<Asker<'_>>,
     now: Timestamp,
     known: impl FnOnce(i64) -> F,
 ) -> std::result::Result<Option<Delivery>, Refused> {
@@ -96,8 +110,8 @@ pub(crate) async fn ask<F: Future<Output = Result<Known>>>(
         .transaction(async |connection| {
             let Some(locked) = lock(connection, uuid).await? else { return Ok(None) };
             let (known, task) = (known(locked.template).await?, locked.task);
-            let line = match actor {
-                Some(actor) => audit(connection, task, now, actor, command).await?,
+            let line = match by {
+                Some(by) => audit(connection, task, now, by, command).await?,
                 None => None,
             };
             follow(connection, locked, known, command, now, line).await.map(Some)
@@ -289,22 +303,59 @@ async fn audit(
     connection: &mut Connection,
     task: TaskNo,
     now: Timestamp,
-    actor: &str,
+    by: Asker<'_>,
     command: &Command,
 ) -> Result<Option<i64>> {
     let detail = serde_json::to_string(command).unwrap_or_default();
-    audit_line(connection, task, now, actor, command.verb(), &detail).await
+    audit_line(connection, task, now, by, command.verb(), &detail).await
 }
 
 pub(super) async fn audit_line(
     connection: &mut Connection,
     task: TaskNo,
     now: Timestamp,
-    actor: &str,
+    by: Asker<'_>,
     verb: &str,
     detail: &str,
 ) -> Result<Option<i64>> {
-    let values = values![task.0, now.as_micros(), actor, verb, detail];
+    let values = values![task.0, now.as_micros(), by.actor, verb, detail, by.reason];
     let line = connection.fetch_first(&sql::AUDIT, values).await?;
     line.map(|row| row.int(0)).transpose()
+}
+
+/// One line of the audit trail of a task.
+pub(crate) struct AuditLine {
+    pub id: i64,
+    pub at: Timestamp,
+    pub actor: String,
+    pub action: String,
+    pub detail: Option<String>,
+    pub reason: Option<String>,
+    pub refused: Option<String>,
+    /// It still waits for the holder of the task.
+    pub pending: bool,
+}
+
+/// At most `limit` lines of the audit trail of a task after the line `after`, oldest first.
+pub(crate) async fn trail(
+    connection: &mut Connection,
+    task: TaskNo,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<AuditLine>> {
+    let rows = connection.fetch(&sql::AUDIT_TRAIL, values![task.0, after, limit]).await?;
+    let line = |row: &crate::store::Row| {
+        let text = |column| Ok(row.maybe_text(column)?.map(str::to_owned));
+        Ok(AuditLine {
+            id: row.int(0)?,
+            at: Timestamp::from_micros(row.int(1)?),
+            actor: row.text(2)?.to_owned(),
+            action: row.text(3)?.to_owned(),
+            detail: text(4)?,
+            reason: text(5)?,
+            refused: text(6)?,
+            pending: row.maybe_int(7)?.is_some(),
+        })
+    };
+    rows.iter().map(line).collect()
 }

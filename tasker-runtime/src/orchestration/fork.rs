@@ -133,7 +133,8 @@ pub(crate) async fn add(
             let origin = Origin { task: model, kind, from: asked.from.map(str::to_owned) };
             let origin = serde_json::to_string(&origin).unwrap_or_default();
             connection.execute(&sql::SET_ORIGIN, values![number.0, &*origin]).await?;
-            commands::audit_line(connection, number, now, asked.actor, kind.as_str(), &origin).await?;
+            let by = commands::Asker::without_reason(asked.actor);
+            commands::audit_line(connection, number, now, by, kind.as_str(), &origin).await?;
             Ok(Some(Added { queue, cancels: request.cancels() }))
         })
         .await

@@ -116,6 +116,12 @@ impl Submission {
         self
     }
 
+    /// The idempotency key it has so far.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.idempotency_key.as_deref()
+    }
+
     /// An id under which the caller's other systems know what the task belongs to. A new one without this.
     #[must_use]
     pub fn correlation_id(mut self, id: Uuid) -> Self {

@@ -66,6 +66,7 @@ fn pooled() -> Vec<Case> {
         case("take_back", &sql::TAKE_BACK, "1, 1, 1", &["runs_held"]),
         case("held_by", &sql::HELD_BY, "1", &["runs_held"]),
         case("outcome", &sql::OUTCOME, "uuid, ints, 10", &["tasks_uuid_key", "runs_pkey", "steps_pkey"]),
+        case("audit_trail", &sql::AUDIT_TRAIL, "1, 0, 50", &["audit_task"]),
         case("find_task", &sql::FIND_TASK, "uuid", &["tasks_uuid_key", "runs_pkey"]),
         case("lock_run", &sql::LOCK_RUN, "uuid", &["tasks_uuid_key", "runs_pkey"]),
         case(

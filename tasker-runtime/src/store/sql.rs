@@ -75,6 +75,7 @@ statements! {
     ADD_SIGNAL = twin "add_signal";
     RESOLVE_DEAD_LETTER = shared "resolve_dead_letter";
     AUDIT = twin "audit";
+    AUDIT_TRAIL = shared "audit_trail";
     ANSWER = shared "answer";
     REFUSE = shared "refuse";
     CLAIM = twin "claim";

@@ -3,6 +3,7 @@
 
 mod abandoned;
 mod activity;
+mod audit;
 mod blocking;
 mod bulk;
 mod children;

@@ -224,6 +224,7 @@ mod tests {
             finished_at: None,
             next_at: None,
             context: Value::Null,
+            context_text: crate::model::Json::null(),
             queue: String::new(),
             priority: 0,
             correlation_id: Uuid::nil(),

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::{Delivery, Locked, audit_line, is_set_aside, lock, put};
+use super::{Asker, Delivery, Locked, audit_line, is_set_aside, lock, put};
 use crate::{
     model::{Command, Json, MAX_MAILBOX, Moved, Rules, Signal, SignalRefused, TaskNo, TaskState, Timestamp},
     store::{self, Connection, Error, Result, Row, Session, sql, values},
@@ -25,7 +25,7 @@ pub(crate) struct NewSignal<'s> {
     pub payload: &'s Json,
     pub key: Option<&'s str>,
     /// Who sends it.
-    pub actor: &'s str,
+    pub by: Asker<'s>,
 }
 
 /// What became of a signal.
@@ -73,8 +73,7 @@ pub(crate) async fn send(
             connection.execute(&sql::ADD_SIGNAL, values).await?;
             let detail = serde_json::json!({ "signal": { "name": signal.name, "number": number } });
             let verb = Command::Deliver.verb();
-            let line =
-                audit_line(connection, locked.task, now, signal.actor, verb, &detail.to_string()).await?;
+            let line = audit_line(connection, locked.task, now, signal.by, verb, &detail.to_string()).await?;
             deliver_or_tell(connection, &locked, now, line).await?;
             Ok(Some(Sent { number, held: locked.held }))
         })

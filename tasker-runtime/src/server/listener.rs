@@ -1,0 +1,189 @@
+//! Binds the address, accepts connections and drains them.
+
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream, lookup_host},
+    sync::Semaphore,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+use super::{Options, Service, rest};
+use crate::api::Tasker;
+
+/// So many connections are open at once; further ones wait to be accepted.
+const CONNECTIONS: usize = 1024;
+/// The head of a request has to come within this time after the connection is there, or after the last answer.
+const HEAD: Duration = Duration::from_secs(10);
+/// More headers than this are refused before they are read.
+const HEADERS: usize = 128;
+/// So many bytes of a request are held that are not read yet.
+const BUFFER: usize = 64 << 10;
+/// How long requests in flight have once the server stops.
+const LAST: Duration = Duration::from_secs(5);
+/// The pause after a connection could not be accepted, for lack of file descriptors as a rule.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Why nothing is served at an address.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The text names no address.
+    #[error("`{address}` is not an address to listen on: write one like 127.0.0.1:8081")]
+    NotAnAddress {
+        /// The text.
+        address: String,
+    },
+    /// Whoever reaches the address could do everything.
+    #[error(
+        "{address} can be reached from other machines, and nobody would be asked who they are: listen on 127.0.0.1 and \
+         put a proxy that asks in front"
+    )]
+    NotLoopback {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// Another program listens there.
+    #[error("another program listens on {address} already")]
+    Taken {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The system refuses.
+    #[error("cannot listen on {address}: {source}")]
+    Refused {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A server that has its address and serves once it is told to.
+///
+/// ```
+/// use tasker_runtime::{Tasker, config::Config, server::{Options, Server}};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # std::env::set_current_dir(std::env::temp_dir())?;
+/// let tasker = Tasker::builder().database("sqlite::memory:").auto_discover(false).start().await?;
+/// let server = Server::bind("127.0.0.1:0", Options::of(&Config::default())).await?;
+/// assert!(server.address().ip().is_loopback());
+/// // Serves until the future ends: here it has ended already.
+/// server.serve(&tasker, async {}).await;
+/// tasker.stop().await?;
+///
+/// let open = Server::bind("0.0.0.0:0", Options::of(&Config::default())).await;
+/// assert!(open.is_err(), "nobody would be asked who they are");
+/// # Ok(())
+/// # }
+/// ```
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    options: Options,
+}
+
+impl Server {
+    /// Takes an address like `127.0.0.1:8081`; port 0 stands for any that is free. Only addresses of this machine
+    /// itself are taken, because nobody is asked who they are.
+    ///
+    /// # Errors
+    /// When the address is none, can be reached from elsewhere, is taken or is not this machine's.
+    pub async fn bind(address: &str, options: Options) -> Result<Self, BindError> {
+        let none = || BindError::NotAnAddress { address: address.to_owned() };
+        let found: Vec<SocketAddr> = lookup_host(address).await.map_err(|_| none())?.collect();
+        if let Some(open) = found.iter().find(|address| !address.ip().to_canonical().is_loopback()) {
+            return Err(BindError::NotLoopback { address: *open });
+        }
+        let address = *found.first().ok_or_else(none)?;
+        let listener = TcpListener::bind(address).await.map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => BindError::Taken { address },
+            _ => BindError::Refused { address, source },
+        })?;
+        let address = listener.local_addr().map_err(|source| BindError::Refused { address, source })?;
+        Ok(Self { listener, address, options })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves what `tasker` does until `stop` ends. Then it says that it is not ready and serves as before for as
+    /// long as [`Options::drain_delay`] says; then it takes no further connection, answers those who wait for tasks
+    /// as things stand, and gives requests in flight 5 s. When it returns nothing of it is left.
+    pub async fn serve(self, tasker: &Tasker, stop: impl Future<Output = ()>) {
+        let Self { listener, options, .. } = self;
+        let service = Service::new(tasker.clone(), options);
+        let router = rest::router(service.clone());
+        let mut probing = JoinSet::new();
+        probing.spawn(service.clone().probe());
+        let mut end = pin!(async {
+            stop.await;
+            service.drain();
+            sleep(options.drain_delay).await;
+        });
+        let (mut open, graceful) = (JoinSet::new(), GracefulShutdown::new());
+        let room = Arc::new(Semaphore::new(CONNECTIONS));
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut end => break,
+                accepted = accept(&listener, &room) => accepted,
+            };
+            while open.try_join_next().is_some() {}
+            match accepted {
+                Some((stream, place)) => {
+                    let connection = graceful.watch(connection(stream, &router));
+                    open.spawn(async move {
+                        // What fails here is the connection of one client, who knows.
+                        let _ = connection.await;
+                        drop(place);
+                    });
+                }
+                None => sleep(PAUSE).await,
+            }
+        }
+        drop(listener);
+        service.0.closing.cancel();
+        let _ = timeout(LAST, graceful.shutdown()).await;
+        open.shutdown().await;
+        probing.shutdown().await;
+    }
+}
+
+/// The next connection, once there is room for it; `None` when the system could not give one.
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let place = room.clone().acquire_owned().await.ok()?;
+    let (stream, _) = listener.accept().await.ok()?;
+    // Answers are sent whole: waiting for more to send only delays them.
+    let _ = stream.set_nodelay(true);
+    Some((stream, place))
+}
+
+fn connection(
+    stream: TcpStream,
+    router: &Router,
+) -> http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>> {
+    let service = TowerToHyperService::new(router.clone());
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_headers(HEADERS)
+        .max_buf_size(BUFFER)
+        .serve_connection(TokioIo::new(stream), service)
+}
