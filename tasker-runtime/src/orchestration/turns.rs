@@ -238,7 +238,7 @@ async fn supersede(link: &mut impl Link, task: &NewTask, number: TaskNo) -> Resu
         let (actor, now) = (format!("limit {}", turn.key), task.created_at.as_micros());
         let detail = serde_json::to_string(&Command::Cancel).unwrap_or_default();
         for task in in_the_way(&before, turn.most) {
-            let audit = values![task, now, &*actor, Command::Cancel.verb(), &*detail];
+            let audit = values![task, now, &*actor, Command::Cancel.verb(), &*detail, None::<&str>];
             let line = link.ask(&sql::AUDIT, audit).await?.first().map(|row| row.int(0)).transpose()?;
             link.ask(&sql::ADD_COMMAND, values![task, now, &*detail, line]).await?;
         }

@@ -44,6 +44,9 @@ use super::{Batch, Exceptions, Lease, Offer, TaskNo, TaskState, Timestamp};
 
 /// Retries nearer than this are waited for; for others the task is given back.
 pub const NEAR: std::time::Duration = std::time::Duration::from_secs(5);
+/// A task whose steps started others is held for so long after the last news of these: they may be over in a moment. It
+/// takes up room for other tasks meanwhile, perhaps for those very ones.
+const LINGERS: std::time::Duration = std::time::Duration::from_millis(250);
 /// After this many holders died in a row over a task, or borrowers over one of its steps, it is set aside.
 pub const MAX_TAKEOVERS: u32 = 5;
 /// From this many on, a task runs only while no other such task of the loop does.

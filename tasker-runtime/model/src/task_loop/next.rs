@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{NEAR, TaskLoop};
+use super::{LINGERS, TaskLoop};
 use crate::{
     Attempt, Batch, ChildrenOf, Done, End, Failed, Json, Lease, Offer, Progress, StepIndex, TaskNo,
     TaskState, Timestamp,
@@ -165,7 +165,7 @@ impl<B> TaskLoop<B> {
         let lease = active.lease;
         let children = active.progress.take_children();
         if !children.is_empty() {
-            active.lingers = Some(now + NEAR);
+            active.lingers = Some(now + LINGERS);
             active.looking += u32::try_from(children.len()).unwrap_or_default();
             next.children.extend(children.into_iter().map(|children| StartChildren::of(lease, children)));
             self.schedule(task);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{ActiveTask, NEAR, TaskLoop, published};
+use super::{ActiveTask, LINGERS, TaskLoop, published};
 use crate::{Attempt, Done, Event, Failed, Lease, LeftOut, Signal, StepIndex, TaskNo, Timestamp, WaitEnd};
 
 impl<B> TaskLoop<B> {
@@ -14,7 +14,7 @@ impl<B> TaskLoop<B> {
 
     pub(super) fn children_seen(&mut self, attempt: Attempt, end: Option<WaitEnd>, now: Timestamp) {
         let Some(task) = self.held_under(attempt.lease) else { return };
-        task.lingers = Some(now + NEAR);
+        task.lingers = Some(now + LINGERS);
         task.looking = task.looking.saturating_sub(1);
         if let Some(end) = end {
             task.progress.children_over(attempt.step, attempt.number, end);

@@ -13,8 +13,9 @@ use std::{
 
 use sqlx::{Connection, PgConnection};
 use support::cluster::Cluster;
-use tasker_runtime::{Tasker, model::Command};
+use tasker_runtime::{Tasker, api::OperateError, model::Command};
 use tempfile::TempDir;
+use uuid::Uuid;
 
 use super::{
     Outcome, Plan, Store, checker,
@@ -191,13 +192,13 @@ async fn settle(chaos: &Chaos, tasker: &Tasker) -> Outcome<u32> {
     while moved.elapsed() < STUCK {
         chaos.fleet().replace_ended()?;
         for task in chaos.database.set_aside().await.unwrap_or_default() {
-            tasker.operate(task, &Command::Pause).await?;
-            tasker.operate(task, &Command::Resume).await?;
+            ask(tasker, task, &Command::Pause).await?;
+            ask(tasker, task, &Command::Resume).await?;
             freed += 1;
         }
         // One whose resumption was lost with the database that was to have it.
         for task in chaos.database.paused().await.unwrap_or_default() {
-            tasker.operate(task, &Command::Resume).await?;
+            ask(tasker, task, &Command::Resume).await?;
         }
         match chaos.database.unfinished().await {
             Ok(0) => break,
@@ -208,6 +209,14 @@ async fn settle(chaos: &Chaos, tasker: &Tasker) -> Outcome<u32> {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Ok(freed)
+}
+
+/// Asks something of a task, which may have moved on since somebody looked: with its parent, or by itself.
+async fn ask(tasker: &Tasker, task: Uuid, command: &Command) -> Outcome<()> {
+    match tasker.operate(task, command).await {
+        Ok(_) | Err(OperateError::Refused(_) | OperateError::RefusedByHolder { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn read_ledgers(directory: &Path) -> Outcome<Vec<ledger::Execution>> {
