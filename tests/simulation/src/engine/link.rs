@@ -30,7 +30,9 @@ impl Process {
         self.point(what).await;
         let world = &self.world;
         let (rough, link) = (world.rough.get(), &world.link);
-        let slow = if rough && world.chance(link.slow) { world.below(5 * SECOND) } else { 0 };
+        // With all that comes on top it takes less than a process that stops waits for an answer: later than that,
+        // statements have run into their deadline.
+        let slow = if rough && world.chance(link.slow) { world.below(3 * SECOND) } else { 0 };
         let takes = slow + world.below(2 * MS);
         if rough && world.chance(link.lost) {
             world.sleep(takes).await;
