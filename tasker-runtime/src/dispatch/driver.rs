@@ -135,7 +135,14 @@ impl Driver {
     }
 
     /// Waits until there is something to do; false: nothing will come any more.
-    async fn arrive(&self, messages: &mut UnboundedReceiver<Message>, arrived: &mut Vec<Message>) -> bool {
+    ///
+    /// What is due is due by the calendar as it was followed last: for how long that is does not change when somebody sets
+    /// it now.
+    async fn arrive(
+        &mut self,
+        messages: &mut UnboundedReceiver<Message>,
+        arrived: &mut Vec<Message>,
+    ) -> bool {
         if self.tasks.has_more() {
             while arrived.len() < BATCH
                 && let Ok(message) = messages.try_recv()
@@ -144,11 +151,12 @@ impl Driver {
             }
             return true;
         }
+        self.follow_clock();
         let Some(due) = self.tasks.next_due() else { return messages.recv_many(arrived, BATCH).await > 0 };
         tokio::select! {
             biased;
             count = messages.recv_many(arrived, BATCH) => count > 0,
-            () = self.shared.clock.sleep(due.since(self.now())) => true,
+            () = self.shared.clock.sleep(due.since(self.clocks.0)) => true,
         }
     }
 
