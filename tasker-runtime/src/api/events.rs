@@ -47,7 +47,7 @@ const CHUNK: usize = 500;
 /// step.publishes_events.push(PublishedEvent::new("order.paid"));
 /// let order = Template::builder("order").step(step).build()?;
 /// let tasker = Tasker::builder().database("sqlite::memory:").template(order).start().await?;
-/// let task = tasker.submit(Submission::to("order").context(7)?).await?;
+/// let task = tasker.submit(Submission::to("order").context(&7)?).await?;
 /// tasker.wait(task).await?;
 ///
 /// let page = tasker.events().page(&EventFilter::new().named("order.*".parse()?)).await?;
