@@ -63,7 +63,7 @@ impl FamilyLoop {
         let mut trouble = Backoff::new("tasks that steps start wait for the database");
         loop {
             self.pulse.rest();
-            let (wanted, first) = tokio::select! {
+            let (wanted, mut first) = tokio::select! {
                 () = self.shared.over.cancelled() => return,
                 asked = asked.recv() => match asked {
                     Some(asked) => asked,
@@ -73,7 +73,11 @@ impl FamilyLoop {
             loop {
                 self.pulse.beat();
                 match self.see(&wanted, first).await {
-                    Ok(false) => trouble.reset(),
+                    Ok(false) => {
+                        trouble.reset();
+                        // What was started since is known to be.
+                        first = false;
+                    }
                     Ok(true) => {
                         trouble.reset();
                         break;

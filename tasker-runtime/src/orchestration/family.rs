@@ -12,17 +12,16 @@ use std::{
     sync::Arc,
 };
 
-use serde::Serialize;
 use uuid::Uuid;
 
 pub(crate) use self::tell::{Told, write_ends};
 pub(super) use self::tell::{ask_children, resume_children, tell_parents};
 use super::{
-    compiled::CompiledTemplate,
     submission::{self, Submission},
     submit::{self, Added, Request},
 };
 use crate::{
+    handler::ChildFailure,
     model::{Attempt, Json, StepError, StepIndex, TaskNo, TaskState, Timestamp, WaitEnd, WorkerId},
     registry::Catalog,
     store::{self, Column, Connection, Result, Row, Rows, sql, values},
@@ -45,16 +44,13 @@ pub(crate) struct Wanted {
     pub attempt: Attempt,
     /// The context of each.
     pub contexts: Arc<[Json]>,
-    /// The template of the task that starts them.
-    pub plan: Arc<CompiledTemplate>,
+    /// What the template of the task that starts them says about them.
+    pub config: ChildConfig,
+    /// Namespace and name of their workflow.
+    pub run: String,
 }
 
 impl Wanted {
-    /// What the template says about them.
-    pub(crate) fn config(&self) -> Option<&ChildConfig> {
-        self.plan.template.step(self.attempt.step.step())?.workflow.as_ref()
-    }
-
     fn step(&self) -> i64 {
         i64::from(self.attempt.step.code())
     }
@@ -74,7 +70,7 @@ pub(crate) enum Seen {
     },
     /// All are over.
     Over(Vec<Child>),
-    /// They cannot be started, and nothing of them was.
+    /// They cannot be started, and nothing was in this look.
     Refused(StepError),
 }
 
@@ -214,14 +210,14 @@ async fn look(
     let Some(parent) = connection.fetch_first(&sql::HOLD_PARENT, held).await? else {
         return Ok(Seen::NotHeld);
     };
-    let Some(config) = wanted.config() else { return Ok(Seen::NotHeld) };
+    let config = &wanted.config;
     let most = config.parallelism.unwrap_or(u32::MAX) as usize;
     let counts = Counts::read(connection, wanted).await?;
     let waits = || Seen::Open { queues: BTreeSet::new(), more: false };
     if counts.open >= most {
         return Ok(waits());
     }
-    let family = Family::read(&parent, wanted, config, (catalog, now))?;
+    let family = Family::read(&parent, wanted, catalog, now)?;
     let room = (most - counts.open).min(LOT);
     // In the first attempt they are started one after the other, so that the last one says which comes next.
     if !first && wanted.attempt.number == 1 {
@@ -229,7 +225,7 @@ async fn look(
         let left = if stops { 0 } else { wanted.contexts.len().saturating_sub(counts.next) };
         if left > 0 {
             let items: Vec<usize> = (counts.next..).take(left.min(room)).collect();
-            return family.start(connection, config, &items, (left > items.len(), most - counts.open)).await;
+            return family.start(connection, &items, (left > items.len(), most - counts.open)).await;
         }
         if counts.open > 0 {
             return Ok(waits());
@@ -240,7 +236,7 @@ async fn look(
         let child = Child::read(&row)?;
         last.insert(child.item, child);
     }
-    let missing = missing(wanted, config, &last);
+    let missing = missing(wanted, &last);
     if missing.is_empty() {
         // One that is over may not have said so yet: then it does, and is looked at again.
         let over = counts.open == 0 || last.values().all(Child::is_over);
@@ -248,10 +244,10 @@ async fn look(
     }
     if last.is_empty() {
         // None is started where one cannot be.
-        family.requests(config, &missing)?;
+        family.requests(&missing)?;
     }
     let items = &missing[..missing.len().min(room)];
-    family.start(connection, config, items, (missing.len() > items.len(), most - counts.open)).await
+    family.start(connection, items, (missing.len() > items.len(), most - counts.open)).await
 }
 
 /// How far the tasks of a step have come.
@@ -276,10 +272,10 @@ impl Counts {
 }
 
 /// The tasks that are still to be started, or started anew.
-fn missing(wanted: &Wanted, config: &ChildConfig, last: &BTreeMap<usize, Child>) -> Vec<usize> {
+fn missing(wanted: &Wanted, last: &BTreeMap<usize, Child>) -> Vec<usize> {
     let now = wanted.attempt.number;
     let failed = |child: &Child| child.attempt >= now && child.is_over() && !child.is_complete();
-    if config.on_failure == OnChildFailure::Fail && last.values().any(failed) {
+    if wanted.config.on_failure == OnChildFailure::Fail && last.values().any(failed) {
         return Vec::new();
     }
     let to_start = |item: &usize| match last.get(item) {
@@ -294,7 +290,6 @@ struct Family<'w> {
     wanted: &'w Wanted,
     catalog: &'w Catalog,
     now: Timestamp,
-    cascades: bool,
     priority: i16,
     correlation_id: Uuid,
     /// How many tasks stand above those that it starts.
@@ -305,8 +300,8 @@ impl<'w> Family<'w> {
     fn read(
         parent: &Row,
         wanted: &'w Wanted,
-        config: &ChildConfig,
-        (catalog, now): (&'w Catalog, Timestamp),
+        catalog: &'w Catalog,
+        now: Timestamp,
     ) -> std::result::Result<Self, NotStarted> {
         let depth = parent.int(2)? + 1;
         if depth > MAX_DEPTH {
@@ -316,19 +311,17 @@ impl<'w> Family<'w> {
             return Err(NotStarted::Refused(StepError::permanent("TOO_DEEP", message)));
         }
         let priority = i16::try_from(parent.int(0)?).unwrap_or_default();
-        let (cascades, correlation_id) = (config.cascade, parent.uuid(1)?);
-        Ok(Self { wanted, catalog, now, cascades, priority, correlation_id, depth })
+        Ok(Self { wanted, catalog, now, priority, correlation_id: parent.uuid(1)?, depth })
     }
 
     /// Adds tasks for these items, and notes who started them. Whether there are others, and how many more may run.
     async fn start(
         &self,
         connection: &mut Connection,
-        config: &ChildConfig,
         items: &[usize],
         (others, room): (bool, usize),
     ) -> std::result::Result<Seen, NotStarted> {
-        let requests = self.requests(config, items)?;
+        let requests = self.requests(items)?;
         let added = submit::submit_in_transaction(connection, &requests).await?;
         let mut rows = (Vec::new(), Vec::new());
         for (added, item) in added.iter().zip(items) {
@@ -349,7 +342,7 @@ impl<'w> Family<'w> {
         let Attempt { lease, number, .. } = self.wanted.attempt;
         let children = Rows::new(vec![Column::Int(rows.0), Column::Int(rows.1.clone())]);
         let (parent, step) = (lease.task.0, self.wanted.step());
-        let cascades = i64::from(self.cascades);
+        let cascades = i64::from(self.wanted.config.cascade);
         let values = values![parent, step, i64::from(number), self.depth, cascades, &children];
         connection.execute(&sql::PUT_CHILDREN, values).await?;
         connection.execute(&sql::SET_PARENT, values![parent, rows.1]).await?;
@@ -358,24 +351,20 @@ impl<'w> Family<'w> {
     }
 
     /// What the tasks for these items are made of.
-    fn requests(
-        &self,
-        config: &ChildConfig,
-        items: &[usize],
-    ) -> std::result::Result<Vec<Request>, NotStarted> {
-        let name = config.full_name(self.wanted.plan.template.namespace());
+    fn requests(&self, items: &[usize]) -> std::result::Result<Vec<Request>, NotStarted> {
+        let name = &*self.wanted.run;
         let refused = |item: usize, problem: &dyn std::fmt::Display| {
             let message = format!("{} of `{name}` cannot be started: {problem}", self.named(item));
             NotStarted::Refused(StepError::permanent("INVALID_CHILD_INPUT", message))
         };
         let request = |&item: &usize| {
-            let submission = Submission::to(&*name)
+            let submission = Submission::to(name)
                 .json(self.wanted.contexts[item].clone())
                 .priority(self.priority)
                 .correlation_id(self.correlation_id);
             let made = submission::request(self.catalog, Uuid::now_v7(), submission, self.now);
             let (request, known) = made.map_err(|problem| refused(item, &problem))?;
-            match &config.version {
+            match &self.wanted.config.version {
                 Some(version) if *version != known.template.version().to_string() => {
                     let has = known.template.version();
                     Err(refused(item, &format!("version {version} is asked for, and this program has {has}")))
@@ -395,22 +384,12 @@ impl<'w> Family<'w> {
     }
 }
 
-/// What a child that did not complete is in the result of a step that collects them.
-#[derive(Serialize)]
-struct Failure<'c> {
-    task: Option<Uuid>,
-    state: Option<TaskState>,
-    cause: Option<&'c str>,
-}
-
 /// How a step ends whose tasks are all over, with the results of those that are complete.
 pub(crate) fn end(wanted: &Wanted, children: &[Child], results: &BTreeMap<i64, Json>) -> WaitEnd {
-    let Some(config) = wanted.config() else {
-        return WaitEnd::Failed(StepError::permanent("NO_CHILDREN", ""));
-    };
+    let config = &wanted.config;
     let failed: Vec<&Child> = children.iter().filter(|child| !child.is_complete()).collect();
     if config.on_failure == OnChildFailure::Fail && !failed.is_empty() {
-        return WaitEnd::Failed(failure(wanted, config, &failed));
+        return WaitEnd::Failed(failure(wanted, &failed));
     }
     let text = |child: &Child| {
         let result = results.get(&child.task.0).cloned().unwrap_or_else(Json::null);
@@ -419,10 +398,10 @@ pub(crate) fn end(wanted: &Wanted, children: &[Child], results: &BTreeMap<i64, J
             (OnChildFailure::Collect, true) => format!("{{\"Ok\":{}}}", result.as_str()),
             (OnChildFailure::Collect, false) => {
                 let known = child.known.as_ref();
-                let failure = Failure {
+                let failure = ChildFailure {
                     task: known.map(|known| known.uuid),
-                    state: known.map(|known| known.state),
-                    cause: known.and_then(|known| known.cause.as_deref()),
+                    state: known.map(|known| known.state.to_string()),
+                    cause: known.and_then(|known| known.cause.clone()),
                 };
                 format!("{{\"Err\":{}}}", serde_json::to_string(&failure).unwrap_or_default())
             }
@@ -437,8 +416,8 @@ pub(crate) fn end(wanted: &Wanted, children: &[Child], results: &BTreeMap<i64, J
     WaitEnd::Result(result, 0)
 }
 
-fn failure(wanted: &Wanted, config: &ChildConfig, failed: &[&Child]) -> StepError {
-    let run = config.full_name(wanted.plan.template.namespace());
+fn failure(wanted: &Wanted, failed: &[&Child]) -> StepError {
+    let run = &wanted.run;
     let named = failed.iter().take(MOST_NAMED).map(|child| match &child.known {
         Some(Known { uuid, state, cause, .. }) => {
             let cause = cause.as_ref().map(|cause| format!(", {cause}")).unwrap_or_default();

@@ -154,7 +154,7 @@ async fn record_results(
         }
         match append::at_once(connection, worker, &part, now).await {
             Ok((whole, also)) => {
-                told.also(also);
+                told.add(also);
                 if !whole {
                     find_lost(connection, worker, &part, exceptions).await?;
                 }

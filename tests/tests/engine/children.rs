@@ -332,17 +332,23 @@ async fn children_are_paused_and_resumed_with_their_parent() {
     }
 }
 
+/// A parent of one child that waits for an hour.
+async fn waiting(world: &World) -> (Tasker, Uuid, Uuid) {
+    stage(world, &json!([1]));
+    let wait = Step::timer("wait", TimerConfig::Delay(HOUR));
+    let shop = template("shop", [wait, step("buy", &["wait"])]);
+    let builder = world.builder(&[]).template(shop).template(order(each("split")));
+    let tasker = builder.start().await.unwrap();
+    let task = tasker.submit(Submission::to("test/order")).await.unwrap();
+    let child = children(&tasker, task, 1).await[0].task_id;
+    in_state(&tasker, child, TaskState::Waiting).await;
+    (tasker, task, child)
+}
+
 #[tokio::test]
 async fn pause_reaches_children_that_only_wait_and_so_does_the_end_of_it() {
     for world in worlds().await {
-        stage(&world, &json!([1]));
-        let wait = Step::timer("wait", TimerConfig::Delay(HOUR));
-        let shop = template("shop", [wait, step("buy", &["wait"])]);
-        let builder = world.builder(&[]).template(shop).template(order(each("split")));
-        let tasker = builder.start().await.unwrap();
-        let task = tasker.submit(Submission::to("test/order")).await.unwrap();
-        let child = children(&tasker, task, 1).await[0].task_id;
-        in_state(&tasker, child, TaskState::Waiting).await;
+        let (tasker, task, child) = waiting(&world).await;
         tasker.operate(task, &Command::Pause).await.unwrap();
         in_state(&tasker, task, TaskState::Paused).await;
         in_state(&tasker, child, TaskState::Paused).await;
@@ -357,14 +363,7 @@ async fn pause_reaches_children_that_only_wait_and_so_does_the_end_of_it() {
 #[tokio::test]
 async fn parent_that_waits_long_is_held_by_nobody_and_says_what_it_waits_for() {
     for world in worlds().await {
-        stage(&world, &json!([1]));
-        let wait = Step::timer("wait", TimerConfig::Delay(HOUR));
-        let shop = template("shop", [wait, step("buy", &["wait"])]);
-        let builder = world.builder(&[]).template(shop).template(order(each("split")));
-        let tasker = builder.start().await.unwrap();
-        let task = tasker.submit(Submission::to("test/order")).await.unwrap();
-        let child = children(&tasker, task, 1).await[0].task_id;
-        in_state(&tasker, child, TaskState::Waiting).await;
+        let (tasker, task, child) = waiting(&world).await;
         world.clock.advance(Duration::from_secs(6));
         let report = waits(&world, &tasker, task).await;
         let says = format!("task {child} (waiting): `show` says what that waits for");
@@ -380,14 +379,7 @@ async fn parent_that_waits_long_is_held_by_nobody_and_says_what_it_waits_for() {
 #[tokio::test]
 async fn child_that_an_operator_ends_is_told_of_as_well() {
     for world in worlds().await {
-        stage(&world, &json!([1]));
-        let wait = Step::timer("wait", TimerConfig::Delay(HOUR));
-        let shop = template("shop", [wait, step("buy", &["wait"])]);
-        let builder = world.builder(&[]).template(shop).template(order(each("split")));
-        let tasker = builder.start().await.unwrap();
-        let task = tasker.submit(Submission::to("test/order")).await.unwrap();
-        let child = children(&tasker, task, 1).await[0].task_id;
-        in_state(&tasker, child, TaskState::Waiting).await;
+        let (tasker, task, child) = waiting(&world).await;
         tasker.operate(child, &Command::Cancel).await.unwrap();
         let report = settled(&tasker, task).await;
         let error = report.step("orders").unwrap().error.clone().unwrap();

@@ -25,7 +25,11 @@ impl Driver {
     fn ask_for(&self, children: StartChildren, first: bool) {
         let StartChildren { attempt, contexts } = children;
         let Some(body) = self.tasks.body(attempt.lease) else { return };
-        self.around.families.see(Wanted { attempt, contexts, plan: body.plan.clone() }, first);
+        let template = &body.plan.template;
+        let step = template.step(attempt.step.step());
+        let Some(config) = step.and_then(|step| step.workflow.clone()) else { return };
+        let run = config.full_name(template.namespace());
+        self.around.families.see(Wanted { attempt, contexts, config, run }, first);
     }
 
     /// Tells others whom an end concerns.

@@ -17,14 +17,10 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    fn add(&mut self, other: Self) {
+    /// Takes in what came of another write.
+    pub(crate) fn add(&mut self, other: Self) {
         self.commands |= other.commands;
         self.queues.extend(other.queues);
-    }
-
-    /// Takes in what came of another write.
-    pub(crate) fn also(&mut self, other: Self) {
-        self.add(other);
     }
 }
 
