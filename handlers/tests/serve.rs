@@ -240,9 +240,17 @@ async fn killed_serve_has_added_each_task_it_acknowledged_once() {
             assert_eq!(answer.header("idempotent-replayed"), Some("true"), "{database}: {key}: {answer:?}");
             assert_eq!(answer.json()["task_id"].to_string(), *task, "{database}: {key}");
         }
+        // What was in the hands of five that were killed is set aside, and goes on when an operator says so.
         let none_open = || async {
             let open = http::send(address, "GET /v1/tasks?open=true&limit=1", &[], "").await.json();
-            (open["items"] == serde_json::json!([]) && open.get("next_cursor").is_none()).then_some(())
+            let Some(task) = open["items"].get(0) else {
+                return open.get("next_cursor").is_none().then_some(());
+            };
+            if task["cause"].as_str().is_some_and(|cause| cause.starts_with("set aside: ")) {
+                let retry = format!("POST /v1/tasks/{}/retry", task["task_id"].as_str().unwrap());
+                assert_eq!(http::send(address, &retry, &[], "{}").await.status, 200, "{database}: {task}");
+            }
+            None
         };
         support::world::eventually("all tasks to be over", none_open).await;
         server.signal("TERM");

@@ -9,6 +9,7 @@ mod late;
 #[cfg(all(feature = "sqlite", feature = "postgres"))]
 mod passing;
 mod scene;
+#[cfg(all(feature = "sqlite", feature = "postgres"))]
 mod told;
 
 use support::databases;
