@@ -128,6 +128,7 @@ async fn step_comes_after_others_that_it_does_not_read() {
     assert_eq!(reminded.result::<String>().unwrap(), "dear Ada");
     assert!(reminded.took >= std::time::Duration::from_secs(2 * 86_400), "{:?}", reminded.took);
     // Nobody need say what the others returned.
-    let alone = tasker_runtime::testing::run_step::<remind_guest>().result_of::<invite>(&"Ada".to_owned()).await;
+    let alone =
+        tasker_runtime::testing::run_step::<remind_guest>().result_of::<invite>(&"Ada".to_owned()).await;
     assert_eq!(alone.result::<String>().unwrap(), "dear Ada");
 }
