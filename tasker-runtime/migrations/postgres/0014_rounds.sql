@@ -1,7 +1,5 @@
--- Steps that go round. round: the attempt ended the round of this number, and error has what the next one is called
--- with; null: it failed. What is recorded of earlier rounds is deleted.
-alter table tasker.attempts
-    add column round integer check (round > 0);
+-- Steps that go round. What ended a round stands among the attempts, with {"round": its number, "state": what the next one
+-- is called with} as the error; what is recorded of earlier rounds is deleted. The view says that such a step waits.
 drop view tasker.step_states;
 
 -- Every step of every task by name, for people who read the database; the engine does not use it.
@@ -39,7 +37,7 @@ select
         ) then 'complete'
         when r.finished_at is not null then 'not_run'
         when a.retry_at > extract(epoch from clock_timestamp()) * 1000000 and not a.reopened
-            then case when a.round is null then 'waiting_for_retry' else 'waiting' end
+            then case when a.goes_round then 'waiting' else 'waiting_for_retry' end
         else 'open'
     end as state,
     coalesce(greatest(a.failed, a.attempt), 0) + case when s.kind = 0 then 1 else 0 end as attempts,
@@ -77,11 +75,12 @@ cross join lateral (
 ) n
 left join tasker.steps s on s.task_id = t.id and s.step = n.number
 left join lateral (
-    select f.attempt, f.started_at, f.failed_at, f.retry_at, f.reopened, f.round,
+    select f.attempt, f.started_at, f.failed_at, f.retry_at, f.reopened,
+        starts_with(f.error::text, '{"round":') as goes_round,
         -- `->>` fails for a text with a character that this database or PostgreSQL has no place for, wherever in
         -- the error it is.
         case
-            when f.round is not null then null
+            when starts_with(f.error::text, '{"round":') then null
             when strpos(f.error::text, '\u') > 0 then substring(f.error::text from '"code":\s*"((?:[^"\\]|\\.)*)"')
             else f.error ->> 'code'
         end as code,

@@ -1,6 +1,5 @@
--- Steps that go round. round: the attempt ended the round of this number, and error has what the next one is called
--- with; null: it failed. What is recorded of earlier rounds is deleted.
-alter table attempts add column round integer check (round > 0);
+-- Steps that go round. What ended a round stands among the attempts, with {"round": its number, "state": what the next one
+-- is called with} as the error; what is recorded of earlier rounds is deleted. The view says that such a step waits.
 drop view step_states;
 
 -- Every step of every task by name, for people who read the database; the engine does not use it.
@@ -44,8 +43,8 @@ named as (
 gathered as (
     select n.*, r.state as task_state, r.finished_at as task_finished_at, s.kind,
         s.started_at as step_started_at, s.finished_at as step_finished_at,
-        a.attempt, a.started_at as attempt_started_at, a.failed_at, a.retry_at, a.reopened, a.round,
-        iif(a.round is null, a.error ->> 'code', null) as code, g.since,
+        a.attempt, a.started_at as attempt_started_at, a.failed_at, a.retry_at, a.reopened,
+        a.error like '{"round":%' as goes_round, a.error ->> 'code' as code, g.since,
         (select count(*) from attempts f where f.task_id = n.task_id and f.step = n.number) as failed
     from named n
     join runs r on r.task_id = n.task_id
@@ -84,7 +83,7 @@ select
         ) then 'complete'
         when task_finished_at is not null then 'not_run'
         when retry_at > (julianday('now') - 2440587.5) * 86400000000 and not reopened
-            then iif(round is null, 'waiting_for_retry', 'waiting')
+            then iif(goes_round, 'waiting', 'waiting_for_retry')
         else 'open'
     end as state,
     max(failed, coalesce(attempt, 0)) + iif(kind = 0, 1, 0) as attempts,

@@ -11,5 +11,5 @@ where a.task_id = e.task_id
     where l.task_id = e.task_id
       and l.step = e.step
       and l.attempt = e.attempt
-      and l.round is not null
+      and starts_with(l.error::text, '{"round":')
   )

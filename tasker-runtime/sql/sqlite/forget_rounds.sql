@@ -7,6 +7,6 @@ where rowid in (
     cross join attempts l on l.task_id = e.value ->> 0
         and l.step = e.value ->> 1
         and l.attempt = e.value ->> 2
-        and l.round is not null
+        and l.error like '{"round":%'
     cross join attempts a on a.task_id = l.task_id and a.step = l.step and a.attempt < l.attempt
 )

@@ -448,8 +448,8 @@ fn result_rows(entries: &[Entry]) -> Rows {
 fn failure_rows(entries: &[Entry]) -> Rows {
     let failures = || {
         entries.iter().filter_map(|entry| match &entry.content {
-            Content::Failure { error, retry_at } => Some((entry, error, *retry_at, None)),
-            Content::Round { round, due } => Some((entry, &round.state, Some(*due), Some(round.number))),
+            Content::Failure { error, retry_at } => Some((entry, error.clone(), *retry_at)),
+            Content::Round { round, due } => Some((entry, journal::written(round), Some(*due))),
             Content::Result(..) => None,
         })
     };
@@ -457,9 +457,8 @@ fn failure_rows(entries: &[Entry]) -> Rows {
     columns.extend([
         Column::Int(failures().map(|(entry, ..)| entry.started_at.as_micros()).collect()),
         Column::Int(failures().map(|(entry, ..)| entry.finished_at.as_micros()).collect()),
-        Column::MaybeInt(failures().map(|(_, _, retry_at, _)| retry_at.map(Timestamp::as_micros)).collect()),
-        Column::Json(failures().map(|(_, json, ..)| json.clone()).collect()),
-        Column::MaybeInt(failures().map(|(.., round)| round.map(i64::from)).collect()),
+        Column::MaybeInt(failures().map(|(.., retry_at)| retry_at.map(Timestamp::as_micros)).collect()),
+        Column::Json(failures().map(|(_, json, _)| json).collect()),
     ]);
     Rows::new(columns)
 }

@@ -5,9 +5,12 @@
 
 use std::collections::HashMap;
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
 pub(crate) use crate::model::{Entry, Failure, History, Kind};
 use crate::{
-    model::{NoResult, Round, StepIndex, TaskNo, Timestamp},
+    model::{Json, NoResult, Round, StepIndex, TaskNo, Timestamp},
     store::{Column, Connection, Error, Result, Row, Rows, sql, values},
 };
 
@@ -124,15 +127,32 @@ fn entry(row: &Row) -> Result<Entry> {
     })
 }
 
+/// How what ends a round begins, as it is stored in the place of an error.
+const ROUND: &str = "{\"round\":";
+
+#[derive(Deserialize)]
+struct StoredRound<'a> {
+    round: u32,
+    #[serde(borrow)]
+    state: &'a RawValue,
+}
+
+/// What ends a round, as it is stored in the place of an error.
+pub(super) fn written(round: &Round) -> Json {
+    Json::stored(&format!("{ROUND}{},\"state\":{}}}", round.number, round.state.as_str()))
+}
+
 fn failure(row: &Row) -> Result<Failure> {
-    let came = match row.maybe_int(8)? {
-        None => NoResult::Failed(serde_json::from_str(row.text(7)?).map_err(|problem| {
-            Error::corrupt("attempts.error", "text", format!("is not an error: {problem}"))
-        })?),
-        Some(_) => NoResult::Again(Round {
-            number: row.count(8, "attempts.round")?,
-            state: row.json(7, "attempts.error")?,
-        }),
+    let text = row.text(7)?;
+    let corrupt = |problem: serde_json::Error, what| {
+        Error::corrupt("attempts.error", "text", format!("is not {what}: {problem}"))
+    };
+    let came = if text.starts_with(ROUND) {
+        let StoredRound { round: number, state } =
+            serde_json::from_str(text).map_err(|problem| corrupt(problem, "what ends a round"))?;
+        NoResult::Again(Round { number, state: Json::stored(state.get()) })
+    } else {
+        NoResult::Failed(serde_json::from_str(text).map_err(|problem| corrupt(problem, "an error"))?)
     };
     Ok(Failure {
         step: row.step(1, "attempts.step")?,

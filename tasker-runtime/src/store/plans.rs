@@ -41,7 +41,7 @@ fn hot() -> Vec<Case> {
         Case { name, statement, values, indexes }
     };
     let record = "ints, ints, ints, ints, ints, ints, texts, ints, ints, ints, ints, ints, texts, 1";
-    let append = "ints, ints, ints, ints, ints, ints, ints, texts, ints, ints, ints, ints, ints, ints, ints, texts, ints, 1, 1";
+    let append = "ints, ints, ints, ints, ints, ints, ints, texts, ints, ints, ints, ints, ints, ints, ints, texts, 1, 1";
     vec![
         case("claim", &sql::CLAIM, "'test', 1, 1, 500", &["runs_queue", "runs_pkey", "tasks_pkey"]),
         case("next_due", &sql::NEXT_DUE, "'test', 1", &["runs_queue"]),

@@ -125,7 +125,7 @@ statements! {
     PINNED_TEMPLATE = shared "pinned_template";
     SET_ORIGIN = twin "set_origin";
     BEGIN_WITH_JOURNAL = shared "begin_with_journal";
-    LIST_TASKS = shared "list_tasks";
+    LIST_TASKS = twin "list_tasks";
     IN_FLIGHT_TASKS = shared "in_flight_tasks";
     IN_FLIGHT_COUNTS = shared "in_flight_counts";
     LIST_EDGE = shared "list_edge";

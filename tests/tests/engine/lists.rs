@@ -130,7 +130,7 @@ async fn tasks_are_found_by_the_error_they_stand_at_and_by_the_step_they_wait_fo
     for world in worlds().await {
         world.stage.on("call", |step| async move {
             match step.context::<String>()?.as_str() {
-                "down" => Err(StepError::permanent("DOWN", "no")),
+                "down" => Err(StepError::permanent("DOWN", "no \u{0}")),
                 "slow" if step.attempt() == 1 => Err(StepError::retryable("SLOW", "later")),
                 _ => Ok(Value::Null),
             }

@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 use crate::{
     lending::{plain, plays, process},
-    operators::{refusal, retry, skip},
+    operators::{in_state, refusal, retry, skip},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -79,9 +79,13 @@ async fn between(tasker: &Tasker, task: Uuid, round: u32) -> TaskReport {
 
 /// What is recorded of attempts without a result, as `attempt round`.
 async fn recorded(world: &World) -> Vec<String> {
-    let rows = world.rows("select attempt, round from tasker.attempts order by attempt").await;
-    let text = |cell: Option<String>| cell.unwrap_or_else(|| "-".to_owned());
-    rows.into_iter().map(|row| row.into_iter().map(text).collect::<Vec<_>>().join(" ")).collect()
+    let rows = world.rows("select attempt, cast(error as text) from tasker.attempts order by attempt").await;
+    let line = |row: Vec<Option<String>>| {
+        let error: Value = serde_json::from_str(row[1].as_deref().unwrap()).unwrap();
+        let round = error["round"].as_u64().map_or_else(|| "-".to_owned(), |round| round.to_string());
+        format!("{} {round}", row[0].as_deref().unwrap())
+    };
+    rows.into_iter().map(line).collect()
 }
 
 #[tokio::test]
@@ -247,6 +251,7 @@ async fn operator_has_the_next_round_start_at_once_or_ends_it() {
         let task = submit(&tasker).await;
         between(&tasker, task, 2).await;
         tasker.operate(task, &Command::Pause).await.unwrap();
+        in_state(&tasker, task, TaskState::Paused).await;
         world.clock.advance(1_000 * MINUTE);
         assert_eq!(tasker.show(task).await.unwrap().unwrap().state, TaskState::Paused, "{}", world.database);
         tasker.operate(task, &Command::Resume).await.unwrap();

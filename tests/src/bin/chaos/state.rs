@@ -216,14 +216,15 @@ pub(crate) async fn read(database: &Database) -> Outcome<State> {
         }
     }
     for row in
-        rows(database, &["task_id", "step", "attempt", "retry_at", "worker", "round"], "tasker.attempts")
+        rows(database, &["task_id", "step", "attempt", "retry_at", "worker", "error"], "tasker.attempts")
             .await?
     {
         let failure = Failure { attempt: row.get(2)?, for_good: row.maybe::<Micros>(3)?.is_none() };
         if let Some(at) = row.maybe(3)? {
             state.retries.insert((row.get(0)?, row.get(1)?, failure.attempt), at);
         }
-        if row.maybe::<u32>(5)?.is_some() {
+        if row.text(5).starts_with("{\"round\":") {
+            // No failure: it ended a round.
             continue;
         }
         state.failed_by.insert((row.get(0)?, row.get(1)?, failure.attempt), row.get(4)?);
