@@ -71,7 +71,10 @@ async fn between(tasker: &Tasker, task: Uuid, round: u32) -> TaskReport {
     let look = || async {
         let report = tasker.show(task).await.unwrap().unwrap();
         let step = report.step("poll").unwrap();
-        let waits = step.state == StepState::Waiting && report.state == TaskState::Waiting;
+        // The row of a task and its journal are read one after the other.
+        let waits = step.state == StepState::Waiting
+            && report.state == TaskState::Waiting
+            && report.next_at == step.retry_at;
         (waits && step.round.as_ref().is_some_and(|at| at.number == round)).then_some(report)
     };
     eventually(&format!("round {round} to be waited for"), look).await
