@@ -339,6 +339,15 @@ impl EventLog<'_> {
         FastEvents { pattern, receiver, lost: 0 }
     }
 
+    /// The fast subscribers of this process, each with the number of events that it has lost because it did not keep
+    /// up.
+    #[must_use]
+    pub fn dropped(&self) -> Vec<(&'static str, u64)> {
+        let engine = self.0.inner.engine.as_ref();
+        let queues = engine.into_iter().flat_map(|engine| engine.events().queues());
+        queues.map(|queue| queue.dropped()).collect()
+    }
+
     /// The position that the log has come to.
     ///
     /// # Errors

@@ -41,6 +41,7 @@ mod step_states;
 mod stopping;
 mod stuck;
 mod submission;
+mod subscribers;
 mod timers;
 mod together;
 mod unanswered;

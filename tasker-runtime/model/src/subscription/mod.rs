@@ -178,7 +178,7 @@ impl Subscription {
 
     /// The next event to deliver at this time; it is being delivered from here on.
     pub fn next(&mut self, now: Timestamp) -> Option<Delivery> {
-        if self.running.len() >= self.rules.concurrency.max(1) {
+        if !self.has_width() {
             return None;
         }
         let position = self.lanes.next(now)?;
@@ -273,13 +273,31 @@ impl Subscription {
         !self.unwritten.is_empty() || self.blocked != self.blocked_written
     }
 
+    /// Whether anything is to be written.
+    #[must_use]
+    pub fn is_changed(&self) -> bool {
+        self.settled_to() != self.cursor || self.has_news()
+    }
+
+    /// Whether an event is known, and neither settled nor parked.
+    #[must_use]
+    pub fn is_open(&self, position: i64) -> bool {
+        self.open.contains(&position)
+    }
+
+    /// Whether one more may be delivered at once.
+    #[must_use]
+    pub fn has_width(&self) -> bool {
+        self.running.len() < self.rules.concurrency.max(1)
+    }
+
     /// What is to be written now; `None`: nothing. [`written`](Self::written) or [`not_written`](Self::not_written)
     /// says what came of it.
     pub fn changes(&mut self) -> Option<SubscriptionChanges> {
-        let cursor = self.settled_to();
-        if cursor == self.cursor && !self.has_news() {
+        if !self.is_changed() {
             return None;
         }
+        let cursor = self.settled_to();
         let (mut parked, mut delivered) = (Vec::new(), Vec::new());
         for (position, event) in std::mem::take(&mut self.unwritten) {
             match event {
