@@ -133,7 +133,7 @@ fn read(subscriber: &mut Subscriber, given: &[(String, Meta)], errors: &mut Erro
             "retry" => subscriber.retry = retry(meta, errors),
             "timeout" => subscriber.timeout = errors.take(timeout(meta)),
             "from" => {
-                subscriber.from_start = errors.take(word(meta, "from", ["now", "start"])).unwrap_or_default()
+                subscriber.from_start = errors.take(word(meta, "from", ["now", "start"])).unwrap_or_default();
             }
             "ordered" => subscriber.unordered = errors.take(bool(meta)).is_some_and(|ordered| !ordered),
             "namespaces" => subscriber.namespaces = errors.take(namespaces(meta)).unwrap_or_default(),

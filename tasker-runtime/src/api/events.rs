@@ -13,7 +13,10 @@ use super::Tasker;
 use crate::{
     dispatch::event_bus::FastEvent,
     model::{EventOutcome, EventPattern, Json, StepIndex, Timestamp, event_id},
-    orchestration::events::{self, Letter, Logged},
+    orchestration::{
+        events::{self, Letter, Logged},
+        subscriptions::position_at,
+    },
     store::Result,
 };
 
@@ -362,6 +365,16 @@ impl EventLog<'_> {
             }
             tokio::time::sleep(SETTLE).await;
         }
+    }
+
+    /// The position after which the events begin that happened at this time or later.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn position_before(&self, time: Timestamp) -> Result<i64> {
+        let end = self.position().await?;
+        let first = position_at(&mut self.0.inner.store.reader().await?, time).await?;
+        Ok(first.map_or(end, |first| end.min(first - 1)))
     }
 
     /// What there is after a position, without waiting for more.

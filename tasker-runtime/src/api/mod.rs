@@ -35,12 +35,15 @@ pub use operate::CommandOutcome;
 pub use prune::{NotOver, Prune, Pruned};
 pub use receipt::SubmitReceipt;
 pub use report::{
-    BatchCounts, ChildReport, DeadLetterSummary, ParentReport, SignalReport, StepReport, TaskReport,
-    TaskSummary, WorkerSummary,
+    BatchCounts, ChildReport, DeadLetterSummary, ParentReport, RoundReport, SignalReport, StepReport,
+    TaskReport, TaskSummary, WorkerSummary,
 };
 pub use schedule::{Backfill, Backfilled, ScheduleError, ScheduleReport, Schedules};
 pub use signal::{Message, Receipt, Sending};
-pub use subscriptions::{ResetTo, SubscriptionError, SubscriptionReport, SubscriptionState, Subscriptions};
+pub use subscriptions::{
+    DeadDeliveryReport, Replay, ResetTo, SubscriptionError, SubscriptionReport, SubscriptionState,
+    Subscriptions,
+};
 pub use tasker::{Stats, Tasker};
 pub use typed::{Answer, AnyContext, AnyOutput, Typed, WorkflowType};
 pub use wait::{TaskOutcome, Watch};

@@ -4,10 +4,15 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use uuid::Uuid;
+
 use super::Tasker;
 use crate::{
-    model::Timestamp,
-    orchestration::subscriptions::{self, Phase, Stored},
+    model::{EventPattern, Timestamp, subscription::ParkedEvent},
+    orchestration::{
+        events::{self, Logged},
+        subscriptions::{self, DeadDelivery, Phase, Stored, Treatment},
+    },
     store,
 };
 
@@ -147,6 +152,75 @@ impl SubscriptionReport {
     }
 }
 
+/// An event that could not be delivered to a subscription.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct DeadDeliveryReport {
+    /// The subscription.
+    pub subscription: String,
+    /// Position of the event in the log.
+    pub position: i64,
+    /// Name of the event; `None`: the log does not keep it any longer.
+    pub name: Option<String>,
+    /// When it happened.
+    pub at: Option<Timestamp>,
+    /// Its task.
+    pub task: Option<Uuid>,
+    /// How often it was delivered, in vain.
+    pub attempts: u32,
+    /// Why the last delivery failed: a stable word.
+    pub reason: String,
+    /// What exactly, for people.
+    pub detail: String,
+}
+
+/// Which events of the log are to be delivered once more to a subscription: those that it is past, and only what it
+/// hears; from the beginning of the log until something is said.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct Replay {
+    since: Timestamp,
+    task: Option<Uuid>,
+    pattern: Option<EventPattern>,
+}
+
+impl Replay {
+    /// All that the log has.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Only events that happened then or later.
+    pub fn since(mut self, time: Timestamp) -> Self {
+        self.since = time;
+        self
+    }
+
+    /// Only events of this task.
+    pub fn task(mut self, task: Uuid) -> Self {
+        self.task = Some(task);
+        self
+    }
+
+    /// Only events with such a name.
+    pub fn named(mut self, pattern: EventPattern) -> Self {
+        self.pattern = Some(pattern);
+        self
+    }
+
+    fn is_for(&self, event: &Logged) -> bool {
+        event.at >= self.since
+            && self.task.is_none_or(|task| task == event.task)
+            && self.pattern.as_ref().is_none_or(|pattern| pattern.matches(&event.name))
+    }
+}
+
+/// So many events are delivered once more at most.
+const MAX_REPLAYED: usize = 100_000;
+
+/// So many events are read at once.
+const CHUNK: usize = 500;
+
 /// Why a subscription could not be changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -157,6 +231,11 @@ pub enum SubscriptionError {
         /// The name that was asked for.
         name: String,
     },
+    /// More events are to be delivered once more than at once can be.
+    #[error(
+        "more than {MAX_REPLAYED} events are to be delivered once more: say from when on, of which task, or of which name"
+    )]
+    TooMany,
     /// The database did not answer, or refused.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -222,14 +301,102 @@ impl Subscriptions<'_> {
             ResetTo::Start => 0,
             ResetTo::Position(position) => position.max(0),
             ResetTo::Now => self.0.events().position().await?,
-            ResetTo::Time(time) => {
-                let end = self.0.events().position().await?;
-                let first = subscriptions::position_at(&mut store.reader().await?, time).await?;
-                first.map_or(end, |first| end.min(first - 1))
-            }
+            ResetTo::Time(time) => self.0.events().position_before(time).await?,
         };
         let found = subscriptions::reset(&mut store.writer().await?, name, position).await?;
         self.changed(name, found).await
+    }
+
+    /// At most `limit` events that could not be delivered, the latest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn dead(&self, limit: usize) -> store::Result<Vec<DeadDeliveryReport>> {
+        let dead = subscriptions::dead(&mut self.0.inner.store.reader().await?, limit).await?;
+        let report = |dead: DeadDelivery| {
+            let (name, at) = dead.event.unzip();
+            let (reason, detail) = dead
+                .error
+                .map_or_else(Default::default, |error| (error.code().to_owned(), error.message().to_owned()));
+            let DeadDelivery { subscription, position, attempts, task, .. } = dead;
+            DeadDeliveryReport { subscription, position, name, at, task, attempts, reason, detail }
+        };
+        Ok(dead.into_iter().map(report).collect())
+    }
+
+    /// Delivers dead letters of a subscription again, or the one at a position, and says how many those are. Each goes
+    /// before what is parked of its task and after what was delivered already.
+    ///
+    /// # Errors
+    /// When there is none of this name, or the database does not answer.
+    pub async fn retry_dead(&self, name: &str, position: Option<i64>) -> Result<u64, SubscriptionError> {
+        self.treat(name, position, Treatment::Retry(self.0.inner.clock.now())).await
+    }
+
+    /// Forgets dead letters of a subscription, or the one at a position, and says how many those were.
+    ///
+    /// # Errors
+    /// When there is none of this name, or the database does not answer.
+    pub async fn drop_dead(&self, name: &str, position: Option<i64>) -> Result<u64, SubscriptionError> {
+        self.treat(name, position, Treatment::Drop).await
+    }
+
+    async fn treat(
+        &self,
+        name: &str,
+        position: Option<i64>,
+        treatment: Treatment,
+    ) -> Result<u64, SubscriptionError> {
+        let mut connection = self.0.inner.store.writer().await?;
+        let treated = subscriptions::treat(&mut connection, name, position, treatment).await?;
+        treated.ok_or_else(|| SubscriptionError::Unknown { name: name.to_owned() })
+    }
+
+    /// Delivers events of the log to a subscription once more, in order per task, and says how many; with `dry_run` it
+    /// only says so. Further events of a task come after its old ones.
+    ///
+    /// # Errors
+    /// When there is none of this name, more than 100,000 events are meant, or the database does not answer.
+    pub async fn replay(
+        &self,
+        name: &str,
+        replay: &Replay,
+        dry_run: bool,
+    ) -> Result<usize, SubscriptionError> {
+        let Some(report) = self.get(name).await? else {
+            return Err(SubscriptionError::Unknown { name: name.to_owned() });
+        };
+        let (store, now) = (&self.0.inner.store, self.0.inner.clock.now());
+        let patterns: Vec<EventPattern> =
+            report.patterns.iter().filter_map(|text| text.parse().ok()).collect();
+        let is_heard = |event: &Logged| {
+            (report.namespaces.is_empty() || report.namespaces.contains(&event.namespace))
+                && patterns.iter().any(|pattern| pattern.matches(&event.name))
+        };
+        let mut parked = Vec::new();
+        let first = subscriptions::position_at(&mut store.reader().await?, replay.since).await?;
+        let mut after = first.map_or(report.position, |first| first - 1);
+        while after < report.position {
+            let page = events::page(&mut store.reader().await?, after, report.position, CHUNK).await?;
+            let Some(last) = page.last() else { break };
+            after = last.position;
+            let meant = page.iter().filter(|event| replay.is_for(event) && is_heard(event));
+            parked.extend(meant.map(|event| ParkedEvent {
+                position: event.position,
+                task: event.number,
+                attempts: 0,
+                next_at: Some(now),
+                error: None,
+                redelivered: true,
+            }));
+            if parked.len() > MAX_REPLAYED {
+                return Err(SubscriptionError::TooMany);
+            }
+        }
+        if !dry_run && !parked.is_empty() {
+            subscriptions::replay(&mut store.writer().await?, name, &parked).await?;
+        }
+        Ok(parked.len())
     }
 
     async fn changed(&self, name: &str, found: bool) -> Result<SubscriptionReport, SubscriptionError> {

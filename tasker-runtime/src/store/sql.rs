@@ -107,11 +107,16 @@ statements! {
     RESET_SUBSCRIPTION = shared "reset_subscription";
     FORGET_PARKED = shared "forget_parked";
     POSITION_AT = shared "position_at";
+    DEAD_DELIVERIES = shared "dead_deliveries";
+    BEGIN_ANEW = shared "begin_anew";
+    RETRY_DEAD = shared "retry_dead";
+    DROP_DEAD = shared "drop_dead";
     EVENTS_EDGE = twin "events_edge";
     EVENT_WRITERS = twin "event_writers";
     APPEND_EVENTS_IN = twin "append_events";
     APPEND = whole "append";
     APPEND_EVENTS = whole "append_events";
+    FORGET_ROUNDS = twin "forget_rounds";
     REOPEN_STEPS = twin "reopen_steps";
     END_WAITS = twin "end_waits";
     HELD = twin "held";

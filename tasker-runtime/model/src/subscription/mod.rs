@@ -253,7 +253,12 @@ impl Subscription {
         self.lanes.park(lane, (position, event.task), event.next_at.unwrap_or(Timestamp::NEVER));
         self.unwritten.insert(position, Some(event.clone()));
         self.parked.insert(position, event);
-        self.blocked |= self.parked.len() > MAX_PARKED;
+        self.blocked |= self.parked.len() > MAX_PARKED && self.own_parked() > MAX_PARKED;
+    }
+
+    /// How many are parked that no operator asked for.
+    fn own_parked(&self) -> usize {
+        self.parked.values().filter(|event| !event.redelivered).count()
     }
 
     fn lane_of(&self, position: i64, task: TaskNo) -> i64 {

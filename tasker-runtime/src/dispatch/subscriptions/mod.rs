@@ -130,7 +130,9 @@ impl Subscriptions {
                     match ended {
                         Ok(id) => drop(owned.rights.remove(&id)),
                         // Nobody else could go on with it as long as this worker lives.
-                        Err(error) => error.try_into_panic().into_iter().for_each(|panic| std::panic::resume_unwind(panic)),
+                        Err(error) => if let Ok(panic) = error.try_into_panic() {
+                            std::panic::resume_unwind(panic);
+                        },
                     }
                 }
             }

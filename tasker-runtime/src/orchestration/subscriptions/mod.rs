@@ -4,6 +4,9 @@
 //! each time somebody takes it. Whatever an operator changes takes it away from whoever serves it, so that he begins
 //! anew from what is written.
 
+mod again;
+
+pub(crate) use self::again::{DeadDelivery, Treatment, dead, replay, treat};
 use crate::{
     model::{
         StepError, TaskNo, Timestamp, WorkerId,
@@ -129,7 +132,7 @@ fn parked(row: &Row) -> Result<ParkedEvent> {
 }
 
 /// Why a delivery failed.
-pub(crate) fn error(row: &Row, column: usize) -> Result<Option<StepError>> {
+fn error(row: &Row, column: usize) -> Result<Option<StepError>> {
     let Some(text) = row.maybe_text(column)? else { return Ok(None) };
     let read = serde_json::from_str(text);
     read.map(Some).map_err(|problem| Error::corrupt("parked.error", "text", problem.to_string()))
