@@ -34,12 +34,12 @@ pub struct Payment {
 pub async fn payment_ledger(event: Event<Json>) -> Result<(), StepError> {
     let Some(path) = env::var_os(VARIABLE) else { return Ok(()) };
     let amount = match &*event.name {
-        "payment.processed" => event.data.parse::<Payment>().or_permanent("NO_PAYMENT")?.amount,
+        "payment.processed" => event.data.parse::<Payment>().permanent("NO_PAYMENT")?.amount,
         _ => Money::whole(0),
     };
     let sequence = event.sequence.unwrap_or_default();
     let line = format!("{} {} {sequence} {} {amount}\n", event.id, event.task, event.name);
-    append(path.as_ref(), &line).or_retryable("LEDGER")
+    append(path.as_ref(), &line).retryable("LEDGER")
 }
 
 /// Adds a line. It is one write, so that the lines of several processes do not mix.

@@ -19,7 +19,7 @@ fn serve(database: &TestDatabase, ledger: &Path) -> Child {
     command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).arg("serve");
     command.env("DATABASE_URL", &database.url).env(payment_ledger::VARIABLE, ledger);
     command.env_remove("TASKER_CONFIG_PATH").env("TASKER_WORKER_LEASE_SECONDS", "2");
-    command.env("TASKER_API_ENABLED", "false");
+    command.env("TASKER_SERVER_LISTEN", "127.0.0.1:0");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 

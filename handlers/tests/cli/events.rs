@@ -54,12 +54,12 @@ async fn events_are_listed_shown_and_followed() {
             let stopped = std::process::Command::new("kill").args(["-INT", &tail.id().to_string()]).status();
             assert!(stopped.unwrap().success());
             let left = tail.wait_with_output().unwrap();
-            let position = all[2]["position"].as_str().unwrap();
             let said = String::from_utf8(left.stderr).unwrap();
-            assert!(
-                said.contains(&format!("go on with: tasker events tail --from {position}")),
-                "{database}: {said}"
-            );
+            let (_, position) =
+                said.trim_end().rsplit_once("go on with: tasker events tail --from ").unwrap();
+            let last: i64 = all[2]["position"].as_str().unwrap().parse().unwrap();
+            // Numbers that were given out in vain may lie behind the last event.
+            assert!(position.parse::<i64>().unwrap() >= last, "{database}: {said}");
         }
         let later = ["events", "list", "--after", all[2]["position"].as_str().unwrap(), "-o", "json"];
         assert_eq!(run(&database, &later).json(), json!([]), "{database}");

@@ -221,6 +221,8 @@ impl Tail {
             (None, None) => tasker.events().position().await?,
         };
         let filter = filter(self.pattern, self.namespace).wait(LOOK);
+        // It is to say where it stopped.
+        signals.take_over();
         let ended = tokio::select! {
             biased;
             () = signals.stop() => Ok(()),
