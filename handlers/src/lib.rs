@@ -28,6 +28,8 @@ pub mod order_processing;
 
 pub mod domain_event_publishing;
 
+pub mod payment_ledger;
+
 pub mod expense_approval;
 
 pub mod nightly_report;

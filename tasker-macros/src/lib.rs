@@ -14,6 +14,7 @@ mod routes;
 mod runtime;
 mod step_error;
 mod step_handler;
+mod subscriber;
 mod template;
 mod wait;
 mod words;
@@ -37,6 +38,12 @@ pub fn step_handlers(attribute: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn signal(attribute: TokenStream, item: TokenStream) -> TokenStream {
     wait::signal(attribute.into(), item.into()).into()
+}
+
+#[doc = include_str!("../docs/event_subscriber.md")]
+#[proc_macro_attribute]
+pub fn event_subscriber(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    subscriber::event_subscriber(attribute.into(), &item.into()).into()
 }
 
 #[doc = include_str!("../docs/child_workflow.md")]

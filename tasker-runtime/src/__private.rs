@@ -47,6 +47,10 @@ pub use crate::handler::routes::{
 pub use crate::handler::schema::{Describe, Schemas};
 #[cfg(feature = "schema")]
 pub use crate::handler::schema::{Described, NotDescribed};
+pub use crate::handler::subscriber::{
+    EventSubscriber, FromEvent, Heard, Hearing, LinkedSubscriber, SubscriberSpec, heard, hearing,
+    never_heard, subscriber,
+};
 pub use crate::handler::upstream::{CompensatedOf, OutputOf};
 pub use crate::handler::wait::{
     Absent, DeclaredSignal, DeclaredTimer, Signal, TimerEnd, comes_after, given_default,

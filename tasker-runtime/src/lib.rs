@@ -112,7 +112,8 @@ pub use model::StepError;
 #[doc(inline)]
 pub use tasker_macros::{
     FromStep, Routes, StepError, api, batch_analyzer, batch_worker, child_workflow, compensates, decision,
-    declare_step, publishes, signal, step_handler, step_handlers, template, timer, workflow,
+    declare_step, event_subscriber, publishes, signal, step_handler, step_handlers, template, timer,
+    workflow,
 };
 #[doc(inline)]
 pub use tasker_model as model;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod bulk;
+mod events;
 mod following;
 mod forks;
 mod graph;

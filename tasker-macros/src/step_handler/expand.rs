@@ -217,7 +217,7 @@ fn plain_call(handler: &Handler) -> Option<Ident> {
 }
 
 /// Whether a return type is a `Result`: by its form where that is enough, else by asking the type.
-pub(super) fn how(returns: &Type) -> TokenStream {
+pub(crate) fn how(returns: &Type) -> TokenStream {
     match returns {
         _ if is_one_of(returns, &["Result"]) => quote!(__tasker::Fallible),
         Type::Tuple(_) | Type::Array(_) | Type::Reference(_) => quote!(__tasker::Plain),
@@ -234,7 +234,7 @@ pub(super) fn how(returns: &Type) -> TokenStream {
 
 /// Whether the error of a handler says for itself how a step fails: by its form where that is enough, else
 /// by asking the type.
-fn own_error(returns: &Type) -> TokenStream {
+pub(crate) fn own_error(returns: &Type) -> TokenStream {
     let error = match results::arguments(returns) {
         Some((_, error)) => error,
         None => None,

@@ -29,7 +29,10 @@ use crate::place;
 pub(crate) use capability::stand_alone;
 pub(crate) use check::{borrows, impl_trait};
 pub(crate) use declare::declare_step;
+pub(crate) use expand::{how, own_error};
 pub(crate) use methods::step_handlers;
+pub(crate) use options::{Retry, name as subscriber_name, retry, timeout};
+pub(crate) use parse::Function;
 
 /// Of a handler inside of an `impl`.
 const IN_IMPL: &str = "a method is no handler by itself: put `#[step_handlers]` on the `impl` around it, or make it a \

@@ -59,14 +59,14 @@ pub(super) struct Options {
 
 /// The options of `retry`.
 #[derive(Default)]
-pub(super) struct Retry {
-    pub(super) max_attempts: Option<u32>,
+pub(crate) struct Retry {
+    pub(crate) max_attempts: Option<u32>,
     /// The variant of the backoff.
-    pub(super) backoff: Option<Ident>,
+    pub(crate) backoff: Option<Ident>,
     /// In milliseconds.
-    pub(super) base: Option<u64>,
+    pub(crate) base: Option<u64>,
     /// In milliseconds.
-    pub(super) max: Option<u64>,
+    pub(crate) max: Option<u64>,
 }
 
 /// Reads all options that are good; the others are mistakes.
@@ -98,7 +98,7 @@ pub(super) fn read(attribute: TokenStream, errors: &mut Errors) -> Options {
     read
 }
 
-pub(super) fn name(meta: &Meta) -> syn::Result<LitStr> {
+pub(crate) fn name(meta: &Meta) -> syn::Result<LitStr> {
     let name = options::filled(meta, "name = \"charge\"")?;
     match crate::names::handler(&name.value()) {
         Ok(()) => Ok(name),
@@ -118,7 +118,7 @@ fn default_of_errors(meta: &Meta) -> syn::Result<bool> {
     Err(syn::Error::new_spanned(text, format!("`errors` cannot be `{written}`: {instead}")))
 }
 
-fn timeout(meta: &Meta) -> syn::Result<u64> {
+pub(crate) fn timeout(meta: &Meta) -> syn::Result<u64> {
     let text = options::text(meta, "timeout = \"30s\"")?;
     match duration::parse(&text.value()) {
         Ok(0) => Err(syn::Error::new_spanned(text, "a timeout is longer than nothing")),
@@ -128,7 +128,7 @@ fn timeout(meta: &Meta) -> syn::Result<u64> {
 }
 
 /// `retry = 3` or `retry(max_attempts = 3, …)`.
-fn retry(meta: &Meta, errors: &mut Errors) -> Retry {
+pub(crate) fn retry(meta: &Meta, errors: &mut Errors) -> Retry {
     const EXAMPLE: &str =
         "retry = 3` or `retry(max_attempts = 3, backoff = \"exponential\", base = \"1s\", max = \"30s\")";
     match meta {

@@ -60,17 +60,10 @@ impl FromStr for EventPattern {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let is_word = |word: &str| {
-            let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-            word == "*" || (!word.is_empty() && word.chars().all(is_plain))
-        };
-        if text.len() <= 128 && text.split('.').count() <= 8 && text.split('.').all(is_word) {
-            return Ok(Self(text.to_owned()));
+        match tasker_template::event_pattern_problem(text) {
+            None => Ok(Self(text.to_owned())),
+            Some(problem) => Err(problem),
         }
-        let shown: String = text.chars().take(60).collect();
-        Err(format!(
-            "`{shown}` is not a pattern of events: write for instance `order.paid`, `order.*` or `*`"
-        ))
     }
 }
 

@@ -20,6 +20,7 @@ mod served;
 mod signal;
 mod state;
 mod step_index;
+pub mod subscription;
 mod target;
 pub mod task_loop;
 mod time;

@@ -11,9 +11,11 @@ use crate::{
     clock::Clock,
     config::Config,
     dispatch::{engine::own_connections, retention::Retention, settings::Settings},
-    handler::{Around, Registration, States, around::Wrapper},
+    handler::{Around, Registration, States, Subscriber, around::Wrapper},
     model::Served,
-    registry::{LiveRegistry, Problem, Registry, catalog::full_name, unreadable_files::UnreadableFile},
+    registry::{
+        LiveRegistry, Problem, Registry, catalog::full_name, subscribers, unreadable_files::UnreadableFile,
+    },
     store::{self, Store},
     template::Template,
 };
@@ -47,6 +49,7 @@ pub struct Builder {
     registry: Option<Registry>,
     handlers: Vec<Registration>,
     undiscovered: bool,
+    subscribers: Vec<Subscriber>,
     served: Served,
     states: States,
     templates: Vec<Template>,
@@ -197,6 +200,31 @@ impl Builder {
     #[must_use]
     pub fn handlers(mut self, handlers: impl IntoIterator<Item = Registration>) -> Self {
         self.handlers.extend(handlers);
+        self
+    }
+
+    /// These subscribers of domain events, besides those that are linked.
+    ///
+    /// ```
+    /// use tasker_runtime::{Tasker, prelude::*};
+    ///
+    /// #[event_subscriber("order.*")]
+    /// async fn ledger(event: Event<Json>) {
+    ///     println!("{}: {}", event.name, event.data.as_str());
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # std::env::set_current_dir(std::env::temp_dir())?;
+    /// let builder = Tasker::builder().database("sqlite::memory:").auto_discover(false);
+    /// let tasker = builder.subscribers(subscribers![ledger]).start().await?;
+    /// assert_eq!(tasker.subscriptions().list().await?[0].name, "ledger");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn subscribers(mut self, subscribers: impl IntoIterator<Item = Subscriber>) -> Self {
+        self.subscribers.extend(subscribers);
         self
     }
 
@@ -419,14 +447,37 @@ impl Builder {
         })
     }
 
+    /// The subscribers of the program, each once.
+    fn take_subscribers(&mut self) -> Vec<Subscriber> {
+        let discovered = self.registry.is_none() && !self.undiscovered;
+        let linked = discovered.then(Subscriber::linked).into_iter().flatten();
+        let mut all: Vec<Subscriber> = Vec::new();
+        for subscriber in linked.chain(std::mem::take(&mut self.subscribers)) {
+            let is =
+                |other: &Subscriber| (other.name(), other.place()) == (subscriber.name(), subscriber.place());
+            if !all.iter().any(is) {
+                all.push(subscriber);
+            }
+        }
+        all
+    }
+
     /// Puts the parts together, and asks no database yet.
     fn parts(mut self, checked: bool, run: bool) -> Result<Checked, StartError> {
+        let subscribers = self.take_subscribers();
         let Discovered { registry, catalog, left_out } = self.gather()?;
-        let warnings = if checked {
+        let mut warnings = if checked {
             check(&registry, catalog.iter().map(AsRef::as_ref), &self.states, self.partial)?
         } else {
             Vec::new()
         };
+        if run {
+            let found = subscribers::check(&subscribers, &registry, &catalog, &self.states);
+            if !found.problems.is_empty() {
+                return Err(StartError::Wiring { problems: found.problems });
+            }
+            warnings.extend(found.warnings.into_iter().filter(|_| checked));
+        }
         let url = self.url.or_else(|| std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty()));
         Ok(Checked {
             store: self.store,
@@ -438,6 +489,7 @@ impl Builder {
             catalog,
             replace: self.replace,
             states: Arc::new(self.states),
+            subscribers,
             served: self.served,
             settings: self.settings,
             warnings,

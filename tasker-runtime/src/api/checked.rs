@@ -15,7 +15,7 @@ use crate::{
         Engine, engine::EngineConfig, notify::Notifier, settings::Settings, submitter::Submitter,
         watch::Watchers,
     },
-    handler::States,
+    handler::{States, Subscriber},
     model::Served,
     orchestration::{
         compiled::Defaults,
@@ -66,6 +66,7 @@ pub struct Checked {
     pub(super) catalog: Catalog,
     pub(super) replace: bool,
     pub(super) states: Arc<States>,
+    pub(super) subscribers: Vec<Subscriber>,
     pub(super) served: Served,
     pub(super) settings: Settings,
     pub(super) warnings: Vec<String>,
@@ -166,6 +167,7 @@ impl Checked {
             let parts = EngineConfig {
                 store: store.clone(),
                 states: self.states.clone(),
+                subscribers: self.subscribers.clone(),
                 plans: plans.clone(),
                 catalog: Arc::new(catalog.clone()),
                 queues: queues.into_iter().filter(|queue| self.served.has(queue)).collect(),

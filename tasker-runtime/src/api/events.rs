@@ -13,7 +13,10 @@ use super::Tasker;
 use crate::{
     dispatch::event_bus::FastEvent,
     model::{EventOutcome, EventPattern, Json, StepIndex, Timestamp, event_id},
-    orchestration::events::{self, Letter, Logged},
+    orchestration::{
+        events::{self, Letter, Logged},
+        subscriptions::position_at,
+    },
     store::Result,
 };
 
@@ -339,6 +342,15 @@ impl EventLog<'_> {
         FastEvents { pattern, receiver, lost: 0 }
     }
 
+    /// The fast subscribers of this process, each with the number of events that it has lost because it did not keep
+    /// up.
+    #[must_use]
+    pub fn dropped(&self) -> Vec<(&'static str, u64)> {
+        let engine = self.0.inner.engine.as_ref();
+        let queues = engine.into_iter().flat_map(|engine| engine.events().queues());
+        queues.map(|queue| queue.dropped()).collect()
+    }
+
     /// The position that the log has come to.
     ///
     /// # Errors
@@ -353,6 +365,16 @@ impl EventLog<'_> {
             }
             tokio::time::sleep(SETTLE).await;
         }
+    }
+
+    /// The position after which the events begin that happened at this time or later.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn position_before(&self, time: Timestamp) -> Result<i64> {
+        let end = self.position().await?;
+        let first = position_at(&mut self.0.inner.store.reader().await?, time).await?;
+        Ok(first.map_or(end, |first| end.min(first - 1)))
     }
 
     /// What there is after a position, without waiting for more.

@@ -17,6 +17,7 @@ mod report;
 mod schedule;
 mod signal;
 mod submit;
+mod subscriptions;
 mod tasker;
 pub(crate) mod typed;
 mod wait;
@@ -39,6 +40,10 @@ pub use report::{
 };
 pub use schedule::{Backfill, Backfilled, ScheduleError, ScheduleReport, Schedules};
 pub use signal::{Message, Receipt, Sending};
+pub use subscriptions::{
+    DeadDeliveryReport, Replay, ResetTo, SubscriptionError, SubscriptionReport, SubscriptionState,
+    Subscriptions,
+};
 pub use tasker::{Stats, Tasker};
 pub use typed::{Answer, AnyContext, AnyOutput, Typed, WorkflowType};
 pub use wait::{TaskOutcome, Watch};

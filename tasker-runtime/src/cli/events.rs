@@ -6,8 +6,10 @@ use clap::{Args, Subcommand};
 
 use super::{Context, Done, Failure, Form, inspect, output, printable::printable, program, signals::Signals};
 use crate::{
-    api::{EventFilter, EventReport, Tasker},
-    model::EventPattern,
+    api::{
+        DeadDeliveryReport, EventFilter, EventLetterReport, EventReport, Replay, SubscriptionError, Tasker,
+    },
+    model::{EventPattern, Timestamp},
 };
 
 /// Look at domain events.
@@ -19,8 +21,10 @@ pub(crate) enum Command {
     Show(Show),
     /// Print events as they come, until SIGINT or SIGTERM
     Tail(Tail),
-    /// List the events that could not be published, newest first
+    /// List the events that could not be published, or not be delivered; deliver those again, or drop them
     Letters(Letters),
+    /// Deliver events of the log to a subscription once more
+    Replay(Again),
 }
 
 /// List events.
@@ -63,11 +67,65 @@ pub(crate) struct Tail {
     /// Begin after this position; 0 is the beginning of the log, and without this it begins now
     #[arg(long, value_name = "POSITION", value_parser = clap::value_parser!(i64).range(0..))]
     from: Option<i64>,
+    /// Begin with what happened then or later: 1h ago, or a time like 2026-12-24T18:00:00+01:00
+    #[arg(long, value_name = "TIME", conflicts_with = "from", value_parser = super::times::point)]
+    since: Option<Timestamp>,
 }
 
-/// List the events that could not be published.
+/// Events that were neither published nor delivered.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Letters {
+    #[command(subcommand)]
+    command: Option<OfLetters>,
+    #[command(flatten)]
+    list: ListLetters,
+}
+
+#[derive(Debug, Subcommand)]
+enum OfLetters {
+    /// List them, the latest first
+    List(ListLetters),
+    /// Deliver those of a subscription again
+    Retry(Chosen),
+    /// Forget those of a subscription
+    Drop(Chosen),
+}
+
+/// The dead letters of a subscription.
+#[derive(Debug, Args)]
+pub(crate) struct Chosen {
+    /// The subscription
+    #[arg(long, value_name = "NAME")]
+    subscription: String,
+    /// Only the event at this position of the log
+    #[arg(long, value_name = "POSITION", value_parser = clap::value_parser!(i64).range(1..))]
+    position: Option<i64>,
+}
+
+/// Deliver events once more.
+#[derive(Debug, Args)]
+pub(crate) struct Again {
+    /// The subscription; no other one notices
+    #[arg(long, value_name = "NAME")]
+    subscription: String,
+    /// Only what happened then or later: 1h ago, or a time like 2026-12-24T18:00:00+01:00
+    #[arg(long, value_name = "TIME", value_parser = super::times::point)]
+    since: Option<Timestamp>,
+    /// Only events of this task
+    #[arg(long, value_name = "ID", value_parser = super::task_id)]
+    task: Option<uuid::Uuid>,
+    /// Only events with such a name: order.paid, order.*
+    #[arg(long, value_name = "PATTERN", value_parser = pattern)]
+    event: Option<EventPattern>,
+    /// Only say how many those are
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// List the events that could not be published or delivered.
+#[derive(Debug, Args)]
+pub(crate) struct ListLetters {
     /// At most this many
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
@@ -84,6 +142,7 @@ impl Command {
             Self::Show(command) => command.run(context).await,
             Self::Tail(command) => command.run(context, signals).await,
             Self::Letters(command) => command.run(context).await,
+            Self::Replay(command) => command.run(context).await,
         }
     }
 }
@@ -156,11 +215,14 @@ impl Tail {
     async fn run(self, context: Context, mut signals: Signals) -> Done {
         let form = context.global.output;
         let tasker = context.visiting()?.without_templates().connect().await?;
-        let mut position = match self.from {
-            Some(position) => position,
-            None => tasker.events().position().await?,
+        let mut position = match (self.from, self.since) {
+            (Some(position), _) => position,
+            (None, Some(time)) => tasker.events().position_before(time).await?,
+            (None, None) => tasker.events().position().await?,
         };
         let filter = filter(self.pattern, self.namespace).wait(LOOK);
+        // It is to say where it stopped.
+        signals.take_over();
         let ended = tokio::select! {
             biased;
             () = signals.stop() => Ok(()),
@@ -193,17 +255,106 @@ async fn print(tasker: &Tasker, filter: &EventFilter, position: &mut i64, form: 
 impl Letters {
     async fn run(self, context: Context) -> Done {
         let form = context.global.output;
+        let (chosen, retry) = match self.command {
+            None => return self.list.run(context).await,
+            Some(OfLetters::List(list)) => return list.run(context).await,
+            Some(OfLetters::Retry(chosen)) => (chosen, true),
+            Some(OfLetters::Drop(chosen)) => (chosen, false),
+        };
         let tasker = context.visiting()?.without_templates().connect().await?;
-        let letters = tasker.events().letters(self.limit as usize).await?;
-        output::list(&letters, form, &["event", "task", "step", "reason", "detail", "time"], |letter| {
-            vec![
+        let Chosen { subscription, position } = chosen;
+        let subscriptions = tasker.subscriptions();
+        let (count, what) = match retry {
+            true => (subscriptions.retry_dead(&subscription, position).await?, "delivered again"),
+            false => (subscriptions.drop_dead(&subscription, position).await?, "dropped"),
+        };
+        said(count, &format!("dead letters of `{}`: {count} {what}", printable(&subscription)), form)
+    }
+}
+
+/// A number, in words for people.
+fn said(count: u64, words: &str, form: Form) -> Done {
+    if form == Form::Table {
+        output::say!("{words}");
+        return Ok(());
+    }
+    output::json(&serde_json::json!({ "events": count }), form)
+}
+
+impl Again {
+    async fn run(self, context: Context) -> Done {
+        let form = context.global.output;
+        let tasker = context.visiting()?.without_templates().connect().await?;
+        let mut replay = Replay::new();
+        if let Some(time) = self.since {
+            replay = replay.since(time);
+        }
+        if let Some(task) = self.task {
+            replay = replay.task(task);
+        }
+        if let Some(pattern) = self.event {
+            replay = replay.named(pattern);
+        }
+        let count = tasker.subscriptions().replay(&self.subscription, &replay, self.dry_run).await?;
+        let name = printable(&self.subscription);
+        let words = match self.dry_run {
+            true => format!("`{name}` would hear {count} events once more"),
+            false => format!("`{name}` hears {count} events once more"),
+        };
+        said(count as u64, &words, form)
+    }
+}
+
+impl From<SubscriptionError> for Failure {
+    fn from(error: SubscriptionError) -> Self {
+        match error {
+            SubscriptionError::Store(error) => error.into(),
+            SubscriptionError::Unknown { .. } => Self::not_found(error).try_this("subscription list"),
+            error => Self::run(error),
+        }
+    }
+}
+
+/// A letter of either kind.
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum Either {
+    Published(EventLetterReport),
+    Delivered(DeadDeliveryReport),
+}
+
+impl Either {
+    fn row(&self) -> Vec<String> {
+        let time = |at: Option<Timestamp>| at.map(inspect::seconds).unwrap_or_default();
+        match self {
+            Self::Published(letter) => vec![
                 letter.name.clone(),
                 letter.task.to_string(),
-                format!("{} ({})", letter.step, letter.attempt),
+                format!("published by {} ({})", letter.step, letter.attempt),
                 letter.reason.clone(),
                 letter.detail.clone(),
-                inspect::seconds(letter.at),
-            ]
-        })
+                time(Some(letter.at)),
+            ],
+            Self::Delivered(letter) => vec![
+                letter.name.clone().unwrap_or_default(),
+                letter.task.map(|task| task.to_string()).unwrap_or_default(),
+                format!("{} for {} ({})", letter.position, letter.subscription, letter.attempts),
+                letter.reason.clone(),
+                letter.detail.clone(),
+                time(letter.at),
+            ],
+        }
+    }
+}
+
+impl ListLetters {
+    async fn run(self, context: Context) -> Done {
+        let form = context.global.output;
+        let tasker = context.visiting()?.without_templates().connect().await?;
+        let limit = self.limit as usize;
+        let published = tasker.events().letters(limit).await?.into_iter().map(Either::Published);
+        let delivered = tasker.subscriptions().dead(limit).await?.into_iter().map(Either::Delivered);
+        let letters: Vec<Either> = published.chain(delivered).take(limit).collect();
+        output::list(&letters, form, &["event", "task", "where", "reason", "detail", "time"], Either::row)
     }
 }

@@ -33,6 +33,7 @@ mod serve;
 mod service;
 mod settings;
 mod signals;
+mod subscriptions;
 mod templates;
 mod times;
 
@@ -159,6 +160,9 @@ enum Command {
     /// Look at the domain events of steps
     #[command(subcommand)]
     Events(events::Command),
+    /// See to the durable subscriptions to domain events
+    #[command(subcommand)]
+    Subscription(subscriptions::Command),
     /// Create a package: a workflow of three steps, with tests
     New(new::Project),
     /// Show the effective settings and where each came from
@@ -382,6 +386,7 @@ async fn execute(command: Command, context: Context, signals: Signals) -> Done {
         Command::Handler(command) => command.run(context),
         Command::Schedule(command) => command.run(context).await,
         Command::Events(command) => command.run(context, signals).await,
+        Command::Subscription(command) => command.run(context).await,
         Command::New(command) => command.run(context.global.output),
         Command::Config(command) => command.run(&context),
         #[cfg(feature = "bench")]

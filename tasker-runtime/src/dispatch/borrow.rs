@@ -419,6 +419,9 @@ impl Borrower {
     /// Tells the holders of steps whose outcomes are recorded.
     fn tell(&mut self, outcomes: &[Outcome], written: &[bool]) {
         for (outcome, written) in outcomes.iter().zip(written) {
+            if *written {
+                self.around.events.note(outcome.published.as_deref());
+            }
             let known = self.telling.remove(&(outcome.lease.task, outcome.step));
             if let Some(known) = known.filter(|_| *written) {
                 let Outcome { lease, step, attempt: number, .. } = *outcome;

@@ -346,6 +346,7 @@ impl Driver {
             watched.filter_map(|left| Some((left.task, left.body.as_ref()?))).collect();
         let body_of = |lease: Lease| self.tasks.body(lease).or_else(|| leaving.get(&lease.task).copied());
         for done in next.done {
+            self.around.events.note(done.published.as_deref());
             let Some(body) = body_of(done.attempt.lease) else { continue };
             self.around.events.tell(body, done.attempt, done.finished_at, done.published.as_deref());
             let took = done.finished_at.since(done.started_at);
@@ -356,6 +357,7 @@ impl Driver {
             self.around.watchers.tell(body.facts.id, || Update::Completed { step, attempt, took, result });
         }
         for Failed { attempt, failed_at, retry_at, came, published, .. } in &next.failed {
+            self.around.events.note(published.as_deref());
             if let Some(body) = body_of(attempt.lease) {
                 self.around.events.tell(body, *attempt, *failed_at, published.as_deref());
                 self.note_unfinished(body, *attempt, *retry_at, came);

@@ -17,6 +17,7 @@ use super::{
     driver::{self, Driver},
     event_bus::EventBus,
     families::{Asked, Families, FamilyLoop},
+    fast::{Fast, FastQueue},
     file_changes,
     heartbeat::{Heartbeat, Identity, Workers},
     keeper, lend,
@@ -34,12 +35,13 @@ use super::{
     settings::Settings,
     shared::Shared,
     sightings::Sightings,
+    subscriptions::{self, Subscriptions},
     turnstile::{Turns, Turnstile},
     watch::Watchers,
 };
 use crate::{
     clock::Clock,
-    handler::States,
+    handler::{States, Subscriber},
     model::{Served, TaskNo, WorkerId, task_loop},
     orchestration::{activity, plans::CompiledTemplates, recover},
     registry::{Catalog, Registry},
@@ -53,6 +55,7 @@ const ANSWER: Duration = Duration::from_secs(10);
 pub(crate) struct EngineConfig {
     pub store: Store,
     pub states: Arc<States>,
+    pub subscribers: Vec<Subscriber>,
     pub plans: Arc<CompiledTemplates>,
     /// What tasks are started of.
     pub catalog: Arc<Catalog>,
@@ -93,6 +96,8 @@ struct Parts {
     watchers: Watchers,
     counters: Arc<Counters>,
     events: EventBus,
+    /// Those that are durable.
+    subscribers: Vec<Subscriber>,
 }
 
 /// What runs, by when it ends.
@@ -111,6 +116,7 @@ impl Engine {
         let EngineConfig {
             store,
             states,
+            subscribers,
             plans,
             catalog,
             queues,
@@ -120,6 +126,8 @@ impl Engine {
             notifier,
             watchers,
         } = config;
+        let (fast, subscribers): (Vec<_>, Vec<_>) = subscribers.into_iter().partition(Subscriber::is_fast);
+        subscriptions::put(&store, &subscribers, clock.now()).await?;
         let identity = Identity::new(plans.clone(), served.names());
         let mut sessions = own_sessions(&store, &settings).await?;
         let registered = register(&store, &identity, &settings, &clock).await;
@@ -156,7 +164,8 @@ impl Engine {
             notifier,
             watchers,
             counters: Arc::default(),
-            events: EventBus::default(),
+            events: EventBus::new(fast.into_iter().map(|subscriber| Arc::new(FastQueue::new(subscriber)))),
+            subscribers,
         };
         let claimer = sessions.pop().unwrap_or_else(|| parts.shared.store.session());
         let last = parts.kept_alive(identity, presence, (over, asked)).await?;
@@ -380,6 +389,7 @@ impl Parts {
         if self.catalog.iter().next().is_some() {
             first.push(spawn(&self.pulses, "scheduler", self.scheduler().run()));
         }
+        self.add_subscribers(&mut first);
         if self.shared.settings.retention.is_limited() {
             let pruner = Pruner { shared: self.shared.clone(), pulse: self.pulses.of("pruner") };
             first.push(spawn(&self.pulses, "pruner", pruner.run()));
@@ -398,6 +408,27 @@ impl Parts {
             first.push(spawn(&self.pulses, "listener", listening.run()));
         }
         first
+    }
+
+    /// The loops that tell the subscribers of this process of events; none where there are no subscribers.
+    fn add_subscribers(&self, loops: &mut Vec<JoinHandle<()>>) {
+        let Self { shared, pulses, calls, .. } = self;
+        if !self.subscribers.is_empty() {
+            let subscriptions = Subscriptions {
+                shared: shared.clone(),
+                plans: self.plans.clone(),
+                states: calls.states.clone(),
+                subscribers: self.subscribers.clone(),
+                events: self.events.clone(),
+                polling: self.polling.clone(),
+                pulse: pulses.of("subscriptions"),
+            };
+            loops.push(spawn(pulses, "subscriptions", subscriptions.run()));
+        }
+        for queue in self.events.queues() {
+            let fast = Fast { shared: shared.clone(), states: calls.states.clone(), queue: queue.clone() };
+            loops.push(spawn(pulses, "fast subscriber", fast.run()));
+        }
     }
 
     fn turnstile(&self) -> Turnstile {

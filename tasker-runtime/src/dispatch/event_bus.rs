@@ -5,12 +5,15 @@
 
 use std::sync::Arc;
 
-use tokio::sync::broadcast::{self, Receiver, Sender};
+use tokio::sync::{
+    Notify,
+    broadcast::{self, Receiver, Sender},
+};
 use uuid::Uuid;
 
-use super::body::TaskBody;
+use super::{body::TaskBody, fast::FastQueue};
 use crate::{
-    model::{Attempt, EventOutcome, Json, Published, Timestamp, event_id},
+    model::{Attempt, DomainEvent, EventOutcome, Json, Published, Timestamp, event_id},
     template::DeliveryMode,
 };
 
@@ -29,12 +32,16 @@ pub struct FastEvent {
     pub namespace: String,
     /// Name of the template of its task.
     pub template: String,
+    /// Version of the template of its task.
+    pub version: String,
     /// The task.
     pub task: Uuid,
     /// What ties the task to those of other systems.
     pub correlation_id: Uuid,
     /// The step, `undo charge` for a compensation, `charge_003` for a batch.
     pub step: Arc<str>,
+    /// Which batch of the step, from 1.
+    pub batch: Option<u32>,
     /// The attempt, from 1; of a wait, the number of the signal that ended it, or 0.
     pub attempt: u32,
     /// When the attempt ended.
@@ -47,22 +54,44 @@ pub struct FastEvent {
 
 /// The way to all who listen.
 #[derive(Clone, Debug)]
-pub(crate) struct EventBus(Sender<Arc<FastEvent>>);
-
-impl Default for EventBus {
-    fn default() -> Self {
-        Self(broadcast::channel(KEPT).0)
-    }
+pub(crate) struct EventBus {
+    listening: Sender<Arc<FastEvent>>,
+    /// Of the fast subscribers of this process.
+    queues: Arc<[Arc<FastQueue>]>,
+    /// Something was added to the log here.
+    recorded: Arc<Notify>,
 }
 
 impl EventBus {
+    pub(super) fn new(queues: impl IntoIterator<Item = Arc<FastQueue>>) -> Self {
+        let queues = queues.into_iter().collect();
+        Self { listening: broadcast::channel(KEPT).0, queues, recorded: Arc::default() }
+    }
+
     pub(crate) fn listen(&self) -> Receiver<Arc<FastEvent>> {
-        self.0.subscribe()
+        self.listening.subscribe()
+    }
+
+    /// The queues of the fast subscribers of this process.
+    pub(crate) fn queues(&self) -> &[Arc<FastQueue>] {
+        &self.queues
+    }
+
+    /// Returns once something was added to the log here since this returned last. For one at a time.
+    pub(super) async fn recorded(&self) {
+        self.recorded.notified().await;
+    }
+
+    /// Notes what goes with an outcome that is recorded.
+    pub(super) fn note(&self, published: Option<&Published>) {
+        if published.is_some_and(|published| published.events.iter().any(DomainEvent::is_logged)) {
+            self.recorded.notify_one();
+        }
     }
 
     /// Whether nobody listens.
     pub(super) fn is_idle(&self) -> bool {
-        self.0.receiver_count() == 0
+        self.listening.receiver_count() == 0 && self.queues.is_empty()
     }
 
     /// Tells what goes with an outcome that is recorded.
@@ -77,12 +106,13 @@ impl EventBus {
         let is_told = |mode| matches!(mode, DeliveryMode::Fast | DeliveryMode::Broadcast);
         let told = published.events.iter().filter(|event| event.letter.is_none() && is_told(event.mode));
         for event in told {
-            // Those who listened may be gone by now.
-            let _ = self.0.send(Arc::new(FastEvent {
+            let told = Arc::new(FastEvent {
                 id: event_id(body.facts.id, attempt.step, attempt.number, event.place()),
                 name: event.name.clone(),
                 namespace: body.facts.template.namespace().to_owned(),
                 template: body.facts.template.name().to_owned(),
+                version: body.facts.template.version().to_string(),
+                batch: attempt.step.compensates().unwrap_or(attempt.step).index().map(|index| index + 1),
                 task: body.facts.id,
                 correlation_id: body.facts.correlation_id,
                 step: body.plan.rules().name(attempt.step),
@@ -90,7 +120,10 @@ impl EventBus {
                 at,
                 outcome: event.outcome,
                 data: event.payload.clone(),
-            }));
+            });
+            self.queues.iter().for_each(|queue| queue.push(&told));
+            // Those who listened may be gone by now.
+            let _ = self.listening.send(told);
         }
     }
 }

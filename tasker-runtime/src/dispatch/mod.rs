@@ -11,6 +11,7 @@
 //! | [`command_loop`] | hands on what operators ask |
 //! | [`scheduler`] | starts the tasks of schedules when their ticks come |
 //! | [`turnstile`] | passes on the turns of tasks of which only so many run at once |
+//! | [`subscriptions`], [`fast`] | tell the subscribers of domain events |
 //! | [`listen`], [`file_changes`] | hear of what other processes make |
 //! | [`notify`] | tells other processes |
 //!
@@ -54,6 +55,7 @@ mod command_loop;
 pub(crate) mod driver;
 pub(crate) mod event_bus;
 mod families;
+pub(crate) mod fast;
 mod file_changes;
 mod heartbeat;
 mod keeper;
@@ -64,6 +66,7 @@ pub(crate) mod retention;
 mod scheduler;
 mod sightings;
 pub(crate) mod submitter;
+pub(crate) mod subscriptions;
 mod turnstile;
 pub(crate) mod watch;
 

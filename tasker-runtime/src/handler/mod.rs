@@ -37,6 +37,7 @@ pub(crate) mod schema;
 mod spec;
 mod states;
 mod step;
+pub(crate) mod subscriber;
 mod traits;
 pub(crate) mod upstream;
 pub(crate) mod wait;
@@ -75,6 +76,7 @@ pub use routes::Routes;
 pub use spec::{Compensated, HandlerSpec, Role};
 pub use states::States;
 pub use step::{Results, StepParts, TaskData, TaskSequenceStep, Upstream};
+pub use subscriber::{Event, FromEvent, Heard, Subscriber};
 pub use traits::{DynHandler, FromStep, StepHandler};
 #[doc(hidden)]
 pub use upstream::OutputOf;

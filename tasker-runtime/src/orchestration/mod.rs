@@ -27,6 +27,7 @@ pub(crate) mod share;
 mod storable;
 pub(crate) mod submission;
 pub(crate) mod submit;
+pub(crate) mod subscriptions;
 pub(crate) mod templates;
 pub(crate) mod turns;
 pub(crate) mod view;

@@ -17,6 +17,7 @@ mod live;
 mod publishes;
 mod schema;
 mod signals;
+pub(crate) mod subscribers;
 pub(crate) mod unreadable_files;
 mod unwired;
 pub(crate) mod workflow;

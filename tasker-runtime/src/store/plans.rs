@@ -15,7 +15,9 @@ struct Case {
 }
 
 /// The tables that grow with the work.
-const LARGE: [&str; 11] = [
+const LARGE: [&str; 13] = [
+    "events",
+    "parked",
     "turns",
     "schedules",
     "signals",
@@ -106,6 +108,12 @@ fn pooled() -> Vec<Case> {
         case("signals_used", &sql::SIGNALS_USED, "1, ints", &["steps_pkey"]),
         case("signal_of_key", &sql::SIGNAL_OF_KEY, "1, 'a'", &["signals_key"]),
         case("answer", &sql::ANSWER, "1", &["audit_pkey"]),
+        case("events", &sql::EVENTS, "1, 500, 500", &["events_position_key", "tasks_pkey"]),
+        case("task_events", &sql::TASK_EVENTS, "uuid, 0, 500", &["tasks_uuid_key", "events_pkey"]),
+        case("parked_of", &sql::PARKED_OF, "1, 1", &["parked_pkey"]),
+        case("unpark", &sql::UNPARK, "1, ints", &["parked_pkey"]),
+        case("retry_dead", &sql::RETRY_DEAD, "1, null, 1", &["parked_dead"]),
+        case("dead_deliveries", &sql::DEAD_DELIVERIES, "100", &["parked_dead", "events_position_key"]),
         case("dead_letters", &sql::DEAD_LETTERS, "1", &["tasks_pkey"]),
         case("find_key", &sql::FIND_KEY, "'a', 'b', 'c'", &["idempotency_keys_pkey"]),
         case("find_keys", &sql::FIND_KEYS, "array['a'], array['b'], array['c']", &["idempotency_keys_pkey"]),

@@ -55,7 +55,7 @@ pub use retry::{Backoff, RetryOptions};
 pub use schedule::{BadSchedule, CatchUp, Overlap, Schedule, Ticks, When};
 pub use step::{
     BatchConfig, DeliveryMode, EventCondition, EventNameProblem, FailureStrategy, HandlerRef, PublishedEvent,
-    Step, StepKind, event_name_problem,
+    Step, StepKind, event_name_problem, event_pattern_problem,
 };
 pub use template::{Lifecycle, OnFailure, StalenessAction, Template};
 #[doc(hidden)]

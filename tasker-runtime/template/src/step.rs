@@ -234,6 +234,27 @@ pub fn event_name_problem(name: &str) -> Option<EventNameProblem> {
     })
 }
 
+/// What is wrong with a pattern of the names of events: 1 to 8 words joined by dots, each plain or `*`.
+///
+/// ```
+/// use tasker_template::event_pattern_problem;
+///
+/// assert_eq!(event_pattern_problem("order.*"), None);
+/// assert!(event_pattern_problem("order.pa*").is_some());
+/// ```
+#[must_use]
+pub fn event_pattern_problem(text: &str) -> Option<String> {
+    let is_word = |word: &str| {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        word == "*" || (!word.is_empty() && word.chars().all(is_plain))
+    };
+    if text.len() <= 128 && text.split('.').count() <= 8 && text.split('.').all(is_word) {
+        return None;
+    }
+    let shown: String = text.chars().take(60).collect();
+    Some(format!("`{shown}` is not a pattern of events: write for instance `order.paid`, `order.*` or `*`"))
+}
+
 /// One step of a template.
 ///
 /// ```

@@ -42,6 +42,7 @@ mod step_states;
 mod stopping;
 mod stuck;
 mod submission;
+mod subscribers;
 mod timers;
 mod together;
 mod unanswered;

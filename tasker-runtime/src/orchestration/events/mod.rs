@@ -9,7 +9,7 @@ use uuid::Uuid;
 pub(crate) use horizon::Horizon;
 
 use crate::{
-    model::{EventOutcome, Json, StepIndex, Timestamp},
+    model::{EventOutcome, Json, StepIndex, TaskNo, Timestamp},
     store::{Connection, Error, Result, Row, sql, values},
 };
 
@@ -33,6 +33,8 @@ pub(crate) struct Logged {
     pub namespace: String,
     pub template_name: String,
     pub version: String,
+    /// The number of its task.
+    pub number: TaskNo,
 }
 
 /// An event that could not be published.
@@ -114,5 +116,6 @@ fn logged(row: &Row) -> Result<Logged> {
         namespace: row.text(12)?.to_owned(),
         template_name: row.text(13)?.to_owned(),
         version: row.text(14)?.to_owned(),
+        number: TaskNo(row.int(15)?),
     })
 }

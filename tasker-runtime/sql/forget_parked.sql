@@ -1,0 +1,4 @@
+-- forget what is parked of subscription $1, and its dead letters after position $2
+delete from tasker.parked
+where subscription_id = $1
+  and (next_at is not null or position > $2)

@@ -1,0 +1,4 @@
+-- let others serve what worker $1 served
+update tasker.subscriptions
+set owner = null
+where owner = $1
