@@ -285,8 +285,9 @@ impl Tasker {
     async fn parent_of(&self, task: TaskNo) -> store::Result<Option<ParentReport>> {
         let found = family::parent_of(&mut self.inner.store.reader().await?, task).await?;
         let Some((task_id, step, template)) = found else { return Ok(None) };
-        let step = self.inner.plans.kept(template).await?.rules().name(step).to_string();
-        Ok(Some(ParentReport { task_id, step }))
+        let plan = self.inner.plans.kept(template).await?;
+        let (namespace, step) = (plan.template.namespace().to_owned(), plan.rules().name(step).to_string());
+        Ok(Some(ParentReport { task_id, namespace, step }))
     }
 
     /// The processes that run tasks on this database.

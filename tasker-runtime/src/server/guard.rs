@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use super::{
     Service, extract,
+    pace::Peer,
     problem::{Answer, Code, Problem, REQUEST_ID},
     refusals,
 };
@@ -39,6 +40,7 @@ pub(super) async fn guard(State(service): State<Service>, request: Request, next
     let (id, begun) = (Uuid::now_v7(), Instant::now());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let peer = request.extensions().get::<Peer>().copied();
     let mut response = match admit(&service, &request) {
         Err(problem) => problem.into_response(),
         Ok(_permit) => {
@@ -65,7 +67,7 @@ pub(super) async fn guard(State(service): State<Service>, request: Request, next
     if status >= 500 || took >= SLOW {
         tracing::info!(request_id = %id, status, ?took, "{method} {path}");
     } else {
-        tracing::debug!(request_id = %id, status, ?took, "{method} {path}");
+        tracing::debug!(request_id = %id, status, ?took, ?peer, "{method} {path}");
     }
     response
 }

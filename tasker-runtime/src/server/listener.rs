@@ -1,13 +1,18 @@
 //! Binds the address, accepts connections and drains them.
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
-    service::TowerToHyperService,
 };
 use tokio::{
     net::{TcpListener, TcpStream, lookup_host},
@@ -16,13 +21,15 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Options, Service, rest};
+use super::{
+    Options, Service,
+    pace::{Pace, Paced, Routed},
+    rest,
+};
 use crate::api::Tasker;
 
 /// So many connections are open at once; further ones wait to be accepted.
 const CONNECTIONS: usize = 1024;
-/// The head of a request has to come within this time after the connection is there, or after the last answer.
-const HEAD: Duration = Duration::from_secs(10);
 /// More headers than this are refused before they are read.
 const HEADERS: usize = 128;
 /// So many bytes of a request are held that are not read yet.
@@ -144,8 +151,8 @@ impl Server {
             };
             while open.try_join_next().is_some() {}
             match accepted {
-                Some((stream, place)) => {
-                    let connection = graceful.watch(connection(stream, &router));
+                Some((stream, peer, place)) => {
+                    let connection = graceful.watch(connection(stream, peer, &router));
                     open.spawn(async move {
                         // What fails here is the connection of one client, who knows.
                         let _ = connection.await;
@@ -163,27 +170,30 @@ impl Server {
     }
 }
 
-/// The next connection, once there is room for it; `None` when the system could not give one.
+/// The next connection and whose it is, once there is room for it; `None` when the system could not give one.
 async fn accept(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, IpAddr, tokio::sync::OwnedSemaphorePermit)> {
     let place = room.clone().acquire_owned().await.ok()?;
-    let (stream, _) = listener.accept().await.ok()?;
+    let (stream, peer) = listener.accept().await.ok()?;
     // Answers are sent whole: waiting for more to send only delays them.
     let _ = stream.set_nodelay(true);
-    Some((stream, place))
+    Some((stream, peer.ip().to_canonical(), place))
 }
 
 fn connection(
     stream: TcpStream,
+    peer: IpAddr,
     router: &Router,
-) -> http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>> {
-    let service = TowerToHyperService::new(router.clone());
+) -> http1::Connection<TokioIo<Paced<TcpStream>>, Routed> {
+    let pace = Arc::new(Pace::default());
+    let routed = Routed::new(router.clone(), peer, pace.clone());
     http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
+        // How long a head may take is a matter of the stream below.
+        .header_read_timeout(None)
         .max_headers(HEADERS)
         .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Paced::new(stream, pace)), routed)
 }

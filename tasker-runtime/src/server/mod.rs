@@ -7,6 +7,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `listener.rs` | binds the address, accepts connections and drains them |
+//! | `pace.rs` | ends connections that say nothing, half of something, or do not read |
 //! | `guard.rs` | what every request passes: host, size, load, time limits, its id, the log |
 //! | `extract.rs` | reads bodies, queries and ids, and says all that is wrong with them at once |
 //! | `problem.rs`, `refusals.rs` | the problem documents, and the errors of the library as such |
@@ -22,6 +23,7 @@ mod health;
 mod listener;
 mod metrics;
 mod openapi;
+mod pace;
 mod page;
 mod problem;
 mod refusals;

@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use crate::{
     api::{
-        AuditEntry, BatchCounts, DeadLetterSummary, OriginKind, StepReport, TaskReport, TaskSummary,
-        WorkerSummary,
+        AuditEntry, BatchCounts, ChildReport, DeadLetterSummary, OriginKind, StepReport, TaskReport,
+        TaskSummary, WorkerSummary,
     },
     model::{Json, StepError, StepState, TaskState, Timestamp},
 };
@@ -149,6 +149,13 @@ pub(super) struct Task {
     /// The task that it was copied or forked from.
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<TaskOrigin>,
+    /// The task that started it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<TaskParent>,
+    /// The tasks that its steps started, by step, those of the last attempts first; 1,000 at most.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    children: Vec<TaskChild>,
     /// What it was submitted with.
     #[serde(skip_serializing_if = "Option::is_none")]
     context: Option<Payload>,
@@ -174,6 +181,40 @@ pub(super) struct TaskOrigin {
     /// The step from which it was forked.
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<String>,
+}
+
+/// The task that started another one.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TaskParent {
+    #[schema(value_type = String, format = Uuid)]
+    task_id: Uuid,
+    /// The namespace of its template.
+    namespace: String,
+    /// Which of its steps did.
+    step: String,
+}
+
+/// A task that a step of another one started.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TaskChild {
+    /// The step that started it.
+    step: String,
+    /// Which of the tasks of that step it is, from 0.
+    item: u32,
+    /// The attempt of the step that started it, from 1.
+    attempt: u32,
+    #[schema(value_type = String, format = Uuid)]
+    task_id: Uuid,
+    /// The namespace of its template.
+    namespace: String,
+    state: StateOfTask,
+}
+
+impl From<ChildReport> for TaskChild {
+    fn from(child: ChildReport) -> Self {
+        let ChildReport { step, item, attempt, task_id, namespace, state, .. } = child;
+        Self { step, item, attempt, task_id, namespace, state: StateOfTask(state) }
+    }
 }
 
 /// A step of a task.
@@ -312,6 +353,12 @@ impl Task {
                 },
                 step: origin.from,
             }),
+            parent: report.parent.map(|parent| TaskParent {
+                task_id: parent.task_id,
+                namespace: parent.namespace,
+                step: parent.step,
+            }),
+            children: report.children.into_iter().map(TaskChild::from).collect(),
         }
     }
 }
@@ -336,6 +383,8 @@ impl From<TaskSummary> for Task {
             correlation_id: line.correlation_id,
             worker: line.worker,
             origin: None,
+            parent: None,
+            children: Vec::new(),
             context: None,
             result: None,
             steps: None,
