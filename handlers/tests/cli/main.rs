@@ -7,6 +7,7 @@ mod forks;
 mod graph;
 mod in_flight;
 mod inputs;
+mod keys;
 mod operating;
 mod ran;
 mod schedules;

@@ -282,6 +282,14 @@ impl Tasker {
         Ok(Some((report, plan.template.clone())))
     }
 
+    /// The namespace of a task; `None` when there is no such task. It costs one look by index.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn namespace_of(&self, task: Uuid) -> store::Result<Option<String>> {
+        view::namespace(&mut self.inner.store.reader().await?, task).await
+    }
+
     async fn parent_of(&self, task: TaskNo) -> store::Result<Option<ParentReport>> {
         let found = family::parent_of(&mut self.inner.store.reader().await?, task).await?;
         let Some((task_id, step, template)) = found else { return Ok(None) };

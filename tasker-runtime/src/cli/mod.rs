@@ -18,6 +18,7 @@ mod handlers;
 mod in_flight;
 mod input;
 mod inspect;
+mod keys;
 mod live;
 mod log;
 mod new;
@@ -159,6 +160,9 @@ enum Command {
     /// Look at the domain events of steps
     #[command(subcommand)]
     Events(events::Command),
+    /// Make, list and revoke the keys by which the HTTP service knows who asks
+    #[command(subcommand)]
+    Key(keys::Command),
     /// Create a package: a workflow of three steps, with tests
     New(new::Project),
     /// Show the effective settings and where each came from
@@ -382,6 +386,7 @@ async fn execute(command: Command, context: Context, signals: Signals) -> Done {
         Command::Handler(command) => command.run(context),
         Command::Schedule(command) => command.run(context).await,
         Command::Events(command) => command.run(context, signals).await,
+        Command::Key(command) => command.run(context).await,
         Command::New(command) => command.run(context.global.output),
         Command::Config(command) => command.run(&context),
         #[cfg(feature = "bench")]

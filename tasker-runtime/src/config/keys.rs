@@ -331,7 +331,7 @@ settings! {
     /// The HTTP service.
     server: Server {
         listen ("listen"): String = "127.0.0.1:8081", Form::Text,
-            "the address of the HTTP service of `serve`, on this machine only; port 0 means any that is free, `off` none";
+            "the address of the HTTP service of `serve`; port 0 means any that is free, `off` none";
         max_body ("max_body_bytes"): usize = "1048576", number(1024, 67_108_864, Unit::Bytes),
             "how large the body of a request may be";
         drain_delay ("drain_delay_seconds"): Duration = "0", number(0, 3600, Unit::Seconds),

@@ -106,6 +106,12 @@ pub(crate) async fn pinned(connection: &mut Connection, uuid: Uuid) -> Result<Op
     .transpose()
 }
 
+/// The namespace of the template of a task; `None` when there is no such task, or its template is kept no longer.
+pub(crate) async fn namespace(connection: &mut Connection, uuid: Uuid) -> Result<Option<String>> {
+    let row = connection.fetch_first(&sql::PINNED_TEMPLATE, values![uuid]).await?;
+    row.map_or(Ok(None), |row| Ok(row.maybe_text(1)?.map(str::to_owned)))
+}
+
 /// The queue of a task; `None` when there is no such task.
 pub(crate) async fn queue(connection: &mut Connection, uuid: Uuid) -> Result<Option<String>> {
     let row = connection.fetch_first(&sql::FIND_TASK, values![uuid]).await?;

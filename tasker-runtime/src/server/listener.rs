@@ -26,7 +26,7 @@ use super::{
     pace::{Pace, Paced, Routed},
     rest,
 };
-use crate::api::Tasker;
+use crate::{api::Tasker, store};
 
 /// So many connections are open at once; further ones wait to be accepted.
 const CONNECTIONS: usize = 1024;
@@ -49,15 +49,15 @@ pub enum BindError {
         /// The text.
         address: String,
     },
-    /// Whoever reaches the address could do everything.
-    #[error(
-        "{address} can be reached from other machines, and nobody would be asked who they are: listen on 127.0.0.1 and \
-         put a proxy that asks in front"
-    )]
-    NotLoopback {
+    /// Whoever reaches the address is asked who they are, and nobody could say so.
+    #[error("{address} can be reached from other machines, and there is no key by which to know who asks")]
+    NoKeys {
         /// The address.
         address: SocketAddr,
     },
+    /// The database cannot be asked whether there are keys.
+    #[error(transparent)]
+    Store(#[from] store::Error),
     /// Another program listens there.
     #[error("another program listens on {address} already")]
     Taken {
@@ -89,8 +89,10 @@ pub enum BindError {
 /// server.serve(&tasker, async {}).await;
 /// tasker.stop().await?;
 ///
-/// let open = Server::bind("0.0.0.0:0", Options::of(&Config::default())).await;
-/// assert!(open.is_err(), "nobody would be asked who they are");
+/// // From elsewhere nobody is served who shows no key, and so far there is none.
+/// let tasker = Tasker::builder().database("sqlite::memory:").auto_discover(false).start().await?;
+/// let exposed = Server::bind("0.0.0.0:0", Options::of(&Config::default())).await?;
+/// assert!(exposed.check(&tasker).await.is_err());
 /// # Ok(())
 /// # }
 /// ```
@@ -101,17 +103,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// Takes an address like `127.0.0.1:8081`; port 0 stands for any that is free. Only addresses of this machine
-    /// itself are taken, because nobody is asked who they are.
+    /// Takes an address like `127.0.0.1:8081`; port 0 stands for any that is free. On an address that can be reached
+    /// from other machines everybody is asked who they are, whether there are keys or not.
     ///
     /// # Errors
-    /// When the address is none, can be reached from elsewhere, is taken or is not this machine's.
+    /// When the address is none, is taken or is not this machine's.
     pub async fn bind(address: &str, options: Options) -> Result<Self, BindError> {
         let none = || BindError::NotAnAddress { address: address.to_owned() };
         let found: Vec<SocketAddr> = lookup_host(address).await.map_err(|_| none())?.collect();
-        if let Some(open) = found.iter().find(|address| !address.ip().to_canonical().is_loopback()) {
-            return Err(BindError::NotLoopback { address: *open });
-        }
         let address = *found.first().ok_or_else(none)?;
         let listener = TcpListener::bind(address).await.map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => BindError::Taken { address },
@@ -127,19 +126,37 @@ impl Server {
         self.address
     }
 
+    /// Whether anybody could be served: on an address that can be reached from other machines, those who show a key.
+    ///
+    /// # Errors
+    /// When there is no key so far, or the database does not answer.
+    pub async fn check(&self, tasker: &Tasker) -> Result<(), BindError> {
+        match self.is_exposed() && tasker.keys().list(None, 1).await?.is_empty() {
+            true => Err(BindError::NoKeys { address: self.address }),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether other machines can reach the address.
+    fn is_exposed(&self) -> bool {
+        !self.address.ip().to_canonical().is_loopback()
+    }
+
     /// Serves what `tasker` does until `stop` ends. Then it says that it is not ready and serves as before for as
     /// long as [`Options::drain_delay`] says; then it takes no further connection, answers those who wait for tasks
     /// as things stand, and gives requests in flight 5 s. When it returns nothing of it is left.
     pub async fn serve(self, tasker: &Tasker, stop: impl Future<Output = ()>) {
+        let exposed = self.is_exposed();
         let Self { listener, options, .. } = self;
-        let service = Service::new(tasker.clone(), options);
+        let drain_delay = options.drain_delay;
+        let service = Service::new(tasker.clone(), options, exposed);
         let router = rest::router(service.clone());
         let mut probing = JoinSet::new();
         probing.spawn(service.clone().probe());
         let mut end = pin!(async {
             stop.await;
             service.drain();
-            sleep(options.drain_delay).await;
+            sleep(drain_delay).await;
         });
         let (mut open, graceful) = (JoinSet::new(), GracefulShutdown::new());
         let room = Arc::new(Semaphore::new(CONNECTIONS));

@@ -9,6 +9,7 @@
 //! | `listener.rs` | binds the address, accepts connections and drains them |
 //! | `pace.rs` | ends connections that say nothing, half of something, or do not read |
 //! | `guard.rs` | what every request passes: host, size, load, time limits, its id, the log |
+//! | `auth/` | who asks, and the table of what they may |
 //! | `extract.rs` | reads bodies, queries and ids, and says all that is wrong with them at once |
 //! | `problem.rs`, `refusals.rs` | the problem documents, and the errors of the library as such |
 //! | `rest/` | the routes, a file for each noun |
@@ -17,6 +18,7 @@
 //! | `health.rs` | whether the database answers |
 //! | `openapi.rs` | the contract |
 
+mod auth;
 mod extract;
 mod guard;
 mod health;
@@ -44,7 +46,7 @@ use std::{
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use self::{health::Health, metrics::Metrics};
+use self::{auth::Auth, health::Health, metrics::Metrics};
 use crate::{api::Tasker, config::Config};
 
 /// What a [`Server`] takes and how it ends.
@@ -57,7 +59,7 @@ use crate::{api::Tasker, config::Config};
 /// assert!(options.drain_delay.is_zero());
 /// # Ok::<(), tasker_runtime::config::ConfigError>(())
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
     /// The largest body of a request, in bytes: `server.max_body_bytes`.
@@ -65,6 +67,8 @@ pub struct Options {
     /// How long a server that is told to stop serves as before, but for saying that it is not ready:
     /// `server.drain_delay_seconds`.
     pub drain_delay: Duration,
+    /// What `GET /v1/config` shows: each setting, its value without passwords, and where that came from.
+    pub settings: Vec<(String, String, String)>,
 }
 
 impl Options {
@@ -72,7 +76,11 @@ impl Options {
     #[must_use]
     pub fn of(config: &Config) -> Self {
         let server = &config.settings().server;
-        Self { max_body: server.max_body, drain_delay: server.drain_delay }
+        let setting = |found: crate::config::Effective<'_>| {
+            (found.key.name.to_owned(), found.value, found.source.to_string())
+        };
+        let settings = config.effective().map(setting).collect();
+        Self { max_body: server.max_body, drain_delay: server.drain_delay, settings }
     }
 }
 
@@ -86,7 +94,8 @@ pub(super) struct Service(Arc<Inner>);
 
 struct Inner {
     tasker: Tasker,
-    max_body: usize,
+    options: Options,
+    auth: Auth,
     /// It is to stop, and says that it is not ready.
     draining: AtomicBool,
     /// It stops: nothing waits any more.
@@ -98,10 +107,12 @@ struct Inner {
 }
 
 impl Service {
-    fn new(tasker: Tasker, options: Options) -> Self {
+    /// With `exposed` it can be reached from other machines.
+    fn new(tasker: Tasker, options: Options, exposed: bool) -> Self {
         Self(Arc::new(Inner {
             tasker,
-            max_body: options.max_body,
+            options,
+            auth: Auth::new(exposed),
             draining: AtomicBool::new(false),
             closing: CancellationToken::new(),
             requests: Arc::new(Semaphore::new(IN_FLIGHT)),
