@@ -39,6 +39,7 @@ pub use crate::handler::returned::{
     Fallible, IsResult, OwnError, Plain, Returned, StepFailure, StepOutput, StepReturn, choice_result,
     decision_result, is_worker, permanent, plan_result, step_result, takes_its_batch,
 };
+pub use crate::handler::round::{Looping, carries, loop_result};
 pub use crate::handler::routes::{
     Carried, Carrier, Data, NoRoutes, Routes, RoutesOf, Taken, array, decided, nothing, object, read_routes,
     routes_of, taken,
@@ -54,7 +55,7 @@ pub use crate::handler::{
     BatchableCapable, Batches, Compensates, Compensating, Decision, DecisionCapable, Declared as Facts,
     Endpoint, FromStep, Linked, Need, Publish, Registration, State, StepHandler, TaskSequenceStep, Upstream,
 };
-pub use crate::model::{Classified, Derived, Json, StepError, classified};
+pub use crate::model::{Classified, DEFAULT_ROUNDS, Derived, Json, StepError, classified};
 pub use crate::registry::Workflow;
 pub use crate::registry::const_check::ends::{check_marked, last, names, reader, reader_of};
 pub use crate::registry::const_check::splice::{

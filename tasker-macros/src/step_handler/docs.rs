@@ -62,7 +62,7 @@ pub(super) fn remember(handler: &Handler) {
         Shape::Decision(routes) => known.releases.extend(routes.iter().filter_map(graph::last)),
         Shape::Analyzer(worker) => known.releases.extend(worker.iter().filter_map(graph::last)),
         Shape::Choice => known.types.extend(graph::name_of(super::results::output(&handler.returns()))),
-        Shape::Plain | Shape::Worker => {}
+        Shape::Plain | Shape::Worker | Shape::Looped => {}
     }
     graph::remember(syn::ext::IdentExt::unraw(handler.marker()).to_string(), known);
 }
@@ -106,6 +106,7 @@ fn shape(shape: &Shape) -> Option<(&'static str, String)> {
         Shape::Analyzer(Some(worker)) => Some(("cuts batches for", list(std::slice::from_ref(worker)))),
         Shape::Choice => Some(("routes to", "what its type says".to_owned())),
         Shape::Worker => Some(("is called for", "each batch".to_owned())),
+        Shape::Looped => Some(("goes", "round after round, until it is done".to_owned())),
         Shape::Plain | Shape::Analyzer(None) => None,
     }
 }

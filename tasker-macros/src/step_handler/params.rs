@@ -107,8 +107,8 @@ fn read_as_marked(source: &Source, ty: &Type) -> TokenStream {
 
 /// Whether a type says by its form that it is an extractor. What is wrong with it is then said of what it holds.
 fn is_extractor(ty: &Type) -> bool {
-    let of_a_batch = || is_one_of(ty, &["Cursor", "Checkpoint"]) && shape::is_ours(ty);
-    has_arguments(ty) && (is_one_of(ty, &["State", "Config"]) || of_a_batch())
+    let ours = || is_one_of(ty, &["Cursor", "Checkpoint", "Round"]) && shape::is_ours(ty);
+    has_arguments(ty) && (is_one_of(ty, &["State", "Config"]) || ours())
 }
 
 /// What is shared, where a type says by its form that it is state.

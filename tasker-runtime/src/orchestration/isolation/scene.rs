@@ -234,6 +234,7 @@ pub(super) fn rules() -> Arc<Rules> {
     let rule = |name: &str, dependencies: &[u32], dependents: &[u32]| Rule {
         publishes: Arc::default(),
         compensation_publishes: Arc::default(),
+        rounds: 0,
         name: name.into(),
         kind: StepKind::Standard,
         dependencies: dependencies.into(),
