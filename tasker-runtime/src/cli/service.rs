@@ -40,6 +40,7 @@ impl Service {
         }
         match Server::bind(address, Options::of(config)).await {
             Ok(server) => Ok(Self { server: Some(server), warning: None, form }),
+            Err(error @ BindError::Tokens { .. }) => Err(Failure::usage(error).try_this("config show")),
             Err(error) if is_configured(config) => Err(refused(&error)),
             Err(error) => {
                 let warning = format!("{error}: this process runs tasks without the HTTP service ({LISTEN})");

@@ -337,6 +337,15 @@ settings! {
         drain_delay ("drain_delay_seconds"): Duration = "0", number(0, 3600, Unit::Seconds),
             "how long a stopping service serves as before while it says that it is not ready";
     }
+    /// Tokens of others by which the HTTP service knows who asks.
+    auth: Auth {
+        jwks ("jwks"): String = "off", Form::Text,
+            "the public keys that tokens are signed by: a file, or an address that begins with https://; `off` takes none";
+        issuer ("issuer"): Vec<String> = "", Form::Names,
+            "who gives out the tokens that are taken, separated by commas, as `iss` has it";
+        audience ("audience"): Vec<String> = "", Form::Names,
+            "for whom tokens that are taken are, separated by commas, as `aud` has it";
+    }
     /// How steps run.
     steps: Steps {
         timeout ("timeout_seconds"): Duration = "300", number(1, 86_400, Unit::Seconds),

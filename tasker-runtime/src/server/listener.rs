@@ -23,6 +23,7 @@ use tokio::{
 
 use super::{
     Options, Service,
+    auth::{Auth, Tokens},
     pace::{Pace, Paced, Routed},
     rest,
 };
@@ -54,6 +55,12 @@ pub enum BindError {
     NoKeys {
         /// The address.
         address: SocketAddr,
+    },
+    /// What is said of tokens cannot be.
+    #[error("{problem}")]
+    Tokens {
+        /// What is wrong, with the name of the setting.
+        problem: String,
     },
     /// The database cannot be asked whether there are keys.
     #[error(transparent)]
@@ -100,6 +107,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     options: Options,
+    tokens: Option<Tokens>,
 }
 
 impl Server {
@@ -107,8 +115,9 @@ impl Server {
     /// from other machines everybody is asked who they are, whether there are keys or not.
     ///
     /// # Errors
-    /// When the address is none, is taken or is not this machine's.
+    /// When the address is none, is taken or is not this machine's, or the settings of tokens cannot be.
     pub async fn bind(address: &str, options: Options) -> Result<Self, BindError> {
+        let tokens = Tokens::of(&options.config).map_err(|problem| BindError::Tokens { problem })?;
         let none = || BindError::NotAnAddress { address: address.to_owned() };
         let found: Vec<SocketAddr> = lookup_host(address).await.map_err(|_| none())?.collect();
         let address = *found.first().ok_or_else(none)?;
@@ -117,7 +126,7 @@ impl Server {
             _ => BindError::Refused { address, source },
         })?;
         let address = listener.local_addr().map_err(|source| BindError::Refused { address, source })?;
-        Ok(Self { listener, address, options })
+        Ok(Self { listener, address, options, tokens })
     }
 
     /// Where it listens.
@@ -131,7 +140,7 @@ impl Server {
     /// # Errors
     /// When there is no key so far, or the database does not answer.
     pub async fn check(&self, tasker: &Tasker) -> Result<(), BindError> {
-        match self.is_exposed() && tasker.keys().list(None, 1).await?.is_empty() {
+        match self.is_exposed() && self.tokens.is_none() && tasker.keys().list(None, 1).await?.is_empty() {
             true => Err(BindError::NoKeys { address: self.address }),
             false => Ok(()),
         }
@@ -147,9 +156,9 @@ impl Server {
     /// as things stand, and gives requests in flight 5 s. When it returns nothing of it is left.
     pub async fn serve(self, tasker: &Tasker, stop: impl Future<Output = ()>) {
         let exposed = self.is_exposed();
-        let Self { listener, options, .. } = self;
+        let Self { listener, options, tokens, .. } = self;
         let drain_delay = options.drain_delay;
-        let service = Service::new(tasker.clone(), options, exposed);
+        let service = Service::new(tasker.clone(), options, Auth::new(exposed, tokens));
         let router = rest::router(service.clone());
         let mut probing = JoinSet::new();
         probing.spawn(service.clone().probe());

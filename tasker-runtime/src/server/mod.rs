@@ -69,6 +69,8 @@ pub struct Options {
     pub drain_delay: Duration,
     /// What `GET /v1/config` shows: each setting, its value without passwords, and where that came from.
     pub settings: Vec<(String, String, String)>,
+    /// What is said of tokens; [`Server::bind`] reads it.
+    config: Config,
 }
 
 impl Options {
@@ -80,7 +82,7 @@ impl Options {
             (found.key.name.to_owned(), found.value, found.source.to_string())
         };
         let settings = config.effective().map(setting).collect();
-        Self { max_body: server.max_body, drain_delay: server.drain_delay, settings }
+        Self { max_body: server.max_body, drain_delay: server.drain_delay, settings, config: config.clone() }
     }
 }
 
@@ -107,12 +109,11 @@ struct Inner {
 }
 
 impl Service {
-    /// With `exposed` it can be reached from other machines.
-    fn new(tasker: Tasker, options: Options, exposed: bool) -> Self {
+    fn new(tasker: Tasker, options: Options, auth: Auth) -> Self {
         Self(Arc::new(Inner {
             tasker,
             options,
-            auth: Auth::new(exposed),
+            auth,
             draining: AtomicBool::new(false),
             closing: CancellationToken::new(),
             requests: Arc::new(Semaphore::new(IN_FLIGHT)),

@@ -89,6 +89,7 @@ codes! {
     Internal = 500 "internal" "The service failed";
     StoreUnavailable = 503 "store_unavailable" "The database does not answer" retryable;
     Overloaded = 503 "overloaded" "The service is busy" retryable;
+    AuthUnavailable = 503 "auth_unavailable" "Credentials cannot be checked" retryable;
     QueryTooSlow = 503 "query_too_slow" "The answer took too long" retryable;
 }
 
@@ -284,6 +285,7 @@ mod tests {
             "too_many_failures",
             "store_unavailable",
             "overloaded",
+            "auth_unavailable",
             "query_too_slow",
         ];
         assert_eq!(retryable, passing);

@@ -11,6 +11,7 @@ mod measured;
 mod refused;
 mod shown;
 mod submitted;
+mod tokens;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -43,16 +44,16 @@ impl Served {
     }
 
     pub(crate) async fn with(tasker: Tasker, drain_delay: Duration) -> Self {
-        Self::at("127.0.0.1:0", tasker, drain_delay).await
+        Self::at("127.0.0.1:0", tasker, drain_delay, &Config::default()).await
     }
 
     /// One that other machines can reach.
     pub(crate) async fn exposed(tasker: Tasker) -> Self {
-        Self::at("0.0.0.0:0", tasker, Duration::ZERO).await
+        Self::at("0.0.0.0:0", tasker, Duration::ZERO, &Config::default()).await
     }
 
-    async fn at(listen: &str, tasker: Tasker, drain_delay: Duration) -> Self {
-        let mut options = Options::of(&Config::default());
+    pub(crate) async fn at(listen: &str, tasker: Tasker, drain_delay: Duration, config: &Config) -> Self {
+        let mut options = Options::of(config);
         options.drain_delay = drain_delay;
         let server = Server::bind(listen, options).await.unwrap();
         let (stop, stopped) = oneshot::channel();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::{
     http::Answer,
     stage::{step, template},
@@ -14,7 +14,7 @@ use tasker_runtime::{
 };
 use uuid::Uuid;
 
-use crate::Served;
+use crate::{Served, tokens::Issuer};
 
 /// An operation: what it asks for, a body, what somebody sees who has all permissions in another namespace, and what
 /// somebody who may.
@@ -115,7 +115,7 @@ enum Who {
 }
 
 /// Everybody there can be.
-async fn everybody(world: &World, served: &Served) -> Vec<Who> {
+async fn everybody(world: &World, served: &Served, issuer: &Issuer) -> Vec<Who> {
     let keys = served.tasker.keys();
     let make = |new: NewKey| async { keys.create(new).await.unwrap().secret().to_owned() };
     let all = |name: &str| NewKey::that_never_expires(name).permission("*");
@@ -134,6 +134,24 @@ async fn everybody(world: &World, served: &Served) -> Vec<Who> {
         Who::Elsewhere(make(all("elsewhere").namespace("other")).await),
         Who::Has(good, Permission::ALL.to_vec()),
     ];
+    let token = |more: Value| issuer.token(world, more);
+    let all = json!({"permissions": ["*"]});
+    let with = |claim: &str, value: Value| {
+        let mut claims = all.clone();
+        claims[claim] = value;
+        token(claims)
+    };
+    let stranger = Issuer::new().token(world, all.clone());
+    everybody.extend([
+        Who::Stranger("token of a stranger", Some(stranger), "bad_credentials"),
+        Who::Stranger("token for others", Some(with("aud", json!("others"))), "bad_credentials"),
+        Who::Stranger("token of others", Some(with("iss", json!("https://x.example"))), "bad_credentials"),
+        Who::Stranger("early token", Some(with("nbf", json!(4_000_000_000_u64))), "bad_credentials"),
+        Who::Stranger("old token", Some(with("exp", json!(1_600_000_000))), "expired_credentials"),
+        Who::Elsewhere(with("namespaces", json!(["other"]))),
+        Who::Has(with("exp", json!(4_000_000_000_u64)), Permission::ALL.to_vec()),
+        Who::Has(with("permissions", json!(["nothing:known"])), Vec::new()),
+    ]);
     for permission in Permission::ALL {
         let new = NewKey::that_never_expires(permission.as_str()).permission(permission.as_str());
         everybody.push(Who::Has(make(new).await, vec![*permission]));
@@ -210,8 +228,10 @@ async fn everybody_may_what_the_table_says_and_what_is_refused_changes_nothing()
     }
     assert_eq!(ROWS.len(), operations.len());
     for world in worlds().await {
-        let served = Served::exposed(world.connect(&template("plain", [step("only", &[])])).await).await;
-        let everybody = everybody(&world, &served).await;
+        let issuer = Issuer::new();
+        let tasker = world.connect(&template("plain", [step("only", &[])])).await;
+        let served = Served::at("0.0.0.0:0", tasker, Duration::ZERO, &issuer.config()).await;
+        let everybody = everybody(&world, &served, &issuer).await;
         filled(&served, "{id} /schedules/{name}").await;
         let ready = || async { (served.get("/health/ready").await.status == 200).then_some(()) };
         support::world::eventually("the service to be ready", ready).await;
@@ -221,10 +241,7 @@ async fn everybody_may_what_the_table_says_and_what_is_refused_changes_nothing()
                 let (name, key) = match who {
                     Who::Stranger(name, key, _) => ((*name).to_owned(), key.clone()),
                     Who::Elsewhere(key) => ("elsewhere".to_owned(), Some(key.clone())),
-                    Who::Has(key, permissions) if permissions.len() > 1 => {
-                        ("right".to_owned(), Some(key.clone()))
-                    }
-                    Who::Has(key, permissions) => (permissions[0].as_str().to_owned(), Some(key.clone())),
+                    Who::Has(key, permissions) => (format!("{permissions:?}"), Some(key.clone())),
                 };
                 let header = key.map(|key| format!("Bearer {key}"));
                 let headers: Vec<(&str, &str)> = header.iter().map(|key| ("authorization", &**key)).collect();

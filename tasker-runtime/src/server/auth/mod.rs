@@ -1,12 +1,13 @@
 //! Who asks, and what they may.
 //!
 //! Nobody is asked on this machine while there are no keys; once there is one, expired or revoked ones too, everybody is,
-//! for good. Whoever can be reached from elsewhere always asks. Keys are read anew after 5 s, so a key that is revoked
+//! for good. Where tokens are taken, and where it can be reached from elsewhere, the service always asks. Keys are read anew after 5 s, so a key that is revoked
 //! ends everywhere within that time, and where it is revoked at once; whether it has expired is seen at each request.
 
 mod attempts;
 mod caller;
 pub(super) mod table;
+mod token;
 
 use std::{
     collections::HashMap,
@@ -21,7 +22,10 @@ use std::{
 use axum::http::{HeaderMap, header};
 
 use self::attempts::Attempts;
-pub(super) use self::caller::{Caller, Principal};
+pub(super) use self::{
+    caller::{Caller, Principal},
+    token::Tokens,
+};
 use super::{
     Service,
     problem::{Answer, Code, Problem},
@@ -53,6 +57,8 @@ pub(super) struct Auth {
     /// When it was seen that there is none.
     unconfigured_at: Mutex<Option<Timestamp>>,
     keys: Mutex<HashMap<String, Known>>,
+    /// The tokens that are taken as well.
+    tokens: Option<Tokens>,
     attempts: Attempts,
 }
 
@@ -66,10 +72,11 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Auth {
-    pub(super) fn new(exposed: bool) -> Self {
+    pub(super) fn new(exposed: bool, tokens: Option<Tokens>) -> Self {
         Self {
             exposed,
-            configured: AtomicBool::new(false),
+            configured: AtomicBool::new(tokens.is_some()),
+            tokens,
             unconfigured_at: Mutex::default(),
             keys: Mutex::default(),
             attempts: Attempts::default(),
@@ -153,6 +160,11 @@ fn shown(headers: &HeaderMap) -> Answer<Option<&str>> {
     Ok(Some(found))
 }
 
+fn too_many(seconds: u64) -> Problem {
+    let detail = "too many credentials that are not good came from this address";
+    Problem::new(Code::TooManyFailures, detail).after(seconds)
+}
+
 impl Service {
     /// Who asks; a problem where that has to be said and is not.
     pub(super) async fn caller(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> Answer<Caller> {
@@ -174,29 +186,37 @@ impl Service {
     }
 
     async fn recognized(&self, credential: &str, peer: Option<IpAddr>) -> Answer<Principal> {
+        let (auth, now) = (&self.0.auth, self.tasker().now());
+        let checked = match (Keys::id_of(credential), &auth.tokens) {
+            (Some(id), _) => self.recognized_key(id, credential, peer).await,
+            (None, Some(tokens)) => tokens.recognized(credential, now).await,
+            (None, None) => Err(Problem::new(Code::BadCredentials, "this is not a key")),
+        };
+        let Err(problem) = checked else { return checked };
+        let (true, Some(peer)) = (problem.denial().is_some(), peer) else { return Err(problem) };
+        if let Some(seconds) = auth.attempts.seconds_left(peer, now) {
+            return Err(too_many(seconds));
+        }
+        auth.attempts.note(peer, now);
+        Err(problem)
+    }
+
+    async fn recognized_key(&self, id: &str, shown: &str, peer: Option<IpAddr>) -> Answer<Principal> {
         let (auth, tasker, now) = (&self.0.auth, self.tasker(), self.tasker().now());
-        let id = Keys::id_of(credential);
-        let known = id.and_then(|id| locked(&auth.keys).get(id).cloned());
-        // Who has shown a good one is not kept out by others that come from the same address.
-        let is_known = known.as_ref().is_some_and(|known| known.key.is(credential));
+        let known = locked(&auth.keys).get(id).cloned();
+        // Who has shown a good one is not kept out by others that come from the same address; of the rest the database
+        // is not asked.
+        let is_known = known.as_ref().is_some_and(|known| known.key.is(shown));
         let wait = peer.filter(|_| !is_known).and_then(|peer| auth.attempts.seconds_left(peer, now));
         if let Some(seconds) = wait {
-            let detail = "too many credentials that are not good came from this address";
-            return Err(Problem::new(Code::TooManyFailures, detail).after(seconds));
+            return Err(too_many(seconds));
         }
-        let key = match id {
-            Some(id) => auth.read(tasker, id, known).await?.filter(|key| key.is(credential)),
-            None => None,
-        };
-        let failed = |code, detail: &str| {
-            peer.into_iter().for_each(|peer| auth.attempts.note(peer, now));
-            Err(Problem::new(code, detail))
-        };
+        let key = auth.read(tasker, id, known).await?.filter(|key| key.is(shown));
         let Some(key) = key.filter(|key| key.revoked_at.is_none()) else {
-            return failed(Code::BadCredentials, "there is no such key, or it was revoked");
+            return Err(Problem::new(Code::BadCredentials, "there is no such key, or it was revoked"));
         };
         if key.expires_at.is_some_and(|end| end <= now) {
-            return failed(Code::ExpiredCredentials, "the key has expired");
+            return Err(Problem::new(Code::ExpiredCredentials, "the key has expired"));
         }
         if key.last_used_at.is_none_or(|used| now < used || now.since(used) >= Duration::from_secs(60)) {
             self.note_use(&key).await;
