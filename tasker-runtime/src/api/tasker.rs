@@ -1,8 +1,11 @@
 //! The handle to a running, or merely connected, Tasker.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::sync::Mutex;
@@ -280,6 +283,15 @@ impl Tasker {
         (report.waits_for, report.parent) = (waits_for, parent);
         report.show_running(&running);
         Ok(Some((report, plan.template.clone())))
+    }
+
+    /// How far tasks are, by one question for all of them: a text that is another one whenever something was recorded
+    /// of a task. Tasks that are not there are left out.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn revisions(&self, tasks: &[Uuid]) -> store::Result<HashMap<Uuid, String>> {
+        view::revisions(&mut self.inner.store.reader().await?, tasks).await
     }
 
     /// The namespace of a task; `None` when there is no such task. It costs one look by index.

@@ -162,6 +162,7 @@ impl Server {
         let router = rest::router(service.clone());
         let mut probing = JoinSet::new();
         probing.spawn(service.clone().probe());
+        probing.spawn(service.clone().look_at_tasks());
         let mut end = pin!(async {
             stop.await;
             service.drain();

@@ -15,6 +15,7 @@
 //! | `rest/` | the routes, a file for each noun |
 //! | `wire.rs` | the documents that are sent |
 //! | `metrics.rs` | what is counted |
+//! | `live.rs` | what happens to tasks that somebody watches |
 //! | `health.rs` | whether the database answers |
 //! | `openapi.rs` | the contract |
 
@@ -23,6 +24,7 @@ mod extract;
 mod guard;
 mod health;
 mod listener;
+mod live;
 mod metrics;
 mod openapi;
 mod pace;
@@ -46,7 +48,7 @@ use std::{
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use self::{auth::Auth, health::Health, metrics::Metrics};
+use self::{auth::Auth, health::Health, live::Live, metrics::Metrics};
 use crate::{api::Tasker, config::Config};
 
 /// What a [`Server`] takes and how it ends.
@@ -106,6 +108,7 @@ struct Inner {
     operators: Arc<Semaphore>,
     health: Health,
     metrics: Metrics,
+    live: Live,
 }
 
 impl Service {
@@ -120,6 +123,7 @@ impl Service {
             operators: Arc::new(Semaphore::new(OPERATORS)),
             health: Health::default(),
             metrics: Metrics::default(),
+            live: Live::default(),
         }))
     }
 

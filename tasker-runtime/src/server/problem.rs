@@ -85,6 +85,7 @@ codes! {
     TemplateUnsupported = 422 "template_unsupported" "The template cannot run";
     ScheduleInvalid = 422 "schedule_invalid" "The schedule cannot be read";
     TooManyFailures = 429 "too_many_failures" "Too many credentials were not good" retryable;
+    TooManyStreams = 429 "too_many_streams" "Too many streams are open" retryable;
     TooManyHeaders = 431 "headers_too_large" "The headers are too large";
     Internal = 500 "internal" "The service failed";
     StoreUnavailable = 503 "store_unavailable" "The database does not answer" retryable;
@@ -283,6 +284,7 @@ mod tests {
             "too_slow_upload",
             "skipped",
             "too_many_failures",
+            "too_many_streams",
             "store_unavailable",
             "overloaded",
             "auth_unavailable",

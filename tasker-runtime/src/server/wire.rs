@@ -357,6 +357,12 @@ impl Task {
         task
     }
 
+    /// Its steps and compensations by name.
+    pub(super) fn named_steps(&self) -> impl Iterator<Item = (String, &Step)> {
+        let all = self.steps.iter().chain(&self.compensations).flatten();
+        all.map(|step| (step.name.clone(), step))
+    }
+
     fn new(report: TaskReport, include: Include) -> Self {
         let steps = |steps: &[StepReport]| steps.iter().map(|step| Step::new(step, include)).collect();
         let listed = include.steps != Steps::None;

@@ -195,6 +195,7 @@ statements! {
     TURN_OF = shared "turn_of";
     REOPEN_TURNS = shared "reopen_turns";
     VERSION = twin "version";
+    REVISIONS = twin "revisions";
     ADD_API_KEY = shared "add_api_key";
     API_KEY = shared "api_key";
     API_KEYS = shared "api_keys";

@@ -8,6 +8,7 @@ mod keys;
 mod lists;
 mod matrix;
 mod measured;
+mod progress;
 mod refused;
 mod shown;
 mod submitted;

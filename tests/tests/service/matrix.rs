@@ -10,6 +10,7 @@ use support::{
 };
 use tasker_runtime::{
     api::{NewKey, Permission, Submission},
+    model::Command,
     template::Schedule,
 };
 use uuid::Uuid;
@@ -70,6 +71,7 @@ const ROWS: &[Row] = &[
     row("GET /v1/tasks/{id}/steps/{step}", READ, "", NO_TASK, OK),
     row("GET /v1/tasks/{id}/why", READ, "", NO_TASK, OK),
     row("GET /v1/tasks/{id}/audit", READ, "", NO_TASK, OK),
+    row("GET /v1/tasks/{id}/progress", READ, "", NO_TASK, OK),
     row("POST /v1/tasks/{id}/retry", OPERATE, "{}", NO_TASK, (409, "nothing_failed")),
     row("POST /v1/tasks/{id}/resolve", OPERATE, ONLY, NO_TASK, (409, "wrong_step_state")),
     row("POST /v1/tasks/{id}/skip", OPERATE, ONLY, NO_TASK, (409, "wrong_step_state")),
@@ -178,6 +180,10 @@ async fn filled(served: &Served, operation: &str) -> String {
     let mut filled = operation.replace("{namespace}", "test").replace("{step}", "only");
     if filled.contains("{id}") {
         let task = served.tasker.submit(Submission::to("test/plain")).await.unwrap();
+        if operation.ends_with("/progress") {
+            // The stream of a task that is over ends.
+            served.tasker.operate(task, &Command::Cancel).await.unwrap();
+        }
         filled = filled.replace("{id}", &task.to_string());
     }
     if filled.contains("/schedules/{name}") {

@@ -35,6 +35,7 @@ const TABLE: &[(&str, &str, Need)] = &[
     ("GET", "/v1/tasks/{id}/steps/{step}", One(TasksRead)),
     ("GET", "/v1/tasks/{id}/why", One(TasksRead)),
     ("GET", "/v1/tasks/{id}/audit", One(TasksRead)),
+    ("GET", "/v1/tasks/{id}/progress", One(TasksRead)),
     ("POST", "/v1/tasks/{id}/retry", One(TasksOperate)),
     ("POST", "/v1/tasks/{id}/resolve", One(TasksOperate)),
     ("POST", "/v1/tasks/{id}/skip", One(TasksOperate)),

@@ -3,6 +3,7 @@
 mod commands;
 mod copies;
 mod keys;
+mod progress;
 mod schedules;
 mod service;
 mod signals;
@@ -37,6 +38,7 @@ fn described() -> OpenApiRouter<Service> {
         .routes(routes!(tasks::get_step))
         .routes(routes!(tasks::why))
         .routes(routes!(tasks::audit))
+        .routes(routes!(progress::follow_task))
         .routes(routes!(commands::retry))
         .routes(routes!(commands::resolve))
         .routes(routes!(commands::skip))
