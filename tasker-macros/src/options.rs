@@ -126,6 +126,9 @@ fn synonym(owner: &str, key: &str) -> Option<String> {
         }
         ("`#[step_handler]`", "deadline" | "time_limit" | "ttl" | "max_duration") => "`timeout = \"30s\"`",
         ("`#[step_handler]`", "parallelism" | "max_concurrency" | "limit" | "workers") => "`concurrency = 4`",
+        ("`#[step_handler]`", "rounds" | "loops" | "iterations" | "max_loops" | "max_iterations") => {
+            "`max_rounds = 1000`"
+        }
         ("`#[api]`", "url" | "endpoint" | "host" | "base" | "uri" | "address") => {
             "`base_url = \"https://…\"`"
         }

@@ -294,7 +294,12 @@ pub(super) fn finish(handler: &Handler, how: &TokenStream, own: &TokenStream) ->
             let worker = worker.as_ref().map_or_else(|| quote!(#marker), |worker| quote!((#worker)));
             quote_spanned!(span=> __tasker::plan_result::<#how, #own, _, _, #worker>)
         }
-        Shape::Looped => quote_spanned!(span=> __tasker::loop_result::<#how, #own, _, _>),
+        Shape::Looped => {
+            let carried = handler.params.iter().find(|param| is_round(param)).map(|Param { ty, .. }| {
+                quote!(LoopEnd::<{ use __tasker::Fallback as _; __tasker::Carryable::<#ty>::YES }>::)
+            });
+            quote_spanned!(span=> __tasker::#carried loop_result::<#how, #own, _, _>)
+        }
         Shape::Plain | Shape::Worker => quote_spanned!(span=> __tasker::step_result::<#how, #own, _, _>),
     };
     if !handler.options.permanent {

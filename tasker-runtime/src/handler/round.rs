@@ -1,6 +1,7 @@
 //! Steps that go round: what they return, and what each round is called with.
 
 use std::{
+    marker::PhantomData,
     ops::{Deref, DerefMut},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -9,6 +10,7 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 use tasker_template::{DURATION_FORM, duration_ms};
 
+use super::param::Fallback;
 use super::returned::{StepFailure, StepReturn};
 use super::{FromStep, StepOutput, TaskSequenceStep, input_error};
 use crate::model::{self, Again, Json, StepError};
@@ -136,6 +138,10 @@ impl<S> NextState<S> for Round<S> {
 }
 
 /// What a delay can be given as.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a delay: it has no unit",
+    label = "expected a text like `\"10s\"`, or a `Duration`"
+)]
 pub trait IntoDelay {
     /// The delay.
     ///
@@ -404,6 +410,59 @@ where
     R::Error: StepFailure<OWN, Into>,
 {
     returned.split().map_err(StepFailure::into_step_error)?.end(step)
+}
+
+/// Whether the state of a round can be carried; [`Fallback`] answers for all that cannot.
+#[derive(Debug)]
+pub struct Carryable<R>(PhantomData<R>);
+
+impl<S: RoundState> Carryable<Round<S>> {
+    /// It can.
+    pub const YES: bool = true;
+}
+
+impl<R> Fallback for Carryable<R> {}
+
+/// The end of a call of a handler that takes its round. Where the state of that cannot be `CARRIED`, which is said of
+/// its type, nothing is asked of what it returns.
+#[derive(Debug)]
+pub struct LoopEnd<const CARRIED: bool>;
+
+impl LoopEnd<true> {
+    /// As the function of this name.
+    ///
+    /// # Errors
+    /// As the function of this name.
+    pub fn loop_result<How, const OWN: bool, R, Into>(
+        step: &TaskSequenceStep,
+        returned: R,
+    ) -> Result<Json, StepError>
+    where
+        R: StepReturn<How>,
+        R::Output: Looping,
+        <R::Output as Looping>::State: RoundState,
+        <R::Output as Looping>::Done: StepOutput,
+        R::Error: StepFailure<OWN, Into>,
+    {
+        loop_result(step, returned)
+    }
+}
+
+impl LoopEnd<false> {
+    /// No end.
+    ///
+    /// # Errors
+    /// Always: nothing that calls it is ever compiled.
+    pub fn loop_result<How, const OWN: bool, R, Into>(
+        step: &TaskSequenceStep,
+        _: R,
+    ) -> Result<Json, StepError>
+    where
+        R: StepReturn<How>,
+        R::Error: StepFailure<OWN, Into>,
+    {
+        Err(StepError::permanent("NOT_A_LOOP", step.name()))
+    }
 }
 
 /// A round of a loop that carries `S`.

@@ -26,6 +26,9 @@ pub type Came = Result<Json, (NoResult, Option<Timestamp>)>;
 /// or round may start.
 ///
 /// `progress` is where the task stands without it.
+///
+/// # Errors
+/// What it came to instead of a result: that is to be recorded just as well.
 pub fn came(
     progress: &Progress,
     attempt: Attempt,
