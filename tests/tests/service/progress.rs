@@ -111,7 +111,16 @@ async fn stream_tells_each_step_and_the_end_whoever_runs_the_task() {
             assert_eq!((&*name, &snapshot["steps"][0]["name"]), ("snapshot", &json!("first")), "{snapshot}");
             assert!(!id.is_empty() && snapshot["context"] == json!({"card": "secret"}), "{snapshot}");
             gate.add_permits(1);
+            // Another process looks for work now and then, by the clock of this world.
+            let clock = world.clock.clone();
+            let ticking = tokio::spawn(async move {
+                loop {
+                    clock.advance(Duration::from_millis(100));
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            });
             let events = stream.rest().await;
+            ticking.abort();
             let (steps, states) = told(&events);
             for step in ["first", "second"] {
                 let complete = (step.to_owned(), "complete".to_owned());
