@@ -31,7 +31,7 @@ pub use crate::handler::hidden::{Hides, HidesError, HidesNothing, hides_no_error
 pub use crate::handler::http::ApiCapable;
 pub use crate::handler::inputs::{ByType, OfAll, OfField, OfStep};
 pub use crate::handler::param::{
-    Fallback, FieldInput, Gathers, Kind, NoContext, Parameter, Pick, Readable, StepInput, compensated,
+    Fallback, FieldInput, Gathers, Kind, NoContext, Parameter, Pick, Readable, StepInput, after, compensated,
     depends_on, never_taken, one_context, some_api,
 };
 pub use crate::handler::plan::{AnyPosition, IsPlan, Positions};

@@ -39,4 +39,5 @@ async fn sing(ledger: Round<Ledger>) -> Loop<Ledger, u64> {
     Loop::again(ledger).after(5)
 }
 
+
 fn main() {}

@@ -34,6 +34,11 @@ pub(super) fn of(handler: &Handler) -> TokenStream {
     }
     let reads: Vec<String> = handler.params.iter().filter_map(read).collect();
     row("reads", if reads.is_empty() { "nothing".to_owned() } else { reads.join(", ") });
+    if !options.after.is_empty() {
+        let after: Vec<String> =
+            options.after.iter().map(|path| code(&tight(path.to_token_stream()))).collect();
+        row("comes after", after.join(", "));
+    }
     if let Some((key, value)) = shape(&handler.shape) {
         row(key, value);
     }
@@ -58,6 +63,7 @@ pub(super) fn of(handler: &Handler) -> TokenStream {
 /// Remembers what the graph of a workflow needs.
 pub(super) fn remember(handler: &Handler) {
     let mut known = graph::Known::of(&handler.params);
+    known.reads.extend(handler.options.after.iter().filter_map(graph::last));
     match &handler.shape {
         Shape::Decision(routes) => known.releases.extend(routes.iter().filter_map(graph::last)),
         Shape::Analyzer(worker) => known.releases.extend(worker.iter().filter_map(graph::last)),

@@ -8,7 +8,7 @@ use super::around;
 use crate::errors::Errors;
 use crate::{duration, options};
 
-const KNOWN: [&str; 13] = [
+const KNOWN: [&str; 14] = [
     "name",
     "namespace",
     "version",
@@ -18,6 +18,7 @@ const KNOWN: [&str; 13] = [
     "queue",
     "concurrency",
     "max_rounds",
+    "after",
     "around",
     "errors",
     "marker",
@@ -46,6 +47,8 @@ pub(super) struct Options {
     pub(super) concurrency: Option<u32>,
     /// How many rounds it goes at most, and where that is written.
     pub(super) max_rounds: Option<(u32, Span)>,
+    /// The steps it comes after without reading them.
+    pub(super) after: Vec<Path>,
     /// What stands around its calls, outermost first.
     pub(super) around: Vec<Path>,
     /// Whether an error that says nothing of another attempt gets none.
@@ -85,6 +88,7 @@ pub(super) fn read(attribute: TokenStream, errors: &mut Errors) -> Options {
                 let most = errors.take(options::number(&meta, "max_rounds = 1000", 1..=MOST_ROUNDS));
                 read.max_rounds = most.map(|most| (most, meta.span()));
             }
+            "after" => read.after = errors.take(options::after(&meta)).unwrap_or_default(),
             "around" => read.around = errors.take(around::read(&meta)).unwrap_or_default(),
             "errors" => read.permanent = errors.take(default_of_errors(&meta)).unwrap_or_default(),
             "marker" => read.marker = errors.take(options::ident(&meta, "marker = ChargeStep")),

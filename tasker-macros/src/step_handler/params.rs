@@ -178,7 +178,12 @@ pub(super) fn needs(handler: &Handler) -> TokenStream {
         let name = param_name(index);
         (!matches!(param.source, Source::Step)).then(|| quote!(#name.need))
     });
-    quote!(&[#(#needs),*])
+    let after = handler.options.after.iter().map(|path| {
+        // In parentheses it can only be a type, and a function is refused in plain words.
+        let step = quote!((#path));
+        quote_spanned!(path.span()=> __tasker::after::<#step>())
+    });
+    quote!(&[#(#needs,)* #(#after),*])
 }
 
 /// Of several parameters that only their type explains, at most one is the context.

@@ -194,7 +194,7 @@ mod tests {
     use tasker_template::{OnFailure, StepKind};
 
     use super::*;
-    use crate::{Compensation, Json, Kind, OnTimeout, Retry, Rule, StepError, Timestamp, Wait};
+    use crate::{Compensation, Json, Kind, NoResult, OnTimeout, Retry, Rule, StepError, Timestamp, Wait};
 
     fn rules(on_failure: OnFailure, steps: &[(&str, StepKind, &[u32])]) -> Arc<Rules> {
         let numbered = || (0u32..).zip(steps);
@@ -234,8 +234,8 @@ mod tests {
 
     fn failure(step: StepIndex) -> Failure {
         let at = Timestamp::from_micros(100);
-        let error = StepError::permanent("NO", "no");
-        Failure { step, attempt: 1, started_at: at, failed_at: at, retry_at: None, reopened: false, error }
+        let came = NoResult::Failed(StepError::permanent("NO", "no"));
+        Failure { step, attempt: 1, started_at: at, failed_at: at, retry_at: None, reopened: false, came }
     }
 
     fn of(results: &[(u32, u32, &str)], failed: &[u32]) -> History {

@@ -68,6 +68,8 @@ pub enum Need {
         /// The routes to which the other step, a decision, carries what is read; none: whatever it decides is read.
         carried: &'static [&'static str],
     },
+    /// That the step of this name is over, whose result is not read.
+    After(&'static str),
     /// A value that the program gives to all its handlers.
     State(TypeFacts),
     /// The step's `handler.initialization`, in a shape that this function accepts.

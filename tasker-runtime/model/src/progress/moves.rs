@@ -7,8 +7,9 @@ use tasker_template::{FailureStrategy, OnFailure, StepKind};
 
 use super::{Progress, Start, Verdict};
 use crate::{
-    BatchRule, Command, Compensation, Due, Entry, Fact, Failure, History, Json, Kind, OnTimeout, Retry, Rule,
-    Rules, Signal, StepError, StepIndex, StepState, TaskState, Timestamp, Wait, WaitEnd,
+    Again, BatchRule, Command, Compensation, Due, Entry, Fact, Failure, History, Json, Kind, NoResult,
+    OnTimeout, Retry, Rule, Rules, Signal, StepError, StepIndex, StepState, TaskState, Timestamp, Wait,
+    WaitEnd,
 };
 
 thread_local! {
@@ -69,7 +70,7 @@ fn rules(dice: &mut fastrand::Rng) -> Rules {
         steps.push(Rule {
             publishes: Arc::default(),
             compensation_publishes: Arc::default(),
-            rounds: 0,
+            rounds: if kind == StepKind::Standard { dice.u32(0..4) } else { 0 },
             name: format!("step{step}").into(),
             kind,
             dependencies: dependencies.into(),
@@ -190,6 +191,16 @@ impl Life {
             known.wake(self.now);
             assert_eq!(Self::waiting(&known), Self::waiting(&self.progress), "{:?}", self.history);
             assert_eq!(known.mailbox(), self.progress.mailbox(), "{:?}", self.history);
+            for (no, slot) in known.slots() {
+                let after = self.progress.slot(no).map(super::Slot::failed_attempts);
+                let attempts = (slot.failed_attempts(), known.rounds(no));
+                assert_eq!(
+                    Some(attempts),
+                    after.map(|after| (after, self.progress.rounds(no))),
+                    "{no:?} {:?}",
+                    self.history
+                );
+            }
         }
         self.progress.wake(self.now);
         self.running.clear();
@@ -259,8 +270,9 @@ impl Life {
                         let attempt = self.progress.slot(no).unwrap().failed_attempts() + 1;
                         let (started_at, failed_at) = (at, at);
                         let (step, retry_at, reopened) = (no, None, false);
+                        let came = NoResult::Failed(error);
                         let failure =
-                            Failure { step, attempt, started_at, failed_at, retry_at, reopened, error };
+                            Failure { step, attempt, started_at, failed_at, retry_at, reopened, came };
                         self.history.failures.push(failure);
                         super::Event::Failed { retry_at: None }
                     }
@@ -273,6 +285,9 @@ impl Life {
     /// An attempt of a step that runs comes to its end.
     fn attempt(&mut self, no: StepIndex) {
         let attempt = self.progress.slot(no).map_or(1, |slot| slot.failed_attempts() + 1);
+        if self.rules.goes_round(no) && self.dice.u8(0..3) > 0 && self.goes_round(no, attempt) {
+            return;
+        }
         let retry_at = match self.dice.u8(0..8) {
             0 => None,
             1..4 => Some(self.now + Duration::from_micros([0, 3, 500][self.dice.usize(0..3)])),
@@ -295,8 +310,30 @@ impl Life {
             failed_at: self.now,
             retry_at,
             reopened: false,
-            error: StepError::permanent("NO", "no"),
+            came: NoResult::Failed(StepError::permanent("NO", "no")),
         });
+    }
+
+    /// A step asks to be called once more, if it may. What is recorded of its earlier rounds is deleted sooner or later.
+    fn goes_round(&mut self, no: StepIndex, attempt: u32) -> bool {
+        let after = Duration::from_micros([0, 3, 500][self.dice.usize(0..3)]);
+        let again = Again { state: Json::stored(&attempt.to_string()), after };
+        let Ok((round, due)) = self.progress.next_round(no, again, self.now) else { return false };
+        if self.dice.bool() {
+            self.history.failures.retain(|failure| failure.step != no);
+        }
+        let failure = Failure {
+            step: no,
+            attempt,
+            started_at: self.now,
+            failed_at: self.now,
+            retry_at: Some(due),
+            reopened: false,
+            came: NoResult::Again(round),
+        };
+        self.progress.apply(no, &failure.event()).unwrap();
+        self.history.failures.push(failure);
+        true
     }
 
     /// What the holder does next.

@@ -63,7 +63,7 @@ fn attempt(lease: Lease, step: u32, number: u32) -> Attempt {
 }
 
 fn ended(attempt: Attempt, outcome: Result<&str, StepError>) -> Message<()> {
-    let outcome = Some(outcome.map(Json::stored));
+    let outcome = Some(outcome.map(|text| Json::stored(text).into()));
     Message::AttemptEnded(AttemptEnded {
         attempt,
         started_at: T0,
