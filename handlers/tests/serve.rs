@@ -169,6 +169,32 @@ fn address_that_was_asked_for_and_cannot_be_had_ends_serve() {
     assert!(ended == Some(0) && !said.iter().any(|line| line.contains("serving")), "{said:?}");
 }
 
+#[tokio::test]
+async fn serve_is_there_for_other_machines_once_there_is_a_key() {
+    for database in support::databases().await {
+        let exposed = [(LISTEN, "0.0.0.0:0")];
+        let (ended, said) = Server::with(&database.url, &exposed).end();
+        assert_eq!(ended, Some(2), "{database}: {said:?}");
+        assert!(said[1].contains("key create NAME --role operator --expires 90d"), "{database}: {said:?}");
+        let mut make = Command::new(env!("CARGO_BIN_EXE_tasker"));
+        make.args(["key", "create", "ops", "--role", "operator", "--never"])
+            .env("DATABASE_URL", &database.url);
+        make.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).env_remove("TASKER_CONFIG_PATH");
+        let made = make.stdin(Stdio::null()).output().unwrap();
+        let key = String::from_utf8(made.stdout).unwrap();
+        let mut server = Server::with(&database.url, &exposed);
+        let here = SocketAddr::from(([127, 0, 0, 1], address(&mut server).port()));
+        let stranger = http::send(here, "POST /v1/tasks", &[], ORDER).await;
+        assert_eq!(stranger.problem(), (401, "no_credentials".to_owned()), "{database}");
+        let headers = [("prefer", "wait=30"), ("x-api-key", key.trim())];
+        let answer = http::send(here, "POST /v1/tasks", &headers, ORDER).await;
+        assert_eq!((answer.status, &answer.json()["state"]), (200, &"complete".into()), "{answer:?}");
+        server.signal("TERM");
+        let (ended, said) = server.end();
+        assert!(ended == Some(0) && !said.iter().any(|line| line.contains(key.trim())), "{said:?}");
+    }
+}
+
 #[test]
 fn several_serve_on_one_machine_without_settings() {
     // Whoever has it, this test or another program.

@@ -8,6 +8,7 @@ mod forks;
 mod graph;
 mod in_flight;
 mod inputs;
+mod keys;
 mod operating;
 mod ran;
 mod schedules;

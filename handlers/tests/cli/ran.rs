@@ -32,6 +32,7 @@ pub(crate) fn tasker(database: &TestDatabase, arguments: &[&str]) -> Command {
 }
 
 /// What a command left behind.
+#[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: i32,
     pub(crate) out: String,

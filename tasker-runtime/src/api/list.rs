@@ -78,6 +78,12 @@ impl TaskFilter {
         self
     }
 
+    /// The namespace that is meant, if one is; see [`namespace`](Self::namespace) and [`template`](Self::template).
+    #[must_use]
+    pub fn of_namespace(&self) -> Option<&str> {
+        self.wanted.namespace.as_deref()
+    }
+
     /// Only tasks of the template `namespace/name`, or of all that are called `name`, of whatever version.
     pub fn template(mut self, template: impl Into<String>) -> Self {
         let template = template.into();

@@ -9,6 +9,7 @@ mod events;
 mod fork;
 pub(crate) mod idle;
 mod in_flight;
+mod keys;
 mod list;
 mod operate;
 mod prune;
@@ -30,6 +31,9 @@ pub use error::{ForkError, OperateError, SignalError, StartError, SubmitError, W
 pub use events::{EventFilter, EventLetterReport, EventLog, EventPage, EventReport, FastEvents};
 pub use fork::Fork;
 pub use in_flight::{Examination, InFlight, InFlightProblem, ProblemCode};
+pub use keys::{
+    KeyError, KeyReport, Keys, MadeKey, NewKey, Permission, Permissions, Role, UnknownPermission,
+};
 pub use list::{BadCursor, Cursor, TaskFilter, TaskPage};
 pub use operate::CommandOutcome;
 pub use prune::{NotOver, Prune, Pruned};

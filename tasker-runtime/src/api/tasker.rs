@@ -1,8 +1,11 @@
 //! The handle to a running, or merely connected, Tasker.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::sync::Mutex;
@@ -282,11 +285,29 @@ impl Tasker {
         Ok(Some((report, plan.template.clone())))
     }
 
+    /// How far tasks are, by one question for all of them: a text that is another one whenever something was recorded
+    /// of a task. Tasks that are not there are left out.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn revisions(&self, tasks: &[Uuid]) -> store::Result<HashMap<Uuid, String>> {
+        view::revisions(&mut self.inner.store.reader().await?, tasks).await
+    }
+
+    /// The namespace of a task; `None` when there is no such task. It costs one look by index.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn namespace_of(&self, task: Uuid) -> store::Result<Option<String>> {
+        view::namespace(&mut self.inner.store.reader().await?, task).await
+    }
+
     async fn parent_of(&self, task: TaskNo) -> store::Result<Option<ParentReport>> {
         let found = family::parent_of(&mut self.inner.store.reader().await?, task).await?;
         let Some((task_id, step, template)) = found else { return Ok(None) };
-        let step = self.inner.plans.kept(template).await?.rules().name(step).to_string();
-        Ok(Some(ParentReport { task_id, step }))
+        let plan = self.inner.plans.kept(template).await?;
+        let (namespace, step) = (plan.template.namespace().to_owned(), plan.rules().name(step).to_string());
+        Ok(Some(ParentReport { task_id, namespace, step }))
     }
 
     /// The processes that run tasks on this database.

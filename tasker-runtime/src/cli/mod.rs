@@ -18,6 +18,7 @@ mod handlers;
 mod in_flight;
 mod input;
 mod inspect;
+mod keys;
 mod live;
 mod log;
 mod new;
@@ -163,6 +164,9 @@ enum Command {
     /// See to the durable subscriptions to domain events
     #[command(subcommand)]
     Subscription(subscriptions::Command),
+    /// Make, list and revoke the keys by which the HTTP service knows who asks
+    #[command(subcommand)]
+    Key(keys::Command),
     /// Create a package: a workflow of three steps, with tests
     New(new::Project),
     /// Show the effective settings and where each came from
@@ -387,6 +391,7 @@ async fn execute(command: Command, context: Context, signals: Signals) -> Done {
         Command::Schedule(command) => command.run(context).await,
         Command::Events(command) => command.run(context, signals).await,
         Command::Subscription(command) => command.run(context).await,
+        Command::Key(command) => command.run(context).await,
         Command::New(command) => command.run(context.global.output),
         Command::Config(command) => command.run(&context),
         #[cfg(feature = "bench")]

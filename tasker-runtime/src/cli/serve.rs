@@ -31,6 +31,10 @@ impl Serve {
         let prepared = context.builder()?.check()?;
         signals.take_over();
         let Some(tasker) = start(&prepared, &database, &mut signals).await? else { return Ok(()) };
+        if let Err(failure) = service.check(&tasker).await {
+            super::stopped(tasker, patience).await?;
+            return Err(failure);
+        }
         let templates = tasker.catalog().iter().count();
         let shown = printable(&database.to_string()).into_owned();
         output::say!("{} {templates} templates on {shown}; stop with Ctrl-C", output::green("running"));

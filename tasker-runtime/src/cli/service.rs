@@ -40,12 +40,26 @@ impl Service {
         }
         match Server::bind(address, Options::of(config)).await {
             Ok(server) => Ok(Self { server: Some(server), warning: None, form }),
+            Err(error @ BindError::Tokens { .. }) => Err(Failure::usage(error).try_this("config show")),
             Err(error) if is_configured(config) => Err(refused(&error)),
             Err(error) => {
                 let warning = format!("{error}: this process runs tasks without the HTTP service ({LISTEN})");
                 Ok(Self { server: None, warning: Some(warning), form })
             }
         }
+    }
+
+    /// Whether anybody could be served there.
+    ///
+    /// # Errors
+    /// When other machines can reach the address and there is no key, or the database does not answer.
+    pub(super) async fn check(&self, tasker: &crate::api::Tasker) -> super::Done {
+        #[cfg(feature = "server")]
+        if let Some(server) = &self.server {
+            return server.check(tasker).await.map_err(|error| refused(&error));
+        }
+        let _ = tasker;
+        Ok(())
     }
 
     /// There is no service in a program that was built without.
@@ -96,8 +110,9 @@ fn refused(error: &BindError) -> Failure {
     let message = format!("{LISTEN}: {error}");
     match error {
         BindError::NotAnAddress { .. } => Failure::usage(message),
-        BindError::NotLoopback { .. } => Failure::usage(message).try_all_this(format!(
-            "{LISTEN} = \"127.0.0.1:8081\", and a proxy, or `ssh -L 8081:127.0.0.1:8081`, for those elsewhere"
+        BindError::NoKeys { .. } => Failure::usage(message).try_all_this(format!(
+            "{}, or {LISTEN} = \"127.0.0.1:8081\"",
+            super::program::command("key create NAME --role operator --expires 90d")
         )),
         _ => Failure::run(message).try_all_this(format!(
             "stop the other program, or give {LISTEN} another port; `{OFF}` serves nothing"

@@ -331,11 +331,20 @@ settings! {
     /// The HTTP service.
     server: Server {
         listen ("listen"): String = "127.0.0.1:8081", Form::Text,
-            "the address of the HTTP service of `serve`, on this machine only; port 0 means any that is free, `off` none";
+            "the address of the HTTP service of `serve`; port 0 means any that is free, `off` none";
         max_body ("max_body_bytes"): usize = "1048576", number(1024, 67_108_864, Unit::Bytes),
             "how large the body of a request may be";
         drain_delay ("drain_delay_seconds"): Duration = "0", number(0, 3600, Unit::Seconds),
             "how long a stopping service serves as before while it says that it is not ready";
+    }
+    /// Tokens of others by which the HTTP service knows who asks.
+    auth: Auth {
+        jwks ("jwks"): String = "off", Form::Text,
+            "the public keys that tokens are signed by: a file, or an address that begins with https://; `off` takes none";
+        issuer ("issuer"): Vec<String> = "", Form::Names,
+            "who gives out the tokens that are taken, separated by commas, as `iss` has it";
+        audience ("audience"): Vec<String> = "", Form::Names,
+            "for whom tokens that are taken are, separated by commas, as `aud` has it";
     }
     /// How steps run.
     steps: Steps {

@@ -134,6 +134,8 @@ pub(crate) struct Kin {
     pub attempt: u32,
     pub uuid: Uuid,
     pub state: TaskState,
+    /// Of its template.
+    pub namespace: String,
 }
 
 /// So many tasks are shown that one task started.
@@ -149,6 +151,7 @@ pub(crate) async fn children_of(connection: &mut Connection, task: TaskNo) -> Re
             attempt: row.count(2, "children.attempt")?,
             uuid: row.uuid(3)?,
             state: row.state(4, 5)?,
+            namespace: row.text(6)?.to_owned(),
         })
     };
     let mut kin: Vec<Kin> = rows.iter().map(read).collect::<Result<_>>()?;

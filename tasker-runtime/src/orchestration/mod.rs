@@ -17,6 +17,7 @@ pub(crate) mod in_flight;
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod isolation;
 pub(crate) mod journal;
+pub(crate) mod keys;
 pub(crate) mod plans;
 pub(crate) mod prune;
 pub(crate) mod record;

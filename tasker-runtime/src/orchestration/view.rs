@@ -106,6 +106,24 @@ pub(crate) async fn pinned(connection: &mut Connection, uuid: Uuid) -> Result<Op
     .transpose()
 }
 
+/// The namespace of the template of a task; `None` when there is no such task, or its template is kept no longer.
+pub(crate) async fn namespace(connection: &mut Connection, uuid: Uuid) -> Result<Option<String>> {
+    let row = connection.fetch_first(&sql::PINNED_TEMPLATE, values![uuid]).await?;
+    row.map_or(Ok(None), |row| Ok(row.maybe_text(1)?.map(str::to_owned)))
+}
+
+/// How far tasks are: a text that is another one whenever something was recorded of a task. Of those that are not there
+/// nothing is said.
+pub(crate) async fn revisions(connection: &mut Connection, tasks: &[Uuid]) -> Result<HashMap<Uuid, String>> {
+    let wanted: Vec<String> = tasks.iter().map(ToString::to_string).collect();
+    let rows = connection.fetch(&sql::REVISIONS, values![wanted]).await?;
+    let read = |row: &Row| {
+        let parts: Result<Vec<Option<i64>>> = (1..7).map(|column| row.maybe_int(column)).collect();
+        Ok((row.uuid(0)?, format!("{:?}", parts?)))
+    };
+    rows.iter().map(read).collect()
+}
+
 /// The queue of a task; `None` when there is no such task.
 pub(crate) async fn queue(connection: &mut Connection, uuid: Uuid) -> Result<Option<String>> {
     let row = connection.fetch_first(&sql::FIND_TASK, values![uuid]).await?;

@@ -134,7 +134,7 @@ impl FromRequest<Service> for Fields {
 
     /// Reads the body; one that is empty has no fields.
     async fn from_request(request: Request, service: &Service) -> Answer<Self> {
-        let bytes = read(request.into_body(), service.0.max_body).await?;
+        let bytes = read(request.into_body(), service.0.options.max_body).await?;
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self::new(BTreeMap::new(), String::new()));
         }

@@ -10,7 +10,7 @@ use std::{
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderValue, Method, header},
+    http::{HeaderMap, HeaderValue, Method, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -18,7 +18,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use super::{
-    Service, extract,
+    Service,
+    auth::{
+        Caller,
+        table::{self, Need},
+    },
+    extract,
+    pace::Peer,
     problem::{Answer, Code, Problem, REQUEST_ID},
     refusals,
 };
@@ -39,18 +45,14 @@ pub(super) async fn guard(State(service): State<Service>, request: Request, next
     let (id, begun) = (Uuid::now_v7(), Instant::now());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let mut response = match admit(&service, &request) {
-        Err(problem) => problem.into_response(),
-        Ok(_permit) => {
-            let limit = ANSWER + extract::wait(request.headers()).unwrap_or_default();
-            match tokio::time::timeout(limit, caught(next.run(request))).await {
-                Ok(Some(response)) => response,
-                Ok(None) => Problem::internal(&"the route panicked").into_response(),
-                Err(_) => {
-                    let detail = format!("there was no answer within {} s", limit.as_secs());
-                    Problem::new(Code::QueryTooSlow, detail).after(5).into_response()
-                }
-            }
+    let limit = ANSWER + extract::wait(request.headers()).unwrap_or_default();
+    let answered = caught(answer(&service, request, route.as_ref(), next));
+    let mut response = match tokio::time::timeout(limit, answered).await {
+        Ok(Some(response)) => response,
+        Ok(None) => Problem::internal(&"the route panicked").into_response(),
+        Err(_) => {
+            let detail = format!("there was no answer within {} s", limit.as_secs());
+            Problem::new(Code::QueryTooSlow, detail).after(5).into_response()
         }
     };
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
@@ -68,6 +70,57 @@ pub(super) async fn guard(State(service): State<Service>, request: Request, next
         tracing::debug!(request_id = %id, status, ?took, "{method} {path}");
     }
     response
+}
+
+/// The answer of the route, or why the request does not come there.
+async fn answer(service: &Service, request: Request, route: Option<&MatchedPath>, next: Next) -> Response {
+    // It is given back once the request is answered.
+    let _permit = match admit(service, &request) {
+        Ok(permit) => permit,
+        Err(problem) => return problem.into_response(),
+    };
+    let (mut parts, body) = request.into_parts();
+    match authorize(service, &parts, route.map(MatchedPath::as_str)).await {
+        Ok(caller) => drop(parts.extensions.insert(caller)),
+        Err(problem) => return problem.into_response(),
+    }
+    next.run(Request::from_parts(parts, body)).await
+}
+
+/// Who asks, where they may ask this.
+async fn authorize(service: &Service, request: &Parts, route: Option<&str>) -> Answer<Caller> {
+    let (auth, headers) = (&service.0.auth, &request.headers);
+    let need = match table::need(&request.method, route) {
+        Need::Elsewhere(_) if !auth.is_exposed() => Need::Nothing,
+        Need::Elsewhere(permission) => Need::One(permission),
+        need => need,
+    };
+    let caller = match need {
+        Need::Nothing => Caller::anybody(),
+        _ => service.caller(headers, request.extensions.get::<Peer>().map(|peer| peer.0)).await?,
+    };
+    if !auth.asks() && !names_this_machine(headers) {
+        let detail = "the header `Host` has to name this machine: localhost, 127.0.0.1 or [::1]";
+        return Err(Problem::new(Code::HostNotAllowed, detail));
+    }
+    match need {
+        Need::Nothing | Need::Credential => {}
+        Need::One(permission) | Need::Elsewhere(permission) => caller.need(permission)?,
+        Need::All(permissions) => permissions.iter().try_for_each(|permission| caller.need(*permission))?,
+    }
+    if let (Some(_), Some(task)) = (&caller.namespaces, task_of(route, request.uri.path())) {
+        let namespace = service.tasker().namespace_of(task).await?;
+        if !namespace.is_some_and(|namespace| caller.sees(&namespace)) {
+            return Err(Problem::no_such_task(task));
+        }
+    }
+    Ok(caller)
+}
+
+/// The task that a path is about. What is no id is told by the route.
+fn task_of(route: Option<&str>, path: &str) -> Option<Uuid> {
+    route.filter(|route| route.starts_with("/v1/tasks/{id}"))?;
+    path.split('/').nth(3)?.parse().ok()
 }
 
 /// The answer of a route; `None` when it panicked.
@@ -92,10 +145,6 @@ fn admit(service: &Service, request: &Request) -> Answer<Option<OwnedSemaphorePe
     if bytes > MAX_HEADERS || headers.len() > MAX_HEADER_LINES {
         let detail = format!("headers may have at most {MAX_HEADERS} bytes and {MAX_HEADER_LINES} lines");
         return Err(Problem::new(Code::TooManyHeaders, detail));
-    }
-    if !names_this_machine(headers) {
-        let detail = "the header `Host` has to name this machine: localhost, 127.0.0.1 or [::1]";
-        return Err(Problem::new(Code::HostNotAllowed, detail));
     }
     // Pages send no other method that changes something without asking first.
     let writes = request.method() == Method::POST;
@@ -129,7 +178,7 @@ fn is_of_operators(path: &str) -> bool {
     path.strip_prefix("/v1/tasks/").is_some_and(|rest| rest.contains('/'))
 }
 
-/// Nobody is asked who they are, so a page on the internet must not get here by a name that it has resolve to this
+/// Where nobody is asked who they are, a page on the internet must not get here by a name that it has resolve to this
 /// machine.
 fn names_this_machine(headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(header::HOST).iter();

@@ -32,6 +32,7 @@ struct Counts {
     requests: BTreeMap<(String, &'static str, u16), u64>,
     durations: BTreeMap<String, Durations>,
     shed: BTreeMap<&'static str, u64>,
+    denied: BTreeMap<&'static str, u64>,
 }
 
 /// What the requests of this process came to.
@@ -63,6 +64,14 @@ impl Metrics {
     pub(super) fn note_shed(&self, reason: &'static str) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *counts.shed.entry(reason).or_default() += 1;
+    }
+}
+
+impl Metrics {
+    /// Takes a request of somebody who was not let in.
+    pub(super) fn note_denied(&self, kind: &'static str) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *counts.denied.entry(kind).or_default() += 1;
     }
 }
 
@@ -110,6 +119,11 @@ impl Page {
         self.head(name, "counter", "Requests that were refused for lack of room or of a database.");
         for (reason, count) in &counts.shed {
             self.line(name, &format!("reason=\"{reason}\""), count);
+        }
+        let name = "tasker_auth_failures_total";
+        self.head(name, "counter", "Requests of those who showed no credential that is good.");
+        for (kind, count) in &counts.denied {
+            self.line(name, &format!("kind=\"{kind}\""), count);
         }
     }
 

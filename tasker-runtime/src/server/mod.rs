@@ -7,21 +7,27 @@
 //! | file | what it does |
 //! |---|---|
 //! | `listener.rs` | binds the address, accepts connections and drains them |
+//! | `pace.rs` | ends connections that say nothing, half of something, or do not read |
 //! | `guard.rs` | what every request passes: host, size, load, time limits, its id, the log |
+//! | `auth/` | who asks, and the table of what they may |
 //! | `extract.rs` | reads bodies, queries and ids, and says all that is wrong with them at once |
 //! | `problem.rs`, `refusals.rs` | the problem documents, and the errors of the library as such |
 //! | `rest/` | the routes, a file for each noun |
 //! | `wire.rs` | the documents that are sent |
 //! | `metrics.rs` | what is counted |
+//! | `live.rs` | what happens to tasks that somebody watches |
 //! | `health.rs` | whether the database answers |
 //! | `openapi.rs` | the contract |
 
+mod auth;
 mod extract;
 mod guard;
 mod health;
 mod listener;
+mod live;
 mod metrics;
 mod openapi;
+mod pace;
 mod page;
 mod problem;
 mod refusals;
@@ -42,7 +48,7 @@ use std::{
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use self::{health::Health, metrics::Metrics};
+use self::{auth::Auth, health::Health, live::Live, metrics::Metrics};
 use crate::{api::Tasker, config::Config};
 
 /// What a [`Server`] takes and how it ends.
@@ -55,7 +61,7 @@ use crate::{api::Tasker, config::Config};
 /// assert!(options.drain_delay.is_zero());
 /// # Ok::<(), tasker_runtime::config::ConfigError>(())
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
     /// The largest body of a request, in bytes: `server.max_body_bytes`.
@@ -63,6 +69,10 @@ pub struct Options {
     /// How long a server that is told to stop serves as before, but for saying that it is not ready:
     /// `server.drain_delay_seconds`.
     pub drain_delay: Duration,
+    /// What `GET /v1/config` shows: each setting, its value without passwords, and where that came from.
+    pub settings: Vec<(String, String, String)>,
+    /// What is said of tokens; [`Server::bind`] reads it.
+    config: Config,
 }
 
 impl Options {
@@ -70,7 +80,11 @@ impl Options {
     #[must_use]
     pub fn of(config: &Config) -> Self {
         let server = &config.settings().server;
-        Self { max_body: server.max_body, drain_delay: server.drain_delay }
+        let setting = |found: crate::config::Effective<'_>| {
+            (found.key.name.to_owned(), found.value, found.source.to_string())
+        };
+        let settings = config.effective().map(setting).collect();
+        Self { max_body: server.max_body, drain_delay: server.drain_delay, settings, config: config.clone() }
     }
 }
 
@@ -84,7 +98,8 @@ pub(super) struct Service(Arc<Inner>);
 
 struct Inner {
     tasker: Tasker,
-    max_body: usize,
+    options: Options,
+    auth: Auth,
     /// It is to stop, and says that it is not ready.
     draining: AtomicBool,
     /// It stops: nothing waits any more.
@@ -93,19 +108,22 @@ struct Inner {
     operators: Arc<Semaphore>,
     health: Health,
     metrics: Metrics,
+    live: Live,
 }
 
 impl Service {
-    fn new(tasker: Tasker, options: Options) -> Self {
+    fn new(tasker: Tasker, options: Options, auth: Auth) -> Self {
         Self(Arc::new(Inner {
             tasker,
-            max_body: options.max_body,
+            options,
+            auth,
             draining: AtomicBool::new(false),
             closing: CancellationToken::new(),
             requests: Arc::new(Semaphore::new(IN_FLIGHT)),
             operators: Arc::new(Semaphore::new(OPERATORS)),
             health: Health::default(),
             metrics: Metrics::default(),
+            live: Live::default(),
         }))
     }
 

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
 use super::{
+    auth::table::{self, Need},
     problem::{Document, FieldError},
     rest,
 };
@@ -23,6 +24,7 @@ pub fn document() -> &'static str {
         let mut document = serde_json::to_value(rest::contract()).unwrap_or_default();
         make_plain(&mut document);
         add_problems(&mut document);
+        add_permissions(&mut document);
         close_bodies(&mut document);
         format!("{document:#}\n")
     });
@@ -75,6 +77,27 @@ fn add_problems(document: &mut Value) {
     let Some(paths) = document["paths"].as_object_mut() else { return };
     for operation in paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
         operation["responses"]["default"] = problem.clone();
+    }
+}
+
+/// What each operation asks for, once anybody is asked who they are.
+fn add_permissions(document: &mut Value) {
+    document["components"]["securitySchemes"] = json!({
+        "bearer": {"type": "http", "scheme": "bearer", "description": "A key: `tsk_…`."},
+        "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same."},
+    });
+    let Some(paths) = document["paths"].as_object_mut() else { return };
+    for (path, methods) in paths.iter_mut() {
+        for (method, operation) in methods.as_object_mut().into_iter().flatten() {
+            let permissions: Vec<&str> = match table::row(method, path) {
+                None | Some(Need::Nothing) => continue,
+                Some(Need::Credential) => Vec::new(),
+                Some(Need::One(one) | Need::Elsewhere(one)) => vec![one.as_str()],
+                Some(Need::All(all)) => all.iter().map(|one| one.as_str()).collect(),
+            };
+            operation["security"] = json!([{"bearer": []}, {"key": []}]);
+            operation["x-permissions"] = json!(permissions);
+        }
     }
 }
 

@@ -48,12 +48,17 @@ codes! {
     CursorMismatch = 400 "cursor_mismatch" "The cursor belongs to another list";
     BadId = 400 "bad_id" "The id is not one";
     BadHeader = 400 "bad_header" "A header has a value it cannot have";
+    NoCredentials = 401 "no_credentials" "Nobody is served who does not say who they are";
+    BadCredentials = 401 "bad_credentials" "The credential is not good";
+    ExpiredCredentials = 401 "expired_credentials" "The credential has expired";
+    NotPermitted = 403 "not_permitted" "This is not permitted";
     HostNotAllowed = 403 "host_not_allowed" "The host is not allowed";
     NoSuchPath = 404 "no_such_path" "There is no such path";
     NoSuchTask = 404 "no_such_task" "There is no such task";
     NoSuchStep = 404 "no_such_step" "There is no such step";
     NoSuchTemplate = 404 "no_such_template" "There is no such template";
     NoSuchSchedule = 404 "no_such_schedule" "There is no such schedule";
+    NoSuchKey = 404 "no_such_key" "There is no such key";
     MethodNotAllowed = 405 "method_not_allowed" "The path does not have this method";
     TooSlowUpload = 408 "too_slow_upload" "The body came too slowly" retryable;
     TaskOver = 409 "task_over" "The task is over";
@@ -79,10 +84,13 @@ codes! {
     IdempotencyKeyReused = 422 "idempotency_key_reused" "The idempotency key was used for something else";
     TemplateUnsupported = 422 "template_unsupported" "The template cannot run";
     ScheduleInvalid = 422 "schedule_invalid" "The schedule cannot be read";
+    TooManyFailures = 429 "too_many_failures" "Too many credentials were not good" retryable;
+    TooManyStreams = 429 "too_many_streams" "Too many streams are open" retryable;
     TooManyHeaders = 431 "headers_too_large" "The headers are too large";
     Internal = 500 "internal" "The service failed";
     StoreUnavailable = 503 "store_unavailable" "The database does not answer" retryable;
     Overloaded = 503 "overloaded" "The service is busy" retryable;
+    AuthUnavailable = 503 "auth_unavailable" "Credentials cannot be checked" retryable;
     QueryTooSlow = 503 "query_too_slow" "The answer took too long" retryable;
 }
 
@@ -185,6 +193,12 @@ impl Problem {
         (self.0.status == 503).then_some(self.0.code)
     }
 
+    /// Why nobody was let in, if that is the problem.
+    pub(super) fn denial(&self) -> Option<&'static str> {
+        let denies = self.0.status == 401 || self.0.code == Code::TooManyFailures.as_str();
+        denies.then_some(self.0.code)
+    }
+
     /// The document as it is sent, but for the id of its request.
     #[cfg(test)]
     pub(super) fn document(&self) -> serde_json::Value {
@@ -208,6 +222,13 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = self.0.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.0.status == 401 {
+            let challenge = match self.0.code {
+                "no_credentials" => "Bearer realm=\"tasker\"",
+                _ => "Bearer realm=\"tasker\", error=\"invalid_token\"",
+            };
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if matches!(self.0.status, 408 | 413) {
             // What is left of the body is not read.
@@ -259,7 +280,16 @@ mod tests {
     fn only_what_may_pass_is_retryable() {
         let retryable: Vec<&str> =
             Code::ALL.iter().filter(|code| code.is_retryable()).map(|code| code.as_str()).collect();
-        let passing = ["too_slow_upload", "skipped", "store_unavailable", "overloaded", "query_too_slow"];
+        let passing = [
+            "too_slow_upload",
+            "skipped",
+            "too_many_failures",
+            "too_many_streams",
+            "store_unavailable",
+            "overloaded",
+            "auth_unavailable",
+            "query_too_slow",
+        ];
         assert_eq!(retryable, passing);
     }
 }

@@ -9,10 +9,11 @@ use utoipa::{
 };
 use uuid::Uuid;
 
+use super::auth::Caller;
 use crate::{
     api::{
-        AuditEntry, BatchCounts, DeadLetterSummary, OriginKind, StepReport, TaskReport, TaskSummary,
-        WorkerSummary,
+        AuditEntry, BatchCounts, ChildReport, DeadLetterSummary, OriginKind, Permission, StepReport,
+        TaskReport, TaskSummary, WorkerSummary,
     },
     model::{Json, StepError, StepState, TaskState, Timestamp},
 };
@@ -21,6 +22,17 @@ use crate::{
 #[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
 pub(super) struct Payload(pub Json);
+
+impl Payload {
+    /// What stands in its place for those who may not see it.
+    pub(super) fn hidden() -> Self {
+        Self(Json::stored(r#"{"hidden":"payload"}"#))
+    }
+
+    fn unless(hides: bool, json: &Json) -> Self {
+        if hides { Self::hidden() } else { Self(json.clone()) }
+    }
+}
 
 impl PartialSchema for Payload {
     fn schema() -> RefOr<Schema> {
@@ -90,6 +102,8 @@ pub(super) struct Include {
     pub results: bool,
     pub errors: bool,
     pub steps: Steps,
+    /// Whoever asks may not see payloads.
+    pub hides: bool,
 }
 
 /// How much of its steps a report is to have.
@@ -102,7 +116,18 @@ pub(super) enum Steps {
 
 impl Default for Include {
     fn default() -> Self {
-        Self { context: true, results: true, errors: true, steps: Steps::Full }
+        Self { context: true, results: true, errors: true, steps: Steps::Full, hides: false }
+    }
+}
+
+impl Include {
+    /// Of that, what whoever asks may see.
+    pub(super) fn of(self, caller: &Caller) -> Self {
+        let hides = !caller.may(Permission::TasksPayload);
+        match caller.may(Permission::TasksRead) {
+            true => Self { hides, ..self },
+            false => Self { context: false, results: false, errors: false, steps: Steps::None, hides },
+        }
     }
 }
 
@@ -149,6 +174,13 @@ pub(super) struct Task {
     /// The task that it was copied or forked from.
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<TaskOrigin>,
+    /// The task that started it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<TaskParent>,
+    /// The tasks that its steps started, by step, those of the last attempts first; 1,000 at most.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    children: Vec<TaskChild>,
     /// What it was submitted with.
     #[serde(skip_serializing_if = "Option::is_none")]
     context: Option<Payload>,
@@ -174,6 +206,40 @@ pub(super) struct TaskOrigin {
     /// The step from which it was forked.
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<String>,
+}
+
+/// The task that started another one.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TaskParent {
+    #[schema(value_type = String, format = Uuid)]
+    task_id: Uuid,
+    /// The namespace of its template.
+    namespace: String,
+    /// Which of its steps did.
+    step: String,
+}
+
+/// A task that a step of another one started.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TaskChild {
+    /// The step that started it.
+    step: String,
+    /// Which of the tasks of that step it is, from 0.
+    item: u32,
+    /// The attempt of the step that started it, from 1.
+    attempt: u32,
+    #[schema(value_type = String, format = Uuid)]
+    task_id: Uuid,
+    /// The namespace of its template.
+    namespace: String,
+    state: StateOfTask,
+}
+
+impl From<ChildReport> for TaskChild {
+    fn from(child: ChildReport) -> Self {
+        let ChildReport { step, item, attempt, task_id, namespace, state, .. } = child;
+        Self { step, item, attempt, task_id, namespace, state: StateOfTask(state) }
+    }
 }
 
 /// A step of a task.
@@ -240,13 +306,16 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    pub(super) fn new(error: &StepError, details: bool) -> Self {
-        let context = error.context().filter(|_| details).and_then(|context| Json::of(context).ok());
+    pub(super) fn new(error: &StepError, include: Include) -> Self {
+        let context = error.context().filter(|_| include.errors).and_then(|context| Json::of(context).ok());
         Self {
             code: error.code().to_owned(),
             retryable: error.is_retryable(),
-            message: details.then(|| error.message().to_owned()),
-            context: context.map(Payload),
+            message: (include.errors && !include.hides).then(|| error.message().to_owned()),
+            context: match include.errors && include.hides {
+                true => Some(Payload::hidden()),
+                false => context.map(Payload),
+            },
         }
     }
 }
@@ -273,22 +342,37 @@ impl Step {
                 failed,
                 left_out,
             }),
-            error: step.error.as_ref().filter(|_| full).map(|error| Failure::new(error, include.errors)),
-            result: has_result.then(|| Payload(result.clone())),
+            error: step.error.as_ref().filter(|_| full).map(|error| Failure::new(error, include)),
+            result: has_result.then(|| Payload::unless(include.hides, result)),
         }
     }
 }
 
 impl Task {
-    pub(super) fn new(report: TaskReport, include: Include) -> Self {
+    /// Of a task, what is wanted and what whoever asks may see.
+    pub(super) fn of(report: TaskReport, include: Include, caller: &Caller) -> Self {
+        let mut task = Self::new(report, include.of(caller));
+        task.parent = task.parent.filter(|parent| caller.sees(&parent.namespace));
+        task.children.retain(|child| caller.sees(&child.namespace));
+        task
+    }
+
+    /// Its steps and compensations by name.
+    pub(super) fn named_steps(&self) -> impl Iterator<Item = (String, &Step)> {
+        let all = self.steps.iter().chain(&self.compensations).flatten();
+        all.map(|step| (step.name.clone(), step))
+    }
+
+    fn new(report: TaskReport, include: Include) -> Self {
         let steps = |steps: &[StepReport]| steps.iter().map(|step| Step::new(step, include)).collect();
         let listed = include.steps != Steps::None;
         let complete = report.state == TaskState::Complete;
         Self {
             steps: listed.then(|| steps(&report.steps)),
             compensations: (listed && !report.compensations.is_empty()).then(|| steps(&report.compensations)),
-            context: include.context.then(|| Payload(report.context_json().clone())),
-            result: (include.results && complete).then(|| Payload(report.result_json().clone())),
+            context: include.context.then(|| Payload::unless(include.hides, report.context_json())),
+            result: (include.results && complete)
+                .then(|| Payload::unless(include.hides, report.result_json())),
             task_id: report.task_id,
             template: report.template,
             namespace: report.namespace,
@@ -312,6 +396,12 @@ impl Task {
                 },
                 step: origin.from,
             }),
+            parent: report.parent.map(|parent| TaskParent {
+                task_id: parent.task_id,
+                namespace: parent.namespace,
+                step: parent.step,
+            }),
+            children: report.children.into_iter().map(TaskChild::from).collect(),
         }
     }
 }
@@ -336,6 +426,8 @@ impl From<TaskSummary> for Task {
             correlation_id: line.correlation_id,
             worker: line.worker,
             origin: None,
+            parent: None,
+            children: Vec::new(),
             context: None,
             result: None,
             steps: None,
@@ -394,10 +486,11 @@ pub(super) struct Audit {
     pending: bool,
 }
 
-impl From<AuditEntry> for Audit {
-    fn from(entry: AuditEntry) -> Self {
+impl Audit {
+    pub(super) fn new(entry: AuditEntry, hides: bool) -> Self {
         let AuditEntry { at, actor, action, detail, reason, refused, pending, .. } = entry;
-        Self { at: Time(at), actor, action, detail: Payload(detail), reason, refused, pending }
+        let detail = Payload::unless(hides, &detail);
+        Self { at: Time(at), actor, action, detail, reason, refused, pending }
     }
 }
 

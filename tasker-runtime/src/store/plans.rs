@@ -92,6 +92,12 @@ fn pooled() -> Vec<Case> {
         ),
         case("list_edge", &sql::LIST_EDGE, "1, 1", &["tasks_pkey"]),
         case("last_task", &sql::LAST_TASK, "1", &["tasks_pkey"]),
+        case(
+            "revisions",
+            &sql::REVISIONS,
+            "array[uuid, uuid]",
+            &["tasks_uuid_key", "runs_pkey", "steps_pkey", "attempts_pkey"],
+        ),
         case("pinned_template", &sql::PINNED_TEMPLATE, "uuid", &["tasks_uuid_key"]),
         case("begin_with_journal", &sql::BEGIN_WITH_JOURNAL, "1", &["runs_pkey"]),
         case("set_origin", &sql::SET_ORIGIN, "1, '{}'", &["tasks_pkey"]),

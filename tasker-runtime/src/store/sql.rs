@@ -212,4 +212,10 @@ statements! {
     TURN_OF = shared "turn_of";
     REOPEN_TURNS = shared "reopen_turns";
     VERSION = twin "version";
+    REVISIONS = twin "revisions";
+    ADD_API_KEY = shared "add_api_key";
+    API_KEY = shared "api_key";
+    API_KEYS = shared "api_keys";
+    REVOKE_API_KEY = shared "revoke_api_key";
+    USE_API_KEY = shared "use_api_key";
 }

@@ -69,3 +69,31 @@ async fn allowed_network_opens_nothing_but_itself() {
     }
     assert!(client.allow("the office").unwrap_err().to_string().contains("`the office` is not a network"));
 }
+
+#[tokio::test]
+async fn document_is_fetched_by_the_rules_of_all_calls() {
+    let server = Server::start(|seen, _| match &*seen.target {
+        "/keys" => Reply::status(200).body("text"),
+        "/moved" => Reply::status(302).header("location", "/keys"),
+        "/long" => Reply::status(200).body("x".repeat(1001)),
+        "/bytes" => Reply::status(200).body(vec![0xff]),
+        _ => Reply::status(404),
+    })
+    .await;
+    let at = |path: &str| format!("{}{path}", server.url());
+    assert_eq!(client("").fetch(&at("/keys"), 1000).await.unwrap(), "text");
+    for (path, code) in [
+        ("/moved", "HTTP_SERVER_ERROR"),
+        ("/nothing", "HTTP_SERVER_ERROR"),
+        ("/long", "HTTP_TOO_LARGE"),
+        ("/bytes", "HTTP_UNEXPECTED_BODY"),
+    ] {
+        assert_eq!(client("").fetch(&at(path), 1000).await.unwrap_err().code(), code, "{path}");
+    }
+    let before = server.connections();
+    let refused = ApiClient::default().fetch(&at("/keys"), 1000).await.unwrap_err();
+    assert_eq!(refused.code(), "HTTP_ADDRESS_REFUSED", "{refused}");
+    let name = format!("http://localhost:{}/keys", server.port);
+    assert!(ApiClient::default().fetch(&name, 1000).await.is_err(), "a name does not help");
+    assert_eq!(server.connections(), before);
+}

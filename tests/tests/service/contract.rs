@@ -79,6 +79,7 @@ fn contract_is_plain_for_those_who_generate_clients() {
 fn filled(path: &str) -> String {
     let path = path.replace("{id}", &Uuid::nil().to_string()).replace("{namespace}", "test");
     let path = path.replace("{name}", "nothing").replace("{step}", "nothing");
+    let path = path.replace("{key}", "nothing");
     assert!(!path.contains('{'), "{path}: a parameter that is not known here");
     path
 }

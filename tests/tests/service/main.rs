@@ -4,11 +4,15 @@
 mod commands;
 mod contract;
 mod drain;
+mod keys;
 mod lists;
+mod matrix;
 mod measured;
+mod progress;
 mod refused;
 mod shown;
 mod submitted;
+mod tokens;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -41,11 +45,20 @@ impl Served {
     }
 
     pub(crate) async fn with(tasker: Tasker, drain_delay: Duration) -> Self {
-        let mut options = Options::of(&Config::default());
+        Self::at("127.0.0.1:0", tasker, drain_delay, &Config::default()).await
+    }
+
+    /// One that other machines can reach.
+    pub(crate) async fn exposed(tasker: Tasker) -> Self {
+        Self::at("0.0.0.0:0", tasker, Duration::ZERO, &Config::default()).await
+    }
+
+    pub(crate) async fn at(listen: &str, tasker: Tasker, drain_delay: Duration, config: &Config) -> Self {
+        let mut options = Options::of(config);
         options.drain_delay = drain_delay;
-        let server = Server::bind("127.0.0.1:0", options).await.unwrap();
+        let server = Server::bind(listen, options).await.unwrap();
         let (stop, stopped) = oneshot::channel();
-        let (address, handle) = (server.address(), tasker.clone());
+        let (address, handle) = (SocketAddr::from(([127, 0, 0, 1], server.address().port())), tasker.clone());
         let serving = tokio::spawn(async move {
             let end = async { drop(stopped.await) };
             server.serve(&handle, end).await;
@@ -55,6 +68,11 @@ impl Served {
 
     pub(crate) async fn send(&self, request: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         http::send(self.address, request, headers, body).await
+    }
+
+    /// The same with a key.
+    pub(crate) async fn by(&self, key: &str, request: &str, body: &str) -> Answer {
+        self.send(request, &[("authorization", &format!("Bearer {key}"))], body).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -59,6 +59,9 @@ async fn scrape_has_what_is_documented_and_counts_what_happened() {
         }
         served.send("BREW /v1/tasks", &[], "").await;
         served.get("/no/such/path").await;
+        let key = r#"{"name": "ops", "role": "admin", "never_expires": true}"#;
+        assert_eq!(served.post("/v1/keys", key).await.status, 201, "{}", world.database);
+        assert_eq!(served.get("/v1/keys").await.status, 401, "{}", world.database);
         let answer = served.get("/metrics").await;
         assert!(
             answer.header("content-type").is_some_and(|kind| kind.starts_with("text/plain")),
@@ -83,6 +86,7 @@ async fn scrape_has_what_is_documented_and_counts_what_happened() {
         counted(1.0, requests("other", "GET", 404));
         counted(3.0, value("tasker_http_request_seconds_count{route=\"/v1/tasks/{id}\"}"));
         counted(1.0, value("tasker_results_total"));
+        counted(1.0, value("tasker_auth_failures_total{kind=\"no_credentials\"}"));
         counted(1.0, value("tasker_store_up"));
         counted(0.0, value("tasker_http_in_flight"));
         assert!(!answer.body.contains("no/such/path"), "{}", answer.body);

@@ -1,11 +1,16 @@
 //! A task is shown with what was asked for.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use support::{
     stage::{step, template},
     world::{eventually, worlds},
 };
-use tasker_runtime::StepError;
+use tasker_runtime::{
+    StepError,
+    template::{ChildConfig, ChildInput, Source, Step},
+};
 
 use crate::{Served, broken};
 
@@ -105,5 +110,31 @@ async fn why_names_the_cause_and_the_call_that_helps() {
             (why["state"] == "complete" && why["steps"] == json!([])).then_some(())
         };
         eventually("nothing to be open", look).await;
+    }
+}
+
+#[tokio::test]
+async fn task_names_the_task_that_started_it_and_those_it_started() {
+    for world in worlds().await {
+        world.stage.on("split", |_| async { Ok(json!([1, 2])) });
+        let each = ChildInput::Each(Source::parse("split", ["split"]).unwrap());
+        let orders = Step::workflow("orders", ChildConfig::of("shop", each)).after(["split"]);
+        let builder = world.builder(&[]).template(template("shop", [step("buy", &[])]));
+        let builder = builder.template(template("order", [step("split", &[]), orders]));
+        let served = Served::with(builder.start().await.unwrap(), Duration::ZERO).await;
+        let id = served.rested("order", "{}").await;
+        let parent = served.read(&format!("/v1/tasks/{id}")).await;
+        let children = parent["children"].as_array().unwrap();
+        assert_eq!(children.len(), 2, "{}: {parent}", world.database);
+        for (item, child) in children.iter().enumerate() {
+            let started = served.read(&format!("/v1/tasks/{}", child["task_id"].as_str().unwrap())).await;
+            assert_eq!(started["parent"], json!({"task_id": id, "namespace": "test", "step": "orders"}));
+            assert!(started.get("children").is_none(), "{started}");
+            let said =
+                (&child["step"], &child["item"], &child["attempt"], &child["namespace"], &child["state"]);
+            let wanted = (&json!("orders"), &json!(item), &json!(1), &json!("test"), &json!("complete"));
+            assert_eq!(said, wanted, "{}: {child}", world.database);
+        }
+        assert!(parent.get("parent").is_none(), "{parent}");
     }
 }

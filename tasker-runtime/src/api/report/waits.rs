@@ -45,15 +45,18 @@ pub struct ChildReport {
     pub attempt: u32,
     /// Its id.
     pub task_id: Uuid,
+    /// The namespace of its template.
+    pub namespace: String,
     /// Where it stands.
     pub state: TaskState,
 }
 
 impl ChildReport {
     pub(super) fn new(progress: &Progress, kin: &Kin) -> Self {
-        let Kin { step, item, attempt, uuid, state } = kin;
+        let Kin { step, item, attempt, uuid, state, namespace } = kin;
         let step = progress.rules().name(*step).to_string();
-        Self { step, item: *item, attempt: *attempt, task_id: *uuid, state: *state }
+        let namespace = namespace.clone();
+        Self { step, item: *item, attempt: *attempt, task_id: *uuid, namespace, state: *state }
     }
 }
 
@@ -63,6 +66,8 @@ impl ChildReport {
 pub struct ParentReport {
     /// Its id.
     pub task_id: Uuid,
+    /// The namespace of its template.
+    pub namespace: String,
     /// Which of its steps did.
     pub step: String,
 }

@@ -124,6 +124,44 @@ impl ApiClient {
         self.target(endpoint).map(drop)
     }
 
+    /// The document at an address, of so many bytes at most, by the rules of all calls: only addresses that may be
+    /// called, no redirect, within 10 s.
+    ///
+    /// # Errors
+    /// When the address may not be called or does not answer with 200, or the document is too large or no text.
+    pub async fn fetch(&self, url: &str, max_bytes: u64) -> Result<String, StepError> {
+        /// How long it may take.
+        const LIMIT: Duration = Duration::from_secs(10);
+        let target = Target::of_url(url, self)?;
+        let fetched = async {
+            let answer = self.http()?.get(target.base).send().await;
+            let mut answer = answer
+                .map_err(|error| StepError::retryable("HTTP_UNREACHABLE", error.without_url().to_string()))?;
+            if answer.status() != 200 {
+                return Err(StepError::retryable(
+                    "HTTP_SERVER_ERROR",
+                    format!("it answers {}", answer.status()),
+                ));
+            }
+            let mut bytes = Vec::new();
+            let broken =
+                |error: reqwest::Error| StepError::retryable("HTTP_BROKEN", error.without_url().to_string());
+            while let Some(chunk) = answer.chunk().await.map_err(broken)? {
+                bytes.extend_from_slice(&chunk);
+                if bytes.len() as u64 > max_bytes {
+                    return Err(StepError::permanent(
+                        "HTTP_TOO_LARGE",
+                        format!("it has more than {max_bytes} bytes"),
+                    ));
+                }
+            }
+            String::from_utf8(bytes)
+                .map_err(|_| StepError::permanent("HTTP_UNEXPECTED_BODY", "it is not UTF-8"))
+        };
+        let timed_out = |_| StepError::retryable("HTTP_TIMEOUT", "there is no whole answer after 10 s");
+        tokio::time::timeout(LIMIT, fetched).await.map_err(timed_out)?
+    }
+
     pub(super) fn target(&self, endpoint: &'static Endpoint) -> Result<Arc<Target>, StepError> {
         let place = std::ptr::from_ref(endpoint).addr();
         let mut targets = self.0.targets.lock().unwrap_or_else(PoisonError::into_inner);

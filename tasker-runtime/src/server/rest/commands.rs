@@ -10,6 +10,7 @@ use crate::{
     model::{Command, Json},
     server::{
         Service,
+        auth::Caller,
         extract::{Fields, Query, TaskId},
         problem::{Answer, Problem},
         refusals,
@@ -17,8 +18,6 @@ use crate::{
     },
 };
 
-/// Who stands in the audit trail for those who say nothing of themselves.
-const NOBODY: &str = "http";
 const MAX_ACTOR: usize = 100;
 const MAX_REASON: usize = 500;
 
@@ -29,7 +28,8 @@ pub(in crate::server) struct Asker {
     /// Why, for people: it stands in the audit trail. At most 500 characters.
     #[schema(min_length = 1, max_length = 500)]
     reason: Option<String>,
-    /// Who asks: the name that stands in the audit trail. At most 100 characters; `http` unless it is given.
+    /// Who asks: the name that stands in the audit trail, behind that of the key by which they ask. At most 100
+    /// characters; where there are no keys, `http` unless it is given.
     #[schema(min_length = 1, max_length = 100)]
     actor: Option<String>,
 }
@@ -78,15 +78,14 @@ pub(in crate::server) struct SkipBody {
     actor: Option<String>,
 }
 
-/// The handle of whoever the fields name.
-pub(super) fn actor(service: &Service, fields: &mut Fields) -> Tasker {
-    let actor = fields.text("actor", MAX_ACTOR).unwrap_or_else(|| NOBODY.to_owned());
-    service.tasker().as_actor(actor)
+/// The handle of whoever asks.
+pub(super) fn actor(service: &Service, caller: &Caller, fields: &mut Fields) -> Tasker {
+    caller.commands(service.tasker(), fields.text("actor", MAX_ACTOR))
 }
 
-/// The handle of whoever the fields name, who may say why.
-pub(super) fn asker(service: &Service, fields: &mut Fields) -> Tasker {
-    let tasker = actor(service, fields);
+/// The handle of whoever asks, who may say why.
+pub(super) fn asker(service: &Service, caller: &Caller, fields: &mut Fields) -> Tasker {
+    let tasker = actor(service, caller, fields);
     match fields.text("reason", MAX_REASON) {
         Some(reason) => tasker.because(reason),
         None => tasker,
@@ -94,7 +93,7 @@ pub(super) fn asker(service: &Service, fields: &mut Fields) -> Tasker {
 }
 
 /// Has a command followed; the task as it stands then.
-async fn follow(tasker: &Tasker, task: Uuid, command: &Command) -> Answer {
+async fn follow(tasker: &Tasker, caller: &Caller, task: Uuid, command: &Command) -> Answer {
     let status = match tasker.operate(task, command).await {
         Ok(CommandOutcome::Followed) => StatusCode::OK,
         Ok(CommandOutcome::Pending) => StatusCode::ACCEPTED,
@@ -102,15 +101,16 @@ async fn follow(tasker: &Tasker, task: Uuid, command: &Command) -> Answer {
         Err(error) => return Err(error.into()),
     };
     let report = tasker.show(task).await?.ok_or_else(|| Problem::no_such_task(task))?;
-    json(status, &Task::new(report, Include::default()))
+    json(status, &Task::of(report, Include::default(), caller))
 }
 
 /// A command that takes nothing.
-async fn whole(service: &Service, task: Uuid, query: Query, mut fields: Fields, command: Command) -> Answer {
+async fn whole(asked: (Service, Caller, Uuid), query: Query, mut fields: Fields, command: Command) -> Answer {
     query.finish()?;
-    let tasker = asker(service, &mut fields);
+    let (service, caller, task) = asked;
+    let tasker = asker(&service, &caller, &mut fields);
     fields.finish()?;
-    follow(&tasker, task, &command).await
+    follow(&tasker, &caller, task, &command).await
 }
 
 /// Try failed steps again
@@ -122,15 +122,16 @@ async fn whole(service: &Service, task: Uuid, query: Query, mut fields: Fields, 
         (status = 202, description = "It is on record, and the process that runs the task will follow.", body = Task)))]
 pub(super) async fn retry(
     State(service): State<Service>,
+    caller: Caller,
     TaskId(task): TaskId,
     query: Query,
     mut fields: Fields,
 ) -> Answer {
     query.finish()?;
-    let tasker = asker(&service, &mut fields);
+    let tasker = asker(&service, &caller, &mut fields);
     let steps = fields.take::<Vec<String>>("steps").unwrap_or_default();
     fields.finish()?;
-    follow(&tasker, task, &Command::Retry { steps }).await
+    follow(&tasker, &caller, task, &Command::Retry { steps }).await
 }
 
 /// Give a step its result by hand
@@ -142,16 +143,17 @@ pub(super) async fn retry(
         (status = 202, description = "It is on record, and the process that runs the task will follow.", body = Task)))]
 pub(super) async fn resolve(
     State(service): State<Service>,
+    caller: Caller,
     TaskId(task): TaskId,
     query: Query,
     mut fields: Fields,
 ) -> Answer {
     query.finish()?;
-    let tasker = asker(&service, &mut fields);
+    let tasker = asker(&service, &caller, &mut fields);
     let step = fields.need::<String>("step").unwrap_or_default();
     let result = fields.json("result").unwrap_or_else(Json::null);
     fields.finish()?;
-    follow(&tasker, task, &Command::Resolve { step, result }).await
+    follow(&tasker, &caller, task, &Command::Resolve { step, result }).await
 }
 
 /// Go on without a step
@@ -163,15 +165,16 @@ pub(super) async fn resolve(
         (status = 202, description = "It is on record, and the process that runs the task will follow.", body = Task)))]
 pub(super) async fn skip(
     State(service): State<Service>,
+    caller: Caller,
     TaskId(task): TaskId,
     query: Query,
     mut fields: Fields,
 ) -> Answer {
     query.finish()?;
-    let tasker = asker(&service, &mut fields);
+    let tasker = asker(&service, &caller, &mut fields);
     let step = fields.need::<String>("step").unwrap_or_default();
     fields.finish()?;
-    follow(&tasker, task, &Command::Skip { step }).await
+    follow(&tasker, &caller, task, &Command::Skip { step }).await
 }
 
 /// Cancel a task
@@ -183,11 +186,12 @@ pub(super) async fn skip(
         (status = 202, description = "It is on record, and the process that runs the task will follow.", body = Task)))]
 pub(super) async fn cancel(
     State(service): State<Service>,
+    caller: Caller,
     TaskId(task): TaskId,
     query: Query,
     fields: Fields,
 ) -> Answer {
-    whole(&service, task, query, fields, Command::Cancel).await
+    whole((service, caller, task), query, fields, Command::Cancel).await
 }
 
 /// Let a task that is blocked by failures end as failed
@@ -199,11 +203,12 @@ pub(super) async fn cancel(
         (status = 202, description = "It is on record, and the process that runs the task will follow.", body = Task)))]
 pub(super) async fn give_up(
     State(service): State<Service>,
+    caller: Caller,
     TaskId(task): TaskId,
     query: Query,
     fields: Fields,
 ) -> Answer {
-    whole(&service, task, query, fields, Command::GiveUp).await
+    whole((service, caller, task), query, fields, Command::GiveUp).await
 }
 
 /// Pause a task
@@ -215,11 +220,12 @@ pub(super) async fn give_up(
         (status = 202, description = "It is on record, and the process that runs the task will follow.", body = Task)))]
 pub(super) async fn pause(
     State(service): State<Service>,
+    caller: Caller,
     TaskId(task): TaskId,
     query: Query,
     fields: Fields,
 ) -> Answer {
-    whole(&service, task, query, fields, Command::Pause).await
+    whole((service, caller, task), query, fields, Command::Pause).await
 }
 
 /// Resume a paused task
@@ -231,9 +237,10 @@ pub(super) async fn pause(
         (status = 202, description = "It is on record, and the process that runs the task will follow.", body = Task)))]
 pub(super) async fn resume(
     State(service): State<Service>,
+    caller: Caller,
     TaskId(task): TaskId,
     query: Query,
     fields: Fields,
 ) -> Answer {
-    whole(&service, task, query, fields, Command::Resume).await
+    whole((service, caller, task), query, fields, Command::Resume).await
 }

@@ -10,6 +10,7 @@ use crate::{
     api::Fork,
     server::{
         Service,
+        auth::Caller,
         extract::{Fields, Query, TaskId},
         problem::Answer,
         wire::Payload,
@@ -59,12 +60,13 @@ fn created(task: Uuid) -> Answer {
     responses((status = 201, description = "The new task.", body = Copied)))]
 pub(super) async fn copy_task(
     State(service): State<Service>,
+    caller: Caller,
     TaskId(task): TaskId,
     query: Query,
     mut fields: Fields,
 ) -> Answer {
     query.finish()?;
-    let tasker = actor(&service, &mut fields);
+    let tasker = actor(&service, &caller, &mut fields);
     fields.finish()?;
     created(tasker.replay(task).await?)
 }
@@ -77,12 +79,13 @@ pub(super) async fn copy_task(
     responses((status = 201, description = "The new task.", body = Copied)))]
 pub(super) async fn fork_task(
     State(service): State<Service>,
+    caller: Caller,
     TaskId(task): TaskId,
     query: Query,
     mut fields: Fields,
 ) -> Answer {
     query.finish()?;
-    let tasker = actor(&service, &mut fields);
+    let tasker = actor(&service, &caller, &mut fields);
     let step = fields.need::<String>("step").unwrap_or_default();
     let context = fields.json("context");
     fields.finish()?;

@@ -2,6 +2,8 @@
 
 mod commands;
 mod copies;
+mod keys;
+mod progress;
 mod schedules;
 mod service;
 mod signals;
@@ -36,6 +38,7 @@ fn described() -> OpenApiRouter<Service> {
         .routes(routes!(tasks::get_step))
         .routes(routes!(tasks::why))
         .routes(routes!(tasks::audit))
+        .routes(routes!(progress::follow_task))
         .routes(routes!(commands::retry))
         .routes(routes!(commands::resolve))
         .routes(routes!(commands::skip))
@@ -55,6 +58,10 @@ fn described() -> OpenApiRouter<Service> {
         .routes(routes!(schedules::pause_schedule))
         .routes(routes!(schedules::resume_schedule))
         .routes(routes!(schedules::trigger_schedule))
+        .routes(routes!(keys::create_key, keys::list_keys))
+        .routes(routes!(keys::revoke_key))
+        .routes(routes!(keys::whoami))
+        .routes(routes!(service::config))
         .routes(routes!(service::index))
         .routes(routes!(service::contract))
         .routes(routes!(service::metrics))
@@ -83,7 +90,17 @@ pub(super) fn router(service: Service) -> Router {
 }
 
 /// The first words of all paths.
-const NOUNS: [&str; 6] = ["dead-letters", "openapi.json", "schedules", "tasks", "templates", "workers"];
+const NOUNS: [&str; 9] = [
+    "config",
+    "dead-letters",
+    "keys",
+    "openapi.json",
+    "schedules",
+    "tasks",
+    "templates",
+    "whoami",
+    "workers",
+];
 
 async fn no_such_path(uri: Uri) -> Problem {
     let path = super::extract::shortened(uri.path()).into_owned();

@@ -7,10 +7,11 @@ use uuid::Uuid;
 
 use super::{json, tasks::PageQuery};
 use crate::{
-    api::{ScheduleError, ScheduleReport},
+    api::{Permission, ScheduleError, ScheduleReport},
     model::Json,
     server::{
         Service,
+        auth::Caller,
         extract::{Fields, Path, Query},
         page,
         problem::Answer,
@@ -54,8 +55,13 @@ pub(in crate::server) struct ScheduleDetail {
     created_at: Time,
 }
 
-impl From<ScheduleReport> for ScheduleDetail {
-    fn from(report: ScheduleReport) -> Self {
+impl ScheduleDetail {
+    /// What whoever asks may see of it: not what its tasks are submitted with, where they may not see payloads.
+    fn new(mut report: ScheduleReport, caller: &Caller) -> Self {
+        if let Some(definition) = report.definition.as_mut().filter(|_| !caller.may(Permission::TasksPayload))
+        {
+            definition.input = Payload::hidden().0.to_value();
+        }
         Self {
             definition: report.definition.as_ref().and_then(|schedule| Json::of(schedule).ok()).map(Payload),
             name: report.name,
@@ -96,7 +102,11 @@ const LIST: &str = "schedules";
 /// List schedules, by name
 #[utoipa::path(get, path = "/v1/schedules", tag = "schedules", params(PageQuery),
     responses((status = 200, description = "A page.", body = SchedulePage)))]
-pub(super) async fn list_schedules(State(service): State<Service>, mut query: Query) -> Answer {
+pub(super) async fn list_schedules(
+    State(service): State<Service>,
+    caller: Caller,
+    mut query: Query,
+) -> Answer {
     let (limit, cursor) = (query.limit(), query.text("cursor"));
     query.finish()?;
     let after = cursor.map(|cursor| page::read::<String>(&cursor, LIST)).transpose()?;
@@ -104,19 +114,31 @@ pub(super) async fn list_schedules(State(service): State<Service>, mut query: Qu
     let more = found.len() > limit;
     found.truncate(limit);
     let next_cursor = found.last().filter(|_| more).map(|last| page::cursor(&last.name, LIST));
-    json(StatusCode::OK, &SchedulePage { items: found.into_iter().map(From::from).collect(), next_cursor })
+    found.retain(|schedule| caller.sees_template(&schedule.template));
+    let items = found.into_iter().map(|schedule| ScheduleDetail::new(schedule, &caller)).collect();
+    json(StatusCode::OK, &SchedulePage { items, next_cursor })
+}
+
+/// The schedule of that name, if it is there for whoever asks.
+async fn seen(service: &Service, caller: &Caller, name: &str) -> Answer<ScheduleReport> {
+    let found = service.tasker().schedules().get(name).await?;
+    let found = found.filter(|schedule| caller.sees_template(&schedule.template));
+    Ok(found.ok_or_else(|| ScheduleError::Unknown { name: name.to_owned() })?)
 }
 
 /// Show a schedule
 #[utoipa::path(get, path = "/v1/schedules/{name}", tag = "schedules",
     params(("name" = String, Path, description = "Its name; a `/` in it is written `%2F`.")),
     responses((status = 200, description = "The schedule.", body = ScheduleDetail)))]
-pub(super) async fn get_schedule(State(service): State<Service>, path: Path, query: Query) -> Answer {
+pub(super) async fn get_schedule(
+    State(service): State<Service>,
+    caller: Caller,
+    path: Path,
+    query: Query,
+) -> Answer {
     query.finish()?;
-    let name = path.text("name");
-    let found = service.tasker().schedules().get(name).await?;
-    let found = found.ok_or_else(|| ScheduleError::Unknown { name: name.to_owned() })?;
-    json(StatusCode::OK, &ScheduleDetail::from(found))
+    let found = seen(&service, &caller, path.text("name")).await?;
+    json(StatusCode::OK, &ScheduleDetail::new(found, &caller))
 }
 
 /// Delete a schedule
@@ -125,8 +147,14 @@ pub(super) async fn get_schedule(State(service): State<Service>, path: Path, que
 #[utoipa::path(delete, path = "/v1/schedules/{name}", tag = "schedules",
     params(("name" = String, Path, description = "Its name; a `/` in it is written `%2F`.")),
     responses((status = 204, description = "It is gone.")))]
-pub(super) async fn delete_schedule(State(service): State<Service>, path: Path, query: Query) -> Answer {
+pub(super) async fn delete_schedule(
+    State(service): State<Service>,
+    caller: Caller,
+    path: Path,
+    query: Query,
+) -> Answer {
     query.finish()?;
+    seen(&service, &caller, path.text("name")).await?;
     service.tasker().schedules().delete(path.text("name")).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -139,14 +167,16 @@ pub(super) async fn delete_schedule(State(service): State<Service>, path: Path, 
     responses((status = 200, description = "The schedule.", body = ScheduleDetail)))]
 pub(super) async fn pause_schedule(
     State(service): State<Service>,
+    caller: Caller,
     path: Path,
     query: Query,
     fields: Fields,
 ) -> Answer {
     query.finish()?;
     fields.finish()?;
+    seen(&service, &caller, path.text("name")).await?;
     let paused = service.tasker().schedules().pause(path.text("name")).await?;
-    json(StatusCode::OK, &ScheduleDetail::from(paused))
+    json(StatusCode::OK, &ScheduleDetail::new(paused, &caller))
 }
 
 /// Resume a paused schedule
@@ -155,14 +185,16 @@ pub(super) async fn pause_schedule(
     responses((status = 200, description = "The schedule.", body = ScheduleDetail)))]
 pub(super) async fn resume_schedule(
     State(service): State<Service>,
+    caller: Caller,
     path: Path,
     query: Query,
     fields: Fields,
 ) -> Answer {
     query.finish()?;
     fields.finish()?;
+    seen(&service, &caller, path.text("name")).await?;
     let resumed = service.tasker().schedules().resume(path.text("name")).await?;
-    json(StatusCode::OK, &ScheduleDetail::from(resumed))
+    json(StatusCode::OK, &ScheduleDetail::new(resumed, &caller))
 }
 
 /// Start a task of a schedule now
@@ -171,12 +203,14 @@ pub(super) async fn resume_schedule(
     responses((status = 201, description = "The task.", body = Triggered)))]
 pub(super) async fn trigger_schedule(
     State(service): State<Service>,
+    caller: Caller,
     path: Path,
     query: Query,
     fields: Fields,
 ) -> Answer {
     query.finish()?;
     fields.finish()?;
+    seen(&service, &caller, path.text("name")).await?;
     let task_id = service.tasker().schedules().trigger(path.text("name")).await?;
     let mut response = json(StatusCode::CREATED, &Triggered { task_id })?;
     super::submit::point_to(&mut response, task_id, false);

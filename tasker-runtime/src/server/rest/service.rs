@@ -43,6 +43,32 @@ pub(in crate::server) struct Health {
     draining: bool,
 }
 
+/// The settings of this process.
+#[derive(Serialize, ToSchema)]
+pub(in crate::server) struct SettingList {
+    items: Vec<Setting>,
+}
+
+/// A setting.
+#[derive(Serialize, ToSchema)]
+pub(in crate::server) struct Setting {
+    name: String,
+    /// Its value, without passwords.
+    value: String,
+    /// Where that comes from: a file, a variable, or `default`.
+    source: String,
+}
+
+/// Show the settings of this process
+#[utoipa::path(get, path = "/v1/config", tag = "service", operation_id = "get_config",
+    responses((status = 200, description = "The settings.", body = SettingList)))]
+pub(super) async fn config(State(service): State<Service>, query: Query) -> Answer {
+    query.finish()?;
+    let settings = service.0.options.settings.iter().cloned();
+    let items = settings.map(|(name, value, source)| Setting { name, value, source }).collect();
+    json(StatusCode::OK, &SettingList { items })
+}
+
 /// Say what is here
 #[utoipa::path(get, path = "/", tag = "service", responses((status = 200, description = "What is here.", body = Index)))]
 pub(super) async fn index(query: Query) -> Answer {

@@ -13,6 +13,7 @@ use crate::{
     model::Json,
     server::{
         Service,
+        auth::Caller,
         extract::{Fields, Path, Query, TaskId, idempotency_key},
         problem::{Answer, Problem},
         wire::Payload,
@@ -53,6 +54,7 @@ pub(in crate::server) struct Sent {
     responses((status = 200, description = "It was sent, or was before with this key.", body = Sent)))]
 pub(super) async fn send_signal(
     State(service): State<Service>,
+    caller: Caller,
     TaskId(task): TaskId,
     path: Path,
     headers: HeaderMap,
@@ -60,7 +62,7 @@ pub(super) async fn send_signal(
     mut fields: Fields,
 ) -> Answer {
     query.finish()?;
-    let tasker = asker(&service, &mut fields);
+    let tasker = asker(&service, &caller, &mut fields);
     let payload = fields.json("payload").unwrap_or_else(Json::null);
     let key = fields.text("idempotency_key", 255);
     fields.finish()?;

@@ -13,10 +13,11 @@ use uuid::Uuid;
 
 use super::{json, tasks};
 use crate::{
-    api::Submission,
+    api::{Permission, Submission, UnknownTemplate},
     model::{Json, Timestamp},
     server::{
         Service,
+        auth::Caller,
         extract::{self, Fields, Query},
         problem::{Answer, Code},
         wire::{Payload, Time},
@@ -92,8 +93,20 @@ pub(in crate::server) struct SubmitQuery {
     validate_only: Option<bool>,
 }
 
-/// The submission that the fields of an object ask for.
-fn submission(fields: &mut Fields, now: Timestamp) -> Option<Submission> {
+/// The template of that name. Where whoever asks sees some namespaces only, there are no others.
+fn seen(service: &Service, caller: &Caller, name: &str) -> Answer<()> {
+    if caller.namespaces.is_none() {
+        return Ok(());
+    }
+    match service.tasker().catalog().find(name) {
+        Ok(template) if caller.sees(template.namespace()) => Ok(()),
+        _ => Err(UnknownTemplate { name: name.to_owned(), nearest: None }.into()),
+    }
+}
+
+/// The submission that the fields of an object ask for; `None` where they name no template.
+fn submission(fields: &mut Fields, service: &Service, caller: &Caller) -> Option<Answer<Submission>> {
+    let now = service.tasker().now();
     let template = fields.need::<String>("template");
     let context = fields.json("context");
     let priority = fields.take::<i16>("priority");
@@ -105,7 +118,11 @@ fn submission(fields: &mut Fields, now: Timestamp) -> Option<Submission> {
     let correlation_id = fields.take::<Uuid>("correlation_id");
     let key = fields.text("idempotency_key", Submission::MAX_KEY);
     let delay = delay.or_else(|| run_at.map(|at| at.since(now)));
-    let mut submission = Submission::to(template?)
+    let template = template?;
+    if let Err(problem) = seen(service, caller, &template) {
+        return Some(Err(problem));
+    }
+    let mut submission = Submission::to(template)
         .json(context.unwrap_or_else(|| Json::stored("{}")))
         .priority(priority.unwrap_or_default())
         .delay(delay.unwrap_or_default());
@@ -115,7 +132,7 @@ fn submission(fields: &mut Fields, now: Timestamp) -> Option<Submission> {
     if let Some(key) = key {
         submission = submission.idempotency_key(key);
     }
-    Some(submission)
+    Some(Ok(submission))
 }
 
 /// Submit a task
@@ -134,16 +151,21 @@ fn submission(fields: &mut Fields, now: Timestamp) -> Option<Submission> {
             body = crate::server::wire::Task)))]
 pub(super) async fn submit_task(
     State(service): State<Service>,
+    caller: Caller,
     headers: HeaderMap,
     mut query: Query,
     mut fields: Fields,
 ) -> Answer {
+    let patience = extract::wait(&headers);
+    // The answer is the task then.
+    patience.map_or(Ok(()), |_| caller.need(Permission::TasksRead))?;
     let validate_only = query.parse::<bool>("validate_only", "true or false").unwrap_or_default();
     query.finish()?;
     let tasker = service.tasker();
-    let submission = submission(&mut fields, tasker.now());
+    let submission = submission(&mut fields, &service, &caller);
     fields.finish()?;
-    let Some(mut submission) = submission else { return Err(nothing()) };
+    let Some(submission) = submission else { return Err(nothing()) };
+    let mut submission = submission?;
     if let Some(key) = extract::idempotency_key(&headers, submission.key().map(str::to_owned))? {
         submission = submission.idempotency_key(key);
     }
@@ -160,8 +182,8 @@ pub(super) async fn submit_task(
     }
     let receipt = tasker.submit_with_receipt(submission).await?;
     let task = receipt.task_id;
-    let mut response = match extract::wait(&headers) {
-        Some(patience) => tasks::rested(&service, task, patience).await?,
+    let mut response = match patience {
+        Some(patience) => tasks::rested(&service, &caller, task, patience).await?,
         None => {
             let status = if receipt.replayed { StatusCode::OK } else { StatusCode::CREATED };
             let document = Submitted {
@@ -183,13 +205,18 @@ pub(super) async fn submit_task(
 /// An idempotency key that was used before with the same context gives the task that is there already.
 #[utoipa::path(post, path = "/v1/tasks/batch", tag = "tasks", request_body = NewTasks,
     responses((status = 201, description = "All tasks are there.", body = SubmittedTasks)))]
-pub(super) async fn submit_tasks(State(service): State<Service>, query: Query, mut fields: Fields) -> Answer {
+pub(super) async fn submit_tasks(
+    State(service): State<Service>,
+    caller: Caller,
+    query: Query,
+    mut fields: Fields,
+) -> Answer {
     query.finish()?;
     let (mut submissions, mut mistakes) = (Vec::new(), Vec::new());
     let objects = fields.objects("tasks");
     let number = objects.len();
     for mut object in objects {
-        submissions.extend(submission(&mut object, service.tasker().now()));
+        submissions.extend(submission(&mut object, &service, &caller));
         mistakes.extend(object.mistakes());
     }
     if !(1..=MAX_BATCH).contains(&number) {
@@ -197,6 +224,7 @@ pub(super) async fn submit_tasks(State(service): State<Service>, query: Query, m
         fields.wrong("tasks", "wrong_length", detail);
     }
     extract::refuse(Code::FieldsInvalid, [fields.mistakes(), mistakes].concat())?;
+    let submissions = submissions.into_iter().collect::<Answer<Vec<Submission>>>()?;
     let task_ids = service.tasker().submit_all(submissions).await?;
     json(StatusCode::CREATED, &SubmittedTasks { task_ids })
 }

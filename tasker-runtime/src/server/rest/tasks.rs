@@ -13,10 +13,11 @@ use uuid::Uuid;
 
 use super::{json, tagged};
 use crate::{
-    api::{Cursor, StepReport, TaskFilter, TaskReport},
+    api::{Cursor, Permission, StepReport, TaskFilter, TaskReport},
     model::{StepState, TaskState, Timestamp},
     server::{
         Service,
+        auth::Caller,
         extract::{self, Path, Query, TaskId},
         page::{self, Filter},
         problem::{Answer, Code, Problem},
@@ -74,6 +75,7 @@ fn time(text: &str) -> Result<Timestamp, String> {
     responses((status = 200, description = "A page.", body = TaskPage)))]
 pub(super) async fn list_tasks(
     State(service): State<Service>,
+    caller: Caller,
     Filter(asked): Filter,
     mut query: Query,
 ) -> Answer {
@@ -102,11 +104,16 @@ pub(super) async fn list_tasks(
     if let Some(cursor) = cursor {
         filter = filter.after(page::read::<Cursor>(&cursor, &asked)?);
     }
-    let found = service.tasker().list(&filter).await?;
+    // Of one namespace the database looks for; what is of several is looked through here.
+    if let (Some([only]), None) = (caller.namespaces.as_deref(), filter.of_namespace()) {
+        filter = filter.namespace(only);
+    }
+    let mut found = service.tasker().list(&filter).await?;
+    found.tasks.retain(|task| caller.sees(&task.namespace));
     let document = TaskPage {
+        incomplete: found.next.is_some() && found.tasks.len() < limit,
         items: found.tasks.into_iter().map(Task::from).collect(),
         next_cursor: found.next.map(|next| page::cursor(next, &asked)),
-        incomplete: found.incomplete,
     };
     json(StatusCode::OK, &document)
 }
@@ -129,7 +136,7 @@ fn include(query: &mut Query) -> Include {
         _ => Err("none, states or full".to_owned()),
     });
     let parts = query.read("include", |text| {
-        let mut include = Include { context: false, results: false, errors: false, steps: Steps::Full };
+        let mut include = Include { context: false, results: false, errors: false, ..Include::default() };
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             match part {
                 "context" => include.context = true,
@@ -164,11 +171,11 @@ async fn wait(service: &Service, task: Uuid, patience: Duration) -> Answer<()> {
 }
 
 /// The task once it rests, or as it stands after this time.
-pub(super) async fn rested(service: &Service, task: Uuid, patience: Duration) -> Answer {
+pub(super) async fn rested(service: &Service, caller: &Caller, task: Uuid, patience: Duration) -> Answer {
     wait(service, task, patience).await?;
     let report = report(service, task).await?;
     let status = if goes_on(report.state) { StatusCode::ACCEPTED } else { StatusCode::OK };
-    let mut response = json(status, &Task::new(report, Include::default()))?;
+    let mut response = json(status, &Task::of(report, Include::default(), caller))?;
     say_waited(&mut response, patience);
     Ok(response)
 }
@@ -191,6 +198,7 @@ fn say_waited(response: &mut Response, patience: Duration) {
         (status = 304, description = "The answer is the one that is known.")))]
 pub(super) async fn get_task(
     State(service): State<Service>,
+    caller: Caller,
     TaskId(task): TaskId,
     headers: HeaderMap,
     mut query: Query,
@@ -201,7 +209,7 @@ pub(super) async fn get_task(
     if let Some(patience) = patience {
         wait(&service, task, patience).await?;
     }
-    let mut response = tagged(&headers, &Task::new(report(&service, task).await?, include))?;
+    let mut response = tagged(&headers, &Task::of(report(&service, task).await?, include, &caller))?;
     patience.into_iter().for_each(|patience| say_waited(&mut response, patience));
     Ok(response)
 }
@@ -223,6 +231,7 @@ pub(in crate::server) struct PageQuery {
     responses((status = 200, description = "A page.", body = StepPage)))]
 pub(super) async fn list_steps(
     State(service): State<Service>,
+    caller: Caller,
     TaskId(task): TaskId,
     mut query: Query,
 ) -> Answer {
@@ -231,8 +240,12 @@ pub(super) async fn list_steps(
     let list = task.to_string();
     let from = cursor.map(|cursor| page::read::<usize>(&cursor, &list)).transpose()?.unwrap_or_default();
     let report = report(&service, task).await?;
-    let items: Vec<Step> =
-        report.all().skip(from).take(limit).map(|step| Step::new(step, Include::default())).collect();
+    let items: Vec<Step> = report
+        .all()
+        .skip(from)
+        .take(limit)
+        .map(|step| Step::new(step, Include::default().of(&caller)))
+        .collect();
     let end = from.saturating_add(items.len());
     let next_cursor = report.all().nth(end).map(|_| page::cursor(end, &list));
     json(StatusCode::OK, &StepPage { items, next_cursor })
@@ -245,6 +258,7 @@ pub(super) async fn list_steps(
     responses((status = 200, description = "The step.", body = Step)))]
 pub(super) async fn get_step(
     State(service): State<Service>,
+    caller: Caller,
     TaskId(task): TaskId,
     path: Path,
     query: Query,
@@ -260,7 +274,7 @@ pub(super) async fn get_step(
             None => problem,
         }
     })?;
-    json(StatusCode::OK, &Step::new(step, Include::default()))
+    json(StatusCode::OK, &Step::new(step, Include::default().of(&caller)))
 }
 
 /// Why a task does not go on.
@@ -304,7 +318,7 @@ pub(in crate::server) struct OpenStep {
 }
 
 impl OpenStep {
-    fn new(task: Uuid, step: &StepReport) -> Option<Self> {
+    fn new(task: Uuid, step: &StepReport, include: Include) -> Option<Self> {
         let call = |commands: &str| Some(format!("POST /v1/tasks/{task}/{commands}"));
         let (since, help) = match step.state {
             StepState::Error => (step.finished_at, call("retry, …/resolve or …/skip")),
@@ -323,7 +337,7 @@ impl OpenStep {
             since: since.map(Time),
             retry_at: step.retry_at.map(Time),
             waits_for: step.waits_for.clone(),
-            error: step.error.as_ref().map(|error| Failure::new(error, true)),
+            error: step.error.as_ref().map(|error| Failure::new(error, include)),
             help,
         })
     }
@@ -333,7 +347,12 @@ impl OpenStep {
 #[utoipa::path(get, path = "/v1/tasks/{id}/why", tag = "tasks",
     params(("id" = String, Path, description = "The id of the task.")),
     responses((status = 200, description = "Every step that is open, with its cause and the call that helps.", body = Why)))]
-pub(super) async fn why(State(service): State<Service>, TaskId(task): TaskId, query: Query) -> Answer {
+pub(super) async fn why(
+    State(service): State<Service>,
+    caller: Caller,
+    TaskId(task): TaskId,
+    query: Query,
+) -> Answer {
     query.finish()?;
     let report = report(&service, task).await?;
     let help = match report.state {
@@ -341,14 +360,14 @@ pub(super) async fn why(State(service): State<Service>, TaskId(task): TaskId, qu
         TaskState::BlockedByFailures => Some(format!("POST /v1/tasks/{task}/retry, or …/give_up ends it")),
         _ => None,
     };
-    let over = report.state.is_final();
+    let (over, include) = (report.state.is_final(), Include::default().of(&caller));
     let document = Why {
         task_id: task,
         state: StateOfTask(report.state),
         cause: report.cause.clone(),
         waits_for: report.waits_for.clone(),
         help,
-        steps: report.all().filter(|_| !over).filter_map(|step| OpenStep::new(task, step)).collect(),
+        steps: report.all().filter(|_| !over).filter_map(|step| OpenStep::new(task, step, include)).collect(),
     };
     json(StatusCode::OK, &document)
 }
@@ -357,7 +376,12 @@ pub(super) async fn why(State(service): State<Service>, TaskId(task): TaskId, qu
 #[utoipa::path(get, path = "/v1/tasks/{id}/audit", tag = "tasks",
     params(("id" = String, Path, description = "The id of the task."), PageQuery),
     responses((status = 200, description = "A page.", body = AuditPage)))]
-pub(super) async fn audit(State(service): State<Service>, TaskId(task): TaskId, mut query: Query) -> Answer {
+pub(super) async fn audit(
+    State(service): State<Service>,
+    caller: Caller,
+    TaskId(task): TaskId,
+    mut query: Query,
+) -> Answer {
     let (limit, cursor) = (query.limit(), query.text("cursor"));
     query.finish()?;
     let list = task.to_string();
@@ -367,6 +391,7 @@ pub(super) async fn audit(State(service): State<Service>, TaskId(task): TaskId, 
     let more = trail.len() > limit;
     trail.truncate(limit);
     let next_cursor = trail.last().filter(|_| more).map(|last| page::cursor(last.number, &list));
-    let items = trail.into_iter().map(Audit::from).collect();
+    let hides = !caller.may(Permission::TasksPayload);
+    let items = trail.into_iter().map(|entry| Audit::new(entry, hides)).collect();
     json(StatusCode::OK, &AuditPage { items, next_cursor })
 }

@@ -9,9 +9,11 @@ use utoipa::ToSchema;
 
 use super::{json, tagged};
 use crate::{
+    api::UnknownTemplate,
     model::Json,
     server::{
         Service,
+        auth::Caller,
         extract::{Path, Query},
         problem::Answer,
         wire::Payload,
@@ -110,9 +112,10 @@ impl From<&Template> for TemplateDetail {
 /// Those that tasks can be submitted of here, each in its newest version.
 #[utoipa::path(get, path = "/v1/templates", tag = "templates",
     responses((status = 200, description = "The templates.", body = TemplateList)))]
-pub(super) async fn list_templates(State(service): State<Service>, query: Query) -> Answer {
+pub(super) async fn list_templates(State(service): State<Service>, caller: Caller, query: Query) -> Answer {
     query.finish()?;
-    let items = service.tasker().catalog().iter().map(|template| (&**template).into()).collect();
+    let all = service.tasker().catalog().iter().filter(|template| caller.sees(template.namespace()));
+    let items = all.map(|template| (&**template).into()).collect();
     json(StatusCode::OK, &TemplateList { items })
 }
 
@@ -126,12 +129,22 @@ pub(super) async fn list_templates(State(service): State<Service>, query: Query)
         (status = 304, description = "The answer is the one that is known.")))]
 pub(super) async fn get_template(
     State(service): State<Service>,
+    caller: Caller,
     path: Path,
     headers: HeaderMap,
     query: Query,
 ) -> Answer {
     query.finish()?;
     let name = format!("{}/{}", path.text("namespace"), path.text("name"));
-    let template = service.tasker().catalog().find(&name)?;
+    if !caller.sees(path.text("namespace")) {
+        return Err(UnknownTemplate { name, nearest: None }.into());
+    }
+    let mut found = service.tasker().catalog().find(&name);
+    if let Err(unknown) = &mut found {
+        // The nearest one may be of a namespace that is not seen.
+        let nearest = unknown.nearest.take();
+        unknown.nearest = nearest.filter(|nearest| caller.sees_template(nearest));
+    }
+    let template = found?;
     tagged(&headers, &TemplateDetail::from(&**template))
 }

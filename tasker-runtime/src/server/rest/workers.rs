@@ -7,6 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::json;
 use crate::server::{
     Service,
+    auth::Caller,
     extract::Query,
     problem::Answer,
     wire::{DeadLetter, Worker},
@@ -23,6 +24,9 @@ pub(in crate::server) struct WorkerList {
 pub(in crate::server) struct DeadLetterList {
     items: Vec<DeadLetter>,
 }
+
+/// So many are looked at for those who do not see all.
+const MAX_LOOKED_AT: usize = 1000;
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -47,9 +51,18 @@ pub(super) async fn list_workers(State(service): State<Service>, query: Query) -
 /// The processes that held such a task died one after the other. The command `retry` runs it again.
 #[utoipa::path(get, path = "/v1/dead-letters", tag = "tasks", params(LimitQuery),
     responses((status = 200, description = "The newest.", body = DeadLetterList)))]
-pub(super) async fn list_dead_letters(State(service): State<Service>, mut query: Query) -> Answer {
+pub(super) async fn list_dead_letters(
+    State(service): State<Service>,
+    caller: Caller,
+    mut query: Query,
+) -> Answer {
     let limit = query.limit();
     query.finish()?;
-    let items = service.tasker().dead_letters(limit).await?.into_iter().map(DeadLetter::from).collect();
+    // Whoever sees some namespaces only gets those of the newest that are of them.
+    let most = if caller.namespaces.is_some() { limit.max(MAX_LOOKED_AT) } else { limit };
+    let mut letters = service.tasker().dead_letters(most).await?;
+    letters.retain(|letter| caller.sees(&letter.namespace));
+    letters.truncate(limit);
+    let items = letters.into_iter().map(DeadLetter::from).collect();
     json(StatusCode::OK, &DeadLetterList { items })
 }

@@ -1,0 +1,7 @@
+-- read how far the tasks $1 are: what changes whenever something is recorded of one of them
+select t.uuid, r.state, r.owner, r.run_at, r.finished_at,
+    (select count(*) from steps s where s.task_id = t.id),
+    (select count(*) from attempts a where a.task_id = t.id)
+from json_each($1) as wanted
+join tasks t on t.uuid = wanted.value
+join runs r on r.task_id = t.id
