@@ -70,6 +70,82 @@ pub(crate) fn is_seen_as_other(name: &Ident, declared: bool) -> bool {
     is_there
 }
 
+/// The first of these names that is that of a workflow in the module of the function in which they stand, as far as the
+/// text of the file tells.
+pub(crate) fn workflow_among<'n>(function: &Ident, names: &[&'n Ident]) -> Option<&'n Ident> {
+    thread_local! {
+        static LAST: RefCell<Option<(PathBuf, Vec<(String, usize)>)>> = const { RefCell::new(None) };
+    }
+    if !proc_macro::is_available() || names.is_empty() {
+        return None;
+    }
+    let place = function.span().unwrap();
+    let file = place.local_file()?;
+    let found = LAST.with_borrow_mut(|last| {
+        if last.as_ref().is_none_or(|(known, _)| *known != file) {
+            let workflows = with_text(file.clone(), workflows)?;
+            *last = Some((file, workflows));
+        }
+        let (_, workflows) = last.as_ref()?;
+        names.iter().find_map(|name| {
+            let (_, line) = workflows.iter().find(|(workflow, _)| **name == workflow.as_str())?;
+            Some((*name, *line))
+        })
+    });
+    let (name, line) = found?;
+    let beside = with_place(place, |text| are_in_one_module(text, line, place.line()));
+    beside.unwrap_or(false).then_some(name)
+}
+
+/// The names of the workflows in a file, each with its line (from 1). One under a condition may not be there.
+fn workflows(text: &str) -> Vec<(String, usize)> {
+    let mut found = Vec::new();
+    // Text in text and comments over several lines may look like code.
+    if ["r#\"", "r\"", "/*"].iter().any(|other| text.contains(other)) {
+        return found;
+    }
+    let mut conditional = false;
+    let mut offset = 0;
+    for (index, line) in text.split_inclusive('\n').enumerate() {
+        let code = line.trim_start();
+        let after = ["workflow!", "template!"].iter().find_map(|name| {
+            let code = code.strip_prefix("tasker_runtime::").unwrap_or(code);
+            code.strip_prefix(name)
+        });
+        if let Some(after) = after.filter(|_| !conditional) {
+            let rest = &text[offset + line.len() - after.len()..];
+            found.extend(workflow_name(rest).map(|name| (name.to_owned(), index + 1)));
+        }
+        if !code.is_empty() {
+            conditional = code.starts_with("#[cfg");
+        }
+        offset += line.len();
+    }
+    found
+}
+
+/// The name before the `=`, after what may stand before a name.
+fn workflow_name(after: &str) -> Option<&str> {
+    let mut rest = after.trim_start().strip_prefix(['(', '{', '['])?.trim_start();
+    while rest.starts_with("//") || rest.starts_with("#[") {
+        if rest.starts_with("#[cfg") {
+            return None;
+        }
+        rest = rest.split_once('\n')?.1.trim_start();
+    }
+    if let Some(public) = rest.strip_prefix("pub") {
+        let public = public.trim_start();
+        rest = match public.strip_prefix('(') {
+            Some(place) => place.split_once(')')?.1.trim_start(),
+            None => public,
+        };
+    }
+    let (name, value) = rest.split_once('=')?;
+    let name = name.trim();
+    let is_name = !name.is_empty() && name.chars().all(|letter| letter.is_alphanumeric() || letter == '_');
+    (is_name && !value.starts_with('=')).then_some(name)
+}
+
 /// Whether two lines (from 1) stand in the same block, as far as the way they are indented tells.
 fn are_in_one_module(text: &str, one: usize, other: usize) -> bool {
     let lines: Vec<&str> = text.lines().collect();
@@ -295,6 +371,18 @@ mod tests {
         ] {
             assert!(!has_only_plain_results(other), "{other}");
         }
+    }
+
+    #[test]
+    fn workflows_of_a_file_are_found_by_their_names() {
+        let text = "workflow!(one = [a]);\n// workflow!(none = [a]);\n//! workflow!(doc = [a])\nmod m {\n    \
+                    tasker_runtime::workflow!(\n        /// Doc = x.\n        pub(crate) two = [a],\n    );\n}\n\
+                    template!(three = \"x.yaml\");\ntemplate!(\"x.yaml\", handlers = a);\n#[cfg(test)]\n\
+                    workflow!(four = [a]);\nworkflow!(#[cfg(test)]\n five = [a]);\n";
+        let found = super::workflows(text);
+        let found: Vec<(&str, usize)> = found.iter().map(|(name, line)| (&**name, *line)).collect();
+        assert_eq!(found, [("one", 1), ("two", 5), ("three", 10)]);
+        assert!(super::workflows("/* \nworkflow!(one = [a]);\n*/").is_empty());
     }
 
     /// Whether the line with `HERE` stands inside of an `impl`.

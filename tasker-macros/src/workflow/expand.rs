@@ -55,9 +55,15 @@ pub(super) fn whole(workflow: &Workflow) -> TokenStream {
     }));
     let (lists, sizes) = lists(workflow);
     let (count, slots) = (&sizes.count, &sizes.slots);
-    let check = quote_spanned! {workflow.ident.span()=>
+    let are_steps = workflow.steps().enumerate().map(|(index, Step { handler, .. })| {
+        let step = quote!(<__Steps as __tasker::Nth<#index>>::Step);
+        quote_spanned!(handler.span()=> __tasker::is_step::<#step>();)
+    });
+    let are_steps: TokenStream = are_steps.collect();
+    let check = quote_spanned! {workflow.ident.span()=> {
+        #are_steps
         __tasker::check_workflow::<#count, #slots>(#name, &STEPS)
-    };
+    }};
     let line = quote_spanned!(workflow.ident.span()=> __tasker::core::line!());
     let settings = settings(workflow);
     let types = types(workflow, &marker, &sizes);
@@ -158,7 +164,7 @@ fn listed(step: &Step, aliases: &[String]) -> TokenStream {
     let handler = &step.handler;
     // In parentheses it can only be a type, and a function is refused in plain words.
     let ty = quote!((#handler));
-    let mut listed = quote_spanned!(handler.span()=> __tasker::workflow_step::<#ty>());
+    let mut listed = quote_spanned!(handler.span()=> __tasker::as_listed::<#ty>());
     if let Some(alias) = &step.alias {
         let alias = alias.unraw().to_string();
         listed.extend(quote!(.called(#alias)));

@@ -128,6 +128,8 @@ impl Attempt {
 }
 
 impl FromStep for Attempt {
+    const NEEDS: &'static [Need] = &[Need::Nothing];
+
     fn from_step(step: &TaskSequenceStep) -> Result<Self, StepError> {
         Ok(Self { number: step.attempt(), max: step.max_attempts() })
     }
@@ -149,6 +151,8 @@ pub struct StepInfo {
 }
 
 impl FromStep for StepInfo {
+    const NEEDS: &'static [Need] = &[Need::Nothing];
+
     fn from_step(step: &TaskSequenceStep) -> Result<Self, StepError> {
         Ok(Self {
             task_id: step.task_id(),
@@ -204,6 +208,8 @@ impl From<IdempotencyKey> for String {
 }
 
 impl FromStep for IdempotencyKey {
+    const NEEDS: &'static [Need] = &[Need::Nothing];
+
     fn from_step(step: &TaskSequenceStep) -> Result<Self, StepError> {
         Ok(Self(format!("{}:{}", step.task_id(), step.name())))
     }
@@ -271,6 +277,8 @@ impl fmt::Debug for Cancelled {
 }
 
 impl FromStep for Cancelled {
+    const NEEDS: &'static [Need] = &[Need::Nothing];
+
     fn from_step(step: &TaskSequenceStep) -> Result<Self, StepError> {
         Ok(Self::new(step.parts().cancel.clone()))
     }
