@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 use proc_macro2::{Ident, Span};
 
+use crate::items::Items;
+
 /// Whether what starts at `span` stands directly inside of an `impl` or a `trait`, as far as the text around it
 /// tells by the way it is indented.
 pub(crate) fn is_in_impl(span: Span) -> bool {
@@ -73,22 +75,36 @@ pub(crate) fn is_seen_as_other(name: &Ident, declared: bool) -> bool {
 /// The first of these names that is that of a workflow in the module of the function in which they stand, as far as the
 /// text of the file tells.
 pub(crate) fn workflow_among<'n>(function: &Ident, names: &[&'n Ident]) -> Option<&'n Ident> {
+    first_beside(function, names, |items| &items.workflows)
+}
+
+/// Whether a name is that of a function without an attribute in the module in which it is written, as far as the text of
+/// the file tells.
+pub(crate) fn is_unmarked(name: &Ident) -> bool {
+    first_beside(name, &[name], |items| &items.functions).is_some()
+}
+
+/// The first of these names that is among these items of the file and stands in the module of `place`.
+fn first_beside<'n>(
+    place: &Ident,
+    names: &[&'n Ident],
+    items: fn(&Items) -> &[(String, usize)],
+) -> Option<&'n Ident> {
     thread_local! {
-        static LAST: RefCell<Option<(PathBuf, Vec<(String, usize)>)>> = const { RefCell::new(None) };
+        static LAST: RefCell<Option<(PathBuf, Items)>> = const { RefCell::new(None) };
     }
     if !proc_macro::is_available() || names.is_empty() {
         return None;
     }
-    let place = function.span().unwrap();
+    let place = place.span().unwrap();
     let file = place.local_file()?;
     let found = LAST.with_borrow_mut(|last| {
         if last.as_ref().is_none_or(|(known, _)| *known != file) {
-            let workflows = with_text(file.clone(), workflows)?;
-            *last = Some((file, workflows));
+            *last = Some((file.clone(), with_text(file, Items::of)?));
         }
-        let (_, workflows) = last.as_ref()?;
+        let items = items(&last.as_ref()?.1);
         names.iter().find_map(|name| {
-            let (_, line) = workflows.iter().find(|(workflow, _)| **name == workflow.as_str())?;
+            let (_, line) = items.iter().find(|(item, _)| **name == item.as_str())?;
             Some((*name, *line))
         })
     });
@@ -97,53 +113,40 @@ pub(crate) fn workflow_among<'n>(function: &Ident, names: &[&'n Ident]) -> Optio
     beside.unwrap_or(false).then_some(name)
 }
 
-/// The names of the workflows in a file, each with its line (from 1). One under a condition may not be there.
-fn workflows(text: &str) -> Vec<(String, usize)> {
-    let mut found = Vec::new();
-    // Text in text and comments over several lines may look like code.
-    if ["r#\"", "r\"", "/*"].iter().any(|other| text.contains(other)) {
-        return found;
+/// Whether a function is written as an async one at `span`, though an attribute before has made another of it; which one,
+/// as far as the text of the file tells.
+pub(crate) fn made_sync_by(span: Span) -> Option<String> {
+    if !proc_macro::is_available() {
+        return None;
     }
-    let mut conditional = false;
-    let mut offset = 0;
-    for (index, line) in text.split_inclusive('\n').enumerate() {
-        let code = line.trim_start();
-        let after = ["workflow!", "template!"].iter().find_map(|name| {
-            let code = code.strip_prefix("tasker_runtime::").unwrap_or(code);
-            code.strip_prefix(name)
-        });
-        if let Some(after) = after.filter(|_| !conditional) {
-            let rest = &text[offset + line.len() - after.len()..];
-            found.extend(workflow_name(rest).map(|name| (name.to_owned(), index + 1)));
-        }
-        if !code.is_empty() {
-            conditional = code.starts_with("#[cfg");
-        }
-        offset += line.len();
-    }
-    found
-}
-
-/// The name before the `=`, after what may stand before a name.
-fn workflow_name(after: &str) -> Option<&str> {
-    let mut rest = after.trim_start().strip_prefix(['(', '{', '['])?.trim_start();
-    while rest.starts_with("//") || rest.starts_with("#[") {
-        if rest.starts_with("#[cfg") {
+    let place = span.unwrap();
+    let line = place.line();
+    with_place(place, |text| {
+        let lines: Vec<&str> = text.lines().take(line).map(str::trim).collect();
+        let (own, before) = lines.split_last()?;
+        if !own.contains("async fn ") {
             return None;
         }
-        rest = rest.split_once('\n')?.1.trim_start();
+        let attributes =
+            before.iter().rev().take_while(|line| line.starts_with("#[") || line.starts_with("//"));
+        let mut others = attributes.filter(|line| line.starts_with("#[") && !line.contains("step_handler"));
+        others.next().map(|line| (*line).to_owned())
+    })?
+}
+
+/// Whether the macro that is expanded stands where a value is wanted, as far as the text of its line tells.
+pub(crate) fn is_value() -> bool {
+    if !proc_macro::is_available() {
+        return false;
     }
-    if let Some(public) = rest.strip_prefix("pub") {
-        let public = public.trim_start();
-        rest = match public.strip_prefix('(') {
-            Some(place) => place.split_once(')')?.1.trim_start(),
-            None => public,
-        };
-    }
-    let (name, value) = rest.split_once('=')?;
-    let name = name.trim();
-    let is_name = !name.is_empty() && name.chars().all(|letter| letter.is_alphanumeric() || letter == '_');
-    (is_name && !value.starts_with('=')).then_some(name)
+    let place = Span::call_site().unwrap();
+    let (line, column) = (place.line(), place.column());
+    let before = with_place(place, |text| {
+        let line = text.lines().nth(line.checked_sub(1)?)?;
+        let end = line.char_indices().nth(column.checked_sub(1)?)?.0;
+        Some(line[..end].trim_end().ends_with(['=', '(', ',', '&']))
+    });
+    before.flatten().unwrap_or(false)
 }
 
 /// Whether two lines (from 1) stand in the same block, as far as the way they are indented tells.
@@ -155,7 +158,7 @@ fn are_in_one_module(text: &str, one: usize, other: usize) -> bool {
     !has_modules(first) && !has_modules(second) && around(&lines, one) == around(&lines, other)
 }
 
-/// The lines that begin the blocks around a line, from the inside out.
+/// The lines that begin the blocks around a line, from the inside out: those that have names of their own.
 fn around(lines: &[&str], number: usize) -> Vec<usize> {
     let indentation = |line: &str| line.len() - line.trim_start().len();
     let mut own = lines.get(number - 1).map_or(0, |line| indentation(line));
@@ -165,7 +168,7 @@ fn around(lines: &[&str], number: usize) -> Vec<usize> {
             continue;
         }
         own = indentation(line);
-        if !line.trim_start().starts_with('}') {
+        if ["mod ", "fn ", "impl", "trait "].iter().any(|word| line.contains(word)) {
             blocks.push(index);
         }
     }
@@ -371,18 +374,6 @@ mod tests {
         ] {
             assert!(!has_only_plain_results(other), "{other}");
         }
-    }
-
-    #[test]
-    fn workflows_of_a_file_are_found_by_their_names() {
-        let text = "workflow!(one = [a]);\n// workflow!(none = [a]);\n//! workflow!(doc = [a])\nmod m {\n    \
-                    tasker_runtime::workflow!(\n        /// Doc = x.\n        pub(crate) two = [a],\n    );\n}\n\
-                    template!(three = \"x.yaml\");\ntemplate!(\"x.yaml\", handlers = a);\n#[cfg(test)]\n\
-                    workflow!(four = [a]);\nworkflow!(#[cfg(test)]\n five = [a]);\n";
-        let found = super::workflows(text);
-        let found: Vec<(&str, usize)> = found.iter().map(|(name, line)| (&**name, *line)).collect();
-        assert_eq!(found, [("one", 1), ("two", 5), ("three", 10)]);
-        assert!(super::workflows("/* \nworkflow!(one = [a]);\n*/").is_empty());
     }
 
     /// Whether the line with `HERE` stands inside of an `impl`.

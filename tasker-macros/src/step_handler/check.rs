@@ -52,6 +52,13 @@ fn is_async(handler: &Handler, errors: &mut Errors) {
     if sig.asyncness.is_some() {
         return;
     }
+    if let Some(attribute) = place::made_sync_by(sig.fn_token.span) {
+        let message = format!(
+            "`{attribute}` above has made another function of this: take it away, a handler runs where it is called"
+        );
+        errors.at(sig.fn_token, message);
+        return;
+    }
     let returns = match promised(&handler.returns()) {
         Some(output) => format!(", with `-> {}` in place of the future", written(&output)),
         None => String::new(),
@@ -76,6 +83,11 @@ fn promised(ty: &Type) -> Option<Type> {
 fn is_not_generic(sig: &Signature, errors: &mut Errors) {
     let generics = &sig.generics;
     if !generics.params.is_empty() && generics.params.len() == generics.lifetimes().count() {
+        if sig.inputs.iter().any(|input| matches!(input, FnArg::Typed(input) if borrows_anything(&input.ty)))
+        {
+            // Which is said of the parameter, and that they are not needed then.
+            return;
+        }
         let message = "a handler needs no lifetimes: it borrows nothing but the step, `&TaskSequenceStep`";
         errors.at(generics, message);
     } else if !generics.params.is_empty() {

@@ -5,7 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 
-use super::entries::{Step, What};
+use super::entries::{Entry, Step, What};
 use super::limits::Concurrency;
 use super::parse::Workflow;
 use crate::errors::Errors;
@@ -271,11 +271,19 @@ pub(super) fn mistaken(workflow: &Workflow, errors: &Errors) -> TokenStream {
     let implemented = named::implement(&marker);
     let untyped = named::untyped(&marker);
     let cfgs = named::cfgs(&workflow.attrs);
+    // What else is wrong with the names of steps is said all the same.
+    let others = workflow.entries.iter().filter(|entry| entry.conditions.is_empty());
+    let others =
+        others.filter_map(Entry::step).filter(|step| !step.is_unmarked()).map(|Step { handler, .. }| {
+            let ty = quote!((#handler));
+            quote_spanned!(handler.span()=> __tasker::as_listed::<#ty>();)
+        });
     quote! {
         #declared
         #(#cfgs)*
         const _: () = {
             use #krate::__private as __tasker;
+            const _: () = { #(#others)* };
             const __WORKFLOW: __tasker::Workflow =
                 __tasker::Workflow::of_steps(#name, &[], __tasker::Settings::DEFAULT, "", 0);
             #untyped
