@@ -34,6 +34,8 @@ pub mod nightly_report;
 
 pub mod team_onboarding;
 
+pub mod table_export;
+
 pub mod error_injection;
 
 pub mod money;

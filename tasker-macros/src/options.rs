@@ -126,6 +126,9 @@ fn synonym(owner: &str, key: &str) -> Option<String> {
         }
         ("`#[step_handler]`", "deadline" | "time_limit" | "ttl" | "max_duration") => "`timeout = \"30s\"`",
         ("`#[step_handler]`", "parallelism" | "max_concurrency" | "limit" | "workers") => "`concurrency = 4`",
+        ("`#[step_handler]`", "rounds" | "loops" | "iterations" | "max_loops" | "max_iterations") => {
+            "`max_rounds = 1000`"
+        }
         ("`#[api]`", "url" | "endpoint" | "host" | "base" | "uri" | "address") => {
             "`base_url = \"https://…\"`"
         }
@@ -301,6 +304,29 @@ pub(crate) fn namespace(meta: &Meta) -> syn::Result<LitStr> {
         Ok(()) => Ok(namespace),
         Err(message) => Err(syn::Error::new_spanned(namespace, message)),
     }
+}
+
+/// `after(validate, reserve)`.
+///
+/// # Errors
+/// Where it has another form.
+pub(crate) fn after(meta: &Meta) -> syn::Result<Vec<Path>> {
+    const EXAMPLE: &str = "name the steps it comes after: `after(validate)`";
+    let Meta::List(list) = meta else { return Err(syn::Error::new_spanned(meta, EXAMPLE)) };
+    let paths = list.parse_args_with(Punctuated::<Path, Token![,]>::parse_terminated);
+    let texts = || list.parse_args_with(Punctuated::<LitStr, Token![,]>::parse_terminated).ok();
+    let paths = paths.map_err(|error| match texts().and_then(|texts| texts.first().cloned()) {
+        Some(text) => {
+            let message =
+                format!("a step is named by its function, without quotes: write `{}`", text.value());
+            syn::Error::new_spanned(text, message)
+        }
+        None => syn::Error::new(error.span(), EXAMPLE),
+    })?;
+    if paths.is_empty() {
+        return Err(syn::Error::new_spanned(meta, EXAMPLE));
+    }
+    Ok(paths.into_iter().collect())
 }
 
 /// A semantic version: three numbers, and perhaps more after `-` or `+`.

@@ -10,6 +10,6 @@ where owner = $1
         from tasker.attempts a
         where a.task_id = offers.task_id
           and a.step = offers.step
-          and a.attempt = offers.attempt
+          and a.attempt >= offers.attempt
     )
   )

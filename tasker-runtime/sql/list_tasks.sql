@@ -29,6 +29,7 @@ where (cast($3 as bigint) is null or r.state between $3 and $10)
       select 1
       from tasker.attempts a
       where a.task_id = t.id
+        and a.round is null
         and a.error ->> 'code' = $12
         and not exists (
             select 1

@@ -31,7 +31,7 @@ pub use crate::handler::hidden::{Hides, HidesError, HidesNothing, hides_no_error
 pub use crate::handler::http::ApiCapable;
 pub use crate::handler::inputs::{ByType, OfAll, OfField, OfStep};
 pub use crate::handler::param::{
-    Fallback, FieldInput, Gathers, Kind, NoContext, Parameter, Pick, Readable, StepInput, compensated,
+    Fallback, FieldInput, Gathers, Kind, NoContext, Parameter, Pick, Readable, StepInput, after, compensated,
     depends_on, never_taken, one_context, some_api,
 };
 pub use crate::handler::plan::{AnyPosition, IsPlan, Positions};
@@ -39,6 +39,7 @@ pub use crate::handler::returned::{
     Fallible, IsResult, OwnError, Plain, Returned, StepFailure, StepOutput, StepReturn, choice_result,
     decision_result, is_worker, permanent, plan_result, step_result, takes_its_batch,
 };
+pub use crate::handler::round::{Carryable, LoopEnd, Looping, carries, loop_result};
 pub use crate::handler::routes::{
     Carried, Carrier, Data, NoRoutes, Routes, RoutesOf, Taken, array, decided, nothing, object, read_routes,
     routes_of, taken,
@@ -54,7 +55,7 @@ pub use crate::handler::{
     BatchableCapable, Batches, Compensates, Compensating, Decision, DecisionCapable, Declared as Facts,
     Endpoint, FromStep, Linked, Need, Publish, Registration, State, StepHandler, TaskSequenceStep, Upstream,
 };
-pub use crate::model::{Classified, Derived, Json, StepError, classified};
+pub use crate::model::{Classified, DEFAULT_ROUNDS, Derived, Json, StepError, classified};
 pub use crate::registry::Workflow;
 pub use crate::registry::const_check::ends::{check_marked, last, names, reader, reader_of};
 pub use crate::registry::const_check::listed::{as_listed, is_step, workflow_step};

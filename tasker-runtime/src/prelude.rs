@@ -4,8 +4,8 @@
 pub use crate::handler::http::{Api, ApiCapable};
 pub use crate::handler::{
     Attempt, BatchPlan, Batches, Cancelled, Checkpoint, ChildFailure, Config, Cursor, Decision, Events,
-    FromStep, IdempotencyKey, Next, OptionExt, Outcome, ResultExt, Routes, Slice, State, StepHandler,
-    StepInfo, TaskSequenceStep, TimerEnd,
+    FromStep, IdempotencyKey, Loop, Next, OptionExt, Outcome, ResultExt, Round, Routes, Slice, State,
+    StepHandler, StepInfo, TaskSequenceStep, TimerEnd,
 };
 pub use crate::model::{Json, StepError};
 pub use crate::{handlers, register_handler};

@@ -183,6 +183,7 @@ async fn call_all(template: &str, context: Value) -> Result<HashMap<String, Valu
             cancel: CancellationToken::new(),
             batch: None,
             events: None,
+            rounds: None,
         });
         returned.insert(number, handler.call_boxed(&call).await?);
     }

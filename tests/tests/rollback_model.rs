@@ -35,6 +35,7 @@ fn workflows() -> impl Strategy<Value = Rules> {
         let rule = |(index, (dependencies, compensated)): (usize, &(Vec<usize>, bool))| Rule {
             publishes: Arc::default(),
             compensation_publishes: Arc::default(),
+            rounds: 0,
             name: format!("step_{index}").into(),
             kind: StepKind::Standard,
             dependencies: dependencies.iter().map(|&step| number(step)).collect(),

@@ -23,6 +23,7 @@ pub(super) fn all(handler: &Handler, errors: &mut Errors) {
     owns_its_inputs(handler, errors);
     owns_its_output(handler, errors);
     does_not_depend_on_itself(handler, errors);
+    comes_after_others(handler, errors);
     capability::check(&handler.capabilities, errors);
     shape::check(handler, errors);
     results::check(handler, errors);
@@ -409,6 +410,29 @@ fn has_a_name_for_steps(handler: &Handler, errors: &mut Errors) {
     let ident = &handler.function.sig.ident;
     if let Err(message) = names::step(&handler.name(), "name") {
         errors.at(ident, format!("{message}: call it something else, here or with `name = \"..\"`"));
+    }
+}
+
+/// What a step comes after it does not read, and is not itself.
+fn comes_after_others(handler: &Handler, errors: &mut Errors) {
+    let is_own = |path: &syn::Path| path.get_ident().is_some_and(|ident| *ident == *handler.marker());
+    let read = |path: &syn::Path| {
+        handler.params.iter().any(|param| matches!(&param.source, Source::Output(other) if other == path))
+    };
+    for (at, path) in handler.options.after.iter().enumerate() {
+        let step = path.to_token_stream().to_string().replace(' ', "");
+        let message = if handler.compensates.is_some() {
+            "what compensates a step comes after nothing else: take `after` away".to_owned()
+        } else if is_own(path) {
+            format!("step `{}` cannot come after itself", handler.name())
+        } else if read(path) {
+            format!("it reads `{step}` and waits for it already: take it out of `after`")
+        } else if handler.options.after[..at].contains(path) {
+            format!("`{step}` is listed twice: keep one")
+        } else {
+            continue;
+        };
+        errors.at(path, message);
     }
 }
 

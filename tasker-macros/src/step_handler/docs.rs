@@ -34,6 +34,11 @@ pub(super) fn of(handler: &Handler) -> TokenStream {
     }
     let reads: Vec<String> = handler.params.iter().filter_map(read).collect();
     row("reads", if reads.is_empty() { "nothing".to_owned() } else { reads.join(", ") });
+    if !options.after.is_empty() {
+        let after: Vec<String> =
+            options.after.iter().map(|path| code(&tight(path.to_token_stream()))).collect();
+        row("comes after", after.join(", "));
+    }
     if let Some((key, value)) = shape(&handler.shape) {
         row(key, value);
     }
@@ -58,11 +63,12 @@ pub(super) fn of(handler: &Handler) -> TokenStream {
 /// Remembers what the graph of a workflow needs.
 pub(super) fn remember(handler: &Handler) {
     let mut known = graph::Known::of(&handler.params);
+    known.reads.extend(handler.options.after.iter().filter_map(graph::last));
     match &handler.shape {
         Shape::Decision(routes) => known.releases.extend(routes.iter().filter_map(graph::last)),
         Shape::Analyzer(worker) => known.releases.extend(worker.iter().filter_map(graph::last)),
         Shape::Choice => known.types.extend(graph::name_of(super::results::output(&handler.returns()))),
-        Shape::Plain | Shape::Worker => {}
+        Shape::Plain | Shape::Worker | Shape::Looped => {}
     }
     graph::remember(syn::ext::IdentExt::unraw(handler.marker()).to_string(), known);
 }
@@ -106,6 +112,7 @@ fn shape(shape: &Shape) -> Option<(&'static str, String)> {
         Shape::Analyzer(Some(worker)) => Some(("cuts batches for", list(std::slice::from_ref(worker)))),
         Shape::Choice => Some(("routes to", "what its type says".to_owned())),
         Shape::Worker => Some(("is called for", "each batch".to_owned())),
+        Shape::Looped => Some(("goes", "round after round, until it is done".to_owned())),
         Shape::Plain | Shape::Analyzer(None) => None,
     }
 }

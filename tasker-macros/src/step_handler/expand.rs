@@ -178,7 +178,7 @@ fn body(handler: &Handler) -> TokenStream {
     let returns = handler.returns();
     let finish = shape::finish(handler, &how(&returns), &own_error(&returns));
     let run = match handler.shape {
-        Shape::Decision(_) | Shape::Choice | Shape::Analyzer(_) => quote!(run_with_step),
+        Shape::Decision(_) | Shape::Choice | Shape::Analyzer(_) | Shape::Looped => quote!(run_with_step),
         Shape::Plain | Shape::Worker => quote!(run),
     };
     // Where the name stands, but with names of the expansion's own: a handler that another macro writes
@@ -250,9 +250,19 @@ fn own_error(returns: &Type) -> TokenStream {
     })
 }
 
+/// What the function gives to those after it, as it returns it when all is well; `how` is what its return type is
+/// taken as.
+fn output(handler: &Handler, how: &TokenStream) -> TokenStream {
+    let plain = quote!(<__Return as __tasker::StepReturn<#how>>::Output);
+    match handler.shape {
+        Shape::Looped => quote!(<#plain as __tasker::Looping>::Done),
+        _ => plain,
+    }
+}
+
 /// What the parameters need, and what the options and attributes say, where they say anything.
 fn about(handler: &Handler) -> TokenStream {
-    let Options { namespace, version, description, retry, timeout, queue, concurrency, .. } =
+    let Options { namespace, version, description, retry, timeout, queue, concurrency, max_rounds, .. } =
         &handler.options;
     let mut said = Vec::new();
     let mut say = |option: Option<TokenStream>| said.extend(option);
@@ -266,12 +276,15 @@ fn about(handler: &Handler) -> TokenStream {
     say(timeout.map(|millis| quote!(.timeout(__tasker::millis(#millis)))));
     say(queue.as_ref().map(|text| quote!(.queue(#text))));
     say(concurrency.map(|number| quote!(.concurrency(#number))));
+    if matches!(handler.shape, Shape::Looped) {
+        let most = max_rounds.map_or_else(|| quote!(__tasker::DEFAULT_ROUNDS), |(most, _)| quote!(#most));
+        say(Some(quote!(.rounds(#most))));
+    }
     say(handler.api.as_ref().map(|_| quote!(.api(__API))));
     say(shape::facts(&handler.shape, &how(&handler.returns())));
     say(compensates::fact(handler));
     say(publishes::fact(handler));
-    let how = how(&handler.returns());
-    let output = quote!(<__Return as __tasker::StepReturn<#how>>::Output);
+    let output = output(handler, &how(&handler.returns()));
     let schemas = schema::schemas(handler, &output);
     let needs = needs(handler);
     let compensates = handler.compensates.as_ref().map(|_| {
@@ -300,7 +313,7 @@ pub(super) fn step_fn(
     let (marker, name, how) = (handler.marker(), handler.name(), how(returns));
     // With the place of the name, so that it is the line of the function and not of the attribute.
     let here = quote_spanned!(handler.function.sig.ident.span()=> __tasker::here());
-    let plain = quote!(<__Return as __tasker::StepReturn<#how>>::Output);
+    let plain = output(handler, &how);
     let output = match handler.shape {
         Shape::Worker => quote!(__tasker::Batches<#plain>),
         _ => plain,

@@ -1,13 +1,14 @@
 //! What stands in `#[step_handler(…)]`.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
+use syn::spanned::Spanned as _;
 use syn::{LitStr, Meta, Path};
 
 use super::around;
 use crate::errors::Errors;
 use crate::{duration, options};
 
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 14] = [
     "name",
     "namespace",
     "version",
@@ -16,6 +17,8 @@ const KNOWN: [&str; 12] = [
     "timeout",
     "queue",
     "concurrency",
+    "max_rounds",
+    "after",
     "around",
     "errors",
     "marker",
@@ -26,6 +29,9 @@ const RETRY: [&str; 4] = ["max_attempts", "backoff", "base", "max"];
 
 /// How often a step may be called at most.
 const MOST_ATTEMPTS: u32 = 1_000;
+
+/// The most rounds that a step may be allowed.
+const MOST_ROUNDS: u32 = 1_000_000;
 
 /// The options, each as it is written.
 #[derive(Default)]
@@ -39,6 +45,10 @@ pub(super) struct Options {
     pub(super) timeout: Option<u64>,
     pub(super) queue: Option<LitStr>,
     pub(super) concurrency: Option<u32>,
+    /// How many rounds it goes at most, and where that is written.
+    pub(super) max_rounds: Option<(u32, Span)>,
+    /// The steps it comes after without reading them.
+    pub(super) after: Vec<Path>,
     /// What stands around its calls, outermost first.
     pub(super) around: Vec<Path>,
     /// Whether an error that says nothing of another attempt gets none.
@@ -74,6 +84,11 @@ pub(super) fn read(attribute: TokenStream, errors: &mut Errors) -> Options {
             "concurrency" => {
                 read.concurrency = errors.take(options::number(&meta, "concurrency = 4", 1..=100_000));
             }
+            "max_rounds" => {
+                let most = errors.take(options::number(&meta, "max_rounds = 1000", 1..=MOST_ROUNDS));
+                read.max_rounds = most.map(|most| (most, meta.span()));
+            }
+            "after" => read.after = errors.take(options::after(&meta)).unwrap_or_default(),
             "around" => read.around = errors.take(around::read(&meta)).unwrap_or_default(),
             "errors" => read.permanent = errors.take(default_of_errors(&meta)).unwrap_or_default(),
             "marker" => read.marker = errors.take(options::ident(&meta, "marker = ChargeStep")),

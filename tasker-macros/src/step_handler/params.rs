@@ -107,8 +107,8 @@ fn read_as_marked(source: &Source, ty: &Type) -> TokenStream {
 
 /// Whether a type says by its form that it is an extractor. What is wrong with it is then said of what it holds.
 fn is_extractor(ty: &Type) -> bool {
-    let of_a_batch = || is_one_of(ty, &["Cursor", "Checkpoint"]) && shape::is_ours(ty);
-    has_arguments(ty) && (is_one_of(ty, &["State", "Config"]) || of_a_batch())
+    let ours = || is_one_of(ty, &["Cursor", "Checkpoint", "Round"]) && shape::is_ours(ty);
+    has_arguments(ty) && (is_one_of(ty, &["State", "Config"]) || ours())
 }
 
 /// What is shared, where a type says by its form that it is state.
@@ -178,7 +178,12 @@ pub(super) fn needs(handler: &Handler) -> TokenStream {
         let name = param_name(index);
         (!matches!(param.source, Source::Step)).then(|| quote!(#name.need))
     });
-    quote!(&[#(#needs),*])
+    let after = handler.options.after.iter().map(|path| {
+        // In parentheses it can only be a type, and a function is refused in plain words.
+        let step = quote!((#path));
+        quote_spanned!(path.span()=> __tasker::after::<#step>())
+    });
+    quote!(&[#(#needs,)* #(#after),*])
 }
 
 /// Of several parameters that only their type explains, at most one is the context.

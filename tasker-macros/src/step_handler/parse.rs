@@ -137,6 +137,7 @@ pub(super) fn handler(attribute: TokenStream, item: &TokenStream, errors: &mut E
     let mut handler =
         Handler { function, options, capabilities, api, shape, compensates, publishes, params, method };
     arity::mend(&mut handler, errors);
+    handler.shape = shape::of_type(std::mem::take(&mut handler.shape), &handler.returns());
     Some(handler)
 }
 

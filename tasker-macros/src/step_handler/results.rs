@@ -135,7 +135,7 @@ pub(super) fn check(handler: &Handler, errors: &mut Errors) {
 
 /// What is left to ask the types: whether a `Result` of one type is one, and what a name stands for.
 pub(super) fn hides_no_error(handler: &Handler, how: &TokenStream) -> Option<TokenStream> {
-    if !matches!(handler.shape, Shape::Plain | Shape::Worker) {
+    if !matches!(handler.shape, Shape::Plain | Shape::Worker | Shape::Looped) {
         return None;
     }
     let returns = handler.returns();

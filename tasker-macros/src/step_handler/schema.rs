@@ -13,7 +13,7 @@ pub(super) fn schemas(handler: &Handler, output: &TokenStream) -> Option<TokenSt
         return None;
     }
     let output = match handler.shape {
-        Shape::Plain | Shape::Worker => quote!(__tasker::Described::<#output>::WRITTEN),
+        Shape::Plain | Shape::Worker | Shape::Looped => quote!(__tasker::Described::<#output>::WRITTEN),
         Shape::Decision(_) | Shape::Choice | Shape::Analyzer(_) => {
             quote!(__tasker::core::option::Option::None)
         }

@@ -29,6 +29,21 @@ pub(super) enum Shape {
     Analyzer(Option<Path>),
     /// What came of one batch.
     Worker,
+    /// A result, or the state of the next round.
+    Looped,
+}
+
+/// What a handler returns that has this return type, where its attributes say nothing.
+pub(super) fn of_type(shape: Shape, returns: &Type) -> Shape {
+    match shape {
+        Shape::Plain if is_loop(super::results::output(returns)) => Shape::Looped,
+        shape => shape,
+    }
+}
+
+/// Whether a type is called as what goes round.
+fn is_loop(output: &Type) -> bool {
+    name_of(output).as_deref() == Some("Loop") && is_ours(output)
 }
 
 /// Reads the capability attributes.
@@ -149,6 +164,7 @@ pub(super) fn check(handler: &Handler, errors: &mut Errors) {
     }
     let returns = handler.returns();
     let output = super::results::output(&returns);
+    rounds(handler, output, errors);
     let decision = handler.capabilities.iter().find(|capability| capability.name == "decision");
     let ours = name_of(output).filter(|_| is_ours(output));
     if let (Shape::Choice, Some("Decision"), Some(decision)) = (&handler.shape, ours.as_deref(), decision) {
@@ -169,6 +185,37 @@ pub(super) fn check(handler: &Handler, errors: &mut Errors) {
         errors.at(output, missing);
     }
     itself(handler, errors);
+}
+
+/// What goes round says so by what it returns, and does nothing else.
+fn rounds(handler: &Handler, output: &Type, errors: &mut Errors) {
+    let looped = matches!(handler.shape, Shape::Looped);
+    if !looped && is_loop(output) {
+        let message = match handler.shape {
+            Shape::Worker => {
+                "a batch worker is called once for its batch: save how far it got with `Checkpoint`"
+            }
+            _ => "only a plain step goes round: return the `Loop` from a step before this one",
+        };
+        return errors.at(output, message);
+    }
+    if let (true, Some(name)) = (looped, &handler.compensates) {
+        let message = "what compensates a step is called once: return what it did, and a retryable error to be called again";
+        let _ = name;
+        return errors.at(output, message);
+    }
+    if looped {
+        return;
+    }
+    for param in handler.params.iter().filter(|param| is_round(param)) {
+        let message = "`Round` belongs to a step that goes round: return `Loop<State, T>`, or write `self::Round` where \
+                       it is a type of your own";
+        errors.at(&param.ty, message);
+    }
+    if let Some(most) = &handler.options.max_rounds {
+        let message = "`max_rounds` belongs to a step that goes round: return `Loop<State, T>`";
+        errors.push(syn::Error::new(most.1, message));
+    }
 }
 
 fn itself(handler: &Handler, errors: &mut Errors) {
@@ -247,13 +294,19 @@ pub(super) fn finish(handler: &Handler, how: &TokenStream, own: &TokenStream) ->
             let worker = worker.as_ref().map_or_else(|| quote!(#marker), |worker| quote!((#worker)));
             quote_spanned!(span=> __tasker::plan_result::<#how, #own, _, _, #worker>)
         }
+        Shape::Looped => {
+            let carried = handler.params.iter().find(|param| is_round(param)).map(|Param { ty, .. }| {
+                quote!(LoopEnd::<{ use __tasker::Fallback as _; __tasker::Carryable::<#ty>::YES }>::)
+            });
+            quote_spanned!(span=> __tasker::#carried loop_result::<#how, #own, _, _>)
+        }
         Shape::Plain | Shape::Worker => quote_spanned!(span=> __tasker::step_result::<#how, #own, _, _>),
     };
     if !handler.options.permanent {
         return finish;
     }
     match handler.shape {
-        Shape::Decision(_) | Shape::Choice | Shape::Analyzer(_) => {
+        Shape::Decision(_) | Shape::Choice | Shape::Analyzer(_) | Shape::Looped => {
             quote_spanned!(span=> |step, returned| __tasker::permanent(#finish(step, returned)))
         }
         Shape::Plain | Shape::Worker => {
@@ -269,7 +322,7 @@ pub(super) fn facts(shape: &Shape, how: &TokenStream) -> Option<TokenStream> {
             use __tasker::NoRoutes as _;
             __tasker::RoutesOf::<<__Return as __tasker::StepReturn<#how>>::Output>::ROUTES
         }))),
-        Shape::Plain | Shape::Analyzer(None) => None,
+        Shape::Plain | Shape::Analyzer(None) | Shape::Looped => None,
         Shape::Decision(routes) => Some(quote!(.decision(&[#(<(#routes) as __tasker::StepFn>::NAME),*]))),
         Shape::Analyzer(Some(worker)) => Some(quote!(.batch_analyzer(<(#worker) as __tasker::StepFn>::NAME))),
         Shape::Worker => Some(quote!(.batch_worker())),
@@ -281,6 +334,7 @@ pub(super) fn items(handler: &Handler) -> Option<TokenStream> {
     let marker = handler.marker();
     let capable = match &handler.shape {
         Shape::Plain => return None,
+        Shape::Looped => return Some(carries(handler)),
         Shape::Decision(routes) => quote! {
             impl __tasker::DecisionCapable for #marker {
                 fn routes(&self) -> &'static [&'static __tasker::core::primitive::str] {
@@ -306,6 +360,24 @@ pub(super) fn items(handler: &Handler) -> Option<TokenStream> {
     };
     let takes = if matches!(handler.shape, Shape::Worker) { takes_its_batch(handler) } else { quote!() };
     Some(quote!(#capable #worker #takes))
+}
+
+/// A round has the state of its loop.
+fn carries(handler: &Handler) -> TokenStream {
+    let rounds = handler.params.iter().filter(|param| is_round(param));
+    let how = super::expand::how(&handler.returns());
+    let checks = rounds.map(|Param { ty, .. }| {
+        quote_spanned! {ty.span()=>
+            const _: () = __tasker::carries::<#ty, <__Return as __tasker::StepReturn<#how>>::Output>();
+        }
+    });
+    checks.collect()
+}
+
+fn is_round(param: &Param) -> bool {
+    matches!(param.source, Source::Type)
+        && name_of(&param.ty).as_deref() == Some("Round")
+        && is_ours(&param.ty)
 }
 
 /// A worker takes its batch, unless it takes the whole step.

@@ -3,8 +3,7 @@
 use heck::ToSnakeCase as _;
 use proc_macro2::{Ident, TokenStream};
 use syn::ext::IdentExt as _;
-use syn::punctuated::Punctuated;
-use syn::{Expr, ExprField, Item, LitStr, Meta, Path, Token};
+use syn::{Expr, ExprField, Item, Meta, Path};
 use tasker_template::{DURATION_FORM, LONGEST_WAIT_MS, duration_ms};
 
 use crate::errors::Errors;
@@ -123,7 +122,7 @@ pub(super) fn wait(
     let mut timeouts: Vec<Meta> = Vec::new();
     for (key, meta) in options::read(owner, attribute, kind.known(), errors) {
         match &*key {
-            "after" => wait.after.extend(errors.take(after(&meta)).into_iter().flatten()),
+            "after" => wait.after.extend(errors.take(options::after(&meta)).into_iter().flatten()),
             "name" => wait.name = errors.take(name(&meta)).unwrap_or(wait.name),
             "signal" => wait.signal = errors.take(name(&meta)),
             "crate" => wait.krate = errors.take(options::path(&meta, "crate = my_crate::tasker_runtime")),
@@ -168,26 +167,6 @@ fn check(wait: &mut Wait, timeouts: &[Meta], errors: &mut Errors) {
     if let Some(Until::Result(step, _)) = &wait.until {
         wait.after.push(step.clone());
     }
-}
-
-/// `after(validate, reserve)`.
-fn after(meta: &Meta) -> syn::Result<Vec<Path>> {
-    const EXAMPLE: &str = "name the steps it comes after: `after(validate)`";
-    let Meta::List(list) = meta else { return Err(syn::Error::new_spanned(meta, EXAMPLE)) };
-    let paths = list.parse_args_with(Punctuated::<Path, Token![,]>::parse_terminated);
-    let texts = || list.parse_args_with(Punctuated::<LitStr, Token![,]>::parse_terminated).ok();
-    let paths = paths.map_err(|error| match texts().and_then(|texts| texts.first().cloned()) {
-        Some(text) => {
-            let message =
-                format!("a step is named by its function, without quotes: write `{}`", text.value());
-            syn::Error::new_spanned(text, message)
-        }
-        None => syn::Error::new(error.span(), EXAMPLE),
-    })?;
-    if paths.is_empty() {
-        return Err(syn::Error::new_spanned(meta, EXAMPLE));
-    }
-    Ok(paths.into_iter().collect())
 }
 
 fn name(meta: &Meta) -> syn::Result<String> {

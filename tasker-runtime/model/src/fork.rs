@@ -201,6 +201,7 @@ mod tests {
         let rule = |(no, (name, kind, dependencies)): (u32, &(&str, StepKind, &[u32]))| Rule {
             publishes: Arc::default(),
             compensation_publishes: Arc::default(),
+            rounds: 0,
             name: (*name).into(),
             kind: *kind,
             dependencies: (*dependencies).into(),

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Event, Json, Progress, Rules, Start, StepError, StepIndex, Timestamp, Wait};
+use super::{Event, Json, NoResult, Progress, Rules, Start, StepIndex, Timestamp, Wait};
 
 /// How a step came to its result. The numbers are what the store keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Entry {
     }
 }
 
-/// An attempt that failed.
+/// An attempt that failed, or that ended a round. What is recorded of rounds before the last one may be there or not.
 #[derive(Clone, Debug)]
 pub struct Failure {
     /// The step.
@@ -72,12 +72,29 @@ pub struct Failure {
     pub started_at: Timestamp,
     /// When it failed.
     pub failed_at: Timestamp,
-    /// When the next attempt may start; `None`: there is none.
+    /// When the next attempt, or the next round, may start; `None`: there is none.
     pub retry_at: Option<Timestamp>,
     /// An operator allowed a new round of attempts after this one.
     pub reopened: bool,
-    /// Why it failed.
-    pub error: StepError,
+    /// How it ended.
+    pub came: NoResult,
+}
+
+impl Failure {
+    /// What it means to its step.
+    #[must_use]
+    pub fn event(&self) -> Event {
+        match &self.came {
+            NoResult::Again(round) => Event::Again {
+                attempt: self.attempt,
+                // The store keeps when the next one starts.
+                due: self.retry_at.unwrap_or(self.failed_at),
+                round: round.clone(),
+            },
+            NoResult::Failed(_) if self.reopened => Event::FailedAndReopened,
+            NoResult::Failed(_) => Event::Failed { retry_at: self.retry_at },
+        }
+    }
 }
 
 /// Everything recorded about one task, each part in the order of the steps.
@@ -119,11 +136,7 @@ impl History {
             };
             for failure in self.failures.iter().filter(|failure| of_this_turn(failure.step)) {
                 // Only results can be refused, and a stored one was followed when it was recorded.
-                let event = match failure.reopened {
-                    true => Event::FailedAndReopened,
-                    false => Event::Failed { retry_at: failure.retry_at },
-                };
-                let _ = progress.apply(failure.step, &event);
+                let _ = progress.apply(failure.step, &failure.event());
             }
             for entry in self.entries.iter().filter(|entry| of_this_turn(entry.step)) {
                 let event = match entry.kind {

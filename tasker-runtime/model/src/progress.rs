@@ -27,7 +27,9 @@ pub use self::decided::Moved;
 pub use self::event::{Event, Verdict};
 pub use self::waits::Start;
 use self::{rollback::Rollback, waits::Waits};
-use super::{Rules, StepIndex, StepState, Timestamp, batch::Batch, outcome::OutcomeError, rules::Effect};
+use super::{
+    Round, Rounds, Rules, StepIndex, StepState, Timestamp, batch::Batch, outcome::OutcomeError, rules::Effect,
+};
 
 /// What is known of one step or one batch instance.
 #[derive(Clone, Debug)]
@@ -76,6 +78,12 @@ impl Slot {
         self.spent
     }
 
+    /// Whether it waits for its next round, and not for another attempt after one that failed.
+    #[must_use]
+    pub fn is_between_rounds(&self) -> bool {
+        self.state == StepState::WaitingForRetry && self.spent == 0
+    }
+
     /// Whether its last attempt failed and another one follows.
     pub(super) fn is_due_again(&self) -> bool {
         self.spent > 0 && self.retry_at.is_some()
@@ -102,6 +110,8 @@ pub struct Progress {
     pub(super) batches: BTreeMap<u32, Batch>,
     /// Routes of completed decisions.
     routes: BTreeMap<u32, Vec<u32>>,
+    /// Steps that have gone round; most tasks have none.
+    rounds: BTreeMap<u32, Rounds>,
     /// What became ready; some of it may have gone on since.
     fresh: Vec<StepIndex>,
     /// What waits for a retry, the next first.
@@ -148,6 +158,7 @@ impl Progress {
             rules,
             batches: BTreeMap::new(),
             routes: BTreeMap::new(),
+            rounds: BTreeMap::new(),
             fresh: Vec::new(),
             waits: BTreeSet::new(),
             settled: Vec::new(),
@@ -178,6 +189,13 @@ impl Progress {
             None => self.steps.get(no.step() as usize),
             Some(index) => self.batches.get(&no.step())?.instances.get(index as usize),
         }
+    }
+
+    /// Where a step stands that has gone round.
+    #[must_use]
+    pub fn rounds(&self, no: StepIndex) -> Option<&Rounds> {
+        let is_step = no.index().is_none() && no.compensates().is_none();
+        self.rounds.get(&no.step()).filter(|_| is_step)
     }
 
     /// Every step in the order of the template, the instances of a batch after their worker.
@@ -293,6 +311,7 @@ impl Progress {
         match (&effect, event) {
             (Err(_), _) => self.fail(no),
             (_, Event::Failed { retry_at }) => self.attempt_failed(no, *retry_at),
+            (_, Event::Again { attempt, due, round }) => self.goes_round(no, *attempt, *due, round),
             (_, Event::Reopened) => self.reopen(no),
             // That is a matter of time, which the step knows nothing of.
             (_, Event::DueNow) => {}
@@ -350,6 +369,13 @@ impl Progress {
             }
             Some(_) => self.move_to(no, StepState::WaitingForRetry),
         }
+    }
+
+    fn goes_round(&mut self, no: StepIndex, attempt: u32, due: Timestamp, round: &Round) {
+        self.lead_to_work(no);
+        self.slot_mut(no, |slot| (slot.attempts, slot.spent, slot.retry_at) = (attempt, 0, Some(due)));
+        self.rounds.insert(no.step(), Rounds { last: round.clone(), attempts: attempt });
+        self.move_to(no, StepState::WaitingForRetry);
     }
 
     fn fail(&mut self, no: StepIndex) {

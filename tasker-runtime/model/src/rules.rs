@@ -34,6 +34,8 @@ pub struct Rule {
     pub compensation: Option<Compensation>,
     /// What it waits for besides other steps.
     pub wait: Option<Wait>,
+    /// How many rounds it goes at most; 0: its handler gives a result when it is called once.
+    pub rounds: u32,
     /// The events it publishes.
     pub publishes: Arc<[Publication]>,
     /// The events its compensation publishes.

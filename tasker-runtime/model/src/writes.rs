@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use super::{Attempt, Json, Lease, Published, StepError, Target, TaskNo, TaskState, Timestamp};
+use super::{Attempt, Failure, Json, Lease, NoResult, Published, Target, TaskNo, TaskState, Timestamp};
 
 /// The result of an attempt.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub struct Done {
     pub published: Option<Box<Published>>,
 }
 
-/// An attempt that failed.
+/// An attempt that failed, or that ended a round.
 #[derive(Clone, Debug)]
 pub struct Failed {
     /// The attempt, under the lease it ran under.
@@ -28,12 +28,26 @@ pub struct Failed {
     pub started_at: Timestamp,
     /// When it failed.
     pub failed_at: Timestamp,
-    /// When the next attempt may start; `None`: it failed for good.
+    /// When the next attempt, or the next round, may start; `None`: it failed for good.
     pub retry_at: Option<Timestamp>,
-    /// Why it failed.
-    pub error: StepError,
+    /// How it ended.
+    pub came: NoResult,
     /// What is published with it; `None`: the step publishes nothing.
     pub published: Option<Box<Published>>,
+}
+
+impl From<&Failed> for Failure {
+    fn from(failed: &Failed) -> Self {
+        Self {
+            step: failed.attempt.step,
+            attempt: failed.attempt.number,
+            started_at: failed.started_at,
+            failed_at: failed.failed_at,
+            retry_at: failed.retry_at,
+            reopened: false,
+            came: failed.came.clone(),
+        }
+    }
 }
 
 /// A step that is left out because what it waited for did not come.

@@ -1,16 +1,16 @@
 -- append what steps came to
 -- Results: $1 task, $2 lease, $3 step, $4 attempt, $5 kind, $6 started, $7 finished, $8 result.
 -- Failures: $9 task, $10 lease, $11 step, $12 attempt, $13 started, $14 failed, $15 next attempt (null: for
--- good), $16 error.
--- Of worker $17, as holder or as taker of an offer, which ends; null: nobody holds the tasks, and their rows are
--- locked. Beside each stands $18. Returns what that covers; what is recorded already stays.
+-- good), $16 error, $17 null; or what ended a round: $15 next round, $16 what that is called with, $17 its number.
+-- Of worker $18, as holder or as taker of an offer, which ends; null: nobody holds the tasks, and their rows are
+-- locked. Beside each stands $19. Returns what that covers; what is recorded already stays.
 -- The lock keeps the worker from being given up until this is durable; one that was given up has no right. For an
 -- operator (0 beside the entry) the row of the task is locked, which does the same.
 with alive as materialized (
     select id
     from tasker.workers
-    where id = $17
-      and $18::bigint <> 0
+    where id = $18
+      and $19::bigint <> 0
       and stopped_at is null
     for key share
 ), named as (
@@ -23,7 +23,7 @@ with alive as materialized (
     where o.task_id = n.task_id
       and o.step = n.step
       and o.lease = n.lease
-      and o.taker = $17
+      and o.taker = $18
       -- Who took the task over may not have dropped its offers yet.
       and exists (select 1 from tasker.runs r where r.task_id = o.task_id and r.lease = o.lease)
     returning o.task_id, o.step
@@ -33,26 +33,27 @@ with alive as materialized (
         $8::text[]) as e (task_id, lease, step, attempt, kind, started_at, finished_at, result)
     join tasker.runs r on r.task_id = e.task_id
         and r.lease = e.lease
-        and (r.owner is not distinct from $17 or $17::bigint is null and r.finished_at is not null
+        and (r.owner is not distinct from $18 or $18::bigint is null and r.finished_at is not null
             or (e.task_id, e.step) in (select task_id, step from loans))
-    where $17::bigint is null or $18::bigint = 0 or exists (select 1 from alive)
+    where $18::bigint is null or $19::bigint = 0 or exists (select 1 from alive)
 ), failures as materialized (
     select e.*
     from unnest($9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
-        $15::bigint[], $16::text[]) as e (task_id, lease, step, attempt, started_at, failed_at, retry_at, error)
+        $15::bigint[], $16::text[], $17::bigint[])
+        as e (task_id, lease, step, attempt, started_at, failed_at, retry_at, error, round)
     join tasker.runs r on r.task_id = e.task_id
         and r.lease = e.lease
-        and (r.owner is not distinct from $17 or $17::bigint is null and r.finished_at is not null
+        and (r.owner is not distinct from $18 or $18::bigint is null and r.finished_at is not null
             or (e.task_id, e.step) in (select task_id, step from loans))
-    where $17::bigint is null or $18::bigint = 0 or exists (select 1 from alive)
+    where $18::bigint is null or $19::bigint = 0 or exists (select 1 from alive)
 ), added as (
     insert into tasker.steps (task_id, started_at, finished_at, worker, step, attempt, kind, result)
-    select task_id, started_at, finished_at, $18, step, attempt, kind, result::json
+    select task_id, started_at, finished_at, $19, step, attempt, kind, result::json
     from results
     on conflict (task_id, step) do nothing
 ), failed as (
-    insert into tasker.attempts (task_id, started_at, failed_at, retry_at, worker, step, attempt, error)
-    select task_id, started_at, failed_at, retry_at, $18, step, attempt, error::json
+    insert into tasker.attempts (task_id, started_at, failed_at, retry_at, worker, step, attempt, error, round)
+    select task_id, started_at, failed_at, retry_at, $19, step, attempt, error::json, round
     from failures
     on conflict (task_id, step, attempt) do nothing
 )

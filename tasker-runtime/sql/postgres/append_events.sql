@@ -1,12 +1,12 @@
 -- append what steps came to, with the events that tell of it
 -- Results: $1 task, $2 lease, $3 step, $4 attempt, $5 kind, $6 started, $7 finished, $8 result.
 -- Failures: $9 task, $10 lease, $11 step, $12 attempt, $13 started, $14 failed, $15 next attempt (null: for
--- good), $16 error.
--- Of worker $17, as holder or as taker of an offer, which ends; null: nobody holds the tasks, and their rows are
--- locked. Beside each stands $18. Returns what that covers, and whether it is new; what is recorded already stays.
--- Events: $19 task, $20 lease, $21 step, $22 attempt, $23 whether it failed (1) or has a result (0), $24 place among
--- the events of the attempt, $25 when it ended, $26 mode, $27 outcome, $28 name, $29 payload, $30 why it cannot be
--- published (null: it can), $31 what exactly. They go with what is new alone.
+-- good), $16 error, $17 null; or what ended a round: $15 next round, $16 what that is called with, $17 its number.
+-- Of worker $18, as holder or as taker of an offer, which ends; null: nobody holds the tasks, and their rows are
+-- locked. Beside each stands $19. Returns what that covers, and whether it is new; what is recorded already stays.
+-- Events: $20 task, $21 lease, $22 step, $23 attempt, $24 whether it failed (1) or has a result (0), $25 place among
+-- the events of the attempt, $26 when it ended, $27 mode, $28 outcome, $29 name, $30 payload, $31 why it cannot be
+-- published (null: it can), $32 what exactly. They go with what is new alone.
 -- Each goes on counting where the log ends for its task. Of two who record for one task at once the second finds its
 -- number taken, and the whole statement is refused: it is to be sent again, and sees then what the first one wrote.
 -- The shared lock is taken before the first position is: who reads the log waits for those that had the lock when
@@ -16,8 +16,8 @@
 with alive as materialized (
     select id
     from tasker.workers
-    where id = $17
-      and $18::bigint <> 0
+    where id = $18
+      and $19::bigint <> 0
       and stopped_at is null
     for key share
 ), named as (
@@ -30,7 +30,7 @@ with alive as materialized (
     where o.task_id = n.task_id
       and o.step = n.step
       and o.lease = n.lease
-      and o.taker = $17
+      and o.taker = $18
       -- Who took the task over may not have dropped its offers yet.
       and exists (select 1 from tasker.runs r where r.task_id = o.task_id and r.lease = o.lease)
     returning o.task_id, o.step
@@ -40,27 +40,28 @@ with alive as materialized (
         $8::text[]) as e (task_id, lease, step, attempt, kind, started_at, finished_at, result)
     join tasker.runs r on r.task_id = e.task_id
         and r.lease = e.lease
-        and (r.owner is not distinct from $17 or $17::bigint is null and r.finished_at is not null
+        and (r.owner is not distinct from $18 or $18::bigint is null and r.finished_at is not null
             or (e.task_id, e.step) in (select task_id, step from loans))
-    where $17::bigint is null or $18::bigint = 0 or exists (select 1 from alive)
+    where $18::bigint is null or $19::bigint = 0 or exists (select 1 from alive)
 ), failures as materialized (
     select e.*
     from unnest($9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
-        $15::bigint[], $16::text[]) as e (task_id, lease, step, attempt, started_at, failed_at, retry_at, error)
+        $15::bigint[], $16::text[], $17::bigint[])
+        as e (task_id, lease, step, attempt, started_at, failed_at, retry_at, error, round)
     join tasker.runs r on r.task_id = e.task_id
         and r.lease = e.lease
-        and (r.owner is not distinct from $17 or $17::bigint is null and r.finished_at is not null
+        and (r.owner is not distinct from $18 or $18::bigint is null and r.finished_at is not null
             or (e.task_id, e.step) in (select task_id, step from loans))
-    where $17::bigint is null or $18::bigint = 0 or exists (select 1 from alive)
+    where $18::bigint is null or $19::bigint = 0 or exists (select 1 from alive)
 ), added as (
     insert into tasker.steps (task_id, started_at, finished_at, worker, step, attempt, kind, result)
-    select task_id, started_at, finished_at, $18, step, attempt, kind, result::json
+    select task_id, started_at, finished_at, $19, step, attempt, kind, result::json
     from results
     on conflict (task_id, step) do nothing
     returning task_id, step
 ), failed as (
-    insert into tasker.attempts (task_id, started_at, failed_at, retry_at, worker, step, attempt, error)
-    select task_id, started_at, failed_at, retry_at, $18, step, attempt, error::json
+    insert into tasker.attempts (task_id, started_at, failed_at, retry_at, worker, step, attempt, error, round)
+    select task_id, started_at, failed_at, retry_at, $19, step, attempt, error::json, round
     from failures
     on conflict (task_id, step, attempt) do nothing
     returning task_id, step, attempt
@@ -68,8 +69,8 @@ with alive as materialized (
     select pg_advisory_xact_lock_shared(1413567339, 1702261358)
 ), told as materialized (
     select e.*
-    from unnest($19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[], $24::bigint[],
-        $25::bigint[], $26::bigint[], $27::bigint[], $28::text[], $29::text[], $30::text[], $31::text[])
+    from unnest($20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[], $24::bigint[], $25::bigint[],
+        $26::bigint[], $27::bigint[], $28::bigint[], $29::text[], $30::text[], $31::text[], $32::text[])
         with ordinality as e (task_id, lease, step, attempt, failed, place, at, mode, outcome, name, payload, reason,
         detail, line)
     where e.failed = 0 and (e.task_id, e.step) in (select task_id, step from added)

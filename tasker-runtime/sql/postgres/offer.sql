@@ -25,6 +25,6 @@ where exists (select 1 from alive)
     from tasker.attempts a
     where a.task_id = o.task_id
       and a.step = o.step
-      and a.attempt = o.attempt
+      and a.attempt >= o.attempt
 )
 on conflict (task_id, step) do nothing

@@ -27,7 +27,7 @@ with alive as materialized (
            from tasker.attempts a
            where a.task_id = open.task_id
              and a.step = open.step
-             and a.attempt = open.attempt
+             and a.attempt >= open.attempt
        )
 ), dropped as (
     delete from tasker.offers o

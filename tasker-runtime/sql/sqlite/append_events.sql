@@ -1,6 +1,7 @@
 -- append what steps came to, with the events that tell of it
 -- $1 [task, lease, step, attempt, kind, started, finished, result]
--- $2 [task, lease, step, attempt, started, failed, next attempt (null: for good), error]
+-- $2 [task, lease, step, attempt, started, failed, next attempt (null: for good), error, null], or what ended a round:
+-- [task, lease, step, attempt, started, ended, next round, what that is called with, number of the round]
 -- Of worker $3, as holder or as taker of an offer, which ends; null: nobody holds the tasks. Beside each stands
 -- $4. Returns what that covers, and whether it is new; what is recorded already stays.
 -- $5 [task, lease, step, attempt, whether it failed (1) or has a result (0), place among the events of the attempt,
@@ -61,8 +62,9 @@ cross join runs r on r.task_id = e.value ->> 0
             and o.lease = r.lease))
 where true
 on conflict (task_id, step) do nothing;
-insert into attempts (task_id, started_at, failed_at, retry_at, worker, step, attempt, error)
-select e.value ->> 0, e.value ->> 4, e.value ->> 5, e.value ->> 6, $4, e.value ->> 2, e.value ->> 3, e.value -> 7
+insert into attempts (task_id, started_at, failed_at, retry_at, worker, step, attempt, error, round)
+select e.value ->> 0, e.value ->> 4, e.value ->> 5, e.value ->> 6, $4, e.value ->> 2, e.value ->> 3, e.value -> 7,
+    e.value ->> 8
 from jsonb_each($2) e
 cross join runs r on r.task_id = e.value ->> 0
     and r.lease = e.value ->> 1

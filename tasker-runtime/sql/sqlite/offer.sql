@@ -13,6 +13,6 @@ where not exists (select 1 from steps s where s.task_id = o.value ->> 0 and s.st
     from attempts a
     where a.task_id = o.value ->> 0
       and a.step = o.value ->> 2
-      and a.attempt = o.value ->> 3
+      and a.attempt >= o.value ->> 3
 )
 on conflict (task_id, step) do nothing

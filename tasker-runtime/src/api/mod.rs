@@ -34,8 +34,8 @@ pub use operate::CommandOutcome;
 pub use prune::{NotOver, Prune, Pruned};
 pub use receipt::SubmitReceipt;
 pub use report::{
-    BatchCounts, ChildReport, DeadLetterSummary, ParentReport, SignalReport, StepReport, TaskReport,
-    TaskSummary, WorkerSummary,
+    BatchCounts, ChildReport, DeadLetterSummary, ParentReport, RoundReport, SignalReport, StepReport,
+    TaskReport, TaskSummary, WorkerSummary,
 };
 pub use schedule::{Backfill, Backfilled, ScheduleError, ScheduleReport, Schedules};
 pub use signal::{Message, Receipt, Sending};

@@ -149,10 +149,23 @@ pub struct StepReport {
     /// What it waits for, in a sentence, while it is not over and does not run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,
+    /// Of a step that goes round: where it stands, once its first round is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub round: Option<RoundReport>,
     /// Attempts it may have in all; 0 for a step that only waits.
     pub max_attempts: u32,
     /// The worker that made its last attempt, as [`WorkerSummary`] numbers them.
     pub worker: Option<i64>,
+}
+
+/// Where a step stands that goes round.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct RoundReport {
+    /// The round that runs, follows, or gave the result, from 2.
+    pub number: u32,
+    /// What it is called with: what the last one left.
+    pub state: Json,
 }
 
 /// How many batches of a worker are in which state.
@@ -382,7 +395,11 @@ impl TaskReport {
             let next = |running: &&Running| running.step == step.name && running.attempt == step.attempts + 1;
             let waits = matches!(
                 step.state,
-                StepState::Pending | StepState::Ready | StepState::WaitingForRetry | StepState::InProgress
+                StepState::Pending
+                    | StepState::Ready
+                    | StepState::WaitingForRetry
+                    | StepState::Waiting
+                    | StepState::InProgress
             );
             let Some(running) = running.iter().find(next).filter(|_| waits) else { continue };
             step.state = StepState::InProgress;
@@ -434,6 +451,7 @@ fn step(progress: &Progress, no: StepIndex, slot: &Slot, history: &History, over
             {
                 StepState::Cancelled
             }
+            StepState::WaitingForRetry if slot.is_between_rounds() => StepState::Waiting,
             state => state,
         },
         attempts: match progress.rules().only_waits(no) {
@@ -446,11 +464,14 @@ fn step(progress: &Progress, no: StepIndex, slot: &Slot, history: &History, over
         batch_of: no.index().map(|_| progress.rules().name(StepIndex::of(no.step())).to_string()),
         result: result_text.to_value(),
         result_text,
-        error: failure.filter(|_| finished.is_none()).map(|failure| failure.error.clone()),
+        error: failure.filter(|_| finished.is_none()).and_then(|failure| failure.came.error().cloned()),
         started_at: entry.map(|e| e.started_at).or(failure.map(|f| f.started_at)),
         finished_at: entry.map(|e| e.finished_at).or(failure.map(|f| f.failed_at)),
         retry_at: slot.retry_at().filter(|_| !over),
         waits_for: None,
+        round: progress
+            .rounds(no)
+            .map(|rounds| RoundReport { number: rounds.last.number + 1, state: rounds.last.state.clone() }),
         max_attempts: match progress.rules().only_waits(no) {
             true => 0,
             false => slot.failed_attempts() - slot.spent() + retry.max_attempts.max(1),

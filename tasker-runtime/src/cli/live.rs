@@ -129,6 +129,10 @@ impl Live {
                 let state = if retry_at.is_some() { StepState::WaitingForRetry } else { StepState::Error };
                 (*step, Line::new(state, *attempt, &format!("{}: {}", error.code(), error.message())))
             }
+            Update::Round { step, attempt, round, next_at } => {
+                let note = format!("round {round} is over, the next one starts at {next_at}");
+                (*step, Line::new(StepState::Waiting, *attempt, &note))
+            }
             Update::Left { .. } | Update::Lost => return,
         };
         let name = self.name(no);

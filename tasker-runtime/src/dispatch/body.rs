@@ -9,7 +9,7 @@ use super::batch::{self, BatchResults};
 use crate::{
     handler::{Instance, Results, TaskData, Upstream},
     model::{
-        Fact, Json, Progress, Rules, Start, StepError, StepIndex, StepState, Timestamp,
+        Fact, Json, NoResult, Progress, Rules, Start, StepError, StepIndex, StepState, Timestamp,
         task_loop::ClaimedTask,
     },
     orchestration::{
@@ -52,7 +52,9 @@ pub(crate) fn results_of(
 ) -> Arc<TaskResults> {
     let results = TaskResults::new(plan.rules());
     for failure in history.failures.iter().filter(|failure| failure.retry_at.is_none()) {
-        results.failed(failure.step, &failure.error);
+        if let NoResult::Failed(error) = &failure.came {
+            results.failed(failure.step, error);
+        }
     }
     for entry in &history.entries {
         match entry.kind {

@@ -37,7 +37,7 @@ use super::{
 use crate::{
     model::{
         Attempt, Json, Served, StepIndex, TaskNo, WorkerId,
-        task_loop::{self, AttemptEnded, published, retry_at},
+        task_loop::{self, AttemptEnded, came, published},
     },
     orchestration::{
         journal::History,
@@ -370,13 +370,8 @@ impl Borrower {
             self.hand_back(task, step).await;
             return None;
         };
-        let checked = outcome.and_then(|result| known.progress.rules().checked(step, result));
-        let result = checked.map_err(|error| {
-            let retry_at = retry_at(&known.progress, attempt, &error, ended.finished_at);
-            (error, retry_at)
-        });
-        let came = result.as_ref().map_err(|(error, retry_at)| (error, *retry_at));
-        let published = published(&known.progress, attempt, came, &ended.said);
+        let result = came(&known.progress, attempt, outcome, ended.finished_at);
+        let published = published(&known.progress, attempt, &result, &ended.said);
         if published.is_some() && !self.around.events.is_idle() {
             self.telling.insert((task, step), known.clone());
         }

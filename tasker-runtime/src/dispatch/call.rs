@@ -20,7 +20,7 @@ use super::{
 use crate::{
     clock::Clock,
     handler::{StepHandler, StepParts, TaskSequenceStep},
-    model::{Attempt, Json, StepError, Timestamp, task_loop::AttemptEnded},
+    model::{Attempt, Ended, Json, StepError, Timestamp, task_loop::AttemptEnded},
     orchestration::compiled::CompiledTemplate,
 };
 
@@ -59,15 +59,21 @@ impl Call {
         let outcome =
             if self.step.parts().cancel.is_cancelled() { None } else { self.outcome(started).await };
         let finished_at = self.clock.now();
-        let outcome = outcome.map(|outcome| {
-            outcome.and_then(|result| self.plan.check_schema(self.attempt.step, &result).map(|()| result))
-        });
+        let outcome = outcome.map(|outcome| outcome.and_then(|result| self.ended(result)));
         let attempt = self.attempt;
         let (outcome, said) = match &self.step.parts().events {
             Some(events) => (outcome.map(|outcome| events.problem().map_or(outcome, Err)), events.said()),
             None => (outcome, Vec::new()),
         };
         done(Came::Ended(AttemptEnded { attempt, started_at, finished_at, outcome, said }));
+    }
+
+    /// What a handler came to that did not fail.
+    fn ended(&self, result: Json) -> Result<Ended, StepError> {
+        if let Some(again) = self.step.asked_again() {
+            return Ok(Ended::Again(again));
+        }
+        self.plan.check_schema(self.attempt.step, &result).map(|()| Ended::Done(result))
     }
 
     /// `None` when the handler was dropped because its result is no longer wanted.

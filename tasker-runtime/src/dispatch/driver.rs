@@ -37,7 +37,8 @@ use super::{
 };
 use crate::{
     model::{
-        Attempt, Batch, Command, Exceptions, Fact, Failed, Lease, Signal, TaskNo, TaskState, Timestamp,
+        Attempt, Batch, Command, Exceptions, Fact, Failed, Lease, NoResult, Signal, TaskNo, TaskState,
+        Timestamp,
         task_loop::{
             self, CommandAnswer, CommandWrite, Left, LoanReturned, Next, Round, TaskLoop, Unrunnable, Written,
         },
@@ -225,25 +226,29 @@ impl Driver {
             }
             LoanReturned::Failed(failure) => {
                 let attempt = Attempt { lease, step: failure.step, number: failure.attempt };
-                self.note_failed(body, attempt, failure.retry_at, &failure.error);
+                self.note_unfinished(body, attempt, failure.retry_at, &failure.came);
             }
             LoanReturned::Nothing(_) => {}
         }
     }
 
-    fn note_failed(
+    fn note_unfinished(
         &self,
         body: &TaskBody,
         attempt: Attempt,
         retry_at: Option<Timestamp>,
-        error: &crate::model::StepError,
+        came: &NoResult,
     ) {
-        if retry_at.is_none() {
+        if let (NoResult::Failed(error), None) = (came, retry_at) {
             body.results.failed(attempt.step, error);
         }
         let Attempt { step, number: attempt, .. } = attempt;
-        let failed = || Update::Failed { step, attempt, retry_at, error: error.clone() };
-        self.around.watchers.tell(body.facts.id, failed);
+        self.around.watchers.tell(body.facts.id, || match came {
+            NoResult::Failed(error) => Update::Failed { step, attempt, retry_at, error: error.clone() },
+            NoResult::Again(last) => {
+                Update::Round { step, attempt, round: last.number, next_at: retry_at.unwrap_or_default() }
+            }
+        });
     }
 
     /// Takes in a task that was claimed, with what was sent to it; `None`: that could not be read.
@@ -350,10 +355,10 @@ impl Driver {
             body.results.complete(step, result.clone());
             self.around.watchers.tell(body.facts.id, || Update::Completed { step, attempt, took, result });
         }
-        for Failed { attempt, failed_at, retry_at, error, published, .. } in &next.failed {
+        for Failed { attempt, failed_at, retry_at, came, published, .. } in &next.failed {
             if let Some(body) = body_of(attempt.lease) {
                 self.around.events.tell(body, *attempt, *failed_at, published.as_deref());
-                self.note_failed(body, *attempt, *retry_at, error);
+                self.note_unfinished(body, *attempt, *retry_at, came);
             }
         }
         for (lease, step) in next.skipped {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{batch, body::TaskBody, call::Call, permits::Permits, running::Running, shared::Shared};
 use crate::{
-    handler::{Events, States, StepParts, TaskSequenceStep},
+    handler::{Events, Rounds, States, StepParts, TaskSequenceStep},
     model::{Attempt, Publication, task_loop},
 };
 
@@ -24,20 +24,23 @@ impl Calls {
     /// for its permit only until others would be faster.
     pub(super) fn prepare(&self, body: &TaskBody, call: task_loop::Call, lendable: bool) -> Option<Call> {
         let Self { shared, states, permits, running } = self;
-        let task_loop::Call { attempt, max_attempts, compensates } = call;
+        let task_loop::Call { attempt, max_attempts, compensates, rounds } = call;
         let Attempt { lease, step: no, number } = attempt;
         let (handler, key) = (body.plan.handler(no)?, body.plan.key(no)?);
+        // Each round has its own attempts.
+        let before = rounds.as_ref().map_or(0, |rounds| rounds.attempts);
         let step = TaskSequenceStep::new(StepParts {
             task: body.facts.clone(),
             step: no.step(),
             name: body.plan.rules().name(no),
-            attempt: number,
-            max_attempts,
+            attempt: number.saturating_sub(before).max(1),
+            max_attempts: max_attempts.saturating_sub(before).max(1),
             batch: batch::part_of(shared, &body.results.batches, lease, (no, number), &body.cancel),
             results: body.results.clone(),
             compensates,
             states: states.clone(),
             cancel: body.stop.clone(),
+            rounds: body.plan.rules().goes_round(no).then(|| Rounds::after(rounds.map(|rounds| rounds.last))),
             events: events(body.plan.rules().publications(no)),
         });
         Some(Call {

@@ -46,6 +46,17 @@ pub enum Update {
         /// Why.
         error: StepError,
     },
+    /// A round of a step is over, and another one follows.
+    Round {
+        /// The step.
+        step: StepIndex,
+        /// The attempt that ended it, from 1.
+        attempt: u32,
+        /// The round, from 1.
+        round: u32,
+        /// When the next one starts.
+        next_at: Timestamp,
+    },
     /// The task left this process's hands in this state.
     Left {
         /// The state.

@@ -68,6 +68,8 @@ pub enum Need {
         /// The routes to which the other step, a decision, carries what is read; none: whatever it decides is read.
         carried: &'static [&'static str],
     },
+    /// That the step of this name is over, whose result is not read.
+    After(&'static str),
     /// A value that the program gives to all its handlers.
     State(TypeFacts),
     /// The step's `handler.initialization`, in a shape that this function accepts.
@@ -123,6 +125,9 @@ pub struct Declared {
     pub queue: Option<&'static str>,
     /// How many calls may run at once in one process; `None`: as many as there is room for.
     pub concurrency: Option<u32>,
+    /// How many rounds it goes at most, as far as a template says nothing else; `None`: it gives a result when it is
+    /// called once.
+    pub rounds: Option<u32>,
     /// What it is besides a function.
     pub capability: Capability,
     /// The HTTP API it calls, if it does.
@@ -155,6 +160,7 @@ impl Declared {
             timeout: None,
             queue: None,
             concurrency: None,
+            rounds: None,
             capability: Capability::Standard,
             api: None,
             compensates: None,
@@ -239,6 +245,13 @@ impl Declared {
     #[must_use]
     pub const fn concurrency(mut self, calls: u32) -> Self {
         self.concurrency = Some(calls);
+        self
+    }
+
+    /// Says that it goes round, and how often at most, from 1.
+    #[must_use]
+    pub const fn rounds(mut self, most: u32) -> Self {
+        self.rounds = Some(most);
         self
     }
 

@@ -164,7 +164,7 @@ impl FromStep for StepInfo {
     }
 }
 
-/// The same text for every attempt of a step, and for no other step: hand it to whoever must not do a
+/// The same text for every attempt of a step, or of a round of one, and for no other: hand it to whoever must not do a
 /// thing twice, such as a payment provider.
 ///
 /// ```
@@ -182,7 +182,8 @@ impl IdempotencyKey {
         Self(key.into())
     }
 
-    /// The text: the id of the task and the name of the step, with a colon between.
+    /// The text: the id of the task and the name of the step, with a colon between; from the second round of a step
+    /// that goes round on, after another colon the number of the round.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -211,7 +212,11 @@ impl FromStep for IdempotencyKey {
     const NEEDS: &'static [Need] = &[Need::Nothing];
 
     fn from_step(step: &TaskSequenceStep) -> Result<Self, StepError> {
-        Ok(Self(format!("{}:{}", step.task_id(), step.name())))
+        let (task, name) = (step.task_id(), step.name());
+        Ok(Self(match step.round() {
+            Ok(round) if round > 1 => format!("{task}:{name}:{round}"),
+            _ => format!("{task}:{name}"),
+        }))
     }
 }
 

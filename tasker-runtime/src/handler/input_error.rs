@@ -31,6 +31,13 @@ pub(super) fn result(name: &str, result: &Json, error: &serde_json::Error) -> St
     StepError::permanent("INVALID_DEPENDENCY", message)
 }
 
+/// What the last round of a step left does not have the shape that was asked for.
+pub(super) fn round_state(state: &Json, error: &serde_json::Error) -> StepError {
+    let (path, reason) = found(state, error);
+    let message = format!("what the last round left does not fit: {}", at(&path, &reason));
+    StepError::permanent("INVALID_STATE", message)
+}
+
 /// The configuration of the step does not have the shape that was asked for.
 pub(super) fn config(error: &serde_json::Error) -> StepError {
     StepError::permanent("INVALID_CONFIG", format!("`handler.initialization` does not fit: {error}"))

@@ -31,6 +31,7 @@ pub(crate) mod plan;
 mod registration;
 mod result_ext;
 pub(crate) mod returned;
+pub(crate) mod round;
 pub(crate) mod routes;
 pub(crate) mod schema;
 mod spec;
@@ -69,6 +70,7 @@ pub use registration::{Linked, Registration};
 pub use result_ext::{OptionExt, ResultExt};
 #[doc(hidden)]
 pub use returned::{StepFailure, StepOutput};
+pub use round::{IntoDelay, Loop, NextState, Round, RoundState, Rounds};
 pub use routes::Routes;
 pub use spec::{Compensated, HandlerSpec, Role};
 pub use states::States;

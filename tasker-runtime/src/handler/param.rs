@@ -146,6 +146,23 @@ where
     Parameter { read: exact::<T, S::Output>, text: S::NAME, need }
 }
 
+/// What a handler waits for that does not read it.
+///
+/// # Panics
+/// When that is no step, which is while the program is compiled.
+#[must_use]
+#[track_caller]
+pub const fn after<S: StepFn>() -> Need {
+    if S::COMPENSATES {
+        let mut text = Text::<512>::new();
+        text.push("`")
+            .push(S::NAME)
+            .push("` compensates another handler and is no step: nothing comes after it")
+            .panic();
+    }
+    Need::After(S::NAME)
+}
+
 /// A parameter with `#[depends_on(path)]` of a handler that undoes this very one: it reads what the call
 /// returned that is undone, of a batch worker the result of one batch.
 ///

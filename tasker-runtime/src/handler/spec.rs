@@ -63,6 +63,9 @@ pub struct HandlerSpec {
     pub queue: Option<Arc<str>>,
     /// How many calls may run at once in one process; `None`: as many as there is room for.
     pub concurrency: Option<u32>,
+    /// How many rounds it goes at most, as far as a template says nothing else; `None`: it gives a result when it is
+    /// called once.
+    pub rounds: Option<u32>,
     /// What it is besides a function.
     pub role: Role,
     /// The HTTP API it calls, if it does.
@@ -154,6 +157,13 @@ impl HandlerSpec {
         self
     }
 
+    /// Says that it goes round, and how often at most, 1 to 1,000,000: see [`Loop`](crate::handler::Loop).
+    #[must_use]
+    pub fn rounds(mut self, most: u32) -> Self {
+        self.rounds = Some(most);
+        self
+    }
+
     /// Sets the HTTP API it calls.
     #[must_use]
     pub fn api(mut self, endpoint: &'static Endpoint) -> Self {
@@ -222,6 +232,7 @@ impl From<&Declared> for HandlerSpec {
             timeout: declared.timeout,
             queue: declared.queue.map(Into::into),
             concurrency: declared.concurrency,
+            rounds: declared.rounds,
             role: match declared.capability {
                 Capability::Standard
                 | Capability::Signal(_)

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::batch::{self, BatchPart, Batches, Instance};
-use super::{Endpoint, Events, States, input_error};
+use super::{Endpoint, Events, Rounds, States, input_error};
 use crate::model::{Json, StepError};
 
 /// What never changes about a task.
@@ -75,6 +75,8 @@ pub struct StepParts {
     pub batch: Option<BatchPart>,
     /// What the handler says about the events of the step, where it publishes any.
     pub events: Option<Events>,
+    /// Which round it is and what follows, where the step goes round.
+    pub rounds: Option<Rounds>,
 }
 
 /// The step at hand: its task, its configuration and the results of the steps before it.

@@ -42,6 +42,7 @@ fn parts(context: &str, results: Vec<Upstream>) -> StepParts {
     StepParts {
         batch: None,
         events: None,
+        rounds: None,
         task: Arc::new(task),
         step: 2,
         name: "ship".into(),

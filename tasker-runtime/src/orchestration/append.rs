@@ -21,7 +21,7 @@ use super::{
 use crate::{
     model::{
         Attempt, Batch, Done, End, EventOutcome, Fact, Failed, FailedAttempt, Json, Kind, Lease, LeftOut,
-        Published, Rules, StepError, StepIndex, TaskNo, TaskState, Timestamp, WorkerId,
+        NoResult, Published, Round, Rules, StepError, StepIndex, TaskNo, TaskState, Timestamp, WorkerId,
     },
     store::{Column, Connection, Error, Result, Rows, Value, sql, values},
 };
@@ -66,6 +66,11 @@ pub(super) enum Content {
         error: Json,
         retry_at: Option<Timestamp>,
     },
+    /// A round is over and the next one starts at this time.
+    Round {
+        round: Round,
+        due: Timestamp,
+    },
 }
 
 impl From<&Done> for Entry {
@@ -86,8 +91,18 @@ impl From<&Failed> for Entry {
             attempt: failed.attempt,
             started_at: failed.started_at,
             finished_at: failed.failed_at,
-            content: Content::Failure { error: storable::error(&failed.error), retry_at: failed.retry_at },
+            content: Content::without_result(&failed.came, failed.retry_at, failed.failed_at),
             published: failed.published.clone(),
+        }
+    }
+}
+
+impl Content {
+    /// How an attempt ended that brought no result.
+    pub(super) fn without_result(came: &NoResult, retry_at: Option<Timestamp>, at: Timestamp) -> Self {
+        match came {
+            NoResult::Failed(error) => Self::Failure { error: storable::error(error), retry_at },
+            NoResult::Again(round) => Self::Round { round: round.clone(), due: retry_at.unwrap_or(at) },
         }
     }
 }
@@ -105,9 +120,18 @@ impl From<&LeftOut> for Entry {
 }
 
 impl Entry {
-    /// What is recorded instead of a result that is larger than one may be.
-    pub(super) fn too_large(self, problem: &Error) -> Self {
-        self.failed_instead(&StepError::permanent("RESULT_TOO_LARGE", problem.to_string()))
+    /// The entry, where what it holds is not larger than the store takes; otherwise what is recorded instead, and that
+    /// it is another one.
+    pub(super) fn of_size(self, connection: &Connection) -> (Self, bool) {
+        let (problem, code) = match &self.content {
+            Content::Result(_, result) => (connection.check_size("result", result), "RESULT_TOO_LARGE"),
+            Content::Round { round, .. } => (connection.check_size("state", &round.state), "STATE_TOO_LARGE"),
+            Content::Failure { .. } => return (self, false),
+        };
+        match problem {
+            Ok(()) => (self, false),
+            Err(problem) => (self.failed_instead(&StepError::permanent(code, problem.to_string())), true),
+        }
     }
 
     /// A failure for good in the place of a result that cannot be kept. What would have been published with the
@@ -126,7 +150,9 @@ impl Entry {
         let events = self.published.iter().flat_map(|published| &published.events);
         let events: usize = events.map(|event| event.payload.as_str().len()).sum();
         match &self.content {
-            Content::Result(_, json) | Content::Failure { error: json, .. } => json.as_str().len() + events,
+            Content::Result(_, json)
+            | Content::Failure { error: json, .. }
+            | Content::Round { round: Round { state: json, .. }, .. } => json.as_str().len() + events,
         }
     }
 
@@ -201,7 +227,10 @@ pub(super) async fn append(connection: &mut Connection, right: Right, entries: &
             continue;
         }
         match (part, write(connection, right, part).await) {
-            (_, Ok(written)) => appended.add(written),
+            (_, Ok(written)) => {
+                appended.add(written);
+                forget_rounds(connection, part).await?;
+            }
             (_, Err(error)) if error.is_transient() => return Err(error),
             ([entry], Err(error)) => in_another_form(connection, right, entry, &error, &mut appended).await?,
             (_, Err(_)) => {
@@ -239,6 +268,22 @@ async fn in_another_form(
     appended.altered.insert(task);
     tracing::error!(task = task.0, error = last, "what a step came to cannot be recorded at all");
     Ok(())
+}
+
+/// Deletes what is recorded of rounds before those that `entries` end: nothing reads it any more, so that a crash
+/// before this loses nothing.
+async fn forget_rounds(connection: &mut Connection, entries: &[Entry]) -> Result<()> {
+    let ends_a_round = |entry: &&Entry| matches!(entry.content, Content::Round { .. });
+    let attempts: Vec<&Attempt> = entries.iter().filter(ends_a_round).map(|entry| &entry.attempt).collect();
+    if attempts.is_empty() {
+        return Ok(());
+    }
+    let rows = Rows::new(vec![
+        Column::Int(attempts.iter().map(|attempt| attempt.task().0).collect()),
+        Column::Int(attempts.iter().map(|attempt| i64::from(attempt.step.code())).collect()),
+        Column::Int(attempts.iter().map(|attempt| i64::from(attempt.number)).collect()),
+    ]);
+    connection.execute(&sql::FORGET_ROUNDS, values![&rows]).await.map(drop)
 }
 
 /// An entry that the fence let through, and whether there was none before it.
@@ -327,7 +372,7 @@ pub(super) async fn keep(connection: &mut Connection, task: TaskNo, kept: &Histo
         attempt: Attempt { lease, step: kept.step, number: kept.attempt },
         started_at: kept.started_at,
         finished_at: kept.failed_at,
-        content: Content::Failure { error: storable::error(&kept.error), retry_at: kept.retry_at },
+        content: Content::without_result(&kept.came, kept.retry_at, kept.failed_at),
         published: None,
     };
     let entries = kept.entries.iter().map(result).chain(kept.failures.iter().map(failure));
@@ -387,7 +432,7 @@ fn result_rows(entries: &[Entry]) -> Rows {
     let results = || {
         entries.iter().filter_map(|entry| match &entry.content {
             Content::Result(kind, result) => Some((entry, *kind, result)),
-            Content::Failure { .. } => None,
+            Content::Failure { .. } | Content::Round { .. } => None,
         })
     };
     let mut columns = keys(results().map(|(entry, ..)| &entry.attempt), MAX_NOTED_ATTEMPT);
@@ -403,7 +448,8 @@ fn result_rows(entries: &[Entry]) -> Rows {
 fn failure_rows(entries: &[Entry]) -> Rows {
     let failures = || {
         entries.iter().filter_map(|entry| match &entry.content {
-            Content::Failure { error, retry_at } => Some((entry, error, retry_at)),
+            Content::Failure { error, retry_at } => Some((entry, error, *retry_at, None)),
+            Content::Round { round, due } => Some((entry, &round.state, Some(*due), Some(round.number))),
             Content::Result(..) => None,
         })
     };
@@ -411,8 +457,9 @@ fn failure_rows(entries: &[Entry]) -> Rows {
     columns.extend([
         Column::Int(failures().map(|(entry, ..)| entry.started_at.as_micros()).collect()),
         Column::Int(failures().map(|(entry, ..)| entry.finished_at.as_micros()).collect()),
-        Column::MaybeInt(failures().map(|(_, _, retry_at)| retry_at.map(Timestamp::as_micros)).collect()),
-        Column::Json(failures().map(|(_, error, _)| error.clone()).collect()),
+        Column::MaybeInt(failures().map(|(_, _, retry_at, _)| retry_at.map(Timestamp::as_micros)).collect()),
+        Column::Json(failures().map(|(_, json, ..)| json.clone()).collect()),
+        Column::MaybeInt(failures().map(|(.., round)| round.map(i64::from)).collect()),
     ]);
     Rows::new(columns)
 }

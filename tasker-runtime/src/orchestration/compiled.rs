@@ -187,6 +187,8 @@ fn rule(template: &Template, no: u32, (handler, compensation): Here<'_>, default
         wait: wait(template, step),
         publishes: publications(&step.publishes_events, handler),
         compensation_publishes: publications(&[], compensation),
+        // Of a handler that is elsewhere, whoever calls it knows.
+        rounds: spec.and_then(|spec| spec.rounds).map_or(0, |most| step.max_rounds.unwrap_or(most)),
         compensation: match handler {
             None if !step.kind.has_handler() => None,
             Some(_) => compensation.map(|compensation| compensation_rule(compensation.spec(), defaults)),

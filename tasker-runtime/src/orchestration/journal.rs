@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 pub(crate) use crate::model::{Entry, Failure, History, Kind};
 use crate::{
-    model::{StepIndex, TaskNo, Timestamp},
+    model::{NoResult, Round, StepIndex, TaskNo, Timestamp},
     store::{Column, Connection, Error, Result, Row, Rows, sql, values},
 };
 
@@ -125,7 +125,15 @@ fn entry(row: &Row) -> Result<Entry> {
 }
 
 fn failure(row: &Row) -> Result<Failure> {
-    let error = row.text(7)?;
+    let came = match row.maybe_int(8)? {
+        None => NoResult::Failed(serde_json::from_str(row.text(7)?).map_err(|problem| {
+            Error::corrupt("attempts.error", "text", format!("is not an error: {problem}"))
+        })?),
+        Some(_) => NoResult::Again(Round {
+            number: row.count(8, "attempts.round")?,
+            state: row.json(7, "attempts.error")?,
+        }),
+    };
     Ok(Failure {
         step: row.step(1, "attempts.step")?,
         attempt: row.count(2, "attempts.attempt")?,
@@ -133,8 +141,6 @@ fn failure(row: &Row) -> Result<Failure> {
         failed_at: Timestamp::from_micros(row.int(4)?),
         retry_at: row.maybe_int(5)?.map(Timestamp::from_micros),
         reopened: row.int(6)? != 0,
-        error: serde_json::from_str(error).map_err(|problem| {
-            Error::corrupt("attempts.error", "text", format!("is not an error: {problem}"))
-        })?,
+        came,
     })
 }

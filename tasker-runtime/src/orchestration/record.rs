@@ -67,12 +67,10 @@ async fn refuse_large(
 ) -> Result<Batch> {
     let mut rest = batch.clone();
     let mut refused = Vec::new();
-    rest.done.retain(|done| match connection.check_size("result", &done.result) {
-        Ok(()) => true,
-        Err(problem) => {
-            refused.push(Entry::from(done).too_large(&problem));
-            false
-        }
+    rest.done.retain(|done| {
+        let (entry, refuses) = Entry::from(done).of_size(connection);
+        refused.extend(refuses.then_some(entry));
+        !refuses
     });
     append::append(connection, Right::of(worker), &refused).await?;
     let tasks: HashSet<TaskNo> = refused.iter().map(|entry| entry.attempt.task()).collect();
@@ -97,16 +95,11 @@ async fn record_entries(
         return Ok(());
     }
     let left_out = batch.left_out.iter().map(Entry::from);
-    let mut entries: Vec<Entry> = batch.failed.iter().map(Entry::from).chain(left_out).collect();
-    for done in told() {
-        let entry = Entry::from(done);
-        entries.push(match connection.check_size("result", &done.result) {
-            Ok(()) => entry,
-            Err(problem) => {
-                exceptions.stale.insert(entry.attempt.task());
-                entry.too_large(&problem)
-            }
-        });
+    let mut entries: Vec<Entry> = Vec::new();
+    for entry in batch.failed.iter().map(Entry::from).chain(left_out).chain(told().map(Entry::from)) {
+        let (entry, is_another) = entry.of_size(connection);
+        exceptions.stale.extend(is_another.then_some(entry.attempt.task()));
+        entries.push(entry);
     }
     // All who write lock rows in one order.
     entries.sort_by_key(|entry| (entry.attempt.task(), entry.attempt.step));

@@ -19,7 +19,7 @@ pub(crate) use crate::model::Offer;
 use crate::{
     model::{
         Attempt, Json, Lease, Published, StepError, StepIndex, Target, TaskNo, Timestamp, WorkerId,
-        task_loop::{MAX_TAKEOVERS, Withdrawal},
+        task_loop::{Came, MAX_TAKEOVERS, Withdrawal},
     },
     store::{Column, Connection, Error, Result, Row, Rows, Session, Store, sql, values},
 };
@@ -83,7 +83,7 @@ pub(crate) struct Outcome {
     pub attempt: u32,
     pub started_at: Timestamp,
     pub finished_at: Timestamp,
-    pub result: std::result::Result<Json, (StepError, Option<Timestamp>)>,
+    pub result: Came,
     /// What is published with it; `None`: the step publishes nothing.
     pub published: Option<Box<Published>>,
 }
@@ -205,14 +205,7 @@ pub(crate) async fn give_back(
     worker: WorkerId,
     outcomes: &[Outcome],
 ) -> Result<Vec<bool>> {
-    let checked = |outcome: &Outcome| match &outcome.result {
-        Ok(result) => match connection.check_size("result", result) {
-            Ok(()) => outcome.entry(),
-            Err(problem) => outcome.entry().too_large(&problem),
-        },
-        Err(_) => outcome.entry(),
-    };
-    let entries: Vec<Entry> = outcomes.iter().map(checked).collect();
+    let entries: Vec<Entry> = outcomes.iter().map(|outcome| outcome.entry().of_size(connection).0).collect();
     let appended = append::append(connection, Right::of(worker), &entries).await?;
     Ok(outcomes.iter().map(|o| appended.covered.contains(&(o.lease.task, o.step))).collect())
 }
@@ -221,7 +214,7 @@ impl Outcome {
     fn entry(&self) -> Entry {
         let content = match &self.result {
             Ok(result) => Content::Result(Kind::Handler, result.clone()),
-            Err((error, retry_at)) => Content::Failure { error: storable::error(error), retry_at: *retry_at },
+            Err((came, retry_at)) => Content::without_result(came, *retry_at, self.finished_at),
         };
         let attempt = Attempt { lease: self.lease, step: self.step, number: self.attempt };
         let (started_at, finished_at) = (self.started_at, self.finished_at);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::append::{Content, Entry};
 use crate::{
-    model::{Json, StepError},
+    model::{Json, Round, StepError},
     store::Error,
 };
 
@@ -99,6 +99,15 @@ pub(super) fn forms(entry: &Entry, refusal: &Error) -> Vec<(Entry, bool)> {
                 *error = error.escaped();
             }
             forms.push((failed, false));
+        }
+        Content::Round { round, due } => {
+            let Round { number, state } = round;
+            add_escaped(state, &|state| Content::Round {
+                round: Round { number: *number, state },
+                due: *due,
+            });
+            let why = format!("the store cannot hold the state of the next round: {refusal}");
+            forms.push((entry.clone().failed_instead(&StepError::permanent("STATE_REFUSED", why)), false));
         }
         Content::Failure { error, retry_at } => {
             add_escaped(error, &|error| Content::Failure { error, retry_at: *retry_at });

@@ -364,6 +364,10 @@ impl Check<'_> {
     }
 
     pub(super) fn need(&mut self, template: &Template, number: u32, handler: &Registration, need: Need) {
+        let need = match need {
+            Need::After(name) => Need::Step { name, exact: None, optional: false, carried: &[] },
+            need => need,
+        };
         match need {
             Need::Step { name, exact, .. } => match upstream(template, number, handler, name) {
                 Ok(from) => {
@@ -400,6 +404,7 @@ impl Check<'_> {
             | Need::Unknown
             | Need::Context
             | Need::Input(_)
+            | Need::After(_)
             | Need::State(_)
             | Need::Api
             | Need::Batch(_)

@@ -7,6 +7,8 @@ use tasker_template::{Options, Step, Template};
 use super::*;
 use crate::handler::{Config, State, StepHandler, TaskSequenceStep};
 use crate::model::Json;
+use crate::prelude::{Loop, Round};
+use crate::template::StepKind;
 use crate::{handlers, step_handler};
 
 #[derive(Serialize, Deserialize)]
@@ -170,6 +172,32 @@ fn step_that_returns_another_type_is_refused_with_both_types() {
     ]);
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].contains("reads `check_validate` as `tasker_runtime::registry::check::tests::Valid`, but step `check_validate` calls `check_estimate`, which returns `u64`"), "{found:?}");
+}
+
+#[test]
+fn rounds_that_a_handler_does_not_go_are_refused() {
+    #[step_handler(name = "check_looped")]
+    async fn looped(round: Round<u64>) -> Loop<u64, u64> {
+        Loop::again(round)
+    }
+    let problems = |steps: Vec<Step>| {
+        let registry = Registry::of(handlers![validate, estimate, looped]);
+        let checked = registry.check([&template(steps)], &States::default());
+        checked.problems.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let said = |step: Step| {
+        let problems = problems(vec![step]);
+        problems.into_iter().find(|problem| problem.contains("round")).unwrap_or_default()
+    };
+    let once = said(Step { max_rounds: Some(3), ..Step::new("check_validate") });
+    assert!(once.contains("gives a result when it is called once, but the step has `max_rounds`"), "{once}");
+    let decides = problems(vec![
+        Step::new("check_looped").kind(StepKind::Decision),
+        Step::new("check_estimate").after(["check_looped"]),
+    ]);
+    let decides = decides.join("\n");
+    assert!(decides.contains("goes round, but the step is of type `decision`"), "{decides}");
+    assert_eq!(said(Step { max_rounds: Some(3), ..Step::new("check_looped") }), "");
 }
 
 #[test]

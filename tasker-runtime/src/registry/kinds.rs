@@ -7,7 +7,19 @@ use crate::handler::{Registration, Role, callable};
 /// Why step `number` and its handler do not fit, with the way out.
 pub(super) fn mismatch(template: &Template, number: u32, handler: &Registration) -> Option<String> {
     let spec = handler.spec();
-    let kind = template.step(number)?.kind;
+    let step = template.step(number)?;
+    let kind = step.kind;
+    if step.max_rounds.is_some() && spec.rounds.is_none() {
+        return Some(
+            "gives a result when it is called once, but the step has `max_rounds`\n  take that away, or let the handler return a `Loop`"
+                .to_owned(),
+        );
+    }
+    if spec.rounds.is_some() && kind != StepKind::Standard {
+        return Some(format!(
+            "goes round, but the step is of type `{kind}`\n  let a step of no type poll, and one of type `{kind}` read what it is done with"
+        ));
+    }
     let (made_for, attribute) = match spec.role {
         Role::Decision(_) => (StepKind::Decision, "decision"),
         Role::BatchAnalyzer(_) => (StepKind::Batchable, "batch_analyzer"),

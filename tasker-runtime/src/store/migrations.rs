@@ -114,14 +114,14 @@ async fn migrate_sqlite(
 pub(super) fn for_postgres() -> Vec<Migration> {
     migrations!("postgres": 1 "0001_tables", 2 "0002_step_states", 3 "0003_answers", 4 "0004_offer_targets", 5 "0005_phases",
         6 "0006_offer_deaths", 7 "0007_signals", 8 "0008_schedules", 9 "0009_turns", 10 "0010_looking_back",
-        11 "0011_children", 12 "0012_events", 13 "0013_reasons")
+        11 "0011_children", 12 "0012_events", 13 "0013_reasons", 14 "0014_rounds")
 }
 
 #[cfg(feature = "sqlite")]
 pub(super) fn for_sqlite() -> Vec<Migration> {
     migrations!("sqlite": 1 "0001_tables", 2 "0002_step_states", 3 "0003_answers", 4 "0004_offer_targets", 5 "0005_phases",
         6 "0006_offer_deaths", 7 "0007_held", 8 "0008_signals", 9 "0009_schedules", 10 "0010_turns",
-        11 "0011_looking_back", 12 "0012_children", 13 "0013_events", 14 "0014_reasons")
+        11 "0011_looking_back", 12 "0012_children", 13 "0013_events", 14 "0014_reasons", 15 "0015_rounds")
 }
 
 /// Whether every migration was applied as it stands here; then nothing is locked and no right to create

@@ -41,7 +41,7 @@ fn hot() -> Vec<Case> {
         Case { name, statement, values, indexes }
     };
     let record = "ints, ints, ints, ints, ints, ints, texts, ints, ints, ints, ints, ints, texts, 1";
-    let append = "ints, ints, ints, ints, ints, ints, ints, texts, ints, ints, ints, ints, ints, ints, ints, texts, 1, 1";
+    let append = "ints, ints, ints, ints, ints, ints, ints, texts, ints, ints, ints, ints, ints, ints, ints, texts, ints, 1, 1";
     vec![
         case("claim", &sql::CLAIM, "'test', 1, 1, 500", &["runs_queue", "runs_pkey", "tasks_pkey"]),
         case("next_due", &sql::NEXT_DUE, "'test', 1", &["runs_queue"]),
@@ -49,6 +49,7 @@ fn hot() -> Vec<Case> {
         case("record", &sql::RECORD, record, RUNS),
         case("append", &sql::APPEND, append, &["runs_pkey", "offers_pkey"]),
         case("held", &sql::HELD, "ints, ints, 1", RUNS),
+        case("forget_rounds", &sql::FORGET_ROUNDS, "ints, ints, ints", &["attempts_pkey"]),
         case("offer", &sql::OFFER, "ints, ints, ints, ints, ints, texts, texts, texts, 1", RUNS),
     ]
 }

@@ -99,6 +99,7 @@ statements! {
     APPEND_EVENTS_IN = twin "append_events";
     APPEND = whole "append";
     APPEND_EVENTS = whole "append_events";
+    FORGET_ROUNDS = twin "forget_rounds";
     REOPEN_STEPS = twin "reopen_steps";
     END_WAITS = twin "end_waits";
     HELD = twin "held";

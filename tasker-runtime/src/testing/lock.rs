@@ -180,6 +180,7 @@ fn reads(need: &Need, read: &mut Vec<String>) {
     match need {
         Need::Context => read.push("context".to_owned()),
         Need::Input(path) => read.push(format!("input {path}")),
+        Need::After(name) => read.push(format!("after {name}")),
         Need::Step { name, exact, optional, .. } => {
             let ty = exact.map(|ty| format!(": {}", short(ty.name()))).unwrap_or_default();
             read.push(format!("{name}{}{ty}", if *optional { "?" } else { "" }));

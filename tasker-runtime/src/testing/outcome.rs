@@ -1,22 +1,43 @@
 //! What came of one attempt, and what an upstream step is said to have returned.
 
+use std::time::Duration;
+
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     handler::{BatchPlan, Decision, Routes, Saved, Upstream},
-    model::{BatchOutcome, CursorConfig, DecisionOutcome, Json, StepError},
+    model::{Again, BatchOutcome, CursorConfig, DecisionOutcome, Json, StepError},
 };
 
 /// What came of one attempt. See [`run_step`](super::run_step).
 #[derive(Clone, Debug)]
 pub struct StepOutcome {
     result: Result<Json, StepError>,
+    again: Option<Again>,
     saved: Vec<Saved<Json, Json>>,
 }
 
 impl StepOutcome {
-    pub(super) fn new(result: Result<Json, StepError>, saved: Vec<Saved<Json, Json>>) -> Self {
-        Self { result, saved }
+    pub(super) fn new(
+        result: Result<Json, StepError>,
+        again: Option<Again>,
+        saved: Vec<Saved<Json, Json>>,
+    ) -> Self {
+        Self { result, again, saved }
+    }
+
+    /// What the next round of a step that goes round is called with, and how much later; `None` where it is done.
+    ///
+    /// # Errors
+    /// Why the attempt failed; a permanent `INVALID_STATE` where the state has another shape than `S`.
+    pub fn next_round<S: DeserializeOwned>(&self) -> Result<Option<(S, Duration)>, StepError> {
+        self.json()?;
+        let Some(Again { state, after }) = &self.again else { return Ok(None) };
+        let state = state.parse().map_err(|error| {
+            let message = format!("the state has another shape: {error}: {}", state.as_str());
+            StepError::permanent("INVALID_STATE", message)
+        })?;
+        Ok(Some((state, *after)))
     }
 
     /// The result as the step after it would read it.

@@ -16,10 +16,10 @@ use uuid::Uuid;
 use super::{Given, StepOutcome, scene::Scene};
 use crate::{
     handler::{
-        BatchPart, Events, Need, Progressing, Results, Saved, States, StepFn, StepHandler, StepParts,
+        BatchPart, Events, Need, Progressing, Results, Rounds, Saved, States, StepFn, StepHandler, StepParts,
         TaskData, Upstream, inputs::OfAll,
     },
-    model::{CursorConfig, Json, Retry, StepError},
+    model::{Again, CursorConfig, Json, Retry, Round, StepError},
     prelude::TaskSequenceStep,
 };
 
@@ -105,6 +105,7 @@ pub fn run_handler(handler: &'static dyn StepHandler) -> StepRun {
         config: Value::Object(Map::new()),
         attempt: 1,
         cursor: None,
+        last_round: None,
         kept: Arc::default(),
         cancel: CancellationToken::new(),
         mistake: None,
@@ -125,6 +126,7 @@ pub struct StepRun {
     pub(super) config: Value,
     attempt: u32,
     cursor: Option<CursorConfig>,
+    last_round: Option<Round>,
     kept: Arc<Kept>,
     cancel: CancellationToken,
     /// The first value that is no JSON.
@@ -189,6 +191,14 @@ impl StepRun {
         self
     }
 
+    /// Which round this is of a step that goes round, and what the last one left. Without this it is the first one.
+    pub fn round<S: Serialize + ?Sized>(mut self, number: u32, state: &S) -> Self {
+        if let Some(state) = self.json("the state", Json::of(state)) {
+            self.last_round = (number > 1).then(|| Round { number: number - 1, state });
+        }
+        self
+    }
+
     /// The slice that a batch worker works on: from `start` to before `end`, as batch `001`.
     pub fn cursor<T: Serialize>(mut self, start: T, end: T) -> Self {
         let ends = serde_json::to_value(start).and_then(|start| Ok((start, serde_json::to_value(end)?)));
@@ -230,10 +240,15 @@ impl StepRun {
             Some(mistake) => Err(mistake),
             None => self.call().await,
         };
-        StepOutcome::new(result, kept.saved())
+        let (result, again) = match result {
+            Ok((result, again)) => (Ok(result), again),
+            Err(error) => (Err(error), None),
+        };
+        StepOutcome::new(result, again, kept.saved())
     }
 
-    async fn call(self) -> Result<Json, StepError> {
+    /// The result, and what follows where it is none.
+    async fn call(self) -> Result<(Json, Option<Again>), StepError> {
         let Scene { template, step, results, compensates } = Scene::of(&self)?;
         let name = template.step(step).map(|step| step.name.clone()).unwrap_or_default();
         let declared = self.handler.spec().retry.max_attempts.unwrap_or(Retry::default().max_attempts);
@@ -245,6 +260,7 @@ impl StepRun {
             }
             None => None,
         };
+        let rounds = self.handler.spec().rounds.map(|_| Rounds::after(self.last_round));
         let events = Events::of(self.handler.spec().publishes.into_iter().map(|event| event.name));
         let at_hand = TaskSequenceStep::new(StepParts {
             task: Arc::new(TaskData {
@@ -264,16 +280,18 @@ impl StepRun {
             cancel: self.cancel,
             batch,
             events: Some(events.clone()),
+            rounds: rounds.clone(),
         });
         let result = self.handler.call_boxed(&at_hand).await;
         if let Some(problem) = events.problem() {
             return Err(problem);
         }
         let result = result?;
-        if compensates.is_none() {
+        let again = rounds.and_then(|rounds| rounds.asked());
+        if compensates.is_none() && again.is_none() {
             super::scene::check(self.handler, template, step, &result)?;
         }
-        Ok(result)
+        Ok((result, again))
     }
 }
 

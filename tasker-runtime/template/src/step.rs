@@ -285,6 +285,10 @@ pub struct Step {
     /// How much later it starts than it could, 1 ms to ten years; only on steps that call a handler.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "duration::as_text")]
     pub delay: Option<Duration>,
+    /// How many rounds it goes at most, 1 to 1,000,000; absent: the handler's attribute decides. Only on standard
+    /// steps, whose handler goes round.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_rounds: Option<u32>,
     /// When it is over; only on `timer` steps, which have it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timer: Option<TimerConfig>,
@@ -315,6 +319,7 @@ impl Step {
             publishes_events: Vec::new(),
             batch: None,
             delay: None,
+            max_rounds: None,
             timer: None,
             signal: None,
             workflow: None,

@@ -35,6 +35,8 @@ pub struct StepSpec {
     pub publishes: Vec<EventCondition>,
     /// The workflow whose tasks it starts, where it starts some.
     pub starts: Option<usize>,
+    /// How many rounds it goes at most; 0: it is called once.
+    pub rounds: u32,
 }
 
 impl StepSpec {
@@ -165,6 +167,7 @@ impl Workflow {
             wait: None,
             publishes: publishes(rng),
             starts: None,
+            rounds: 0,
         });
         u32::try_from(self.steps.len() - 1).unwrap_or_default()
     }
@@ -173,7 +176,13 @@ impl Workflow {
         let mut last = last.to_vec();
         for _ in 0..rng.usize(1..4) {
             let step = self.add(rng, StepKind::Standard, &last, how, queues);
-            self.steps[step as usize].wait_for(wait(rng));
+            let spec = &mut self.steps[step as usize];
+            spec.wait_for(wait(rng));
+            // By dice of its own, so that all else of a history stays as it is without.
+            let mut dice = Rng::with_seed(rng.clone().u64(..));
+            if spec.kind == StepKind::Standard && dice.u32(0..5) == 0 {
+                spec.rounds = dice.u32(2..6);
+            }
             last = vec![step];
         }
         last
@@ -240,6 +249,7 @@ impl Workflow {
             wait: step.wait.clone(),
             publishes: publications(at, &step.publishes),
             compensation_publishes: publications(at, &step.publishes),
+            rounds: if has { step.rounds } else { 0 },
         }
     }
 }

@@ -5,6 +5,7 @@ mod addresses;
 mod answers;
 mod composed;
 mod configuration;
+mod polling;
 mod redirects;
 mod requests;
 mod server;

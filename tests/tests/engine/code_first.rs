@@ -96,3 +96,39 @@ async fn workflows_in_code_decide_and_cut_batches() {
         assert_eq!(nothing, 0, "{}", world.database);
     }
 }
+
+#[step_handler]
+async fn invite(who: String) -> String {
+    who
+}
+
+#[step_handler]
+async fn reserve(#[depends_on(invite)] who: String) -> String {
+    format!("a table for {who}")
+}
+
+#[timer(after(invite), delay = "2d")]
+struct TwoDays;
+
+#[step_handler(after(TwoDays, reserve))]
+async fn remind_guest(#[depends_on(invite)] who: String) -> String {
+    format!("dear {who}")
+}
+
+workflow!(dinner = [invite, reserve, TwoDays, remind_guest]);
+
+#[tokio::test]
+async fn step_comes_after_others_that_it_does_not_read() {
+    let template = dinner.template().unwrap();
+    let step = template.steps().iter().find(|step| &*step.name == "remind_guest").unwrap();
+    let mut after = step.depends_on.clone();
+    after.sort_unstable();
+    assert_eq!(after, ["invite", "reserve", "two_days"]);
+    let reminded = tasker_runtime::testing::run(dinner, "Ada").await.unwrap();
+    assert_eq!(reminded.result::<String>().unwrap(), "dear Ada");
+    assert!(reminded.took >= std::time::Duration::from_secs(2 * 86_400), "{:?}", reminded.took);
+    // Nobody need say what the others returned.
+    let alone =
+        tasker_runtime::testing::run_step::<remind_guest>().result_of::<invite>(&"Ada".to_owned()).await;
+    assert_eq!(alone.result::<String>().unwrap(), "dear Ada");
+}

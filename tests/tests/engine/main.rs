@@ -36,6 +36,7 @@ mod queues;
 mod recovery;
 mod refused;
 mod retries;
+mod rounds;
 mod schedules;
 mod step_states;
 mod stopping;

@@ -74,6 +74,7 @@ fn number(mut steps: Vec<Draft>) -> Rules {
     let rule = |(index, (dependencies, kind, parallelism, strategy, compensated)): (usize, &Draft)| Rule {
         publishes: std::sync::Arc::default(),
         compensation_publishes: std::sync::Arc::default(),
+        rounds: 0,
         name: format!("step{index}").into(),
         kind: *kind,
         dependencies: dependencies.iter().map(|&step| number(step)).collect(),

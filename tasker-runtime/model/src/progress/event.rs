@@ -1,6 +1,6 @@
 //! What is recorded about steps, and what can be done then.
 
-use crate::{Json, Timestamp};
+use crate::{Json, Round, Timestamp};
 
 /// Something that was recorded about a step.
 #[derive(Clone, Debug)]
@@ -21,6 +21,15 @@ pub enum Event {
     Failed {
         /// When the next attempt may start; `None` when it failed for good.
         retry_at: Option<Timestamp>,
+    },
+    /// A round is over and another one follows.
+    Again {
+        /// Its last attempt.
+        attempt: u32,
+        /// When the next round may start.
+        due: Timestamp,
+        /// The round.
+        round: Round,
     },
     /// An operator allowed the failed step a new round of attempts.
     Reopened,

@@ -69,6 +69,7 @@ fn rules(dice: &mut fastrand::Rng) -> Rules {
         steps.push(Rule {
             publishes: Arc::default(),
             compensation_publishes: Arc::default(),
+            rounds: 0,
             name: format!("step{step}").into(),
             kind,
             dependencies: dependencies.into(),

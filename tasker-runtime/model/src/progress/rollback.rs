@@ -111,7 +111,8 @@ impl Rollback {
             return;
         }
         match event {
-            Event::DueNow => return,
+            // What compensates does not go round.
+            Event::DueNow | Event::Again { .. } => return,
             Event::Reopened if slot.state != StepState::Error => return,
             Event::Reopened => {
                 slot.spent = 0;

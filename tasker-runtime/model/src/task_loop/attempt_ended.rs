@@ -2,15 +2,12 @@
 
 use super::{AttemptEnded, LoanReturned, TaskLoop, Wanted, next::max_attempts};
 use crate::{
-    Attempt, Done, Event, EventOutcome, Failed, FailedAttempt, Json, Lease, Offer, Progress, Published, Said,
-    StepError, StepIndex, Timestamp,
+    Attempt, Done, Ended, Event, EventOutcome, Failed, FailedAttempt, Failure, Json, Lease, NoResult, Offer,
+    Progress, Published, Said, StepError, StepIndex, Timestamp,
 };
 
 /// When the next attempt may start after `attempt` failed; `None`: there is none, the step has failed for good.
-///
-/// `progress` is where the task stands without this failure.
-#[must_use]
-pub fn retry_at(
+fn retry_at(
     progress: &Progress,
     attempt: Attempt,
     error: &StepError,
@@ -22,6 +19,37 @@ pub fn retry_at(
     Some(failed_at + delay)
 }
 
+/// What an attempt came to, as it is to be recorded.
+pub type Came = Result<Json, (NoResult, Option<Timestamp>)>;
+
+/// What an attempt came to that ended like this: its result, or how it ended without one and when the next attempt
+/// or round may start.
+///
+/// `progress` is where the task stands without it.
+///
+/// # Errors
+/// What it came to instead of a result: that is to be recorded just as well.
+pub fn came(
+    progress: &Progress,
+    attempt: Attempt,
+    outcome: Result<Ended, StepError>,
+    finished_at: Timestamp,
+) -> Came {
+    let step = attempt.step;
+    let ended = outcome.and_then(|ended| match ended {
+        Ended::Done(result) => progress.rules().checked(step, result).map(Ok),
+        Ended::Again(again) => progress.next_round(step, again, finished_at).map(Err),
+    });
+    match ended {
+        Ok(Ok(result)) => Ok(result),
+        Ok(Err((round, due))) => Err((NoResult::Again(round), Some(due))),
+        Err(error) => {
+            let retry_at = retry_at(progress, attempt, &error, finished_at);
+            Err((NoResult::Failed(error), retry_at))
+        }
+    }
+}
+
 /// What is published with what `attempt` came to: its result, or its failure and when the next attempt may start.
 ///
 /// `progress` is where the task stands without it.
@@ -29,16 +57,19 @@ pub fn retry_at(
 pub fn published(
     progress: &Progress,
     attempt: Attempt,
-    outcome: Result<&Json, (&StepError, Option<Timestamp>)>,
+    came: &Came,
     said: &[Said],
 ) -> Option<Box<Published>> {
     let publications = progress.rules().publications(attempt.step);
     if publications.is_empty() {
         return None;
     }
-    match outcome {
+    match came {
         Ok(result) => Published::after_result(publications, EventOutcome::Success, result, said),
-        Err((error, retry_at)) => {
+        // There is no outcome to tell of yet.
+        Err((NoResult::Again(_), _)) => None,
+        Err((NoResult::Failed(error), retry_at)) => {
+            let retry_at = *retry_at;
             let (number, max_attempts) = (attempt.number, max_attempts(progress, attempt));
             let failed = FailedAttempt { number, max_attempts, retry_at, error };
             Published::after_failure(publications, failed, said)
@@ -57,8 +88,9 @@ impl<B> TaskLoop<B> {
         let Some(outcome) = outcome else { return task.put_back(attempt.step) };
         task.came_back();
         let progress = &mut task.progress;
-        let checked = outcome.and_then(|result| progress.rules().checked(attempt.step, result));
-        match checked {
+        let came = came(progress, attempt, outcome, finished_at);
+        let published = published(progress, attempt, &came, &said);
+        match came {
             Ok(result) => {
                 let finished_at = progress.after_all(finished_at);
                 // What cannot be followed was found just above.
@@ -67,15 +99,12 @@ impl<B> TaskLoop<B> {
                     &Event::Completed { result: result.clone() },
                     finished_at,
                 );
-                let published = published(progress, attempt, Ok(&result), &said);
                 self.batch.done.push(Done { attempt, started_at, finished_at, result, published });
             }
-            Err(error) => {
-                let retry_at = retry_at(progress, attempt, &error, finished_at);
-                let published = published(progress, attempt, Err((&error, retry_at)), &said);
-                let _ = progress.apply(attempt.step, &Event::Failed { retry_at });
+            Err((came, retry_at)) => {
                 let failed_at = finished_at;
-                let failed = Failed { attempt, started_at, failed_at, retry_at, error, published };
+                let failed = Failed { attempt, started_at, failed_at, retry_at, came, published };
+                let _ = progress.apply(attempt.step, &Failure::from(&failed).event());
                 self.batch.failed.push(failed);
             }
         }
@@ -119,7 +148,7 @@ impl<B> TaskLoop<B> {
             LoanReturned::Failed(failure) => {
                 task.came_back();
                 task.recorded = true;
-                let _ = task.progress.apply(failure.step, &Event::Failed { retry_at: failure.retry_at });
+                let _ = task.progress.apply(failure.step, &failure.event());
             }
         }
         self.touched.push(lease.task);

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::Routes;
 use crate::{
-    Attempt, Command, CommandError, Entry, Fact, Failure, Json, Lease, Progress, Said, Signal, StepError,
+    Attempt, Command, CommandError, Ended, Entry, Fact, Failure, Lease, Progress, Said, Signal, StepError,
     StepIndex, TaskNo, TaskState, Timestamp, WaitEnd,
 };
 
@@ -85,7 +85,7 @@ pub struct AttemptEnded {
     /// When it ended.
     pub finished_at: Timestamp,
     /// What it came to; `None`: it was dropped before it came to an end.
-    pub outcome: Option<Result<Json, StepError>>,
+    pub outcome: Option<Result<Ended, StepError>>,
     /// What its handler said about the events of the step.
     pub said: Vec<Said>,
 }
@@ -95,7 +95,7 @@ pub struct AttemptEnded {
 pub enum LoanReturned {
     /// It has this result.
     Done(Entry),
-    /// The attempt failed.
+    /// The attempt failed, or ended a round.
     Failed(Failure),
     /// Nothing is recorded: it is to be run again.
     Nothing(StepIndex),

@@ -32,7 +32,7 @@ use rustc_hash::FxHashMap;
 use uuid::Uuid;
 
 pub use active_task::{ActiveTask, Wanted};
-pub use attempt_ended::{published, retry_at};
+pub use attempt_ended::{Came, came, published};
 pub use message::{
     AttemptEnded, ClaimedTask, CommandAnswer, CommandWrite, LoanReturned, Message, PendingCommand,
     Unrunnable, Written,

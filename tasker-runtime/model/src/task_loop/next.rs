@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{LINGERS, TaskLoop};
 use crate::{
-    Attempt, Batch, ChildrenOf, Done, End, Failed, Json, Lease, Offer, Progress, StepIndex, TaskNo,
+    Attempt, Batch, ChildrenOf, Done, End, Failed, Json, Lease, Offer, Progress, Rounds, StepIndex, TaskNo,
     TaskState, Timestamp,
 };
 
@@ -95,6 +95,8 @@ pub struct Call {
     pub max_attempts: u32,
     /// For a compensation: the result of the step that it undoes.
     pub compensates: Option<Json>,
+    /// For a step that has gone round: where it stands.
+    pub rounds: Option<Rounds>,
 }
 
 /// How many attempts a step has at most, those before an operator reopened it included.
@@ -110,7 +112,8 @@ impl Call {
     #[must_use]
     pub fn of(progress: &Progress, attempt: Attempt) -> Self {
         let max_attempts = max_attempts(progress, attempt);
-        Self { attempt, max_attempts, compensates: progress.compensated(attempt.step).cloned() }
+        let compensates = progress.compensated(attempt.step).cloned();
+        Self { attempt, max_attempts, compensates, rounds: progress.rounds(attempt.step).cloned() }
     }
 }
 

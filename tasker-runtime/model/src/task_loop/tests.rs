@@ -26,6 +26,7 @@ fn routes(here: bool) -> Arc<Routes> {
     let rule = |name: &str, dependencies: &[u32], dependents: &[u32]| Rule {
         publishes: Arc::default(),
         compensation_publishes: Arc::default(),
+        rounds: 0,
         name: name.into(),
         kind: StepKind::Standard,
         dependencies: dependencies.into(),

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{ActiveTask, LINGERS, TaskLoop, published};
-use crate::{Attempt, Done, Event, Failed, Lease, LeftOut, Signal, StepIndex, TaskNo, Timestamp, WaitEnd};
+use crate::{
+    Attempt, Done, Event, Failed, Lease, LeftOut, NoResult, Signal, StepIndex, TaskNo, Timestamp, WaitEnd,
+};
 
 impl<B> TaskLoop<B> {
     pub(super) fn signals(&mut self, lease: Lease, signals: Vec<Signal>) {
@@ -67,7 +69,7 @@ impl<B> TaskLoop<B> {
                 let attempt = Attempt { lease, step, number };
                 let (started_at, finished_at) = (at, at);
                 let event = Event::Completed { result: result.clone() };
-                let published = published(&active.progress, attempt, Ok(&result), &[]);
+                let published = published(&active.progress, attempt, &Ok(result.clone()), &[]);
                 self.batch.done.push(Done { attempt, started_at, finished_at, result, published });
                 if number > 0 {
                     active.progress.used_up(number);
@@ -82,8 +84,9 @@ impl<B> TaskLoop<B> {
             WaitEnd::Failed(error) => {
                 let attempt = Attempt { lease, step, number: active.next_attempt(step) };
                 let (started_at, failed_at) = (at, at);
-                let published = published(&active.progress, attempt, Err((&error, None)), &[]);
-                let failed = Failed { attempt, started_at, failed_at, retry_at: None, error, published };
+                let came = NoResult::Failed(error);
+                let published = published(&active.progress, attempt, &Err((came.clone(), None)), &[]);
+                let failed = Failed { attempt, started_at, failed_at, retry_at: None, came, published };
                 self.batch.failed.push(failed);
                 Event::Failed { retry_at: None }
             }

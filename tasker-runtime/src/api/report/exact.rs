@@ -44,10 +44,8 @@ impl Serialize for Exact<'_> {
 /// Writes a result: as a tree, which may stand on several lines, where that says the same, else as it is.
 pub(super) fn written<S: Serializer>(json: &Json, to: S) -> Result<S::Ok, S::Error> {
     let tree = json.to_value();
-    match tree.to_string() == json.as_str() {
-        true => tree.serialize(to),
-        false => json.serialize(to),
-    }
+    let text = tree.to_string();
+    if text == json.as_str() { tree.serialize(to) } else { json.serialize(to) }
 }
 
 #[cfg(test)]

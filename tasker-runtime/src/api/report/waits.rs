@@ -86,6 +86,10 @@ pub(super) fn of_step(
             let (handler, since) = (&offer.handler, offer.since);
             Some(format!("a worker with handler `{handler}`, since {since}: start one that has it"))
         }
+        StepState::WaitingForRetry if slot.is_between_rounds() => {
+            let (round, at) = (progress.round(no), slot.retry_at()?);
+            Some(format!("round {round}, at {at}: `retry` has it start at once"))
+        }
         StepState::WaitingForRetry => {
             let at = slot.retry_at()?;
             Some(format!("the next attempt, at {at}: `retry` has it start at once"))

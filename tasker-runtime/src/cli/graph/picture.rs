@@ -201,6 +201,7 @@ mod tests {
             finished_at: None,
             retry_at: None,
             waits_for: None,
+            round: None,
             max_attempts: 1,
             worker: None,
         }

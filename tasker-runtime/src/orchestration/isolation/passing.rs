@@ -15,7 +15,10 @@ use super::{
     scene::{LEASE, Scene, T0, failure, result},
 };
 use crate::{
-    model::{Attempt, Json, Lease, Offer, StepError, StepIndex, Target, TaskNo, TaskState, Timestamp},
+    model::{
+        Attempt, Json, Lease, NoResult, Offer, Round, StepError, StepIndex, Target, TaskNo, TaskState,
+        Timestamp,
+    },
     store::{Session, Statement, sql, values},
 };
 
@@ -146,12 +149,13 @@ async fn attempts_are_recorded_whatever_the_database_has_no_place_for() {
             let mut batch = failure(lease);
             batch.ends.clear();
             batch.failed[0].attempt.number = number;
-            batch.failed[0].error = says(text);
+            batch.failed[0].came = NoResult::Failed(says(text));
             let exceptions = scene.record(scene.one, &batch).await;
             assert!(exceptions.lost.is_empty() && exceptions.stale.is_empty(), "{}: {text}", scene.database);
             let failures = scene.history().await.failures;
             let stored = &failures[number as usize - 1];
-            assert_eq!((stored.attempt, &stored.error), (number, &says(text)), "{}", scene.database);
+            let known = (stored.attempt, stored.came.error());
+            assert_eq!(known, (number, Some(&says(text))), "{}", scene.database);
         }
         let mut connection = scene.store.reader().await.unwrap();
         static CODES: Statement =
@@ -183,11 +187,11 @@ async fn errors_of_any_size_and_depth_keep_their_code_and_the_start_of_their_tex
             let mut batch = failure(lease);
             batch.ends.clear();
             batch.failed[0].attempt.number = number;
-            batch.failed[0].error = error.clone();
+            batch.failed[0].came = NoResult::Failed(error.clone());
             scene.record(scene.one, &batch).await;
         }
         let failures = scene.history().await.failures;
-        let stored: Vec<_> = failures.iter().map(|failure| &failure.error).collect();
+        let stored: Vec<_> = failures.iter().filter_map(|failure| failure.came.error()).collect();
         assert_eq!(stored.len(), 4, "{}", scene.database);
         assert!(stored[0].message().len() < 66_000, "{}", scene.database);
         assert!(stored[0].message().starts_with("üü") && stored[0].message().ends_with("of 10000000 bytes)"));
@@ -199,6 +203,35 @@ async fn errors_of_any_size_and_depth_keep_their_code_and_the_start_of_their_tex
     }
 }
 
+#[tokio::test]
+async fn rounds_are_recorded_whatever_the_database_has_no_place_for_and_earlier_ones_go() {
+    for database in [latin().await, fresh_postgres().await, fresh_sqlite()] {
+        let (scene, lease) = Scene::held(database).await;
+        let round = |number: u32, text: &str| {
+            let mut batch = failure(lease);
+            batch.ends.clear();
+            batch.failed[0].attempt.number = number;
+            batch.failed[0].retry_at = Some(T0 + LEASE);
+            batch.failed[0].came = NoResult::Again(Round { number, state: Json::of(text).unwrap() });
+            batch
+        };
+        for (number, text) in (1u32..).zip(["日本語 🗼", "a \u{0} in the text", "ü"]) {
+            let exceptions = scene.record(scene.one, &round(number, text)).await;
+            assert!(exceptions.lost.is_empty() && exceptions.stale.is_empty(), "{}: {text}", scene.database);
+            let failures = scene.history().await.failures;
+            assert_eq!(failures.len(), 1, "{}", scene.database);
+            let NoResult::Again(stored) = &failures[0].came else { panic!("{failures:?}") };
+            let known = (stored.number, stored.state.to_value(), failures[0].retry_at);
+            assert_eq!(known, (number, text.into(), Some(T0 + LEASE)), "{}", scene.database);
+        }
+        // Sent once more, because nobody knew whether it had arrived, and by one who has lost the lease.
+        scene.record(scene.one, &round(3, "ü")).await;
+        let exceptions = scene.record(scene.two, &round(4, "late")).await;
+        assert_eq!(exceptions.lost.len(), 1, "{}", scene.database);
+        assert_eq!(scene.history().await.failures[0].attempt, 3, "{}", scene.database);
+    }
+}
+
 /// What came of step `step` of a task that worker one lent.
 pub(super) fn outcome(
     scene: &Scene,
@@ -206,6 +239,7 @@ pub(super) fn outcome(
     step: u32,
     result: Result<Json, (StepError, Option<Timestamp>)>,
 ) -> Outcome {
+    let result = result.map_err(|(error, retry_at)| (NoResult::Failed(error), retry_at));
     let (step, started_at, finished_at) = (StepIndex::of(step), T0, T0 + LEASE);
     Outcome { lease, owner: scene.one, step, attempt: 1, started_at, finished_at, result, published: None }
 }
@@ -245,7 +279,7 @@ async fn lent_outcomes_are_recorded_together_and_as_held_ones_are() {
         drop(connection);
         let history = scene.history().await;
         assert_eq!(history.entries[0].result.to_value(), "日本語", "{}", scene.database);
-        assert_eq!(history.failures[0].error, says("日本語"), "{}", scene.database);
+        assert_eq!(history.failures[0].came.error(), Some(&says("日本語")), "{}", scene.database);
     }
 }
 

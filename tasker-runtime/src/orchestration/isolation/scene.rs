@@ -18,8 +18,9 @@ use super::super::{
 };
 use crate::{
     model::{
-        Attempt, BatchRule, Command, CommandError, Done, Failed, HandlerKey, Json, Kin, Lease, Retry, Rule,
-        Rules, StepError, StepIndex, Target, TaskNo, TaskState, Timestamp, WorkerId, task_loop::Withdrawal,
+        Attempt, BatchRule, Command, CommandError, Done, Failed, HandlerKey, Json, Kin, Lease, NoResult,
+        Retry, Rule, Rules, StepError, StepIndex, Target, TaskNo, TaskState, Timestamp, WorkerId,
+        task_loop::Withdrawal,
     },
     store::{Column, Connection, Options, Rows, Statement, Store, sql, values},
     template::{OnFailure, StepKind},
@@ -234,6 +235,7 @@ pub(super) fn rules() -> Arc<Rules> {
     let rule = |name: &str, dependencies: &[u32], dependents: &[u32]| Rule {
         publishes: Arc::default(),
         compensation_publishes: Arc::default(),
+        rounds: 0,
         name: name.into(),
         kind: StepKind::Standard,
         dependencies: dependencies.into(),
@@ -261,13 +263,13 @@ pub(super) fn result(lease: Lease, result: &str) -> Batch {
 }
 
 pub(super) fn failure(lease: Lease) -> Batch {
-    let error = StepError::permanent("NO", "never");
+    let came = NoResult::Failed(StepError::permanent("NO", "never"));
     let failed = Failed {
         attempt: Attempt { lease, step: FIRST, number: 1 },
         started_at: T0,
         failed_at: T0,
         retry_at: None,
-        error,
+        came,
         published: None,
     };
     Batch { failed: vec![failed], ends: vec![end(lease, TaskState::BlockedByFailures)], ..Batch::default() }

@@ -60,6 +60,10 @@ impl Reads {
                     self.at += 1;
                     return Some(Read { name, optional, carried });
                 }
+                Need::After(name) => {
+                    self.at += 1;
+                    return Some(Read { name, optional: false, carried: &[] });
+                }
                 Need::All(more) => {
                     if let Some(read) = nth(more, self.inner) {
                         self.inner += 1;
@@ -104,7 +108,7 @@ mod tests {
 
     #[test]
     fn every_step_is_found_once_however_deep_it_stands() {
-        const INNERMOST: &[Need] = &[step("d"), Need::Input("sku"), step("e")];
+        const INNERMOST: &[Need] = &[Need::After("d"), Need::Input("sku"), step("e")];
         const INNER: &[Need] = &[Need::Nothing, step("b"), Need::All(&[]), step("c"), Need::All(INNERMOST)];
         const NEEDS: &[Need] = &[Need::Context, Need::All(&[]), step("a"), Need::All(INNER), step("f")];
         const COUNT: usize = {

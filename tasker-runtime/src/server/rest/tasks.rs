@@ -309,6 +309,9 @@ impl OpenStep {
         let (since, help) = match step.state {
             StepState::Error => (step.finished_at, call("retry, …/resolve or …/skip")),
             StepState::WaitingForRetry => (step.finished_at, call("retry starts its next attempt at once")),
+            StepState::Waiting if step.round.is_some() => {
+                (step.finished_at, call("retry starts its next round at once; …/resolve or …/skip ends it"))
+            }
             StepState::Waiting => (step.finished_at, call("skip or …/resolve ends the wait")),
             StepState::InProgress => (step.started_at, None),
             StepState::Ready => (None, None),

@@ -20,6 +20,9 @@ pub(crate) const NAME_CHARACTERS: &str = "letters, digits, `_`, `.` and `-`";
 
 pub(crate) const WHY_LIFECYCLE: &str = "limits belong to the whole task: write `lifecycle` beside `steps`";
 
+/// The most rounds that a step may be allowed.
+const MOST_ROUNDS: i64 = 1_000_000;
+
 const STEP_KEYS: &[Key] = &[
     key("name"),
     key("description"),
@@ -37,6 +40,7 @@ const STEP_KEYS: &[Key] = &[
     key("publishes_events"),
     key("batch_config"),
     key("delay"),
+    key("max_rounds"),
     key("timer"),
     key("signal"),
     key("workflow"),
@@ -99,6 +103,7 @@ pub(crate) struct Draft {
     pub(crate) publishes_events: Vec<PublishedEvent>,
     pub(crate) batch: Option<BatchConfig>,
     pub(crate) delay: Option<Duration>,
+    pub(crate) max_rounds: Option<u32>,
     pub(crate) timer: Option<TimerConfig>,
     pub(crate) signal: Option<SignalConfig>,
     pub(crate) workflow: Option<ChildConfig>,
@@ -135,6 +140,7 @@ impl Draft {
             publishes_events: self.publishes_events.clone(),
             batch: self.batch.clone(),
             delay: self.delay,
+            max_rounds: self.max_rounds,
             timer: None,
             signal: None,
             workflow: None,
@@ -160,6 +166,7 @@ impl Reader<'_> {
             kind_at: fields.value("type").or(fields.value("name")).unwrap_or(at),
             name,
             delay: fields.get("delay").and_then(|field| self.wait(field)),
+            max_rounds: fields.get("max_rounds").and_then(|field| self.max_rounds(field, kind)),
             timer: self.timer(at, &fields, kind, &depends_on),
             signal: self.signal(&fields, kind),
             workflow: self.workflow(at, &fields, kind, &depends_on),
@@ -171,6 +178,17 @@ impl Reader<'_> {
                 .map_or_else(Vec::new, |field| self.events(field)),
             batch: fields.get("batch_config").and_then(|field| self.batch(field, kind)),
         })
+    }
+
+    /// How often a step is called anew that says it is not done.
+    fn max_rounds(&mut self, field: Field, kind: StepKind) -> Option<u32> {
+        if kind.has_handler() && kind != StepKind::Standard {
+            let message = format!("`max_rounds` has no place on a step of type `{kind}`: it goes one round");
+            let help = Some("remove it, or poll in a step before this one".to_owned());
+            self.mistake(field.key, Code::MisplacedKey, message, help);
+            return None;
+        }
+        self.whole(field, 1..=MOST_ROUNDS).and_then(|rounds| u32::try_from(rounds).ok())
     }
 
     fn step_name(&mut self, field: Field) -> Option<(String, NodeId)> {

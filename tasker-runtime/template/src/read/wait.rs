@@ -27,6 +27,7 @@ const OF_HANDLERS: &[&str] = &[
     "priority",
     "result_schema",
     "delay",
+    "max_rounds",
     "older_config",
     "older_retryable",
     "older_retries",

@@ -42,7 +42,8 @@ fn expected(rules: &Rules, rows: &TaskRows) -> Vec<Told> {
         };
         Some((*step, row.entry.attempt, outcome))
     });
-    let failures = rows.attempts.iter().map(|((step, number), failure)| {
+    let failed = rows.attempts.iter().filter(|(_, failure)| failure.came.error().is_some());
+    let failures = failed.map(|((step, number), failure)| {
         let follows = failure.retry_at.is_some();
         let outcome = if follows { EventOutcome::RetryableFailure } else { EventOutcome::PermanentFailure };
         (*step, *number, outcome)

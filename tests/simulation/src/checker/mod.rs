@@ -11,7 +11,7 @@ mod waits;
 use std::{fmt, rc::Rc};
 
 use tasker_model::{
-    Attempt, Failed, Json, Lease, Offer, StepIndex, TaskNo,
+    Attempt, Failed, Json, Lease, NoResult, Offer, Rounds, StepIndex, TaskNo,
     task_loop::{Call, MAX_TAKEOVERS, QUARANTINE_AFTER},
 };
 
@@ -61,6 +61,8 @@ pub enum Promise {
     /// 8: who started tasks is told of their ends, none is started twice, and none goes on without the one that started
     /// it.
     Children,
+    /// 8: each round of a step goes on from the last one that was recorded.
+    RoundsInOrder,
     /// 8: a wait is not over before its time.
     WaitInTime,
     /// 11: each recorded outcome has its events, once, and the numbers of a task have no gaps.
@@ -196,6 +198,24 @@ pub(crate) fn failed(process: &Process, failed: &Failed) {
         let recorded = recorded.map(|recorded| recorded.retry_at);
         let here = failed.retry_at;
         format!("{:?} failed, to be tried again at {here:?}, and {recorded:?} in the journal", failed.attempt)
+    });
+}
+
+/// An attempt is called of a step that stands there, as its holder knows.
+pub(crate) fn goes_on_from(process: &Process, attempt: Attempt, rounds: Option<&Rounds>) {
+    let db = process.world.db.borrow();
+    let step = attempt.step;
+    if !db.covers(process.worker.get(), attempt.lease) || step.compensates().is_some() {
+        return;
+    }
+    let attempts = db.task(attempt.task()).attempts.range((step, 0)..=(step, u32::MAX));
+    let last = attempts.rev().find_map(|(_, row)| match &row.came {
+        NoResult::Again(round) => Some(round),
+        NoResult::Failed(_) => None,
+    });
+    let known = rounds.map(|rounds| &rounds.last);
+    promise(process, Promise::RoundsInOrder, known == last, || {
+        format!("{attempt:?} goes on from {known:?}, and {last:?} was the last round")
     });
 }
 

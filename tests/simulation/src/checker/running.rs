@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use tasker_model::{Attempt, StepIndex, StepState, task_loop::MAX_TAKEOVERS};
+use tasker_model::{Attempt, Failure, StepIndex, StepState, task_loop::MAX_TAKEOVERS};
 
 use super::{Promise, Standing, promise, reference::is_settled};
 use crate::{engine::Process, store::Db, world::World};
@@ -100,7 +100,8 @@ fn check(process: &Rc<Process>, db: &Db, run: &Run) {
     promise(process, Promise::Gapless, gapless, || {
         format!("{} runs after {} failed attempts", what(), failed.len())
     });
-    let round = failed.iter().rev().take_while(|(_, failure)| !failure.reopened).count();
+    let of_round = |(_, failure): &&(_, &Failure)| !failure.reopened && failure.came.error().is_some();
+    let round = failed.iter().rev().take_while(of_round).count();
     let most = rules.retry(step).max_attempts.max(1) as usize;
     promise(process, Promise::AtMost, round < most, || {
         format!("{} runs after {round} attempts of {most} in this round", what())

@@ -3,7 +3,7 @@
 use std::{rc::Rc, time::Duration};
 
 use tasker_model::{
-    Attempt, Json, StepError,
+    Again, Attempt, Ended, Json, StepError,
     task_loop::{AttemptEnded, Call, Message},
 };
 use tasker_template::StepKind;
@@ -46,6 +46,7 @@ pub(super) fn spawn(process: &Rc<Process>, body: &Body, call: Call) {
         let Some(_permit) = turn(&me, lendable).await else {
             return me.tell(attempt.task(), Message::Overflow(attempt));
         };
+        checker::goes_on_from(&me, attempt, call.rounds.as_ref());
         let ended = run(&me, attempt, &cancel, &stop, None).await;
         me.tell(attempt.task(), Message::AttemptEnded(ended));
     });
@@ -84,7 +85,7 @@ async fn outcome(
     attempt: Attempt,
     cancel: &Signal,
     borrower: Option<i64>,
-) -> Option<Result<Json, StepError>> {
+) -> Option<Result<Ended, StepError>> {
     let world = &me.world;
     let running = Execution::begin(me, attempt, borrower);
     let (takes, does) = script(me, attempt, running.number());
@@ -105,7 +106,8 @@ async fn outcome(
     world.trace(|| format!("{}: {:?} of {:?} {does:?}", me.name, attempt.step, attempt.lease));
     Some(match does {
         _ if takes > timeout => Err(StepError::retryable("TIMEOUT", "it took too long")),
-        Does::Succeed(result) => Ok(result),
+        Does::Succeed(result) => Ok(Ended::Done(result)),
+        Does::GoRound(again) => Ok(Ended::Again(again)),
         Does::Fail => Err(StepError::retryable("FAILED", "it failed")),
         Does::FailLater(after) => Err(StepError::retryable("BUSY", "later").after(after)),
         Does::FailForGood | Does::Kill => Err(StepError::permanent("REFUSED", "it failed for good")),
@@ -116,6 +118,7 @@ async fn outcome(
 #[derive(Clone, Debug, PartialEq)]
 enum Does {
     Succeed(Json),
+    GoRound(Again),
     Fail,
     FailLater(Duration),
     FailForGood,
@@ -148,6 +151,12 @@ fn script(me: &Process, attempt: Attempt, execution: u64) -> (Micros, Does) {
         let later = chance(100);
         return (takes, if later { Does::FailLater(Duration::from_millis(700)) } else { Does::Fail });
     }
+    let rounds = step(me, attempt).rounds;
+    if rounds > 0 && attempt.step.compensates().is_none() && chance(600) {
+        let after = Duration::from_millis([0, 30, 900, 7_000][rng.usize(0..4)]);
+        return (takes, Does::GoRound(Again { state: Json::stored(&execution.to_string()), after }));
+    }
+    let mut chance = |of_thousand: u32| rng.u32(0..1000) < of_thousand;
     let (poison, nonsense) = (chance(temper.poison), chance(temper.nonsense));
     let text = if poison {
         format!("\"{POISON} {execution}\"")

@@ -9,7 +9,7 @@ use std::{
 
 use tasker_model::{
     Attempt, Json, StepIndex, TaskNo,
-    task_loop::{AttemptEnded, published, retry_at},
+    task_loop::{AttemptEnded, came, published},
 };
 
 use super::{DRAIN, POLL, Process, attempt, handler};
@@ -166,7 +166,7 @@ impl Borrow {
             let _permit = permit;
             let ended = if unneeded {
                 // Whoever has the handler knows that nothing undoes it.
-                let (started_at, outcome) = (run.now(), Some(Ok(Json::null())));
+                let (started_at, outcome) = (run.now(), Some(Ok(Json::null().into())));
                 AttemptEnded { attempt, started_at, finished_at: started_at, outcome, said: Vec::new() }
             } else {
                 attempt::run(&run, attempt, &cancel, &stop, Some(worker)).await
@@ -204,14 +204,9 @@ impl Borrow {
         let latest = taken.history.entries.iter().map(|entry| entry.finished_at).max().unwrap_or_default();
         let finished_at = ended.finished_at.max(latest + Duration::from_micros(1));
         let rules = &self.process.routes[taken.template].rules;
-        let checked = outcome.and_then(|result| rules.checked(attempt.step, result));
         let progress = taken.history.replay(rules.clone());
-        let result = checked.map_err(|error| {
-            let retry_at = retry_at(&progress, attempt, &error, ended.finished_at);
-            (error, retry_at)
-        });
-        let came = result.as_ref().map_err(|(error, retry_at)| (error, *retry_at));
-        let published = published(&progress, attempt, came, &ended.said);
+        let result = came(&progress, attempt, outcome, ended.finished_at);
+        let published = published(&progress, attempt, &result, &ended.said);
         let (owner, started_at) = (taken.owner, ended.started_at);
         Some(Outcome { attempt, owner, started_at, finished_at, result, published })
     }

@@ -1,9 +1,9 @@
 //! Steps that are lent.
 
 use tasker_model::{
-    Attempt, Entry, Failed, History, Kind, Lease, Offer, Published, StepError, StepIndex, TaskNo, TaskState,
+    Attempt, Entry, Failed, History, Kind, Lease, NoResult, Offer, Published, StepIndex, TaskNo, TaskState,
     Timestamp,
-    task_loop::{MAX_TAKEOVERS, Withdrawal},
+    task_loop::{Came, MAX_TAKEOVERS, Withdrawal},
 };
 
 use super::{
@@ -27,7 +27,7 @@ pub(crate) struct Outcome {
     pub(crate) owner: i64,
     pub(crate) started_at: Timestamp,
     pub(crate) finished_at: Timestamp,
-    pub(crate) result: std::result::Result<tasker_model::Json, (StepError, Option<Timestamp>)>,
+    pub(crate) result: Came,
     pub(crate) published: Option<Box<Published>>,
 }
 
@@ -37,7 +37,7 @@ impl Db {
         let may_be_made = |db: &Self, attempt: Attempt| {
             let Attempt { lease, step, number } = attempt;
             let rows = db.task(lease.task);
-            let over = rows.steps.contains_key(&step) || rows.attempts.contains_key(&(step, number));
+            let over = rows.steps.contains_key(&step) || rows.has_attempt(step, number);
             db.covers(worker, lease) && !over
         };
         self.writes(worker)
@@ -102,7 +102,7 @@ impl Db {
         let tasks = &self.tasks;
         self.offers.retain(|(task, step), offer| {
             let rows = &tasks[usize::try_from(task.0).unwrap_or_default()];
-            let over = rows.steps.contains_key(step) || rows.attempts.contains_key(&(*step, offer.attempt));
+            let over = rows.steps.contains_key(step) || rows.has_attempt(*step, offer.attempt);
             !(over && of(offer))
         });
     }
@@ -142,7 +142,8 @@ impl Db {
                 let (started_at, failed_at) = (outcome.started_at, outcome.finished_at);
                 let (attempt, retry_at, error) = (outcome.attempt, None, refused());
                 let published = failed_instead(outcome.published.as_deref(), number, &error);
-                self.add_failure(&Failed { attempt, started_at, failed_at, retry_at, error, published });
+                let came = NoResult::Failed(error);
+                self.add_failure(&Failed { attempt, started_at, failed_at, retry_at, came, published });
             }
             Ok(result) => {
                 let (started_at, finished_at) = (outcome.started_at, outcome.finished_at);
@@ -151,11 +152,11 @@ impl Db {
                 self.task_mut(lease.task).recorded_under = lease.epoch;
                 self.add_result(lease.task, entry, outcome.published.as_deref());
             }
-            Err((error, retry_at)) => {
+            Err((came, retry_at)) => {
                 let (started_at, failed_at) = (outcome.started_at, outcome.finished_at);
-                let (attempt, retry_at, error) = (outcome.attempt, *retry_at, error.clone());
+                let (attempt, retry_at, came) = (outcome.attempt, *retry_at, came.clone());
                 let published = outcome.published.clone();
-                self.add_failure(&Failed { attempt, started_at, failed_at, retry_at, error, published });
+                self.add_failure(&Failed { attempt, started_at, failed_at, retry_at, came, published });
             }
         }
         true

@@ -13,7 +13,8 @@ mod signals;
 use std::collections::BTreeMap;
 
 use tasker_model::{
-    Command, Entry, Failure, History, Json, Lease, Signal, Start, StepIndex, TaskNo, TaskState, Timestamp,
+    Command, Entry, Failure, History, Json, Lease, NoResult, Signal, Start, StepIndex, TaskNo, TaskState,
+    Timestamp,
 };
 
 pub(crate) use children::{ChildRow, Family, Seen};
@@ -82,6 +83,19 @@ pub(crate) struct TaskRows {
     pub(crate) parent: Option<TaskNo>,
     /// Its rows of `children`, by step, item and attempt.
     pub(crate) children: BTreeMap<(StepIndex, usize, u32), ChildRow>,
+}
+
+impl TaskRows {
+    /// Whether this attempt at a step is recorded, or a later one, without a result.
+    pub(crate) fn has_attempt(&self, step: StepIndex, number: u32) -> bool {
+        self.attempts.range((step, number)..=(step, u32::MAX)).next().is_some()
+    }
+
+    /// `forget_rounds.sql`, which whoever ends a round may not come to: here after every second round.
+    fn is_forgotten(&self, row: &Failure) -> bool {
+        let mut later = self.attempts.range((row.step, row.attempt + 1)..=(row.step, u32::MAX));
+        later.any(|(_, later)| matches!(&later.came, NoResult::Again(round) if round.number % 2 == 1))
+    }
 }
 
 /// A row of `events`.
@@ -262,7 +276,7 @@ impl Db {
         let rows = self.task(task);
         History {
             entries: rows.steps.values().map(|row| row.entry.clone()).collect(),
-            failures: rows.attempts.values().cloned().collect(),
+            failures: rows.attempts.values().filter(|row| !rows.is_forgotten(row)).cloned().collect(),
             start: Start { at: rows.created_at, context: Some(Json::stored(CONTEXT)) },
         }
     }

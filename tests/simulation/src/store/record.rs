@@ -1,8 +1,8 @@
 //! What the holder of a task appends to its journal.
 
 use tasker_model::{
-    Attempt, Batch, Done, End, Entry, Failed, FailedAttempt, Failure, Kind, Lease, LeftOut, Published,
-    StepError, StepIndex, TaskNo, Timestamp,
+    Attempt, Batch, Done, End, Entry, Failed, FailedAttempt, Failure, Kind, Lease, LeftOut, NoResult,
+    Published, StepError, StepIndex, TaskNo, Timestamp,
 };
 
 use super::{Db, EventRow, POISON, Problem, Result, StepRow};
@@ -99,7 +99,8 @@ impl Db {
             if done.result.as_str().contains(POISON) {
                 let (retry_at, error) = (None, refused());
                 let published = failed_instead(done.published.as_deref(), attempt.number, &error);
-                self.add_failure(&Failed { attempt, started_at, failed_at, retry_at, error, published });
+                let came = NoResult::Failed(error);
+                self.add_failure(&Failed { attempt, started_at, failed_at, retry_at, came, published });
                 altered.push(attempt.task());
                 continue;
             }
@@ -114,15 +115,7 @@ impl Db {
     /// An attempt that is there already stays.
     pub(super) fn add_failure(&mut self, failed: &Failed) {
         let Attempt { lease, step, number } = failed.attempt;
-        let failure = Failure {
-            step,
-            attempt: number,
-            started_at: failed.started_at,
-            failed_at: failed.failed_at,
-            retry_at: failed.retry_at,
-            reopened: false,
-            error: failed.error.clone(),
-        };
+        let failure = Failure::from(failed);
         self.task_mut(lease.task).recorded_under = lease.epoch;
         if self.task(lease.task).attempts.contains_key(&(step, number)) {
             return;

@@ -7,6 +7,7 @@ mod checkpoints;
 mod children;
 mod processes;
 mod rollback;
+mod rounds;
 mod ticks;
 mod waits;
 
@@ -18,11 +19,11 @@ use self::processes::lent;
 use super::{
     course::{Course, Fate, Node, Sees},
     ledger::Execution,
-    policy::{Policy, SLICE},
+    policy::{Policy, SLICE, rounds},
     state::{COMPENSATED, COMPLETE, FAILED, Failure, Recorded, State, Task},
     submissions::Submitted,
     verdict::{Rule, Verdict, Violation},
-    workflows::{MAX_ATTEMPTS, PARALLELISM, Workflow},
+    workflows::{MAX_ATTEMPTS, PARALLELISM, POLLING, Workflow},
 };
 
 /// What is known.
@@ -76,7 +77,8 @@ pub(crate) fn check(submissions: &BTreeMap<u64, Submitted>, ledgers: &[Execution
             checker.task(number, task, &course);
         }
     }
-    let recorded = checker.executed() + state.failures.values().map(Vec::len).sum::<usize>();
+    let recorded =
+        checker.executed() + checker.rounds() + state.failures.values().map(Vec::len).sum::<usize>();
     checker.verdict.repeated = ledgers.len().saturating_sub(recorded);
     checker.verdict
 }
@@ -89,6 +91,15 @@ const EARLY: i64 = 50_000;
 fn value_of(recorded: &Recorded) -> Option<u64> {
     let result: serde_json::Value = serde_json::from_str(&recorded.result).ok()?;
     result.as_u64().or_else(|| result.get("data")?.as_u64())
+}
+
+/// How many attempts at a step are meant to bring no result before the one that does: those that fail, and the rounds
+/// before the last one.
+fn failed_before(task: Uuid, step: &str) -> u32 {
+    match step == POLLING.1 {
+        true => rounds(task) - 1,
+        false => Policy::of(task, step).failures,
+    }
 }
 
 impl<'a> Checker<'a> {
@@ -229,7 +240,7 @@ impl<'a> Checker<'a> {
             self.broken(Rule::Result, what);
             return None;
         };
-        let failures = Policy::of(task.uuid, step).failures;
+        let failures = failed_before(task.uuid, step);
         if recorded.kind != 0 || recorded.attempt != failures + 1 || execution.attempt != recorded.attempt {
             let what = format!(
                 "step {step} of task {} fails {failures} times, and its result is of attempt {} and kind {}, executed as attempt {}",
@@ -321,7 +332,10 @@ impl<'a> Checker<'a> {
                 self.broken(Rule::Retry, what);
             }
         }
-        let most = MAX_ATTEMPTS.min(policy.failures + 1);
+        let most = match step == POLLING.1 {
+            true => failed_before(task.uuid, step) + 1,
+            false => MAX_ATTEMPTS.min(policy.failures + 1),
+        };
         if let Some(execution) = of_node.iter().find(|execution| execution.attempt > most) {
             let what =
                 format!("step {step} of task {} was executed as attempt {}", task.uuid, execution.attempt);

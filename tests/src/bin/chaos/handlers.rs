@@ -5,7 +5,7 @@ use tasker_runtime::prelude::*;
 
 use super::{
     ledger::Ledger,
-    policy::{SLICE, batches, children, routes},
+    policy::{SLICE, batches, children, pause, rounds, routes},
 };
 
 /// The context of every task.
@@ -81,6 +81,9 @@ handlers! {
     tick_note();
     tick_end(tick_note);
 
+    poll_start();
+    poll_end(poll_loop);
+
     child_first();
     child_last(child_first);
 
@@ -119,6 +122,21 @@ async fn family_end(
     #[depends_on("family_children")] results: Vec<u64>,
 ) -> Result<u64, StepError> {
     ledger.attempt(step, &[Some(results.into_iter().fold(0, u64::wrapping_add))]).await
+}
+
+/// Goes as many rounds as the task is to, each from what the last one returned.
+#[step_handler(max_rounds = 100)]
+async fn poll_loop(
+    step: &TaskSequenceStep,
+    ledger: State<Ledger>,
+    #[depends_on(poll_start)] start: u64,
+    last: Round<Option<u64>>,
+) -> Result<Loop<Option<u64>, u64>, StepError> {
+    let value = ledger.round(step, start, &last).await?;
+    if last.number() == rounds(step.task_id()) {
+        return Ok(Loop::done(value));
+    }
+    Ok(Loop::again(Some(value)).after(pause(step.task_id(), last.number())))
 }
 
 /// The one that [`LIMITED`](super::workflows::LIMITED) names.

@@ -65,6 +65,23 @@ impl Ledger {
         self.end(step, policy, value)
     }
 
+    /// One round of a step that goes round, of which `last` is what the one before it left. It stands in the ledger as an
+    /// attempt of the number of the round, and what was left as a checkpoint.
+    pub(crate) async fn round(
+        &self,
+        step: &TaskSequenceStep,
+        seen: u64,
+        last: &Round<Option<u64>>,
+    ) -> Result<u64, StepError> {
+        let policy = Policy::of(step.task_id(), step.name());
+        let value = self.begin(step, last.number(), &[Some(seen)])?;
+        let before = last.map(|_| u64::from(last.number()) - 1);
+        self.write(&format!("loaded {} {value} {} {}\n", now(), written(before), written(**last)))?;
+        take(policy.takes).await;
+        self.write(&format!("end {} {value} ok\n", now()))?;
+        Ok(value)
+    }
+
     /// One attempt of a batch: goes on from where an earlier one was saved, and saves its own progress.
     pub(crate) async fn batch(
         &self,
@@ -95,8 +112,12 @@ impl Ledger {
     }
 
     fn start(&self, step: &TaskSequenceStep, seen: &[Option<u64>]) -> io::Result<u64> {
+        self.begin(step, step.attempt(), seen)
+    }
+
+    fn begin(&self, step: &TaskSequenceStep, attempt: u32, seen: &[Option<u64>]) -> io::Result<u64> {
         let value = fastrand::u64(..1 << 53);
-        let (task, name, attempt) = (step.task_id(), label(step.name()), step.attempt());
+        let (task, name) = (step.task_id(), label(step.name()));
         let seen: Vec<String> = seen.iter().copied().map(written).collect();
         self.write(&format!("start {} {value} {task} {name} {attempt} {}\n", now(), seen.join(",")))?;
         Ok(value)

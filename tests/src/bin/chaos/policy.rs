@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::workflows::POLLING;
+
 /// So many positions has each batch.
 pub(crate) const SLICE: u64 = 12;
 
@@ -44,6 +46,8 @@ impl Policy {
             _ => 300 + dice.roll(1, 900),
         };
         let (failures, delay) = match dice.roll(2, 480) {
+            // Its rounds are counted as attempts.
+            _ if step == POLLING.1 => (0, None),
             0 => (1, Some(DISTANT)),
             1..8 => (2, None),
             8..40 => (1, None),
@@ -81,6 +85,20 @@ pub(crate) fn routes(task: Uuid, decision: &str) -> Vec<&'static str> {
 /// How many batches the task has.
 pub(crate) fn batches(task: Uuid) -> u64 {
     Dice::of(task, "batches").roll(0, MOST_BATCHES + 1)
+}
+
+/// How many rounds the step of the task goes that goes round.
+pub(crate) fn rounds(task: Uuid) -> u32 {
+    1 + u32::try_from(Dice::of(task, "rounds").roll(0, 6)).unwrap_or_default()
+}
+
+/// How long after this round the next one is to start: mostly at once or soon.
+pub(crate) fn pause(task: Uuid, round: u32) -> Duration {
+    match Dice::of(task, "pauses").roll(u64::from(round), 60) {
+        0 => DISTANT,
+        1..30 => Duration::from_millis(u64::from(round) * 7),
+        _ => Duration::ZERO,
+    }
 }
 
 /// How many tasks the task starts.

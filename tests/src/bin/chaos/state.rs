@@ -216,11 +216,15 @@ pub(crate) async fn read(database: &Database) -> Outcome<State> {
         }
     }
     for row in
-        rows(database, &["task_id", "step", "attempt", "retry_at", "worker"], "tasker.attempts").await?
+        rows(database, &["task_id", "step", "attempt", "retry_at", "worker", "round"], "tasker.attempts")
+            .await?
     {
         let failure = Failure { attempt: row.get(2)?, for_good: row.maybe::<Micros>(3)?.is_none() };
         if let Some(at) = row.maybe(3)? {
             state.retries.insert((row.get(0)?, row.get(1)?, failure.attempt), at);
+        }
+        if row.maybe::<u32>(5)?.is_some() {
+            continue;
         }
         state.failed_by.insert((row.get(0)?, row.get(1)?, failure.attempt), row.get(4)?);
         state.failures.entry((row.get(0)?, row.get(1)?)).or_default().push(failure);

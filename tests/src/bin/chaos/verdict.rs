@@ -42,6 +42,8 @@ pub(crate) enum Rule {
     Tick,
     /// No more tasks of a key have begun and are not over than may.
     Turn,
+    /// Each round of a step goes on from the last one that was recorded, and there are as many as were meant.
+    Round,
     /// A task that starts others starts each once, and has their results, in their order, when all of them are over.
     Child,
     /// Of a task that fails, what was completed is undone and nothing else: one after the other, what was

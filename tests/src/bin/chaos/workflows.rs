@@ -33,6 +33,9 @@ pub(crate) const TIMER: Duration = Duration::from_millis(40);
 pub(crate) const FAMILY: (&str, &str, &str, &str) =
     ("family", "family_split", "family_children", "offspring");
 
+/// The workflow with a step that goes round, and that step.
+pub(crate) const POLLING: (&str, &str) = ("polling", "poll_loop");
+
 /// The last step of a task that another one starts, which has its result.
 pub(crate) const LAST_OF_CHILD: &str = "child_last";
 
@@ -100,9 +103,9 @@ const fn convergence(name: &'static str, after: &'static [&'static str]) -> Shap
 
 /// One after the other, a fork and a join, a tree, partial joins; decisions within decisions; batches; and
 /// one whose completed steps are undone when a later one fails for good, one that ends where that happens, one
-/// that waits for a time and for somebody, one that starts others; and, last, those that are started and one that
+/// that waits for a time and for somebody, one that goes round, one that starts others; and, last, those that are started and one that
 /// starts by itself.
-pub(crate) static WORKFLOWS: [Workflow; 12] = [
+pub(crate) static WORKFLOWS: [Workflow; 13] = [
     Workflow {
         name: "linear",
         steps: &[
@@ -195,6 +198,10 @@ pub(crate) static WORKFLOWS: [Workflow; 12] = [
             timer("approval_pause", &["approval_ask"]),
             step("approval_file", &["approval_answer", "approval_pause"]),
         ],
+    },
+    Workflow {
+        name: POLLING.0,
+        steps: &[step("poll_start", &[]), step(POLLING.1, &["poll_start"]), step("poll_end", &[POLLING.1])],
     },
     Workflow {
         name: FAMILY.0,

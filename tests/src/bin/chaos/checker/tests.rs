@@ -6,9 +6,10 @@ mod capabilities;
 use tasker_runtime::template::StepKind;
 
 use super::super::{
-    policy::children as children_of,
+    ledger::Loaded,
+    policy::{children as children_of, rounds as rounds_of},
     state::{Child, Recorded, Task, Tenure, Tick, Ticking},
-    workflows::{FAMILY, LIMITED, TICKING},
+    workflows::{FAMILY, LIMITED, POLLING, TICKING},
 };
 use super::*;
 
@@ -388,6 +389,56 @@ fn task_starts_each_of_its_own_once_and_has_their_results() {
     assert!(broken(&twice) > 0, "one was started twice");
     let lost = |state: &mut State, of: i64| state.children.get_mut(&of).unwrap().truncate(1);
     assert!(broken(&lost) > 0, "one is not noted");
+}
+
+#[test]
+fn each_round_goes_on_from_the_last_one_and_there_are_as_many_as_were_meant() {
+    let broken = |spoil: &dyn Fn(&mut Vec<Execution>)| {
+        let mut story = Story::of(POLLING.0, |_| true);
+        let task = (1..).map(Uuid::from_u128).find(|task| rounds_of(*task) == 3).unwrap();
+        story.ledgers.clear();
+        let known = story.state.tasks.get_mut(&1).unwrap();
+        (known.uuid, known.state) = (task, COMPLETE);
+        for round in 1..=3 {
+            let from = (round > 1).then(|| (u64::from(round) - 1, 99 + u64::from(round)));
+            let start = i64::from(round) * PACE;
+            story.ledgers.push(Execution {
+                pid: 7,
+                task,
+                step: POLLING.1.to_owned(),
+                attempt: round,
+                value: 100 + u64::from(round),
+                seen: vec![Some(100)],
+                loaded: Some(Loaded { time: start, from }),
+                saves: Vec::new(),
+                start,
+                end: Some((start + TAKES, true)),
+            });
+        }
+        spoil(&mut story.ledgers);
+        let verdict = check(&story.submissions, &story.ledgers, &story.state);
+        verdict.violations.iter().filter(|violation| violation.rule == Rule::Round).count()
+    };
+    assert_eq!(broken(&|_| ()), 0);
+    let again = |ledgers: &mut Vec<Execution>| {
+        let once_more = Execution { value: 777, ..ledgers[1].clone() };
+        ledgers.push(once_more);
+    };
+    assert_eq!(broken(&again), 0, "a round that was lost in a crash is called again");
+    let forked = |ledgers: &mut Vec<Execution>| {
+        again(ledgers);
+        let mut other = ledgers[2].clone();
+        (other.value, other.loaded) = (778, Some(Loaded { time: 60, from: Some((2, 777)) }));
+        ledgers.push(other);
+    };
+    assert_eq!(broken(&forked), 1, "two different rounds went before one");
+    let stale =
+        |ledgers: &mut Vec<Execution>| ledgers[2].loaded = Some(Loaded { time: 60, from: Some((1, 101)) });
+    assert_eq!(broken(&stale), 1, "it went on from the round before the last one");
+    let first =
+        |ledgers: &mut Vec<Execution>| ledgers[0].loaded = Some(Loaded { time: 60, from: Some((1, 101)) });
+    assert_eq!(broken(&first), 1, "nothing went before the first one");
+    assert_eq!(broken(&|ledgers| drop(ledgers.pop())), 1, "one is missing");
 }
 
 fn recorded(result: &str) -> Recorded {
