@@ -6,6 +6,7 @@ mod duration;
 mod errors;
 mod from_step;
 mod graph;
+mod items;
 mod named;
 mod names;
 mod options;

@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 use proc_macro2::{Ident, Span};
 
+use crate::items::Items;
+
 /// Whether what starts at `span` stands directly inside of an `impl` or a `trait`, as far as the text around it
 /// tells by the way it is indented.
 pub(crate) fn is_in_impl(span: Span) -> bool {
@@ -70,6 +72,83 @@ pub(crate) fn is_seen_as_other(name: &Ident, declared: bool) -> bool {
     is_there
 }
 
+/// The first of these names that is that of a workflow in the module of the function in which they stand, as far as the
+/// text of the file tells.
+pub(crate) fn workflow_among<'n>(function: &Ident, names: &[&'n Ident]) -> Option<&'n Ident> {
+    first_beside(function, names, |items| &items.workflows)
+}
+
+/// Whether a name is that of a function without an attribute in the module in which it is written, as far as the text of
+/// the file tells.
+pub(crate) fn is_unmarked(name: &Ident) -> bool {
+    first_beside(name, &[name], |items| &items.functions).is_some()
+}
+
+/// The first of these names that is among these items of the file and stands in the module of `place`.
+fn first_beside<'n>(
+    place: &Ident,
+    names: &[&'n Ident],
+    items: fn(&Items) -> &[(String, usize)],
+) -> Option<&'n Ident> {
+    thread_local! {
+        static LAST: RefCell<Option<(PathBuf, Items)>> = const { RefCell::new(None) };
+    }
+    if !proc_macro::is_available() || names.is_empty() {
+        return None;
+    }
+    let place = place.span().unwrap();
+    let file = place.local_file()?;
+    let found = LAST.with_borrow_mut(|last| {
+        if last.as_ref().is_none_or(|(known, _)| *known != file) {
+            *last = Some((file.clone(), with_text(file, Items::of)?));
+        }
+        let items = items(&last.as_ref()?.1);
+        names.iter().find_map(|name| {
+            let (_, line) = items.iter().find(|(item, _)| **name == item.as_str())?;
+            Some((*name, *line))
+        })
+    });
+    let (name, line) = found?;
+    let beside = with_place(place, |text| are_in_one_module(text, line, place.line()));
+    beside.unwrap_or(false).then_some(name)
+}
+
+/// Whether a function is written as an async one at `span`, though an attribute before has made another of it; which one,
+/// as far as the text of the file tells.
+pub(crate) fn made_sync_by(span: Span) -> Option<String> {
+    if !proc_macro::is_available() {
+        return None;
+    }
+    let place = span.unwrap();
+    let line = place.line();
+    with_place(place, |text| {
+        let lines: Vec<&str> = text.lines().take(line).map(str::trim).collect();
+        let (own, before) = lines.split_last()?;
+        if !own.contains("async fn ") {
+            return None;
+        }
+        let attributes =
+            before.iter().rev().take_while(|line| line.starts_with("#[") || line.starts_with("//"));
+        let mut others = attributes.filter(|line| line.starts_with("#[") && !line.contains("step_handler"));
+        others.next().map(|line| (*line).to_owned())
+    })?
+}
+
+/// Whether the macro that is expanded stands where a value is wanted, as far as the text of its line tells.
+pub(crate) fn is_value() -> bool {
+    if !proc_macro::is_available() {
+        return false;
+    }
+    let place = Span::call_site().unwrap();
+    let (line, column) = (place.line(), place.column());
+    let before = with_place(place, |text| {
+        let line = text.lines().nth(line.checked_sub(1)?)?;
+        let end = line.char_indices().nth(column.checked_sub(1)?)?.0;
+        Some(line[..end].trim_end().ends_with(['=', '(', ',', '&']))
+    });
+    before.flatten().unwrap_or(false)
+}
+
 /// Whether two lines (from 1) stand in the same block, as far as the way they are indented tells.
 fn are_in_one_module(text: &str, one: usize, other: usize) -> bool {
     let lines: Vec<&str> = text.lines().collect();
@@ -79,7 +158,7 @@ fn are_in_one_module(text: &str, one: usize, other: usize) -> bool {
     !has_modules(first) && !has_modules(second) && around(&lines, one) == around(&lines, other)
 }
 
-/// The lines that begin the blocks around a line, from the inside out.
+/// The lines that begin the blocks around a line, from the inside out: those that have names of their own.
 fn around(lines: &[&str], number: usize) -> Vec<usize> {
     let indentation = |line: &str| line.len() - line.trim_start().len();
     let mut own = lines.get(number - 1).map_or(0, |line| indentation(line));
@@ -89,7 +168,7 @@ fn around(lines: &[&str], number: usize) -> Vec<usize> {
             continue;
         }
         own = indentation(line);
-        if !line.trim_start().starts_with('}') {
+        if ["mod ", "fn ", "impl", "trait "].iter().any(|word| line.contains(word)) {
             blocks.push(index);
         }
     }

@@ -25,6 +25,11 @@ pub(crate) fn at_a_parameter(name: &str) -> String {
     format!("belongs to a parameter: `{example}`")
 }
 
+/// Of a function where a step is named.
+pub(crate) fn unmarked(name: &proc_macro2::Ident) -> String {
+    format!("`{name}` is a function and no step: add `#[step_handler]` to it")
+}
+
 /// The end of a message about a name that is none of `names`.
 pub(crate) fn instead(written: &str, names: &[&str]) -> String {
     match near(written, names) {

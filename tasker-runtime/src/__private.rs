@@ -23,7 +23,7 @@ pub use crate::handler::annotated::{
 pub use crate::handler::around::{Wrapper, within};
 pub use crate::handler::calls::{Shares, Sharing, call_0, call_1, call_2, call_3, call_4, call_5, call_6};
 pub use crate::handler::child::{ChildFailure, ChildOf, ChildResults, DeclaredChild};
-pub use crate::handler::compensating::{Same, compensates, marked, takes_one_batch};
+pub use crate::handler::compensating::{Same, comes_not_after, compensates, marked, takes_one_batch};
 pub use crate::handler::decision::{AsRoute, IsDecision, Route};
 pub use crate::handler::defaults::{DefaultOf, DefaultText, DefaultValue, default_text, default_value};
 pub use crate::handler::hidden::{Hides, HidesError, HidesNothing, hides_no_error};
@@ -62,13 +62,14 @@ pub use crate::handler::{
 pub use crate::model::{Classified, DEFAULT_ROUNDS, Derived, Json, StepError, classified};
 pub use crate::registry::Workflow;
 pub use crate::registry::const_check::ends::{check_marked, last, names, reader, reader_of};
+pub use crate::registry::const_check::listed::{as_listed, is_step, workflow_step};
 pub use crate::registry::const_check::splice::{
     Part, count, joined, of_all, own_number, own_numbers, own_steps,
 };
 pub use crate::registry::const_check::template::{
     TemplateStep, Wanted, check_template, pick, readers, template_step,
 };
-pub use crate::registry::const_check::workflow::{Listed, Names, check_workflow, workflow_step};
+pub use crate::registry::const_check::workflow::{Listed, Names, check_workflow};
 pub use crate::registry::declared::DeclaredStep;
 pub use crate::registry::workflow::Settings;
 pub use crate::testing::{Given, given};

@@ -221,6 +221,14 @@ async fn what_a_test_forgets_or_mistypes_is_named() {
     let no_context = testing::run_step::<validate>().await;
     assert_eq!(code(&no_context), "MISSING_CONTEXT_FIELD");
     assert_eq!(code(&testing::run_step::<refund>().await), "NOT_GIVEN");
+
+    let not_read = testing::run_step::<priced>().result_of_step("validate", &json!({"percent": 3}));
+    let not_read = not_read.result_of_step("quote", &7).await;
+    assert_eq!(code(&not_read), "NOT_READ");
+    assert!(
+        not_read.error().unwrap().message().contains("`quote`, which `priced` does not read"),
+        "{not_read:?}"
+    );
     let no_json = std::collections::HashMap::from([(vec![1], 1)]);
     assert_eq!(code(&testing::run_step::<validate>().context(&no_json).await), "NOT_JSON");
     let other_shape = testing::run_step::<validate>().context(&order(5)).await.result::<u64>().unwrap_err();

@@ -37,4 +37,10 @@ async fn no_handler(amount: u64) -> u64 {
     amount
 }
 
+#[step_handler]
+#[publishes(name = "books.closed", on = "failure")]
+async fn with_a_key(amount: u64) -> u64 {
+    amount
+}
+
 fn main() {}

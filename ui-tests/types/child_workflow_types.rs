@@ -51,4 +51,9 @@ pub async fn bill_one(#[depends_on(send_all)] label: Label) -> String {
     label.text
 }
 
+#[child_workflow(run = shipping, returns = Vec<Label>)]
+pub async fn send_many(weights: Vec<u32>) -> Vec<Parcel> {
+    weights.into_iter().map(|weight| Parcel { weight }).collect()
+}
+
 fn main() {}

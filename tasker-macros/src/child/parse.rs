@@ -28,6 +28,8 @@ const KNOWN: [&str; 16] = [
     "crate",
 ];
 
+const RETURNS: &str = "write what one task comes to: `returns = Receipt`";
+
 const RUN: &str = "say which workflow it starts: `#[child_workflow(run = checkout)]`";
 
 /// A step that starts tasks of another workflow.
@@ -82,11 +84,13 @@ pub(super) fn child(attribute: TokenStream, item: &TokenStream, errors: &mut Err
         function,
     };
     let mut each = None;
+    let (attribute, of_one) = options::without_type(attribute, "returns");
+    child.returns = of_one.and_then(|tokens| errors.take(returns(tokens)));
     for (key, meta) in options::read(OWNER, attribute, &KNOWN, errors) {
         match &*key {
             "run" => child.run = errors.take(run(&meta)),
             "name" => child.name = errors.take(name(&meta)).unwrap_or(child.name),
-            "returns" => child.returns = errors.take(returns(&meta)),
+            "returns" => errors.at(&meta, RETURNS),
             "each" => each = errors.take(boolean(&meta, "each = false")),
             "cascade" => child.cascade = errors.take(boolean(&meta, "cascade = false")).unwrap_or(true),
             "parallelism" => {
@@ -143,14 +147,12 @@ fn run(meta: &Meta) -> syn::Result<Run> {
     }
 }
 
-/// `returns = Receipt`.
-fn returns(meta: &Meta) -> syn::Result<Type> {
-    const EXAMPLE: &str = "write what one task comes to: `returns = Receipt`";
-    match options::value(meta, "returns = Receipt")? {
-        Expr::Path(path) => {
-            Ok(Type::Path(syn::TypePath { qself: path.qself.clone(), path: path.path.clone() }))
-        }
-        other => Err(syn::Error::new_spanned(other, EXAMPLE)),
+/// The type after `returns =`.
+fn returns(tokens: TokenStream) -> syn::Result<Type> {
+    match syn::parse2(tokens.clone()) {
+        Ok(ty @ (Type::Path(_) | Type::Tuple(_) | Type::Array(_) | Type::Group(_))) => Ok(ty),
+        _ if tokens.is_empty() => Err(syn::Error::new(proc_macro2::Span::call_site(), RETURNS)),
+        _ => Err(syn::Error::new_spanned(tokens, RETURNS)),
     }
 }
 

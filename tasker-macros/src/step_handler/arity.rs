@@ -4,7 +4,7 @@
 //! and goes on with the type as it should be.
 
 use quote::quote;
-use syn::{GenericArgument, PathArguments, PathSegment, ReturnType, Type};
+use syn::{GenericArgument, Path, PathArguments, PathSegment, ReturnType, Signature, Type};
 
 use super::check::written;
 use super::param;
@@ -20,21 +20,26 @@ const HOLDING: [&str; 2] = ["State", "Config"];
 
 /// Says of which type the number of parameters is wrong, and mends it.
 pub(super) fn mend(handler: &mut Handler, errors: &mut Errors) {
-    for input in &mut handler.function.sig.inputs {
+    for param in &mut handler.params {
+        extractor(&mut param.ty, Some(errors));
+    }
+    signature(&mut handler.function.sig, handler.options.krate.as_ref(), errors);
+}
+
+/// Mends the types of a function; the mistakes of its parameters are those of the handler that is made of it.
+pub(super) fn signature(sig: &mut Signature, krate: Option<&Path>, errors: &mut Errors) {
+    for input in &mut sig.inputs {
         if let syn::FnArg::Typed(input) = input {
             extractor(&mut input.ty, None);
         }
     }
-    for param in &mut handler.params {
-        extractor(&mut param.ty, Some(errors));
-    }
-    result(handler, errors);
+    result(&mut sig.output, krate, errors);
 }
 
 /// Mends a `Result` that has one type.
-fn result(handler: &mut Handler, errors: &mut Errors) {
-    let tasker = runtime::path(handler.options.krate.as_ref());
-    let ReturnType::Type(_, returns) = &mut handler.function.sig.output else { return };
+fn result(output: &mut ReturnType, krate: Option<&Path>, errors: &mut Errors) {
+    let tasker = runtime::path(krate);
+    let ReturnType::Type(_, returns) = output else { return };
     let Type::Path(path) = &mut **returns else { return };
     let message = match path.path.segments.first() {
         Some(name) if path.path.segments.len() == 1 && name.ident == "Result" => {

@@ -1,14 +1,14 @@
 //! The rules, one function each.
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::{FnArg, GenericArgument, PathArguments, Signature, Type, TypeParamBound};
+use syn::{FnArg, GenericArgument, Pat, PathArguments, Signature, Type, TypeParamBound};
 
 use super::param::{self, Param, Source, is_step};
 use super::parse::Handler;
 use super::{capability, compensates, declare, keys, publishes, results, shape};
 use crate::errors::Errors;
-use crate::names;
+use crate::{names, place};
 
 /// Checks every rule.
 pub(super) fn all(handler: &Handler, errors: &mut Errors) {
@@ -53,6 +53,13 @@ fn is_async(handler: &Handler, errors: &mut Errors) {
     if sig.asyncness.is_some() {
         return;
     }
+    if let Some(attribute) = place::made_sync_by(sig.fn_token.span) {
+        let message = format!(
+            "`{attribute}` above has made another function of this: take it away, a handler runs where it is called"
+        );
+        errors.at(sig.fn_token, message);
+        return;
+    }
     let returns = match promised(&handler.returns()) {
         Some(output) => format!(", with `-> {}` in place of the future", written(&output)),
         None => String::new(),
@@ -77,6 +84,11 @@ fn promised(ty: &Type) -> Option<Type> {
 fn is_not_generic(sig: &Signature, errors: &mut Errors) {
     let generics = &sig.generics;
     if !generics.params.is_empty() && generics.params.len() == generics.lifetimes().count() {
+        if sig.inputs.iter().any(|input| matches!(input, FnArg::Typed(input) if borrows_anything(&input.ty)))
+        {
+            // Which is said of the parameter, and that they are not needed then.
+            return;
+        }
         let message = "a handler needs no lifetimes: it borrows nothing but the step, `&TaskSequenceStep`";
         errors.at(generics, message);
     } else if !generics.params.is_empty() {
@@ -124,6 +136,36 @@ fn has_named_types(handler: &Handler, errors: &mut Errors) {
             found,
             "the type of an output must be named: `impl Trait` hides it from the steps that read it",
         );
+    }
+}
+
+/// The name of a workflow is a value, and no variable can have it. The compiler would say so of the parameter, and speak
+/// of fields that the workflow does not have wherever it is used: nothing of the function is left to it.
+pub(super) fn names_no_workflow(handler: &mut Handler, errors: &mut Errors) {
+    let inputs = &handler.function.sig.inputs;
+    let names: Vec<&Ident> = inputs.iter().filter_map(variable).collect();
+    let Some(name) = place::workflow_among(&handler.function.sig.ident, &names).cloned() else { return };
+    let message = format!(
+        "`{name}` is a workflow in this module, and no variable can have the name of one: call the parameter or the \
+         workflow something else"
+    );
+    errors.at(&name, message);
+    for input in &mut handler.function.sig.inputs {
+        if let FnArg::Typed(input) = input {
+            *input.pat = syn::parse_quote!(_);
+        }
+    }
+    handler.function.body = quote!({ loop {} });
+}
+
+/// The variable that a parameter is.
+fn variable(input: &FnArg) -> Option<&Ident> {
+    match input {
+        FnArg::Typed(input) => match &*input.pat {
+            Pat::Ident(pattern) => Some(&pattern.ident),
+            _ => None,
+        },
+        FnArg::Receiver(_) => None,
     }
 }
 
@@ -213,14 +255,71 @@ fn owns_its_inputs(handler: &Handler, errors: &mut Errors) {
                 );
                 errors.at(ty, message);
             }
+            (Source::Type, _) if lent_state(ty).is_some() => {
+                let inner = lent_state(ty).map(owned).unwrap_or_default();
+                errors.at(ty, format!("what `State` holds is lent by it already: write `State<{inner}>`"));
+            }
             _ if borrows_anything(ty) => {
                 let message = "a handler owns its inputs, only `&TaskSequenceStep` is borrowed: write `String` \
                                for `&str` and `Cow<'_, str>`, `Vec<T>` for `&[T]`";
                 errors.at(ty, message);
             }
-            _ => {}
+            _ => reads_owned(source, ty, errors),
         }
     }
+}
+
+/// What a `State` would borrow.
+fn lent_state(ty: &Type) -> Option<&Type> {
+    match super::params::state(ty).filter(|_| param::extractor(ty).is_some())? {
+        Type::Reference(reference) if reference.lifetime.is_none() => Some(&reference.elem),
+        _ => None,
+    }
+}
+
+/// What is read from JSON borrows nothing of it, as long as that may live elsewhere. State is not read.
+fn reads_owned(source: &Source, ty: &Type, errors: &mut Errors) {
+    let read = match (source, param::extractor(ty).as_deref()) {
+        (Source::Type, Some("Config")) => match ty {
+            Type::Path(path) => path.path.segments.last().and_then(only_type),
+            _ => None,
+        },
+        (Source::Type, Some(_)) => None,
+        _ => Some(ty),
+    };
+    let Some(path) = read.and_then(borrowed) else { return };
+    let Some(last) = path.path.segments.last() else { return };
+    let (name, whole) = (&last.ident, written(&Type::Path(path.clone())));
+    let message = format!(
+        "what is read from JSON can borrow nothing of it: let `{name}` hold `String` for `&str` and leave the lifetime \
+         out, or, where it owns all it holds, take it under a name of its own, `type Owned = {whole};`"
+    );
+    errors.at(path, message);
+}
+
+/// The first type with a lifetime in a type. A `Cow` that is read has a copy of its own.
+fn borrowed(ty: &Type) -> Option<&syn::TypePath> {
+    let Type::Path(path) = param::ungrouped(ty) else { return None };
+    let last = path.path.segments.last()?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+    if last.ident != "Cow"
+        && arguments.args.iter().any(|argument| matches!(argument, GenericArgument::Lifetime(_)))
+    {
+        return Some(path);
+    }
+    arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::Type(ty) => borrowed(ty),
+        _ => None,
+    })
+}
+
+/// The type that another one holds, where that is one.
+fn only_type(segment: &syn::PathSegment) -> Option<&Type> {
+    let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
+    arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(param::ungrouped(ty)),
+        _ => None,
+    })
 }
 
 /// Whether a type has a reference or a lifetime that is not `'static`. What a function pointer takes is its

@@ -97,8 +97,18 @@ pub(super) fn implement(handler: &Handler) -> Option<TokenStream> {
             __tasker::takes_one_batch::<#compensated>(#parameter.need);
         };)
     });
+    let later = handler.params.iter().filter_map(|Param { source, .. }| match source {
+        Source::Output(read) if !compensates(handler, read) => {
+            let other = type_of(read);
+            let refused =
+                quote_spanned!(read.span()=> __tasker::comes_not_after::<#other, #compensated>(#name));
+            Some(quote!(const _: () = #refused;))
+        }
+        _ => None,
+    });
     Some(quote! {
         impl __tasker::Compensating for #marker {}
         #(#marked)*
+        #(#later)*
     })
 }

@@ -64,6 +64,11 @@ impl Parse for Tokens {
         parenthesized!(list in input);
         let inputs = Punctuated::parse_terminated(&list)?;
         let output = input.parse()?;
+        if input.peek(syn::token::Brace) {
+            let message = "a declared step has no body here, whoever implements it has one: leave it out, or write a \
+                           function with `#[step_handler]`";
+            return Err(syn::Error::new(input.span(), message));
+        }
         input.parse::<Option<Token![;]>>()?;
         if !input.is_empty() {
             let form = |error: syn::Error| syn::Error::new(error.span(), FORM);

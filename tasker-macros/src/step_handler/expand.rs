@@ -287,7 +287,12 @@ fn about(handler: &Handler) -> TokenStream {
     let output = output(handler, &how(&handler.returns()));
     let schemas = schema::schemas(handler, &output);
     let needs = needs(handler);
-    let needs = quote!(const NEEDS: &'static [__tasker::Need] = #needs; #schemas);
+    let compensates = handler.compensates.as_ref().map(|_| {
+        quote!(
+            const COMPENSATES: __tasker::bool = true;
+        )
+    });
+    let needs = quote!(#compensates const NEEDS: &'static [__tasker::Need] = #needs; #schemas);
     if said.is_empty() {
         return needs;
     }
@@ -319,11 +324,6 @@ pub(super) fn step_fn(
                 __tasker::core::option::Option::Some(#text);
         }
     });
-    let compensates = handler.compensates.as_ref().map(|_| {
-        quote!(
-            const COMPENSATES: __tasker::bool = true;
-        )
-    });
     // Where it is written, since the compiler says there that it is less visible than the handler.
     let output = quote_spanned!(results::output(returns).span()=> type Output = #output;);
     quote! {
@@ -331,7 +331,6 @@ pub(super) fn step_fn(
         impl __tasker::StepFn for #marker {
             const NAME: &'static __tasker::str = #name;
             #namespace
-            #compensates
             const PLACE: __tasker::Place = #here;
             #about
             #output

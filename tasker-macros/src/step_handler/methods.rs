@@ -10,7 +10,7 @@ use syn::spanned::Spanned as _;
 use syn::{Attribute, FnArg, Generics, Meta, Receiver, Signature, Token, Type, Visibility, braced};
 
 use super::parse::{Function, Handler};
-use super::{capability, check, docs, expand, parse, shape};
+use super::{arity, capability, check, docs, expand, parse, shape};
 use crate::errors::Errors;
 
 /// Where a handler stands that is a method.
@@ -288,6 +288,8 @@ fn in_impl(handler: &Handler, sig: &Signature, cfgs: usize) -> TokenStream {
             own.attrs.clone_from(&read.attrs);
         }
     }
+    // What is wrong with them is said of the handler.
+    arity::signature(&mut sig, handler.options.krate.as_ref(), &mut Errors::default());
     let docs = docs::of(handler);
     quote!(#(#attrs)* #docs #[allow(clippy::unused_async, clippy::too_many_arguments)] #vis #sig #body)
 }

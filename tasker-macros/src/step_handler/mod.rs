@@ -43,7 +43,7 @@ const IN_IMPL: &str = "a method is no handler by itself: put `#[step_handlers]` 
 /// Whatever is wrong, the function and the type beside it stay, so that nothing else breaks.
 pub(crate) fn step_handler(attribute: TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    let Some(handler) = parse::handler(attribute, item, &mut errors) else {
+    let Some(mut handler) = parse::handler(attribute, item, &mut errors) else {
         let errors = errors.to_tokens();
         return quote::quote!(#item #errors);
     };
@@ -62,6 +62,7 @@ pub(crate) fn step_handler(attribute: TokenStream, item: &TokenStream) -> TokenS
         return quote::quote!(#function #errors);
     }
     check::all(&handler, &mut errors);
+    check::names_no_workflow(&mut handler, &mut errors);
     // The compiler has its own words for a reference that is returned and borrows from nothing.
     if errors.is_empty() && !check::borrows(&handler.returns()) {
         expand::whole(&handler)

@@ -8,7 +8,7 @@ use syn::{Attribute, Expr, ExprLit, Lit, LitStr, Meta, PatType, Path, Token, Typ
 
 use crate::errors::Errors;
 use crate::options::Name;
-use crate::words;
+use crate::{place, words};
 
 /// The attributes that a parameter may have.
 pub(crate) const KNOWN: [&str; 2] = ["depends_on", "input"];
@@ -102,6 +102,11 @@ pub(crate) fn read(input: &mut PatType, errors: &mut Errors) -> Param {
     if let (syn::Pat::TupleStruct(pattern), None, Some(inner)) = (&*input.pat, &source, wrapped(&ty)) {
         let name = pattern.elems.first().map(|name| quote!(#name).to_string()).unwrap_or_default();
         errors.at(&ty, format!("the context is read without a wrapper: write `{name}: {inner}`"));
+        // As it should be, since a type of that name may hold no other.
+        if let (Some(name), Some(inner)) = (pattern.elems.first().cloned(), held(&ty)) {
+            *input.pat = name;
+            *input.ty = inner.clone();
+        }
         return Param { source: Source::Mistaken, ty };
     }
     Param { source: source.unwrap_or_else(|| by_type(&ty)), ty }
@@ -168,6 +173,18 @@ pub(crate) fn extractor(ty: &Type) -> Option<String> {
     (super::shape::is_ours(ty) && OURS.contains(&&*name)).then_some(name)
 }
 
+/// The type in `Json<T>`.
+fn held(ty: &Type) -> Option<&Type> {
+    let Type::Path(path) = ty else { return None };
+    let syn::PathArguments::AngleBracketed(arguments) = &path.path.segments.last()?.arguments else {
+        return None;
+    };
+    arguments.args.iter().find_map(|argument| match argument {
+        syn::GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    })
+}
+
 /// What is inside of `Json<T>`, as web frameworks write it.
 fn wrapped(ty: &Type) -> Option<String> {
     let Type::Path(path) = ty else { return None };
@@ -223,7 +240,10 @@ fn depends_on(attribute: &Attribute) -> syn::Result<Source> {
         return Err(syn::Error::new_spanned(attribute, FORM));
     };
     match list.parse_args::<Name>() {
-        Ok(Name::Path(path)) => Ok(Source::Output(path)),
+        Ok(Name::Path(path)) => match path.get_ident().filter(|name| place::is_unmarked(name)) {
+            Some(name) => Err(syn::Error::new_spanned(name, words::unmarked(name))),
+            None => Ok(Source::Output(path)),
+        },
         Ok(Name::Text(name)) if name.value().trim().is_empty() => Err(syn::Error::new_spanned(name, FORM)),
         Ok(Name::Text(name)) => Ok(Source::Named(name)),
         Err(_) => Err(field_of(list).unwrap_or_else(|| syn::Error::new_spanned(attribute, FORM))),

@@ -105,11 +105,22 @@ pub(super) fn handler(attribute: TokenStream, item: &TokenStream, errors: &mut E
                 "a handler is no test: take this away, and call it in one with `testing::run_step`",
             );
         }
+        let starts = ["tokio", "async_std", "actix_web", "actix_rt", "smol"];
+        let is_main = is_called("main")
+            && attribute
+                .path()
+                .segments
+                .first()
+                .is_some_and(|first| starts.iter().any(|start| first.ident == start));
+        if is_main {
+            errors
+                .at(attribute, "a handler is called by the engine, in whose runtime it runs: take this away");
+        }
         let misplaced = param::KNOWN.into_iter().find(|name| attribute.path().is_ident(name));
         if let Some(name) = misplaced {
             errors.at(attribute, format!("`#[{name}]` {}", words::at_a_parameter(name)));
         }
-        !again && !is_test && misplaced.is_none()
+        !again && !is_test && !is_main && misplaced.is_none()
     });
     let capabilities = capability::take(&mut function.attrs);
     let api = capabilities.iter().find(|capability| capability.name == "api");

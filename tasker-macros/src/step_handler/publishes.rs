@@ -62,7 +62,14 @@ pub(super) fn read(capabilities: &[Capability], errors: &mut Errors) -> Vec<Publ
             _ => None,
         };
         let Some(Arguments { name, options }) = arguments else {
-            errors.at(attribute, FORM);
+            match named(attribute) {
+                Some(name) => {
+                    let message =
+                        format!("the name of an event stands first, without a key: `#[publishes({name})]`");
+                    errors.at(attribute, message);
+                }
+                None => errors.at(attribute, FORM),
+            }
             continue;
         };
         if let Some(problem) = tasker_template::event_name_problem(&name.value()) {
@@ -88,6 +95,21 @@ pub(super) fn read(capabilities: &[Capability], errors: &mut Errors) -> Vec<Publ
         }
     }
     events
+}
+
+/// The name of an event after a key that it does not have.
+fn named(attribute: &syn::Attribute) -> Option<String> {
+    let Meta::List(list) = &attribute.meta else { return None };
+    let pair = list.parse_args_with(|input: ParseStream<'_>| {
+        let key: Ident = input.call(syn::ext::IdentExt::parse_any)?;
+        input.parse::<syn::Token![=]>()?;
+        let name: LitStr = input.parse()?;
+        input.parse::<proc_macro2::TokenStream>()?;
+        Ok((key, name))
+    });
+    let (key, name) = pair.ok()?;
+    let is_name = ["name", "event", "topic", "kind"].iter().any(|word| key == word);
+    is_name.then(|| format!("{:?}", name.value()))
 }
 
 impl Publish {

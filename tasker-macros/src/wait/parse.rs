@@ -88,7 +88,12 @@ pub(super) fn wait(
             }
             (item.ident, item.generics)
         }
-        Item::Enum(item) if kind == Kind::Signal => (item.ident, item.generics),
+        Item::Enum(item) => {
+            if kind == Kind::Timer {
+                errors.at(item.enum_token, format!("{owner} belongs on a struct: `{}`", kind.example()));
+            }
+            (item.ident, item.generics)
+        }
         Item::Fn(function) => {
             let message = format!("{owner} belongs on a type, since nothing is called: `{}`", kind.example());
             errors.at(function.sig.fn_token, message);

@@ -7,7 +7,7 @@ use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, LitStr, Meta, Path, Token, parenthesized};
 
 use super::parse::FORM;
-use crate::words;
+use crate::{place, words};
 
 /// One entry of the list.
 pub(super) struct Entry {
@@ -47,6 +47,11 @@ impl Entry {
 }
 
 impl Step {
+    /// Whether it is a function without the attribute that makes it a step.
+    pub(super) fn is_unmarked(&self) -> bool {
+        self.handler.get_ident().is_some_and(place::is_unmarked)
+    }
+
     /// The name it has here, as far as that is known without its handler: that of the function, unless it is
     /// registered under another one.
     pub(super) fn name(&self) -> String {

@@ -5,7 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 
-use super::entries::{Step, What};
+use super::entries::{Entry, Step, What};
 use super::limits::Concurrency;
 use super::parse::Workflow;
 use crate::errors::Errors;
@@ -55,9 +55,15 @@ pub(super) fn whole(workflow: &Workflow) -> TokenStream {
     }));
     let (lists, sizes) = lists(workflow);
     let (count, slots) = (&sizes.count, &sizes.slots);
-    let check = quote_spanned! {workflow.ident.span()=>
+    let are_steps = workflow.steps().enumerate().map(|(index, Step { handler, .. })| {
+        let step = quote!(<__Steps as __tasker::Nth<#index>>::Step);
+        quote_spanned!(handler.span()=> __tasker::is_step::<#step>();)
+    });
+    let are_steps: TokenStream = are_steps.collect();
+    let check = quote_spanned! {workflow.ident.span()=> {
+        #are_steps
         __tasker::check_workflow::<#count, #slots>(#name, &STEPS)
-    };
+    }};
     let line = quote_spanned!(workflow.ident.span()=> __tasker::core::line!());
     let settings = settings(workflow);
     let types = types(workflow, &marker, &sizes);
@@ -158,7 +164,7 @@ fn listed(step: &Step, aliases: &[String]) -> TokenStream {
     let handler = &step.handler;
     // In parentheses it can only be a type, and a function is refused in plain words.
     let ty = quote!((#handler));
-    let mut listed = quote_spanned!(handler.span()=> __tasker::workflow_step::<#ty>());
+    let mut listed = quote_spanned!(handler.span()=> __tasker::as_listed::<#ty>());
     if let Some(alias) = &step.alias {
         let alias = alias.unraw().to_string();
         listed.extend(quote!(.called(#alias)));
@@ -265,11 +271,19 @@ pub(super) fn mistaken(workflow: &Workflow, errors: &Errors) -> TokenStream {
     let implemented = named::implement(&marker);
     let untyped = named::untyped(&marker);
     let cfgs = named::cfgs(&workflow.attrs);
+    // What else is wrong with the names of steps is said all the same.
+    let others = workflow.entries.iter().filter(|entry| entry.conditions.is_empty());
+    let others =
+        others.filter_map(Entry::step).filter(|step| !step.is_unmarked()).map(|Step { handler, .. }| {
+            let ty = quote!((#handler));
+            quote_spanned!(handler.span()=> __tasker::as_listed::<#ty>();)
+        });
     quote! {
         #declared
         #(#cfgs)*
         const _: () = {
             use #krate::__private as __tasker;
+            const _: () = { #(#others)* };
             const __WORKFLOW: __tasker::Workflow =
                 __tasker::Workflow::of_steps(#name, &[], __tasker::Settings::DEFAULT, "", 0);
             #untyped

@@ -129,6 +129,7 @@ pub(super) fn workflow(input: TokenStream, errors: &mut Errors) -> Option<Workfl
         errors.at(&ident, format!("workflow `{ident}` has no steps: {FORM}"));
     }
     is_name(&ident, errors);
+    are_steps(&entries, errors);
     is_listed_once(&ident, &entries, errors);
     let mut read = Workflow {
         attrs,
@@ -165,6 +166,15 @@ pub(super) fn workflow(input: TokenStream, errors: &mut Errors) -> Option<Workfl
         }
     }
     Some(read)
+}
+
+/// A function without the attribute is no step.
+fn are_steps(entries: &[Entry], errors: &mut Errors) {
+    for step in entries.iter().filter_map(Entry::step) {
+        if let Some(name) = step.handler.get_ident().filter(|_| step.is_unmarked()) {
+            errors.at(name, words::unmarked(name));
+        }
+    }
 }
 
 fn is_name(ident: &Ident, errors: &mut Errors) {

@@ -62,9 +62,10 @@ pub struct TaskReport {
     pub state: TaskState,
     /// The result of the last step, or of each by name where several have no dependents. `null` until the
     /// task is complete.
-    pub result: Value,
-    /// The same as text, digit for digit, which numbers of a tree are not.
     #[serde(skip)]
+    pub result: Value,
+    /// The same as text, digit for digit, which numbers of a tree are not: so it is written.
+    #[serde(rename = "result", serialize_with = "exact::written")]
     pub(crate) result_text: Json,
     /// Its steps in the order of the template, batch instances after their worker.
     pub steps: Vec<StepReport>,
@@ -90,10 +91,10 @@ pub struct TaskReport {
     #[serde(rename = "due_at")]
     pub next_at: Option<Timestamp>,
     /// Its context.
-    #[serde(rename = "input")]
-    pub context: Value,
-    /// The same as text, digit for digit.
     #[serde(skip)]
+    pub context: Value,
+    /// The same as text, digit for digit: so it is written.
+    #[serde(rename = "input", serialize_with = "exact::written")]
     pub(crate) context_text: Json,
     /// The queue it waits in.
     pub queue: String,
@@ -126,9 +127,10 @@ pub struct StepReport {
     /// Attempts that have come to an end.
     pub attempts: u32,
     /// Its result, or `null`. Of a batch worker, what an operator gave for all its batches.
-    pub result: Value,
-    /// The same as text, digit for digit.
     #[serde(skip)]
+    pub result: Value,
+    /// The same as text, digit for digit: so it is written.
+    #[serde(rename = "result", serialize_with = "exact::written")]
     pub(crate) result_text: Json,
     /// Of a batch worker: how many of its batches are in which state.
     #[serde(skip_serializing_if = "Option::is_none")]

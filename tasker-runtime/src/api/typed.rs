@@ -77,7 +77,7 @@ where
     C: ?Sized + ContextOf<W, WC>,
     C::Written: AsContext,
 {
-    Ok(Submission::to(workflow.template_name()).json(context.to_json()?))
+    Ok(Submission::to(workflow.template_name()).json(context.context_text()?))
 }
 
 /// What the workflow `W`, whose context is a `C`, can be started with.
@@ -97,7 +97,7 @@ pub trait ContextOf<W, C> {
     ///
     /// # Errors
     /// When it does not serialize.
-    fn to_json(&self) -> serde_json::Result<Json>
+    fn context_text(&self) -> serde_json::Result<Json>
     where
         Self::Written: AsContext;
 }
@@ -106,7 +106,7 @@ pub trait ContextOf<W, C> {
 impl<W, C> ContextOf<W, C> for C {
     type Written = C;
 
-    fn to_json(&self) -> serde_json::Result<Json>
+    fn context_text(&self) -> serde_json::Result<Json>
     where
         C: AsContext,
     {
@@ -118,7 +118,7 @@ impl<W, C> ContextOf<W, C> for C {
 impl<W, C: ?Sized + AsContext> ContextOf<W, AnyContext> for C {
     type Written = C;
 
-    fn to_json(&self) -> serde_json::Result<Json> {
+    fn context_text(&self) -> serde_json::Result<Json> {
         Json::of(self)
     }
 }
@@ -127,7 +127,7 @@ impl<W, C: ?Sized + AsContext> ContextOf<W, AnyContext> for C {
 impl<W> ContextOf<W, String> for str {
     type Written = str;
 
-    fn to_json(&self) -> serde_json::Result<Json> {
+    fn context_text(&self) -> serde_json::Result<Json> {
         Json::of(self)
     }
 }
@@ -136,7 +136,7 @@ impl<W> ContextOf<W, String> for str {
 impl<W, C> ContextOf<W, Vec<C>> for [C] {
     type Written = C;
 
-    fn to_json(&self) -> serde_json::Result<Json>
+    fn context_text(&self) -> serde_json::Result<Json>
     where
         C: AsContext,
     {
@@ -148,7 +148,7 @@ impl<W, C> ContextOf<W, Vec<C>> for [C] {
 impl<W, C, const N: usize> ContextOf<W, Vec<C>> for [C; N] {
     type Written = C;
 
-    fn to_json(&self) -> serde_json::Result<Json>
+    fn context_text(&self) -> serde_json::Result<Json>
     where
         C: AsContext,
     {
@@ -172,19 +172,52 @@ impl<C: ?Sized + Serialize> AsContext for C {}
 #[must_use]
 pub fn child_of<W, C, O, T>() -> String
 where
-    W: Runs<C, O>,
-    T: ContextOf<W, C>,
+    W: Started<C, O>,
+    T: ContextOfChild<W, C>,
 {
     W::full_name().unwrap_or_default()
 }
+
+/// A workflow that a step can start.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a workflow",
+    label = "not made by `workflow!` or `template!`",
+    note = "name what `workflow!(name = [..])` or `template!(name = \"..\")` makes, or give the name of a template as text, `run = \"shop/checkout\"`"
+)]
+pub trait Started<C, O>: Runs<C, O> {}
+
+#[diagnostic::do_not_recommend]
+impl<W: WorkflowType + Runs<C, O>, C, O> Started<C, O> for W {}
+
+/// What a step can start the workflow `W` with, whose context is a `C`.
+#[diagnostic::on_unimplemented(
+    message = "workflow `{W}` is started with `{C}`, not with `{Self}`",
+    label = "expected `{C}`, the context of `{W}`",
+    note = "one that is started by name takes whatever is returned: `run = \"{W}\"`"
+)]
+pub trait ContextOfChild<W, C> {}
+
+#[diagnostic::do_not_recommend]
+impl<W, C, T: ContextOf<W, C>> ContextOfChild<W, C> for T {}
 
 /// That the result of the workflow `W` can be read as a `T`, by a step of another one.
 pub fn child_result<W, C, O, T>()
 where
     W: Runs<C, O>,
-    O: ReadAs<W, T>,
+    O: ReadByParent<W, T>,
 {
 }
+
+/// What a step that starts the workflow `W` reads its result as: `T`.
+#[diagnostic::on_unimplemented(
+    message = "workflow `{W}` returns `{Self}`, not `{T}`",
+    label = "expected `{Self}`, the result of `{W}`",
+    note = "the result of one that is started by name is read in whatever shape is said: `run = \"{W}\"`"
+)]
+pub trait ReadByParent<W, T> {}
+
+#[diagnostic::do_not_recommend]
+impl<W, T, O: ReadAs<W, T>> ReadByParent<W, T> for O {}
 
 /// What the result of the workflow `W` is read as: `T`.
 #[diagnostic::on_unimplemented(
@@ -281,7 +314,7 @@ impl<W: WorkflowType> Typed<W> {
         C: ?Sized + ContextOf<W, WC>,
         C::Written: AsContext,
     {
-        Ok(Submission::to(self.0.full_name()).json(context.to_json()?))
+        Ok(Submission::to(self.0.full_name()).json(context.context_text()?))
     }
 
     /// Waits for a task of this workflow and returns its result.

@@ -100,7 +100,7 @@ async fn look(tasker: &Tasker, task: Uuid) -> store::Result<Option<TaskReport>> 
 pub(super) fn conclude(report: &TaskReport, form: Form) -> Done {
     match (form, report.state) {
         (Form::Json | Form::Jsonl, _) => output::json(report, form)?,
-        (Form::Table, TaskState::Complete) => output::json(&report.result, form)?,
+        (Form::Table, TaskState::Complete) => output::json(&report.shown_result(), form)?,
         _ => {}
     }
     if report.state == TaskState::Complete {

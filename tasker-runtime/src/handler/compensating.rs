@@ -143,6 +143,20 @@ pub const fn takes_one_batch<S: StepFn>(need: Need) {
     }
 }
 
+/// Refuses a compensation of `S` that reads a step which reads `S` itself: when `S` is undone, that one is undone already,
+/// or it never ran.
+///
+/// # Panics
+/// When it is refused, which is while the program is compiled.
+#[track_caller]
+pub const fn comes_not_after<U: StepFn, S: StepFn>(handler: &str) {
+    if reads_step(U::NEEDS, S::NAME) {
+        let mut text = Text::<512>::new();
+        text.push("`").push(handler).push("` undoes `").push(S::NAME).push("` and reads `").push(U::NAME);
+        text.push("`, which comes after that and may have no result: take this parameter away").panic();
+    }
+}
+
 /// Refuses a compensation that reads the context as what the undone step returns, which is nearly always
 /// the result that nobody marked.
 ///

@@ -128,6 +128,8 @@ impl Attempt {
 }
 
 impl FromStep for Attempt {
+    const NEEDS: &'static [Need] = &[Need::Nothing];
+
     fn from_step(step: &TaskSequenceStep) -> Result<Self, StepError> {
         Ok(Self { number: step.attempt(), max: step.max_attempts() })
     }
@@ -149,6 +151,8 @@ pub struct StepInfo {
 }
 
 impl FromStep for StepInfo {
+    const NEEDS: &'static [Need] = &[Need::Nothing];
+
     fn from_step(step: &TaskSequenceStep) -> Result<Self, StepError> {
         Ok(Self {
             task_id: step.task_id(),
@@ -205,6 +209,8 @@ impl From<IdempotencyKey> for String {
 }
 
 impl FromStep for IdempotencyKey {
+    const NEEDS: &'static [Need] = &[Need::Nothing];
+
     fn from_step(step: &TaskSequenceStep) -> Result<Self, StepError> {
         let (task, name) = (step.task_id(), step.name());
         Ok(Self(match step.round() {
@@ -276,6 +282,8 @@ impl fmt::Debug for Cancelled {
 }
 
 impl FromStep for Cancelled {
+    const NEEDS: &'static [Need] = &[Need::Nothing];
+
     fn from_step(step: &TaskSequenceStep) -> Result<Self, StepError> {
         Ok(Self::new(step.parts().cancel.clone()))
     }

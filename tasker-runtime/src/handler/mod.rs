@@ -64,7 +64,7 @@ pub use events::Publish;
 pub use extract::{Attempt, Cancelled, Config, IdempotencyKey, State, StepInfo};
 #[doc(hidden)]
 pub use param::{Readable, StepInput};
-pub use plan::{BatchPlan, Slice};
+pub use plan::{BatchPlan, IntoSlice, Slice};
 #[doc(hidden)]
 pub use registration::Entry;
 pub use registration::{Linked, Registration};

@@ -107,10 +107,10 @@ impl<C> BatchPlan<C> {
 
     /// A batch for each slice: `from..to`, or a [`Slice`] that says how many items it has. Positions are
     /// whatever serializes: numbers, text, points in time, structs.
-    pub fn cursors<S: Into<Slice<C>>>(slices: impl IntoIterator<Item = S>) -> Self {
+    pub fn cursors<S: IntoSlice<C>>(slices: impl IntoIterator<Item = S>) -> Self {
         let mut plan = Self::new(Cut::Cursors(Vec::new()));
         let slices: Result<Vec<CursorConfig>, String> =
-            slices.into_iter().map(|slice| slice.into().0).collect();
+            slices.into_iter().map(|slice| slice.into_slice().0).collect();
         match slices {
             Ok(slices) => plan.cut = Cut::Cursors(slices),
             Err(problem) => plan.problem = Some(problem),
@@ -298,6 +298,24 @@ impl<C> Slice<C> {
     #[must_use]
     pub fn items(self, items: u64) -> Self {
         Self(self.0.map(|slice| CursorConfig { items: Some(items), ..slice }), PhantomData)
+    }
+}
+
+/// What is a slice of work: a range, or a [`Slice`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a slice of work",
+    label = "not a range",
+    note = "a slice is where it begins and before what it ends, `from..to`, or `Slice::new(from, to)`"
+)]
+pub trait IntoSlice<C> {
+    /// The slice.
+    fn into_slice(self) -> Slice<C>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<C, S: Into<Slice<C>>> IntoSlice<C> for S {
+    fn into_slice(self) -> Slice<C> {
+        self.into()
     }
 }
 

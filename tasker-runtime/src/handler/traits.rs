@@ -62,7 +62,7 @@ use crate::model::StepError;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a step handler",
     label = "neither an async fn with `#[step_handler]` nor a type that implements `StepHandler`",
-    note = "add `#[step_handler]` to the async fn, or write `impl StepHandler for {Self}`"
+    note = "`#[step_handler]` on an async fn registers it as well: where it has that, take this away; a type implements `StepHandler`"
 )]
 pub trait StepHandler: DynHandler + Send + Sync + 'static {
     /// What templates call it by, unique in its namespace.

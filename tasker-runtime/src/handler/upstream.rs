@@ -10,7 +10,7 @@ use crate::model::{Json, StepError};
 #[diagnostic::on_unimplemented(
     message = "step dependency type mismatch: this parameter is `{Self}` but the upstream step returns `{U}`",
     label = "expected `{U}`, the output of the upstream step",
-    note = "take the upstream's own type, or `Option` of it; `#[depends_on(\"name\")]` reads another shape when the step runs"
+    note = "take the upstream's own type, or `Option` of it, of the `Batches<T>` of a batch worker `Vec<T>`; `#[depends_on(\"name\")]` reads another shape when the step runs"
 )]
 pub trait OutputOf<U>: Sized {
     /// Whether it copes with a branch that was not taken.

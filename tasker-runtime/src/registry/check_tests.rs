@@ -145,6 +145,13 @@ fn handler_that_reads_what_its_step_does_not_wait_for_is_refused() {
         "{found:?}"
     );
 
+    // Waiting for what waits for it would make a circle.
+    let found = problems([Step::new("check_charge"), Step::new("check_validate").after(["check_charge"])]);
+    assert!(
+        found[0].contains("which comes after it and has no result by then: take the parameter away"),
+        "{found:?}"
+    );
+
     let twice = [
         Step::new("a").handler("check_validate"),
         Step::new("b").handler("check_validate"),

@@ -36,7 +36,7 @@ async fn refund_again() {}
 
 #[step_handler(name = "undo_early")]
 #[compensates(reserve)]
-async fn early(#[depends_on(charge)] charged: String) -> String {
+async fn early(#[depends_on("undo_charge")] charged: String) -> String {
     charged
 }
 
@@ -118,7 +118,8 @@ fn what_undoes_a_step_reads_only_what_came_before_it_and_has_its_state() {
         <[String; 2]>::try_from(found).unwrap()
     };
     assert!(state.starts_with("handler `undo_refund` at ") && state.contains("Prices>`: give it"), "{state}");
-    let expected = "reads `undo_charge`, which the step does not wait for";
+    let expected =
+        "reads `undo_charge`, which comes after it and has no result by then: take the parameter away";
     assert!(
         wired.contains("step `undo_reserve`: handler `undo_early` at ") && wired.contains(expected),
         "{wired}"

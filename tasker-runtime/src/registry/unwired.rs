@@ -8,6 +8,9 @@ use crate::handler::wiring::Unwired;
 /// The end of a sentence about step `number`, whose handler reads `name`, with the way out.
 pub(super) fn reason(template: &Template, number: u32, name: &str, unwired: Unwired) -> String {
     match unwired {
+        Unwired::NotBefore(other) if template.is_ancestor(other, number) => {
+            "which comes after it and has no result by then: take the parameter away".to_owned()
+        }
         Unwired::NotBefore(other) => {
             let other = step_name(template, other);
             format!("which the step does not wait for: add `{other}` to its `depends_on`")

@@ -41,6 +41,12 @@ impl Scene {
         if let Some(compensated) = compensated.filter(|_| compensates.is_none()) {
             return Err(not_given(compensated));
         }
+        let read = |name: &str| {
+            spec.needs.iter().any(|need| matches!(need, Need::Step { name: read, .. } if *read == name))
+        };
+        if let Some(name) = before.iter().find(|name| !run.reads_more && !read(name)) {
+            return Err(not_read(run, name));
+        }
         for &need in &spec.needs {
             let Need::Step { name, optional, .. } = need else { continue };
             if before.contains(&name) || compensated == Some(name) {
@@ -59,6 +65,15 @@ impl Scene {
         let step = u32::try_from(before.len()).unwrap_or(u32::MAX);
         Ok(Self { template: Arc::new(template), step, results, compensates })
     }
+}
+
+fn not_read(run: &StepRun, name: &str) -> StepError {
+    let handler = run.handler.name();
+    let message = format!(
+        "the test gives a result of `{name}`, which `{handler}` does not read: mark a parameter of it with \
+         `#[depends_on({name})]`, or leave the result out"
+    );
+    StepError::permanent("NOT_READ", message)
 }
 
 fn not_given(name: &str) -> StepError {

@@ -52,8 +52,8 @@ impl StandIns {
     }
 
     /// Gives this in place of what the handler `S` returns.
-    pub(super) fn give<S: StepFn>(&mut self, value: impl StandsFor<S::Output>) {
-        self.of::<S>().act = Some(Arc::new(Fixed(value, PhantomData::<fn() -> S::Output>)));
+    pub(super) fn give<S: StepFn>(&mut self, value: impl StandsFor<S>) {
+        self.of::<S>().act = Some(Arc::new(Fixed(value, PhantomData::<fn() -> S>)));
     }
 
     /// Calls this in place of the handler `S`.
@@ -113,9 +113,9 @@ impl StepHandler for StandIn {
     }
 }
 
-struct Fixed<T, Out>(T, PhantomData<fn() -> Out>);
+struct Fixed<T, S>(T, PhantomData<fn() -> S>);
 
-impl<Out: 'static, T: StandsFor<Out>> Act for Fixed<T, Out> {
+impl<S: StepFn, T: StandsFor<S>> Act for Fixed<T, S> {
     fn act<'a>(&'a self, step: &'a TaskSequenceStep) -> Calling<'a> {
         Box::pin(std::future::ready(self.0.write(step)))
     }
@@ -129,14 +129,9 @@ impl<S: StepFn, F: ReplacementOf<S>> Act for Function<F, S> {
     }
 }
 
-/// What can be given in place of what a handler returns, `Out`: a value of that type; of a batch worker, what one
-/// batch returns.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot stand for what the handler returns, which is `{Out}`",
-    label = "expected `{Out}`",
-    note = "give the value alone, without `Ok`; a call that fails is `.replace::<handler>(..)` with a closure that returns `Err`, or `.fail_first::<handler>(1)`"
-)]
-pub trait StandsFor<Out>: Send + Sync + 'static {
+/// What can be given in place of what the handler `S` returns: a value of that type; of a batch worker, what one batch
+/// returns.
+pub trait StandsFor<S>: Send + Sync + 'static {
     /// The result of a step.
     ///
     /// # Errors
@@ -145,17 +140,43 @@ pub trait StandsFor<Out>: Send + Sync + 'static {
     fn write(&self, step: &TaskSequenceStep) -> Result<Json, StepError>;
 }
 
-#[diagnostic::do_not_recommend]
-impl<T: Written + Send + Sync + 'static> StandsFor<T> for T {
+impl<S: StepFn, T: Send + Sync + 'static> StandsFor<S> for T
+where
+    S::Output: GivenAs<T>,
+{
     fn write(&self, step: &TaskSequenceStep) -> Result<Json, StepError> {
-        Written::write(self, step)
+        <S::Output as GivenAs<T>>::write(self, step)
+    }
+}
+
+/// What a handler returns, in the place of which a `T` can be given.
+///
+/// Asked of the type that is returned, so that nothing is said of `T` where nobody says which handler is meant.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{T}` cannot stand for what the handler returns, which is `{Self}`",
+    label = "expected `{Self}`",
+    note = "give the value alone, without `Ok`; a call that fails is `.replace::<handler>(..)` with a closure that returns `Err`, or `.fail_first::<handler>(1)`"
+)]
+pub trait GivenAs<T> {
+    /// The result of a step.
+    ///
+    /// # Errors
+    /// Where it has none.
+    fn write(value: &T, step: &TaskSequenceStep) -> Result<Json, StepError>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Written> GivenAs<T> for T {
+    fn write(value: &T, step: &TaskSequenceStep) -> Result<Json, StepError> {
+        Written::write(value, step)
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Serialize + Send + Sync + 'static> StandsFor<Batches<T>> for T {
-    fn write(&self, step: &TaskSequenceStep) -> Result<Json, StepError> {
-        step.output(self)
+impl<T: Serialize> GivenAs<T> for Batches<T> {
+    fn write(value: &T, step: &TaskSequenceStep) -> Result<Json, StepError> {
+        step.output(value)
     }
 }
 
@@ -190,28 +211,43 @@ impl<C> Written for BatchPlan<C> {
 
 /// An async function that can be called in place of the handler `S`: it takes what the handler takes, in the same
 /// order, apart from an `Api`, and returns a `Result` of what the handler returns.
-#[diagnostic::on_unimplemented(
-    message = "this function cannot stand in for `{S}`",
-    label = "does not take what `{S}` takes, or does not return a `Result` of what it returns",
-    note = "write a closure with the parameters of the handler, without an `Api`: `|order: Order| async move {{ Ok(..) }}`; `&TaskSequenceStep` is taken as `TaskSequenceStep`, and the error is `StepError`"
-)]
 pub trait ReplacementOf<S>: Send + Sync + 'static {
     /// Makes one attempt.
     #[doc(hidden)]
     fn calling<'a>(&'a self, step: &'a TaskSequenceStep) -> Calling<'a>;
 }
 
+impl<S: ReplacedBy<F>, F: Send + Sync + 'static> ReplacementOf<S> for F {
+    fn calling<'a>(&'a self, step: &'a TaskSequenceStep) -> Calling<'a> {
+        S::calling(self, step)
+    }
+}
+
+/// A handler in place of which an `F` can be called.
+///
+/// Asked of the handler, so that nothing is said of `F` where nobody says which one is meant.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "this function cannot stand in for `{Self}`",
+    label = "does not take what `{Self}` takes, or does not return a `Result` of what it returns",
+    note = "write a closure with the parameters of the handler, without an `Api`: `|order: Order| async move {{ Ok(..) }}`; `&TaskSequenceStep` is taken as `TaskSequenceStep`, and the error is `StepError`"
+)]
+pub trait ReplacedBy<F> {
+    /// Makes one attempt.
+    fn calling<'a>(function: &'a F, step: &'a TaskSequenceStep) -> Calling<'a>;
+}
+
 #[diagnostic::do_not_recommend]
-impl<S, F, C, T> ReplacementOf<S> for F
+impl<S, F, C, T> ReplacedBy<F> for S
 where
     S: StepFn,
     F: Takes<S::Inputs, Calling = C> + Send + Sync + 'static,
     C: Future<Output = Result<T, StepError>> + Send + 'static,
-    T: StandsFor<S::Output>,
+    S::Output: GivenAs<T>,
 {
-    fn calling<'a>(&'a self, step: &'a TaskSequenceStep) -> Calling<'a> {
-        match self.start(step, S::NEEDS) {
-            Ok(calling) => Box::pin(async move { calling.await?.write(step) }),
+    fn calling<'a>(function: &'a F, step: &'a TaskSequenceStep) -> Calling<'a> {
+        match function.start(step, S::NEEDS) {
+            Ok(calling) => Box::pin(async move { <S::Output as GivenAs<T>>::write(&calling.await?, step) }),
             Err(error) => Box::pin(std::future::ready(Err(error))),
         }
     }

@@ -1,6 +1,7 @@
 //! One step, run by itself.
 
 use std::{
+    any::type_name,
     future::IntoFuture,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
@@ -15,8 +16,8 @@ use uuid::Uuid;
 use super::{Given, StepOutcome, scene::Scene};
 use crate::{
     handler::{
-        BatchPart, Events, Progressing, Results, Rounds, Saved, States, StepFn, StepHandler, StepParts,
-        TaskData, Upstream,
+        BatchPart, Events, Need, Progressing, Results, Rounds, Saved, States, StepFn, StepHandler, StepParts,
+        TaskData, Upstream, inputs::OfAll,
     },
     model::{Again, CursorConfig, Json, Retry, Round, StepError},
     prelude::TaskSequenceStep,
@@ -62,7 +63,14 @@ use crate::{
 /// let mistyped = testing::run_step::<charge>().result_of::<validate>(&"1250");
 /// ```
 pub fn run_step<S: StepFn>() -> StepRun {
-    run_handler(S::ENTRY.handler())
+    StepRun { reads_more: reads_more::<S>(), ..run_handler(S::ENTRY.handler()) }
+}
+
+/// Whether a handler may read steps that its parameters do not name: where it takes the step as a whole, or something
+/// that is taken from the step by code of its own.
+fn reads_more<S: StepFn>() -> bool {
+    let of_its_own = |need: &Need| matches!(need, Need::Unknown | Need::All([]));
+    type_name::<S::Inputs>().contains(type_name::<OfAll>()) || S::NEEDS.iter().any(of_its_own)
 }
 
 /// As [`run_step`], for a handler that is written by hand.
@@ -101,6 +109,7 @@ pub fn run_handler(handler: &'static dyn StepHandler) -> StepRun {
         kept: Arc::default(),
         cancel: CancellationToken::new(),
         mistake: None,
+        reads_more: true,
     }
 }
 
@@ -122,6 +131,8 @@ pub struct StepRun {
     cancel: CancellationToken,
     /// The first value that is no JSON.
     mistake: Option<StepError>,
+    /// Whether the handler may read steps that it does not name.
+    pub(super) reads_more: bool,
 }
 
 impl StepRun {
@@ -138,7 +149,7 @@ impl StepRun {
     /// gets the result of that one from [`result_of_step`](Self::result_of_step).
     ///
     /// Results that the handler reads must be given, except those it reads as `Option`: a branch that was
-    /// not taken.
+    /// not taken. One that it does not read is `NOT_READ`.
     pub fn result_of<S: StepFn>(mut self, result: &S::Output) -> Self
     where
         S::Output: Given,

@@ -56,7 +56,7 @@ where
 {
     WorkflowRun {
         flow: workflow.flow(),
-        context: context.to_json(),
+        context: context.context_text(),
         handlers: None,
         stand_ins: StandIns::default(),
         misfit: None,
@@ -125,7 +125,7 @@ impl WorkflowRun {
     /// # workflow!(checkout = [charge]);
     /// let run = testing::run(checkout, &1250).returns::<charge>("a lot");
     /// ```
-    pub fn returns<S: StepFn>(mut self, value: impl StandsFor<S::Output>) -> Self {
+    pub fn returns<S: StepFn>(mut self, value: impl StandsFor<S>) -> Self {
         self.misfit = self.misfit.or_else(|| stand_in::misfit::<S, _>(&value));
         self.stand_ins.give::<S>(value);
         self

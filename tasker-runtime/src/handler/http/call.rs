@@ -89,17 +89,17 @@ impl Api {
 
     /// Sends `body` as JSON, to start or create something.
     pub fn post<T>(&self, path: impl Into<String>, body: &(impl Serialize + ?Sized)) -> Request<T> {
-        self.request(Method::POST, path.into()).json(body)
+        self.request(Method::POST, path.into()).with_body(body)
     }
 
     /// Sends `body` as JSON, to replace what is at this path.
     pub fn put<T>(&self, path: impl Into<String>, body: &(impl Serialize + ?Sized)) -> Request<T> {
-        self.request(Method::PUT, path.into()).json(body)
+        self.request(Method::PUT, path.into()).with_body(body)
     }
 
     /// Sends `body` as JSON, to change a part of what is at this path.
     pub fn patch<T>(&self, path: impl Into<String>, body: &(impl Serialize + ?Sized)) -> Request<T> {
-        self.request(Method::PATCH, path.into()).json(body)
+        self.request(Method::PATCH, path.into()).with_body(body)
     }
 
     /// Removes what is at this path. An answer without a body is read as `()`.

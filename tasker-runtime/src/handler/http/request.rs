@@ -115,7 +115,7 @@ impl<T> Request<T> {
         self
     }
 
-    pub(super) fn json(mut self, body: &(impl Serialize + ?Sized)) -> Self {
+    pub(super) fn with_body(mut self, body: &(impl Serialize + ?Sized)) -> Self {
         match serde_json::to_vec(body) {
             Ok(body) => self.body = Some(body),
             Err(error) => self.wrong(format!("the body cannot be written as JSON: {error}")),

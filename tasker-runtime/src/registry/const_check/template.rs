@@ -21,7 +21,7 @@ pub trait TemplateStep {
 
 #[diagnostic::do_not_recommend]
 impl<S: StepFn> TemplateStep for S {
-    const FOUND: Option<Listed> = Some(super::workflow::workflow_step::<S>());
+    const FOUND: Option<Listed> = Some(super::listed::workflow_step::<S>());
 }
 
 /// The handler that the name stands for.

@@ -3,10 +3,9 @@
 //! Everything here runs in the compiler, which has no memory to give: tables have a fixed size that the
 //! macro chooses. What is found stops the compiler with a text that names the workflow and the steps.
 
+pub use super::listed::Listed;
 use super::reads::Reads;
-use crate::handler::annotated::StepFn;
 use crate::handler::const_message::Text;
-use crate::handler::schema::Schemas;
 use crate::handler::{Capability, Need};
 
 /// The message has room for a few mistakes; the first ones help most.
@@ -14,63 +13,6 @@ pub(in crate::registry) type Message = Text<2048>;
 
 /// No step.
 pub(in crate::registry) const NOBODY: usize = usize::MAX;
-
-/// A handler in the list of a workflow.
-#[derive(Clone, Copy)]
-pub struct Listed {
-    /// The name of the step, which is that of its handler unless the list says another one.
-    pub(in crate::registry) step: &'static str,
-    /// Whether the list says another one.
-    is_alias: bool,
-    /// The name of the handler.
-    pub(in crate::registry) name: &'static str,
-    pub(in crate::registry) namespace: Option<&'static str>,
-    pub(in crate::registry) needs: &'static [Need],
-    pub(in crate::registry) capability: Capability,
-    /// The steps that it waits for without reading them.
-    pub(in crate::registry) after: &'static [&'static str],
-    pub(in crate::registry) schemas: Schemas,
-}
-
-impl Listed {
-    /// No handler: what is there until one takes its place.
-    pub(in crate::registry) const PLACEHOLDER: Self = Self {
-        step: "",
-        is_alias: false,
-        name: "",
-        namespace: None,
-        needs: &[],
-        capability: Capability::Standard,
-        after: &[],
-        schemas: Schemas::NONE,
-    };
-
-    /// What stands for a step that calls no handler.
-    pub const WAITS: Self = Self::PLACEHOLDER;
-
-    /// The same handler, as a step of this name.
-    #[must_use]
-    pub const fn called(mut self, step: &'static str) -> Self {
-        (self.step, self.is_alias) = (step, true);
-        self
-    }
-
-    /// The same step, which waits for these as well.
-    #[must_use]
-    pub const fn after(mut self, steps: &'static [&'static str]) -> Self {
-        self.after = steps;
-        self
-    }
-
-    /// The steps that it has wait for it: the routes of a decision, the worker of an analyzer.
-    pub(in crate::registry) const fn releases(&self) -> &[&'static str] {
-        match &self.capability {
-            Capability::Decision(routes) => routes,
-            Capability::BatchAnalyzer(worker) => std::slice::from_ref(worker),
-            _ => &[],
-        }
-    }
-}
 
 /// Whether the step `step` is a route or the worker of `other`.
 pub(in crate::registry) const fn is_released_by<const N: usize, const SLOTS: usize>(
@@ -94,30 +36,6 @@ pub(in crate::registry) const fn is_released_by<const N: usize, const SLOTS: usi
     false
 }
 
-/// The handler `S`, in a list.
-///
-/// # Panics
-/// When it is no step, which is while the program is compiled.
-#[must_use]
-#[track_caller]
-pub const fn workflow_step<S: StepFn>() -> Listed {
-    if S::COMPENSATES {
-        let mut text = Message::new();
-        text.push("`").push(S::NAME).push("` compensates another handler and is no step of a workflow: ");
-        text.push("leave it out, it is found by itself").panic();
-    }
-    Listed {
-        step: S::NAME,
-        is_alias: false,
-        name: S::NAME,
-        namespace: S::FACTS.namespace,
-        needs: S::NEEDS,
-        capability: S::FACTS.capability,
-        after: &[],
-        schemas: S::SCHEMAS,
-    }
-}
-
 /// Refuses a workflow that lists a step twice, leaves one out that another reads, or never ends.
 /// `SLOTS` is a power of two and at least twice `N`.
 ///
@@ -127,10 +45,16 @@ pub const fn workflow_step<S: StepFn>() -> Listed {
 pub const fn check_workflow<const N: usize, const SLOTS: usize>(workflow: &str, steps: &[Listed; N]) {
     let mut text = Message::new();
     let names = index_names::<N, SLOTS>(workflow, steps, &mut text);
-    let mut at = 0;
+    // A handler of which nothing is known, since it is mistaken, may be the one that cuts the batches.
+    let (mut at, mut all_known) = (0, true);
+    while at < N {
+        all_known &= !matches!(steps[at].needs, [Need::Unknown, ..]);
+        at += 1;
+    }
+    at = 0;
     while at < N {
         find_missing(workflow, steps, &names, at, &mut text);
-        if matches!(steps[at].capability, Capability::BatchWorker) {
+        if all_known && matches!(steps[at].capability, Capability::BatchWorker) {
             find_analyzer(workflow, steps, &names, at, &mut text);
         }
         at += 1;
@@ -173,7 +97,8 @@ pub(in crate::registry) const fn index_names<const N: usize, const SLOTS: usize>
         } else {
             problem(workflow, text).push("step `").push(name).push("` is listed twice: remove one");
         }
-        if !is_step_name(name) {
+        // Of a handler that is mistaken that is said already.
+        if !is_step_name(name) && !matches!(steps[step].needs, [Need::Unknown, ..]) {
             problem(workflow, text).push("no step can be called `").push(name);
             text.push("`: call the handler by letters, digits, `_`, `.` and `-`");
         }
