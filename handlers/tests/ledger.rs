@@ -49,7 +49,7 @@ async fn ledger_has_every_payment_in_order_although_its_process_is_killed() {
         let order = |number: usize| {
             let context = json!({
                 "order_id": number.to_string(), "customer_id": "ada", "amount": number + 1,
-                "simulate_failure": number % 3 == 0,
+                "simulate_failure": number.is_multiple_of(3),
             });
             Submission::to("domain_events/domain_event_publishing").context(&context).unwrap()
         };

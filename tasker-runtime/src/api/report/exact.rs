@@ -63,7 +63,7 @@ mod tests {
             ("1.0000000000000000001".to_owned(), "1.0000000000000000001".to_owned()),
             ("{\"n\":7}".to_owned(), "{\n  \"n\": 7\n}".to_owned()),
         ] {
-            let json = Json::stored(stored);
+            let json = Json::stored(&stored);
             assert_eq!(serde_json::to_string_pretty(&Exact(&json)).unwrap(), shown);
         }
     }
