@@ -84,8 +84,11 @@ fn promised(ty: &Type) -> Option<Type> {
 fn is_not_generic(sig: &Signature, errors: &mut Errors) {
     let generics = &sig.generics;
     if !generics.params.is_empty() && generics.params.len() == generics.lifetimes().count() {
-        if sig.inputs.iter().any(|input| matches!(input, FnArg::Typed(input) if borrows_anything(&input.ty)))
-        {
+        let borrows = |ty: &Type| match ty {
+            Type::Reference(reference) if is_step(&reference.elem) => false,
+            ty => borrows_anything(ty),
+        };
+        if sig.inputs.iter().any(|input| matches!(input, FnArg::Typed(input) if borrows(&input.ty))) {
             // Which is said of the parameter, and that they are not needed then.
             return;
         }

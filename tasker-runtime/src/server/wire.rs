@@ -264,6 +264,9 @@ pub(super) struct Step {
     /// What it waits for, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     waits_for: Option<String>,
+    /// Of a step that goes round, once its first round is over: the round that runs, follows, or gave the result.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    round: Option<u32>,
     /// The worker that made its last attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     worker: Option<i64>,
@@ -334,6 +337,7 @@ impl Step {
             finished_at: step.finished_at.filter(|_| full).map(Time),
             retry_at: step.retry_at.filter(|_| full).map(Time),
             waits_for: step.waits_for.clone().filter(|_| full),
+            round: step.round.as_ref().map(|round| round.number),
             worker: step.worker.filter(|_| full),
             batch_of: step.batch_of.clone(),
             batches: step.batches.map(|BatchCounts { total, complete, failed, left_out }| Batches {
