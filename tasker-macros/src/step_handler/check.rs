@@ -8,7 +8,7 @@ use super::param::{self, Param, Source, is_step};
 use super::parse::Handler;
 use super::{capability, compensates, declare, keys, publishes, results, shape};
 use crate::errors::Errors;
-use crate::{names, place};
+use crate::{names, place, words};
 
 /// Checks every rule.
 pub(super) fn all(handler: &Handler, errors: &mut Errors) {
@@ -424,7 +424,10 @@ fn comes_after_others(handler: &Handler, errors: &mut Errors) {
     };
     for (at, path) in handler.options.after.iter().enumerate() {
         let step = path.to_token_stream().to_string().replace(' ', "");
-        let message = if handler.compensates.is_some() {
+        let unmarked = path.get_ident().filter(|name| place::is_unmarked(name));
+        let message = if let Some(name) = unmarked {
+            words::unmarked(name)
+        } else if handler.compensates.is_some() {
             "what compensates a step comes after nothing else: take `after` away".to_owned()
         } else if is_own(path) {
             format!("step `{}` cannot come after itself", handler.name())

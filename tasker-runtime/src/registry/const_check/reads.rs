@@ -13,6 +13,8 @@ pub(crate) struct Read {
     pub(crate) name: &'static str,
     /// Whether the reader copes with a branch that was not taken.
     pub(crate) optional: bool,
+    /// Whether its result is read, and not only its end waited for.
+    pub(crate) is_read: bool,
     /// The routes to which a decision carries what is read; none: it is read whatever was decided.
     carried: &'static [&'static str],
 }
@@ -58,11 +60,11 @@ impl Reads {
             match self.needs[self.at] {
                 Need::Step { name, optional, carried, .. } => {
                     self.at += 1;
-                    return Some(Read { name, optional, carried });
+                    return Some(Read { name, optional, is_read: true, carried });
                 }
                 Need::After(name) => {
                     self.at += 1;
-                    return Some(Read { name, optional: false, carried: &[] });
+                    return Some(Read { name, optional: false, is_read: false, carried: &[] });
                 }
                 Need::All(more) => {
                     if let Some(read) = nth(more, self.inner) {

@@ -222,7 +222,8 @@ const fn check_needs<const N: usize>(steps: &[Wanted; N], step: usize, handler: 
             }
             continue;
         }
-        problem(&steps[step], text).push("its handler reads `").push(read.name);
+        let verb = if read.is_read { "its handler reads `" } else { "its handler comes after `" };
+        problem(&steps[step], text).push(verb).push(read.name);
         match found {
             Found::Several => text.push("`, which several steps before it call: give one of them that name"),
             Found::NotBefore(other) => {

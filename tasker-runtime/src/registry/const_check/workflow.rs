@@ -163,8 +163,8 @@ const fn find_missing<const N: usize, const SLOTS: usize>(
 ) {
     let mut reads = Reads::of(steps[step].needs);
     while let Some(read) = reads.next() {
-        let verb = match steps[step].capability {
-            Capability::Signal(_) | Capability::Timer(_) => "` comes after `",
+        let verb = match (steps[step].capability, read.is_read) {
+            (Capability::Signal(_) | Capability::Timer(_), _) | (_, false) => "` comes after `",
             _ => "` reads `",
         };
         tell_missing(workflow, steps, names, (step, verb, read.name), text);

@@ -5,6 +5,7 @@
 
 mod checkpoints;
 mod children;
+mod events;
 mod processes;
 mod rollback;
 mod rounds;
@@ -18,7 +19,7 @@ use uuid::Uuid;
 use self::processes::lent;
 use super::{
     course::{Course, Fate, Node, Sees},
-    ledger::Execution,
+    ledger::{Execution, Heard},
     policy::{Policy, SLICE, rounds},
     state::{COMPENSATED, COMPLETE, FAILED, Failure, Recorded, State, Task},
     submissions::Submitted,
@@ -42,7 +43,12 @@ struct Checker<'a> {
 }
 
 /// Checks every rule.
-pub(crate) fn check(submissions: &BTreeMap<u64, Submitted>, ledgers: &[Execution], state: &State) -> Verdict {
+pub(crate) fn check(
+    submissions: &BTreeMap<u64, Submitted>,
+    ledgers: &[Execution],
+    heard: &[Heard],
+    state: &State,
+) -> Verdict {
     let mut executions: HashMap<(Uuid, &str), Vec<&Execution>> = HashMap::new();
     for execution in ledgers {
         executions.entry((execution.task, &execution.step)).or_default().push(execution);
@@ -68,6 +74,7 @@ pub(crate) fn check(submissions: &BTreeMap<u64, Submitted>, ledgers: &[Execution
     checker.submissions();
     checker.ticks();
     checker.children();
+    checker.events(heard);
     checker.turns();
     checker.limits(ledgers);
     checker.verdict.lent = lent(state);

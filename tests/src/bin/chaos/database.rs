@@ -10,7 +10,7 @@ use sqlx::{
 use uuid::Uuid;
 
 use super::Outcome;
-use super::workflows::APPROVAL;
+use super::workflows::{APPROVAL, LISTENING};
 
 /// The database under test.
 #[derive(Clone)]
@@ -66,6 +66,17 @@ impl Database {
     pub(crate) async fn open(&self) -> Outcome<u64> {
         let set_aside = "select task_id from tasker.dead_letters where resolved_at is null";
         self.runs(&format!("task_id not in ({set_aside})")).await
+    }
+
+    /// How many events the subscription has not settled.
+    pub(crate) async fn unheard(&self) -> Outcome<u64> {
+        let sql = format!(
+            "select cast((select count(*) from tasker.events e where e.position > s.position) \
+             + (select count(*) from tasker.parked p where p.subscription_id = s.id) as text) \
+             from tasker.subscriptions s where s.name = '{LISTENING}'"
+        );
+        let rows = self.rows(&sql).await?;
+        Ok(rows.first().and_then(|row| row[0].as_deref()).unwrap_or("1").parse()?)
     }
 
     /// How many tasks are not over and are as `which` says.

@@ -5,7 +5,7 @@ use tasker_runtime::prelude::*;
 
 use super::{
     ledger::Ledger,
-    policy::{SLICE, batches, children, pause, rounds, routes},
+    policy::{SLICE, batches, children, pause, rounds, routes, unheard},
 };
 
 /// The context of every task.
@@ -137,6 +137,21 @@ async fn poll_loop(
         return Ok(Loop::done(value));
     }
     Ok(Loop::again(Some(value)).after(pause(step.task_id(), last.number())))
+}
+
+/// Notes what is published, once it was refused as often as it is to be.
+#[event_subscriber(
+    "chaos.*",
+    name = "chaos_heard",
+    from = "start",
+    retry(max_attempts = 50, base = "30ms", max = "200ms")
+)]
+async fn hear(event: Event<Json>, attempt: Attempt, ledger: State<Ledger>) -> Result<(), StepError> {
+    let sequence = event.sequence.unwrap_or_default();
+    if attempt.number <= unheard(event.task, sequence) {
+        return Err(StepError::retryable("MEANT", "this delivery is meant to fail"));
+    }
+    Ok(ledger.heard(event.task, sequence)?)
 }
 
 /// The one that [`LIMITED`](super::workflows::LIMITED) names.

@@ -10,6 +10,7 @@
 //! saving TIME VALUE CURSOR
 //! saved TIME VALUE CURSOR
 //! end TIME VALUE ok|failed
+//! heard TIME TASK SEQUENCE
 //! ```
 //!
 //! VALUE is what the execution is to return and names it: no other has the same. BY is the value of the
@@ -109,6 +110,11 @@ impl Ledger {
         }
         take(policy.takes / 3).await;
         self.end(step, policy, value)
+    }
+
+    /// An event of the task with this number was heard.
+    pub(crate) fn heard(&self, task: Uuid, sequence: u32) -> io::Result<()> {
+        self.write(&format!("heard {} {task} {sequence}\n", now()))
     }
 
     fn start(&self, step: &TaskSequenceStep, seen: &[Option<u64>]) -> io::Result<u64> {
@@ -213,6 +219,7 @@ pub(crate) fn read(text: &str) -> Result<Vec<Execution>, String> {
         let words: Vec<&str> = line.split(' ').collect();
         let known = match &words[..] {
             ["process", number, _] => number.parse().map(|number| pid = number).ok(),
+            ["heard", ..] => heard_in(&words).map(drop),
             ["start", time, value, rest @ ..] => started(pid, time, value, rest).map(|execution| {
                 open.insert(execution.value, executions.len());
                 executions.push(execution);
@@ -231,6 +238,25 @@ pub(crate) fn read(text: &str) -> Result<Vec<Execution>, String> {
         }
     }
     Ok(executions)
+}
+
+/// An event that was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Heard {
+    pub(crate) task: Uuid,
+    pub(crate) sequence: u32,
+    pub(crate) time: Micros,
+}
+
+/// The events that were heard, by the ledger of one process.
+pub(crate) fn heard(text: &str) -> Vec<Heard> {
+    let whole = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+    whole.filter_map(|line| heard_in(&line.split(' ').collect::<Vec<_>>())).collect()
+}
+
+fn heard_in(words: &[&str]) -> Option<Heard> {
+    let ["heard", time, task, sequence] = words else { return None };
+    Some(Heard { task: task.parse().ok()?, sequence: sequence.parse().ok()?, time: time.parse().ok()? })
 }
 
 /// A number, or nothing where `-` stands for it.

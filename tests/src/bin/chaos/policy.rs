@@ -101,6 +101,15 @@ pub(crate) fn pause(task: Uuid, round: u32) -> Duration {
     }
 }
 
+/// How many deliveries of this event of the task fail before one does not.
+pub(crate) fn unheard(task: Uuid, sequence: u32) -> u32 {
+    match Dice::of(task, "events").roll(u64::from(sequence), 40) {
+        0 => 2,
+        1 => 1,
+        _ => 0,
+    }
+}
+
 /// How many tasks the task starts.
 pub(crate) fn children(task: Uuid) -> u64 {
     Dice::of(task, "children").roll(0, 6)

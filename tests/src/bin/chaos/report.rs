@@ -103,6 +103,8 @@ impl Report {
             ("ticks", verdict.ticks.to_string()),
             ("steps", verdict.steps.to_string()),
             ("executions", verdict.executions.to_string()),
+            ("events", verdict.events.to_string()),
+            ("heard", verdict.heard.to_string()),
             ("in hand", counts.in_hand.to_string()),
             ("repeated", verdict.repeated.to_string()),
             ("lent", verdict.lent.to_string()),

@@ -108,10 +108,10 @@ pub(crate) async fn run(plan: &Plan) -> Outcome<Report> {
     let Chaos { fleet, cluster, disk, .. } = chaos;
     let fleet = Arc::try_unwrap(fleet).map_err(|_| "the fleet is still in use")?;
     let ended = fleet.into_inner().unwrap_or_else(PoisonError::into_inner).stop().await?;
-    let executions = read_ledgers(directory)?;
+    let (executions, heard) = read_ledgers(directory)?;
     let submitted = submissions::read(&fs::read_to_string(&log)?)?;
     let state = state::read(&database).await?;
-    let verdict = checker::check(&submitted, &executions, &state);
+    let verdict = checker::check(&submitted, &executions, &heard, &state);
     let talkative = talkative(directory, begin.elapsed())?;
     drop(database);
     drop((cluster, disk));
@@ -184,10 +184,10 @@ fn schedule(plan: &Plan, random: &mut fastrand::Rng) -> Vec<Fault> {
     faults
 }
 
-/// Waits until every task is over, or none has ended for long. Says how many were set aside, because their
+/// Waits until every task is over and all that was published is heard, or nothing moves for long. Says how many were set aside, because their
 /// holders died again and again, until an operator freed them.
 async fn settle(chaos: &Chaos, tasker: &Tasker) -> Outcome<u32> {
-    let (mut open, mut freed) = (u64::MAX, 0);
+    let (mut open, mut unheard, mut freed) = (u64::MAX, u64::MAX, 0);
     let mut moved = Instant::now();
     while moved.elapsed() < STUCK {
         chaos.fleet().replace_ended()?;
@@ -201,7 +201,11 @@ async fn settle(chaos: &Chaos, tasker: &Tasker) -> Outcome<u32> {
             ask(tasker, task, &Command::Resume).await?;
         }
         match chaos.database.unfinished().await {
-            Ok(0) => break,
+            Ok(0) => match chaos.database.unheard().await {
+                Ok(0) => break,
+                Ok(now) if open != 0 || now < unheard => (open, unheard, moved) = (0, now, Instant::now()),
+                Ok(_) | Err(_) => {}
+            },
             Ok(now) if now < open => (open, moved) = (now, Instant::now()),
             // The server may still be coming up.
             Ok(_) | Err(_) => {}
@@ -219,15 +223,16 @@ async fn ask(tasker: &Tasker, task: Uuid, command: &Command) -> Outcome<()> {
     }
 }
 
-fn read_ledgers(directory: &Path) -> Outcome<Vec<ledger::Execution>> {
-    let mut executions = Vec::new();
+fn read_ledgers(directory: &Path) -> Outcome<(Vec<ledger::Execution>, Vec<ledger::Heard>)> {
+    let (mut executions, mut heard) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "ledger") {
             let text = String::from_utf8_lossy(&fs::read(&path)?).into_owned();
             let read = ledger::read(&text).map_err(|problem| format!("{}: {problem}", path.display()))?;
             executions.extend(read);
+            heard.extend(ledger::heard(&text));
         }
     }
-    Ok(executions)
+    Ok((executions, heard))
 }

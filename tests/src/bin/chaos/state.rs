@@ -89,8 +89,25 @@ pub(crate) struct Ticking {
     pub(crate) next_at: Option<Micros>,
 }
 
+/// An event in the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Logged {
+    pub(crate) sequence: u32,
+    pub(crate) step: i64,
+    pub(crate) attempt: u32,
+    pub(crate) name: String,
+    pub(crate) payload: serde_json::Value,
+}
+
+impl Logged {
+    /// Step, attempt, name and what it says.
+    pub(crate) fn told(&self) -> (i64, u32, String, String) {
+        (self.step, self.attempt, self.name.clone(), self.payload.to_string())
+    }
+}
+
 /// The whole of it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct State {
     /// By number.
     pub(crate) tasks: BTreeMap<i64, Task>,
@@ -106,6 +123,8 @@ pub(crate) struct State {
     pub(crate) checkpoints: HashMap<(i64, i64), Kept>,
     /// By number.
     pub(crate) workers: HashMap<i64, Tenure>,
+    /// The events of each task, in their order.
+    pub(crate) events: HashMap<i64, Vec<Logged>>,
     /// How many signals there are of each task.
     pub(crate) signals: HashMap<i64, u32>,
     /// The tasks that each task started: which of them, in which attempt of its step, and whether it was told of the end.
@@ -238,6 +257,17 @@ pub(crate) async fn read(database: &Database) -> Outcome<State> {
         let pid = row.text(1).split('@').next().unwrap_or_default().parse()?;
         let tenure = Tenure { pid, started_at: row.get(2)?, stopped_at: row.maybe(3)? };
         state.workers.insert(row.get(0)?, tenure);
+    }
+    let columns = ["task_id", "seq", "step", "attempt", "name", "payload"];
+    for row in rows(database, &columns, "tasker.events order by task_id, seq").await? {
+        let logged = Logged {
+            sequence: row.get(1)?,
+            step: row.get(2)?,
+            attempt: row.get(3)?,
+            name: row.text(4).to_owned(),
+            payload: serde_json::from_str(row.text(5))?,
+        };
+        state.events.entry(row.get(0)?).or_default().push(logged);
     }
     for row in rows(database, &["task_id"], "tasker.signals").await? {
         *state.signals.entry(row.get(0)?).or_default() += 1;

@@ -42,6 +42,10 @@ pub(crate) enum Rule {
     Tick,
     /// No more tasks of a key have begun and are not over than may.
     Turn,
+    /// The log has an event for each result that is published and for nothing else, numbered without gaps.
+    Event,
+    /// The subscription hears each event at least once, those of one task in their order.
+    Heard,
     /// Each round of a step goes on from the last one that was recorded, and there are as many as were meant.
     Round,
     /// A task that starts others starts each once, and has their results, in their order, when all of them are over.
@@ -77,6 +81,10 @@ pub(crate) struct Verdict {
     pub(crate) ticks: usize,
     /// Results in the database.
     pub(crate) steps: usize,
+    /// Events in the log.
+    pub(crate) events: usize,
+    /// How often one of them was heard.
+    pub(crate) heard: usize,
     /// Executions in the ledgers.
     pub(crate) executions: usize,
     /// Executions that were neither recorded nor meant to fail: repeated because of a fault.

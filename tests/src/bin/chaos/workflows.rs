@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tasker_runtime::template::{
-    BatchConfig, ChildConfig, ChildInput, Concurrency, OnFailure, Report, RetryOptions, SignalConfig, Source,
-    Step, StepKind, Template, TimerConfig,
+    BatchConfig, ChildConfig, ChildInput, Concurrency, OnFailure, PublishedEvent, Report, RetryOptions,
+    SignalConfig, Source, Step, StepKind, Template, TimerConfig,
 };
 
 /// The namespace of all of them.
@@ -35,6 +35,18 @@ pub(crate) const FAMILY: (&str, &str, &str, &str) =
 
 /// The workflow with a step that goes round, and that step.
 pub(crate) const POLLING: (&str, &str) = ("polling", "poll_loop");
+
+/// The subscription to all that is published.
+pub(crate) const LISTENING: &str = "chaos_heard";
+
+/// Whether the step of the workflow publishes its result.
+pub(crate) fn publishes(workflow: &str, step: &str) -> bool {
+    match workflow {
+        "linear" | "diamond" | "rollback" => true,
+        "batch" => step != "batch_plan",
+        _ => false,
+    }
+}
 
 /// The last step of a task that another one starts, which has its result.
 pub(crate) const LAST_OF_CHILD: &str = "child_last";
@@ -255,6 +267,9 @@ impl Workflow {
             }
             let mut step = Step::new(shape.name).kind(shape.kind).after(after);
             step.retry = retry.clone();
+            if publishes(self.name, shape.name) {
+                step.publishes_events.push(PublishedEvent::new(format!("chaos.{}", shape.name)));
+            }
             if shape.kind == StepKind::BatchWorker {
                 step.batch = Some(BatchConfig { parallelism: Some(PARALLELISM), ..BatchConfig::default() });
             }

@@ -6,9 +6,9 @@ mod capabilities;
 use tasker_runtime::template::StepKind;
 
 use super::super::{
-    ledger::Loaded,
+    ledger::{Heard, Loaded},
     policy::{children as children_of, rounds as rounds_of},
-    state::{Child, Recorded, Task, Tenure, Tick, Ticking},
+    state::{Child, Logged, Recorded, Task, Tenure, Tick, Ticking},
     workflows::{FAMILY, LIMITED, POLLING, TICKING},
 };
 use super::*;
@@ -129,9 +129,29 @@ impl Story {
         self.course.nodes[self.course.find(name).unwrap()].code
     }
 
+    /// What is published of it and who heard of that, as it should be.
+    fn published(&self) -> (HashMap<i64, Vec<Logged>>, Vec<Heard>) {
+        let (mut events, mut heard): (HashMap<i64, Vec<Logged>>, Vec<Heard>) = (HashMap::new(), Vec::new());
+        for (number, task) in &self.state.tasks {
+            for (sequence, told) in (1..).zip(events::meant(&self.state, *number, &task.workflow)) {
+                let (step, attempt, name, says) = told;
+                let payload = serde_json::from_str(&says).unwrap_or_default();
+                events.entry(*number).or_default().push(Logged { sequence, step, attempt, name, payload });
+                heard.push(Heard { task: task.uuid, sequence, time: i64::from(sequence) });
+            }
+        }
+        (events, heard)
+    }
+
+    /// With all of it published and heard.
+    fn check(&self) -> Verdict {
+        let (events, heard) = self.published();
+        check(&self.submissions, &self.ledgers, &heard, &State { events, ..self.state.clone() })
+    }
+
     /// The rules that are broken, each once.
     fn broken(&self) -> Vec<Rule> {
-        let verdict = check(&self.submissions, &self.ledgers, &self.state);
+        let verdict = self.check();
         let mut rules: Vec<Rule> = verdict.violations.iter().map(|violation| violation.rule).collect();
         rules.sort_unstable();
         rules.dedup();
@@ -160,7 +180,7 @@ impl Story {
 #[test]
 fn what_went_well_breaks_no_rule() {
     assert_eq!(Story::new().broken(), []);
-    let verdict = check(&Story::new().submissions, &Story::new().ledgers, &Story::new().state);
+    let verdict = Story::new().check();
     assert_eq!((verdict.tasks, verdict.steps, verdict.executions, verdict.repeated), (1, 4, 4, 0));
 }
 
@@ -265,7 +285,7 @@ fn repeated_execution_without_effect_is_no_matter() {
     repeated.state.workers.get_mut(&1).unwrap().stopped_at = Some(141);
     repeated.state.workers.get_mut(&2).unwrap().stopped_at = Some(100);
     assert_eq!(repeated.broken(), []);
-    let verdict = check(&repeated.submissions, &repeated.ledgers, &repeated.state);
+    let verdict = repeated.check();
     assert_eq!(verdict.repeated, 1);
 }
 
@@ -286,7 +306,7 @@ fn what_stands_under_a_worker_was_run_by_its_process() {
 #[test]
 fn steps_of_a_task_that_was_taken_once_are_lent_where_another_did_them() {
     let mut lent = Story::new();
-    let count = |story: &Story| check(&story.submissions, &story.ledgers, &story.state).lent;
+    let count = |story: &Story| story.check().lent;
     assert_eq!(count(&lent), 0);
     lent.state.results.get_mut(&(1, 2)).unwrap().worker = 2;
     assert_eq!(count(&lent), 1);
@@ -325,7 +345,7 @@ fn each_second_of_a_schedule_is_one_task() {
             (task.state, task.finished_at) = (COMPLETE, Some(900));
             story.state.tasks.insert(i64::try_from(number).unwrap(), task);
         }
-        let verdict = check(&story.submissions, &story.ledgers, &story.state);
+        let verdict = story.check();
         (verdict.ticks, verdict.violations.iter().filter(|violation| violation.rule == Rule::Tick).count())
     };
     assert_eq!(ticked(&[4, 5, 6]), (3, 0));
@@ -348,7 +368,7 @@ fn no_more_tasks_of_a_schedule_run_at_once_than_may() {
             story.ledgers.push(execution);
             story.state.tasks.insert(i64::try_from(number).unwrap(), task);
         }
-        let verdict = check(&story.submissions, &story.ledgers, &story.state);
+        let verdict = story.check();
         verdict.violations.iter().filter(|violation| violation.rule == Rule::Turn).count()
     };
     let second = 1_000_000;
@@ -374,7 +394,7 @@ fn task_starts_each_of_its_own_once_and_has_their_results() {
         }
         story.state.results.insert((10, 1), recorded("[5,6]"));
         spoil(&mut story.state, 10);
-        let verdict = check(&story.submissions, &story.ledgers, &story.state);
+        let verdict = story.check();
         verdict.violations.iter().filter(|violation| violation.rule == Rule::Child).count()
     };
     assert_eq!(broken(&|_, _| ()), 0);
@@ -389,6 +409,34 @@ fn task_starts_each_of_its_own_once_and_has_their_results() {
     assert!(broken(&twice) > 0, "one was started twice");
     let lost = |state: &mut State, of: i64| state.children.get_mut(&of).unwrap().truncate(1);
     assert!(broken(&lost) > 0, "one is not noted");
+}
+
+#[test]
+fn each_result_is_published_once_and_heard_in_order() {
+    let story = Story::new();
+    let broken = |spoil: &dyn Fn(&mut Vec<Logged>, &mut Vec<Heard>)| {
+        let (mut events, mut heard) = story.published();
+        spoil(events.get_mut(&1).unwrap(), &mut heard);
+        let state = State { events, ..story.state.clone() };
+        let verdict = check(&story.submissions, &story.ledgers, &heard, &state);
+        verdict.violations.iter().map(|violation| violation.rule).collect::<Vec<_>>()
+    };
+    assert_eq!(broken(&|_, _| ()), []);
+    assert_eq!(broken(&|_, heard| heard.push(Heard { time: 90, ..heard[0] })), [], "once more is fine");
+    let swapped = |_: &mut Vec<Logged>, heard: &mut Vec<Heard>| heard[0].time = 90;
+    assert_eq!(broken(&swapped), [Rule::Heard]);
+    assert_eq!(broken(&|_, heard| drop(heard.pop())), [Rule::Heard]);
+    let unknown =
+        |_: &mut Vec<Logged>, heard: &mut Vec<Heard>| heard.push(Heard { sequence: 90, ..heard[0] });
+    assert_eq!(broken(&unknown), [Rule::Heard]);
+    let lost = |events: &mut Vec<Logged>, heard: &mut Vec<Heard>| drop((events.pop(), heard.pop()));
+    assert_eq!(broken(&lost), [Rule::Event]);
+    let gap = |events: &mut Vec<Logged>, heard: &mut Vec<Heard>| {
+        (events[3].sequence, heard[3].sequence) = (7, 7);
+    };
+    assert_eq!(broken(&gap), [Rule::Event]);
+    let other = |events: &mut Vec<Logged>, _: &mut Vec<Heard>| events[2].payload = 7.into();
+    assert_eq!(broken(&other), [Rule::Event]);
 }
 
 #[test]
@@ -416,7 +464,7 @@ fn each_round_goes_on_from_the_last_one_and_there_are_as_many_as_were_meant() {
             });
         }
         spoil(&mut story.ledgers);
-        let verdict = check(&story.submissions, &story.ledgers, &story.state);
+        let verdict = story.check();
         verdict.violations.iter().filter(|violation| violation.rule == Rule::Round).count()
     };
     assert_eq!(broken(&|_| ()), 0);
