@@ -95,7 +95,7 @@ fn pooled() -> Vec<Case> {
         case(
             "revisions",
             &sql::REVISIONS,
-            "array[uuid, uuid]",
+            "array[uuid, uuid]::UUID[]",
             &["tasks_uuid_key", "runs_pkey", "steps_pkey", "attempts_pkey"],
         ),
         case("pinned_template", &sql::PINNED_TEMPLATE, "uuid", &["tasks_uuid_key"]),
