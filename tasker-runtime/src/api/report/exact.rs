@@ -12,8 +12,9 @@ impl TaskReport {
         &self.context_text
     }
 
-    /// Its result, to be shown alone.
-    pub(crate) fn shown_result(&self) -> impl Serialize {
+    /// Its result, to be shown alone: digit for digit, over several lines where it is printed so and that says the same.
+    #[must_use]
+    pub fn shown_result(&self) -> impl Serialize {
         Exact(&self.result_text)
     }
 

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     model::{
-        EventPattern, Timestamp, WorkerId,
+        EventPattern, StepError, Timestamp, WorkerId,
         subscription::{Subscription, SubscriptionRules},
     },
     orchestration::{
@@ -173,7 +173,7 @@ impl Deliveries {
         }
     }
 
-    fn note(&self, position: i64, error: Option<&crate::StepError>) {
+    fn note(&self, position: i64, error: Option<&StepError>) {
         let Some(error) = error else { return };
         let subscription = self.calling.subscriber.name();
         tracing::warn!(subscription, position, %error, "an event could not be delivered");

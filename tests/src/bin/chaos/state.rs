@@ -259,7 +259,7 @@ pub(crate) async fn read(database: &Database) -> Outcome<State> {
         state.workers.insert(row.get(0)?, tenure);
     }
     let columns = ["task_id", "seq", "step", "attempt", "name", "payload"];
-    for row in rows(database, &columns, "tasker.events order by task_id, seq").await? {
+    for row in rows(database, &columns, "tasker.events").await? {
         let logged = Logged {
             sequence: row.get(1)?,
             step: row.get(2)?,
@@ -269,6 +269,7 @@ pub(crate) async fn read(database: &Database) -> Outcome<State> {
         };
         state.events.entry(row.get(0)?).or_default().push(logged);
     }
+    state.events.values_mut().for_each(|events| events.sort_by_key(|event| event.sequence));
     for row in rows(database, &["task_id"], "tasker.signals").await? {
         *state.signals.entry(row.get(0)?).or_default() += 1;
     }
