@@ -39,7 +39,7 @@ pub use crate::handler::returned::{
     Fallible, IsResult, OwnError, Plain, Returned, StepFailure, StepOutput, StepReturn, choice_result,
     decision_result, is_worker, permanent, plan_result, step_result, takes_its_batch,
 };
-pub use crate::handler::round::{Carryable, LoopEnd, Looping, carries, loop_result};
+pub use crate::handler::round::{Carryable, LoopEnd, Looping, carries};
 pub use crate::handler::routes::{
     Carried, Carrier, Data, NoRoutes, Routes, RoutesOf, Taken, array, decided, nothing, object, read_routes,
     routes_of, taken,

@@ -3,6 +3,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use syn::spanned::Spanned as _;
 use syn::{LitStr, Meta, Path};
+use tasker_template::MOST_ROUNDS;
 
 use super::around;
 use crate::errors::Errors;
@@ -29,9 +30,6 @@ const RETRY: [&str; 4] = ["max_attempts", "backoff", "base", "max"];
 
 /// How often a step may be called at most.
 const MOST_ATTEMPTS: u32 = 1_000;
-
-/// The most rounds that a step may be allowed.
-const MOST_ROUNDS: u32 = 1_000_000;
 
 /// The options, each as it is written.
 #[derive(Default)]

@@ -199,9 +199,8 @@ fn rounds(handler: &Handler, output: &Type, errors: &mut Errors) {
         };
         return errors.at(output, message);
     }
-    if let (true, Some(name)) = (looped, &handler.compensates) {
+    if looped && handler.compensates.is_some() {
         let message = "what compensates a step is called once: return what it did, and a retryable error to be called again";
-        let _ = name;
         return errors.at(output, message);
     }
     if looped {
@@ -295,10 +294,12 @@ pub(super) fn finish(handler: &Handler, how: &TokenStream, own: &TokenStream) ->
             quote_spanned!(span=> __tasker::plan_result::<#how, #own, _, _, #worker>)
         }
         Shape::Looped => {
-            let carried = handler.params.iter().find(|param| is_round(param)).map(|Param { ty, .. }| {
-                quote!(LoopEnd::<{ use __tasker::Fallback as _; __tasker::Carryable::<#ty>::YES }>::)
-            });
-            quote_spanned!(span=> __tasker::#carried loop_result::<#how, #own, _, _>)
+            let round = handler.params.iter().find(|param| is_round(param));
+            let carried = round.map_or_else(
+                || quote!(true),
+                |Param { ty, .. }| quote!({ use __tasker::Fallback as _; __tasker::Carryable::<#ty>::YES }),
+            );
+            quote_spanned!(span=> __tasker::LoopEnd::<#carried>::loop_result::<#how, #own, _, _>)
         }
         Shape::Plain | Shape::Worker => quote_spanned!(span=> __tasker::step_result::<#how, #own, _, _>),
     };

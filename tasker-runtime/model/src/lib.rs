@@ -46,7 +46,7 @@ pub use json::Json;
 pub use outcome::{BatchOutcome, CursorConfig, DecisionOutcome, OutcomeError};
 pub use progress::{ChildrenOf, Event, Moved, Progress, Slot, Start, Verdict};
 pub use retry::{Retry, jittered};
-pub use round::{Again, DEFAULT_ROUNDS, Ended, LONGEST_PAUSE, MOST_ROUNDS, NoResult, Round, Rounds};
+pub use round::{Again, DEFAULT_ROUNDS, Ended, NoResult, Round, Rounds};
 pub use rules::{BatchRule, Compensation, Effect, Rule, Rules};
 pub use served::Served;
 pub use signal::{MAX_MAILBOX, MAX_PAYLOAD, Signal, SignalRefused};

@@ -2,16 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Json, Progress, Rules, StepError, StepIndex, Timestamp};
+use tasker_template::LONGEST_WAIT_MS;
 
-/// The most rounds that a step may be allowed.
-pub const MOST_ROUNDS: u32 = 1_000_000;
+use super::{Json, Progress, Rules, StepError, StepIndex, Timestamp};
 
 /// How many rounds a step goes at most, where nothing else is said.
 pub const DEFAULT_ROUNDS: u32 = 10_000;
-
-/// The longest time between two rounds: ten years.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// What an attempt came to that did not fail.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,7 +100,7 @@ impl Progress {
                 format!("round {number} asked for another, and {most} are allowed: see `max_rounds`");
             return Err(StepError::permanent("TOO_MANY_ROUNDS", message));
         }
-        if after > LONGEST_PAUSE {
+        if after > Duration::from_millis(LONGEST_WAIT_MS) {
             let message = format!(
                 "the next round would start in {} days: ten years are the most",
                 after.as_secs() / 86_400

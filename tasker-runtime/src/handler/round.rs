@@ -394,24 +394,6 @@ impl<S, T> Looping for Loop<S, T> {
     }
 }
 
-/// The end of a call of a handler that returns a [`Loop`].
-///
-/// # Errors
-/// The failure of the handler, or that what it returned is not JSON.
-pub fn loop_result<How, const OWN: bool, R, Into>(
-    step: &TaskSequenceStep,
-    returned: R,
-) -> Result<Json, StepError>
-where
-    R: StepReturn<How>,
-    R::Output: Looping,
-    <R::Output as Looping>::State: RoundState,
-    <R::Output as Looping>::Done: StepOutput,
-    R::Error: StepFailure<OWN, Into>,
-{
-    returned.split().map_err(StepFailure::into_step_error)?.end(step)
-}
-
 /// Whether the state of a round can be carried; [`Fallback`] answers for all that cannot.
 #[derive(Debug)]
 pub struct Carryable<R>(PhantomData<R>);
@@ -423,16 +405,16 @@ impl<S: RoundState> Carryable<Round<S>> {
 
 impl<R> Fallback for Carryable<R> {}
 
-/// The end of a call of a handler that takes its round. Where the state of that cannot be `CARRIED`, which is said of
-/// its type, nothing is asked of what it returns.
+/// The end of a call of a handler that returns a [`Loop`]. Where the state of the round that it takes cannot be `CARRIED`,
+/// which is said of the type of that, nothing is asked of what it returns.
 #[derive(Debug)]
 pub struct LoopEnd<const CARRIED: bool>;
 
 impl LoopEnd<true> {
-    /// As the function of this name.
+    /// The result, or the state of the next round.
     ///
     /// # Errors
-    /// As the function of this name.
+    /// The failure of the handler, or that what it returned is not JSON.
     pub fn loop_result<How, const OWN: bool, R, Into>(
         step: &TaskSequenceStep,
         returned: R,
@@ -444,7 +426,7 @@ impl LoopEnd<true> {
         <R::Output as Looping>::Done: StepOutput,
         R::Error: StepFailure<OWN, Into>,
     {
-        loop_result(step, returned)
+        returned.split().map_err(StepFailure::into_step_error)?.end(step)
     }
 }
 

@@ -53,6 +53,9 @@ pub use parse::{HandlerCheck, MAX_FILE, Options, Parsed, SchemaCheck, UnknownHan
 pub use report::{Code, Mistake, Position, Report, Verdict};
 pub use retry::{Backoff, RetryOptions};
 pub use schedule::{BadSchedule, CatchUp, Overlap, Schedule, Ticks, When};
+#[doc(hidden)]
+#[doc(hidden)]
+pub use step::MOST_ROUNDS;
 pub use step::{
     BatchConfig, DeliveryMode, EventCondition, EventNameProblem, FailureStrategy, HandlerRef, PublishedEvent,
     Step, StepKind, event_name_problem, event_pattern_problem,

@@ -255,6 +255,10 @@ pub fn event_pattern_problem(text: &str) -> Option<String> {
     Some(format!("`{shown}` is not a pattern of events: write for instance `order.paid`, `order.*` or `*`"))
 }
 
+/// The most rounds that a step may be allowed.
+#[doc(hidden)]
+pub const MOST_ROUNDS: u32 = 1_000_000;
+
 /// One step of a template.
 ///
 /// ```

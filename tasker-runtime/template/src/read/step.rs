@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::child::ChildConfig;
 use crate::report::Code;
 use crate::retry::RetryOptions;
-use crate::step::{BatchConfig, HandlerRef, PublishedEvent, Step, StepKind};
+use crate::step::{BatchConfig, HandlerRef, MOST_ROUNDS, PublishedEvent, Step, StepKind};
 use crate::tree::{Content, NodeId};
 use crate::wait::{SignalConfig, TimerConfig};
 
@@ -19,9 +19,6 @@ use super::handler::HandlerPatch;
 pub(crate) const NAME_CHARACTERS: &str = "letters, digits, `_`, `.` and `-`";
 
 pub(crate) const WHY_LIFECYCLE: &str = "limits belong to the whole task: write `lifecycle` beside `steps`";
-
-/// The most rounds that a step may be allowed.
-const MOST_ROUNDS: i64 = 1_000_000;
 
 const STEP_KEYS: &[Key] = &[
     key("name"),
@@ -188,7 +185,7 @@ impl Reader<'_> {
             self.mistake(field.key, Code::MisplacedKey, message, help);
             return None;
         }
-        self.whole(field, 1..=MOST_ROUNDS).and_then(|rounds| u32::try_from(rounds).ok())
+        self.whole(field, 1..=i64::from(MOST_ROUNDS)).and_then(|rounds| u32::try_from(rounds).ok())
     }
 
     fn step_name(&mut self, field: Field) -> Option<(String, NodeId)> {
