@@ -54,7 +54,6 @@ pub use report::{Code, Mistake, Position, Report, Verdict};
 pub use retry::{Backoff, RetryOptions};
 pub use schedule::{BadSchedule, CatchUp, Overlap, Schedule, Ticks, When};
 #[doc(hidden)]
-#[doc(hidden)]
 pub use step::MOST_ROUNDS;
 pub use step::{
     BatchConfig, DeliveryMode, EventCondition, EventNameProblem, FailureStrategy, HandlerRef, PublishedEvent,
